@@ -1,0 +1,165 @@
+//! One Network Connection at packet level.
+//!
+//! It sends the packet it is given and returns the next packet that comes; it acknowledges nothing, pings nothing and
+//! reconnects to nothing by itself. Between packets it keeps no buffer, so an idle connection costs next to nothing.
+
+pub mod decode;
+pub mod encode;
+pub mod frame;
+mod stream;
+
+use std::io;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt;
+use tokio::time::timeout;
+
+pub use stream::{Endpoint, Stream};
+
+use crate::packet::{Packet, Protocol};
+use frame::Head;
+
+/// How many bytes one read takes from the socket at most.
+const READ_BYTES: usize = 4096;
+/// How long a write may be held up by a broker that does not read.
+const WRITE_DEADLINE: Duration = Duration::from_secs(5);
+
+/// What comes in on a Network Connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Incoming {
+    Packet(Packet),
+    /// Bytes that are no packet. Nothing is read after them: where the next packet would begin is unknown.
+    Undecodable {
+        /// The frame, or as much of it as was read, cut to 64 bytes.
+        bytes: Vec<u8>,
+        why: String,
+    },
+    /// The broker ended the Network Connection.
+    End(End),
+}
+
+/// How a Network Connection was ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// In good order: a FIN.
+    Fin,
+    /// A reset, or any other error of the socket.
+    Reset,
+}
+
+/// An open Network Connection.
+pub struct Connection {
+    stream: Stream,
+    protocol: Protocol,
+    /// Bytes that were read and do not make a frame yet.
+    partial: Vec<u8>,
+    /// Bytes that wait for [`Connection::flush`].
+    unsent: Vec<u8>,
+    /// Whatever comes after the end, or after undecodable bytes, is the end.
+    ended: Option<End>,
+}
+
+impl Connection {
+    /// Opens a Network Connection; no packet is sent.
+    ///
+    /// # Errors
+    /// The operating system's, or `TimedOut` after `deadline`.
+    pub async fn open(endpoint: &Endpoint, protocol: Protocol, deadline: Duration) -> io::Result<Connection> {
+        let stream = match timeout(deadline, endpoint.open()).await {
+            Ok(stream) => stream?,
+            Err(_) => return Err(io::Error::from(io::ErrorKind::TimedOut)),
+        };
+        Ok(Connection { stream, protocol, partial: Vec::new(), unsent: Vec::new(), ended: None })
+    }
+
+    /// Takes a packet for sending; [`Connection::flush`] puts it on the wire.
+    ///
+    /// # Errors
+    /// [`encode::Unencodable`] where MQTT cannot carry the packet.
+    pub fn send(&mut self, packet: &Packet) -> Result<(), encode::Unencodable> {
+        encode::encode(self.protocol, packet, &mut self.unsent)
+    }
+
+    /// Writes what was sent. A failed write shows as the end of the connection when the next packet is asked for.
+    pub async fn flush(&mut self) {
+        if self.unsent.is_empty() {
+            return;
+        }
+        let unsent = std::mem::take(&mut self.unsent);
+        let written = timeout(WRITE_DEADLINE, self.stream.write_all(&unsent)).await;
+        // What the broker sent before it closed is still to be read, so only a stuck write ends the connection here.
+        if written.is_err() {
+            self.ended = Some(End::Reset);
+        }
+    }
+
+    /// Reads what has come, as packets in wire order. Ready with at least one element; the last may be the end.
+    pub fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Vec<Incoming>> {
+        loop {
+            if let Some(end) = self.ended {
+                return Poll::Ready(vec![Incoming::End(end)]);
+            }
+            let mut bytes = [0u8; READ_BYTES];
+            let read = match self.stream.poll_read(cx, &mut bytes) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(read) => read,
+            };
+            let mut incoming = Vec::new();
+            match read {
+                Ok(0) => self.end(End::Fin, &mut incoming),
+                Ok(count) => self.cut(&bytes[..count], &mut incoming),
+                Err(_) => self.end(End::Reset, &mut incoming),
+            }
+            if !incoming.is_empty() {
+                return Poll::Ready(incoming);
+            }
+        }
+    }
+
+    /// Tells the broker that nothing more will be sent, and goes on reading.
+    pub async fn half_close(&mut self) {
+        // Where the broker has closed already there is nothing left to tell it.
+        let _ = timeout(WRITE_DEADLINE, self.stream.shutdown()).await;
+    }
+
+    fn cut(&mut self, bytes: &[u8], incoming: &mut Vec<Incoming>) {
+        let whole;
+        let mut rest = bytes;
+        if !self.partial.is_empty() {
+            self.partial.extend_from_slice(bytes);
+            whole = std::mem::take(&mut self.partial);
+            rest = &whole;
+        }
+        loop {
+            match frame::head(rest) {
+                Head::Incomplete => break,
+                Head::Broken(why) => return self.undecodable(rest, why, incoming),
+                Head::Frame(length) => {
+                    match decode::decode(self.protocol, &rest[..length]) {
+                        Ok(packet) => incoming.push(Incoming::Packet(packet)),
+                        Err(error) => return self.undecodable(&rest[..length], error.to_string(), incoming),
+                    }
+                    rest = &rest[length..];
+                }
+            }
+        }
+        self.partial = rest.to_vec();
+    }
+
+    fn undecodable(&mut self, bytes: &[u8], why: String, incoming: &mut Vec<Incoming>) {
+        incoming.push(Incoming::Undecodable { bytes: bytes[..bytes.len().min(64)].to_vec(), why });
+        self.ended = Some(End::Reset);
+    }
+
+    fn end(&mut self, end: End, incoming: &mut Vec<Incoming>) {
+        self.ended = Some(end);
+        if self.partial.is_empty() {
+            incoming.push(Incoming::End(end));
+        } else {
+            let bytes = std::mem::take(&mut self.partial);
+            self.undecodable(&bytes, "was cut off by the end of the connection".into(), incoming);
+            self.ended = Some(end);
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! What went over the wire in one cell, in order, and what the harness saw beside it.
+//!
+//! The text form, one line an event, is the canonical one: it can be read without the code, it is what the results file
+//! keeps, and the judge sees nothing else. Names of clients, topics and messages are those of the scenario, never those
+//! of the run.
+
+mod canonical;
+mod text;
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+pub use canonical::{Recorded, canonical};
+
+use crate::connection::End;
+use crate::packet::Packet;
+
+/// The events of one cell, or of one attempt at it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct History {
+    pub events: Vec<Event>,
+}
+
+/// The name of a client in the scenario; `witness` is the harness's own.
+pub type Client = Arc<str>;
+
+/// The name under which the witness stands in a history.
+pub const WITNESS: &str = "witness";
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The cell is tried for the n-th time, with client ids and topics of its own.
+    Attempt(u32),
+    /// A step of the scenario begins, and everything of the step before it is finished.
+    Step(String),
+    Sent(Client, Packet),
+    Received(Client, Packet),
+    /// The broker ended the client's Network Connection.
+    Ended(Client, End),
+    /// The client closed its Network Connection without a DISCONNECT, as the standard orders it to in this place.
+    Closed(Client),
+    /// Bytes that are no packet came in.
+    Undecodable(Client, Vec<u8>),
+    /// An answer did not come before the deadline.
+    Missing(Client, Awaited),
+    /// No Network Connection could be opened.
+    Unreachable(Client),
+    /// One settle window passed in which nothing arrived any more.
+    Settled(Client),
+    /// The harness broke off, because it was interrupted or could not go on; the rest is its reason.
+    Broken(String),
+}
+
+/// An answer that a client waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Awaited {
+    /// The packet type, in the standard's spelling, or `end` for the end of the connection.
+    pub packet: String,
+    /// The Packet Identifier it must carry.
+    pub id: Option<u16>,
+}
+
+impl Event {
+    /// The client of the event, if it is a client's.
+    pub fn client(&self) -> Option<&Client> {
+        match self {
+            Event::Attempt(_) | Event::Step(_) | Event::Broken(_) => None,
+            Event::Sent(client, _)
+            | Event::Received(client, _)
+            | Event::Ended(client, _)
+            | Event::Closed(client)
+            | Event::Undecodable(client, _)
+            | Event::Missing(client, _)
+            | Event::Unreachable(client)
+            | Event::Settled(client) => Some(client),
+        }
+    }
+
+    /// The packet of the event, if it has one.
+    pub fn packet(&self) -> Option<&Packet> {
+        match self {
+            Event::Sent(_, packet) | Event::Received(_, packet) => Some(packet),
+            _ => None,
+        }
+    }
+}
+
+/// A message of the experiment's, as it stands in the payload of a PUBLISH in a history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Message {
+    /// The n-th of the messages whose fate the experiment asks about, from 1.
+    Experiment(u32),
+    /// Sent while the subscriber is online, to prove that the subscription is in force.
+    LoopBack(u32),
+    /// Sent after the subscriber's return, to prove that what was queued before it has come.
+    Fence(u32),
+}
+
+impl Message {
+    /// Reads the payload of a PUBLISH in a history; `None` is a payload that is not ours.
+    pub fn of(payload: &[u8]) -> Option<Message> {
+        std::str::from_utf8(payload).ok()?.parse().ok()
+    }
+}
+
+impl fmt::Display for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Message::Experiment(number) => write!(f, "m{number}"),
+            Message::LoopBack(number) => write!(f, "loop{number}"),
+            Message::Fence(number) => write!(f, "fence{number}"),
+        }
+    }
+}
+
+impl FromStr for Message {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let digits = text.find(|c: char| c.is_ascii_digit()).ok_or(())?;
+        let (kind, number) = text.split_at(digits);
+        // Only the spelling that Display writes is ours: no sign, no leading zero.
+        let number: u32 = number.parse().map_err(|_| ())?;
+        let message = match kind {
+            "m" => Message::Experiment(number),
+            "loop" => Message::LoopBack(number),
+            "fence" => Message::Fence(number),
+            _ => return Err(()),
+        };
+        if message.to_string() == text { Ok(message) } else { Err(()) }
+    }
+}
+
+/// Why a text is no history.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("line {line} is no event: {why}")]
+pub struct HistoryError {
+    /// From 1.
+    pub line: usize,
+    pub why: String,
+}
+
+impl History {
+    /// Reads the canonical text form, one event a line.
+    ///
+    /// # Errors
+    /// [`HistoryError`] names the first line that is no event.
+    pub fn parse<'a>(lines: impl IntoIterator<Item = &'a str>) -> Result<History, HistoryError> {
+        let mut events = Vec::new();
+        for (index, line) in lines.into_iter().enumerate() {
+            events.push(text::parse(line).map_err(|why| HistoryError { line: index + 1, why })?);
+        }
+        Ok(History { events })
+    }
+
+    /// The canonical text form.
+    pub fn lines(&self) -> Vec<String> {
+        self.events.iter().map(Event::to_string).collect()
+    }
+}

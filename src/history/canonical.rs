@@ -1,0 +1,263 @@
+//! From what was recorded while the cell ran to the canonical order, which is the same in every run.
+//!
+//! Steps are barriers. Within a step events stand by client, in the order in which the scenario declares them and the
+//! witness last, and within a client in wire order. Two things that differ from run to run without meaning anything are
+//! levelled: Packet Identifiers are renumbered, and answers that come in turn stand right behind what they answer, since
+//! how a broker interleaves its handshakes depends on the weather. Where one comes out of turn, those of its kind stay
+//! where they were.
+
+use std::collections::HashMap;
+
+use super::{Client, Event, History};
+use crate::packet::{AckKind, Packet};
+
+/// An event with the place it was recorded at.
+#[derive(Debug, Clone)]
+pub struct Recorded {
+    /// The step, from 0 in the order of the run.
+    pub step: usize,
+    /// The client's place in the scenario; the harness's own events and the witness come last.
+    pub client: usize,
+    pub event: Event,
+}
+
+/// Brings recorded events into canonical order; `steps` are the lines that open the steps.
+pub fn canonical(steps: &[String], recorded: &[Recorded]) -> History {
+    let mut events = Vec::with_capacity(steps.len() + recorded.len());
+    let mut sorted: Vec<&Recorded> = recorded.iter().collect();
+    sorted.sort_by_key(|recorded| (recorded.step, recorded.client));
+    let mut rest = &sorted[..];
+    for (number, step) in steps.iter().enumerate() {
+        events.push(Event::Step(step.clone()));
+        while let Some(first) = rest.first().filter(|recorded| recorded.step == number) {
+            let length = rest.iter().take_while(|r| r.step == number && r.client == first.client).count();
+            let client: Vec<Event> = rest[..length].iter().map(|recorded| recorded.event.clone()).collect();
+            events.extend(answers_in_place(client));
+            rest = &rest[length..];
+        }
+    }
+    renumber(&mut events);
+    History { events }
+}
+
+/// What an answer answers: whether the question was sent or received, the kind of answer, and the identifier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Question {
+    sent: bool,
+    answer: Answer,
+    id: Option<u16>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    Ack(AckKind),
+    Unsuback,
+    Pingresp,
+}
+
+/// The question that an event puts, if it puts one whose answer may be moved.
+fn question(event: &Event) -> Option<Question> {
+    let (sent, packet) = match event {
+        Event::Sent(_, packet) => (true, packet),
+        Event::Received(_, packet) => (false, packet),
+        _ => return None,
+    };
+    let answer = match packet {
+        Packet::Publish(publish) if publish.qos == 1 => Answer::Ack(AckKind::Puback),
+        Packet::Publish(publish) if publish.qos == 2 => Answer::Ack(AckKind::Pubrec),
+        Packet::Ack(ack) if ack.kind == AckKind::Pubrec => Answer::Ack(AckKind::Pubrel),
+        Packet::Ack(ack) if ack.kind == AckKind::Pubrel => Answer::Ack(AckKind::Pubcomp),
+        Packet::Unsubscribe(_) => Answer::Unsuback,
+        Packet::Pingreq => Answer::Pingresp,
+        _ => return None,
+    };
+    Some(Question { sent, answer, id: packet.id() })
+}
+
+/// The question that an event answers.
+fn answered(event: &Event) -> Option<Question> {
+    let (sent, packet) = match event {
+        Event::Sent(_, packet) => (false, packet),
+        Event::Received(_, packet) => (true, packet),
+        _ => return None,
+    };
+    let answer = match packet {
+        Packet::Ack(ack) => Answer::Ack(ack.kind),
+        Packet::Unsuback(_) => Answer::Unsuback,
+        Packet::Pingresp => Answer::Pingresp,
+        _ => return None,
+    };
+    Some(Question { sent, answer, id: packet.id() })
+}
+
+/// Puts the answers of each kind right behind their questions, unless one of that kind came out of turn: then all of the
+/// kind stay where they were, since their order is evidence.
+fn answers_in_place(events: Vec<Event>) -> Vec<Event> {
+    let mut disordered: Vec<Kind> = Vec::new();
+    loop {
+        match place(&events, &disordered) {
+            Ok(placed) => return placed,
+            Err(kind) => disordered.push(kind),
+        }
+    }
+}
+
+/// Who asked, and what kind of answer it takes.
+type Kind = (bool, Answer);
+
+/// # Errors
+/// The kind of the first answer that is out of turn, if that kind is not among `disordered` yet.
+fn place(events: &[Event], disordered: &[Kind]) -> Result<Vec<Event>, Kind> {
+    // A chain is a packet with the answers that follow from it: PUBLISH, PUBREC, PUBREL, PUBCOMP.
+    let mut chains: Vec<Vec<Event>> = Vec::with_capacity(events.len());
+    // The chains whose last event still wants its answer, oldest first.
+    let mut open: Vec<(Question, usize)> = Vec::new();
+    for event in events {
+        let mut chain = chains.len();
+        if let Some(wanted) = answered(event) {
+            let kind = (wanted.sent, wanted.answer);
+            let oldest = open.iter().position(|(asked, _)| (asked.sent, asked.answer) == kind);
+            if let Some(oldest) = oldest.filter(|_| !disordered.contains(&kind)) {
+                if open[oldest].0.id != wanted.id {
+                    return Err(kind);
+                }
+                chain = open.remove(oldest).1;
+            }
+        }
+        if chain == chains.len() {
+            chains.push(Vec::new());
+        }
+        if matches!(event, Event::Ended(..) | Event::Closed(_)) {
+            open.clear();
+        }
+        if let Some(question) = question(event) {
+            open.push((question, chain));
+        }
+        chains[chain].push(event.clone());
+    }
+    Ok(chains.into_iter().flatten().collect())
+}
+
+/// Renumbers Packet Identifiers by first appearance, per client and by who assigned them, over all its connections.
+fn renumber(events: &mut [Event]) {
+    let mut known: HashMap<(Client, bool), Vec<u16>> = HashMap::new();
+    for event in events {
+        let (client, sent, packet) = match event {
+            Event::Sent(client, packet) => (client.clone(), true, packet),
+            Event::Received(client, packet) => (client.clone(), false, packet),
+            Event::Missing(client, awaited) => {
+                let by_client = awaited.packet != AckKind::Pubrel.name();
+                if let Some(id) = &mut awaited.id {
+                    *id = ordinal(known.entry((client.clone(), by_client)).or_default(), *id);
+                }
+                continue;
+            }
+            _ => continue,
+        };
+        let by_client = sent == assigned_by_sender(packet);
+        if let Some(id) = packet.id_mut() {
+            *id = ordinal(known.entry((client, by_client)).or_default(), *id);
+        }
+    }
+}
+
+fn ordinal(known: &mut Vec<u16>, id: u16) -> u16 {
+    let place = known.iter().position(|seen| *seen == id).unwrap_or_else(|| {
+        known.push(id);
+        known.len() - 1
+    });
+    // There are at most 65,535 identifiers, so the place fits.
+    (place + 1) as u16
+}
+
+/// Whether the sender of this packet is who chose its identifier.
+fn assigned_by_sender(packet: &Packet) -> bool {
+    match packet {
+        Packet::Ack(ack) => ack.kind == AckKind::Pubrel,
+        Packet::Suback(_) | Packet::Unsuback(_) => false,
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(recorded: &[(usize, &str)], expected: &[&str]) {
+        let clients = ["subscriber", "publisher", "witness"];
+        let recorded: Vec<Recorded> = recorded
+            .iter()
+            .map(|(step, line)| {
+                let event = super::super::text::parse(line).unwrap();
+                let client = clients.iter().position(|name| event.client().unwrap().as_ref() == *name).unwrap();
+                Recorded { step: *step, client, event }
+            })
+            .collect();
+        let steps = ["one".to_string(), "two".to_string()];
+        assert_eq!(canonical(&steps, &recorded).lines(), expected);
+    }
+
+    #[test]
+    fn events_stand_by_step_then_client() {
+        check(
+            &[
+                (0, "publisher -> PINGREQ"),
+                (0, "subscriber -> PINGREQ"),
+                (1, "publisher -> DISCONNECT"),
+                (0, "subscriber <- PINGRESP"),
+            ],
+            &[
+                "step one",
+                "subscriber -> PINGREQ",
+                "subscriber <- PINGRESP",
+                "publisher -> PINGREQ",
+                "step two",
+                "publisher -> DISCONNECT",
+            ],
+        );
+    }
+
+    #[test]
+    fn answers_in_their_turn_stand_behind_what_they_answer_and_ids_are_renumbered() {
+        check(
+            &[
+                (0, "subscriber <- PUBLISH topic=t qos=2 retain=0 dup=0 id=70 payload=m1"),
+                (0, "subscriber -> PUBREC id=70"),
+                (0, "subscriber <- PUBLISH topic=t qos=2 retain=0 dup=0 id=50 payload=m2"),
+                (0, "subscriber <- PUBREL id=70"),
+                (0, "subscriber -> PUBREC id=50"),
+                (0, "subscriber -> PUBCOMP id=70"),
+            ],
+            &[
+                "step one",
+                "subscriber <- PUBLISH topic=t qos=2 retain=0 dup=0 id=1 payload=m1",
+                "subscriber -> PUBREC id=1",
+                "subscriber <- PUBREL id=1",
+                "subscriber -> PUBCOMP id=1",
+                "subscriber <- PUBLISH topic=t qos=2 retain=0 dup=0 id=2 payload=m2",
+                "subscriber -> PUBREC id=2",
+                "step two",
+            ],
+        );
+    }
+
+    #[test]
+    fn answers_out_of_turn_stay_where_they_were() {
+        check(
+            &[
+                (0, "publisher -> PUBLISH topic=t qos=1 retain=0 dup=0 id=1 payload=m1"),
+                (0, "publisher -> PUBLISH topic=t qos=1 retain=0 dup=0 id=2 payload=m2"),
+                (0, "publisher <- PUBACK id=2"),
+                (0, "publisher <- PUBACK id=1"),
+            ],
+            &[
+                "step one",
+                "publisher -> PUBLISH topic=t qos=1 retain=0 dup=0 id=1 payload=m1",
+                "publisher -> PUBLISH topic=t qos=1 retain=0 dup=0 id=2 payload=m2",
+                "publisher <- PUBACK id=2",
+                "publisher <- PUBACK id=1",
+                "step two",
+            ],
+        );
+    }
+}
