@@ -8,6 +8,7 @@ pub mod encode;
 pub mod frame;
 mod stream;
 
+use std::future::poll_fn;
 use std::io;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -24,6 +25,9 @@ use frame::Head;
 const READ_BYTES: usize = 4096;
 /// How long a write may be held up by a broker that does not read.
 const WRITE_DEADLINE: Duration = Duration::from_secs(5);
+
+/// How long a broker may take to end the connection after DISCONNECT before the client half-closes it.
+pub const END_AFTER_DISCONNECT: Duration = Duration::from_millis(50);
 
 /// What comes in on a Network Connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,6 +125,28 @@ impl Connection {
     pub async fn half_close(&mut self) {
         // Where the broker has closed already there is nothing left to tell it.
         let _ = timeout(WRITE_DEADLINE, self.stream.shutdown()).await;
+    }
+
+    /// Sends DISCONNECT and waits a moment for the broker to end the connection, which leaves TIME_WAIT to the broker.
+    pub async fn leave(mut self) {
+        if self.ended.is_some() {
+            return;
+        }
+        // A DISCONNECT without a reason can always be encoded.
+        let _ = self.send(&Packet::Disconnect { reason: 0 });
+        self.flush().await;
+        let ended = poll_fn(|cx| {
+            loop {
+                match self.poll_incoming(cx) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(batch) if matches!(batch.last(), Some(Incoming::End(_))) => return Poll::Ready(()),
+                    Poll::Ready(_) => {}
+                }
+            }
+        });
+        if timeout(END_AFTER_DISCONNECT, ended).await.is_err() {
+            self.half_close().await;
+        }
     }
 
     fn cut(&mut self, bytes: &[u8], incoming: &mut Vec<Incoming>) {

@@ -48,6 +48,8 @@ pub enum Event {
     Unreachable(Client),
     /// One settle window passed in which nothing arrived any more.
     Settled(Client),
+    /// The broker's CONNACK announced that it does not take what the client was to send; the rest says what.
+    Withheld(Client, String),
     /// The harness broke off, because it was interrupted or could not go on; the rest is its reason.
     Broken(String),
 }
@@ -55,7 +57,7 @@ pub enum Event {
 /// An answer that a client waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Awaited {
-    /// The packet type, in the standard's spelling, or `end` for the end of the connection.
+    /// The packet type in the standard's spelling, `end` for the end of the connection, or `fence`.
     pub packet: String,
     /// The Packet Identifier it must carry.
     pub id: Option<u16>,
@@ -73,7 +75,8 @@ impl Event {
             | Event::Undecodable(client, _)
             | Event::Missing(client, _)
             | Event::Unreachable(client)
-            | Event::Settled(client) => Some(client),
+            | Event::Settled(client)
+            | Event::Withheld(client, _) => Some(client),
         }
     }
 

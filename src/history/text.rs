@@ -29,6 +29,7 @@ impl fmt::Display for Event {
             Event::Missing(client, Awaited { packet, id: None }) => write!(f, "{client} -- no {packet}"),
             Event::Unreachable(client) => write!(f, "{client} -- no connection"),
             Event::Settled(client) => write!(f, "{client} -- settled"),
+            Event::Withheld(client, what) => write!(f, "{client} -- withheld {what}"),
             Event::Broken(why) => write!(f, "broken off: {}", why.replace(['\n', '\r'], " ")),
         }
     }
@@ -163,6 +164,7 @@ pub fn parse(line: &str) -> Result<Event, String> {
         ("->", "end fin") => Ok(Event::Closed(client)),
         ("--", "no connection") => Ok(Event::Unreachable(client)),
         ("--", "settled") => Ok(Event::Settled(client)),
+        ("--", what) if what.starts_with("withheld ") => Ok(Event::Withheld(client, what["withheld ".len()..].into())),
         ("--", what) => parse_missing(what).map(|awaited| Event::Missing(client, awaited)),
         ("<-", what) if what.starts_with("undecodable ") => {
             let digits = what["undecodable ".len()..].as_bytes();
@@ -350,6 +352,7 @@ mod tests {
             "subscriber -- no PUBREL id=3",
             "subscriber -- no PINGRESP",
             "subscriber -- no connection",
+            "publisher -- withheld PUBLISH at QoS 2: Maximum QoS 1",
             "subscriber -> DISCONNECT",
             "subscriber <- DISCONNECT reason=0x8e",
             "subscriber <- AUTH reason=0x18",

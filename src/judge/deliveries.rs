@@ -1,0 +1,316 @@
+//! Each copy that a client got: may it be there, and are its QoS, RETAIN and DUP right?
+
+use super::finding::{Findings, Rule, rule};
+use super::session::{Relation, Session, retained};
+use super::story::{Connection, Delivery, Publication, Story, Subscribing};
+use crate::history::Message;
+use crate::packet::Protocol;
+
+const QOS_IS_THE_MINIMUM: Rule = rule("MQTT-3.8.4-6", "MQTT-3.8.4-8");
+const DUP_0_AT_QOS_0: Rule = rule("MQTT-3.3.1-2", "MQTT-3.3.1-2");
+const DUP_0_ON_A_FIRST_COPY: Rule = rule("MQTT-3.3.1-3", "MQTT-3.3.1-3");
+const DUP_1_ON_A_RESENT_COPY: Rule = rule("MQTT-3.3.1-1", "MQTT-3.3.1-1");
+const RETAIN_0_ON_AN_ESTABLISHED_SUBSCRIPTION: Rule = rule("MQTT-3.3.1-9", "MQTT-3.3.1-12");
+const RETAIN_1_ON_A_RETAINED_COPY: Rule = rule("MQTT-3.3.1-8", "3.8.3.1");
+const RETAIN_0_IS_NOT_STORED: Rule = rule("MQTT-3.3.1-12", "MQTT-3.3.1-8");
+const THE_LAST_RETAINED_MESSAGE: Rule = rule("MQTT-3.3.1-6", "MQTT-3.3.1-5");
+const A_DISCARDED_SESSION_IS_NOT_USED: Rule = rule("MQTT-3.1.2-6", "MQTT-3.1.2-4");
+const NO_SUBSCRIPTION_EXPLAINS_IT: Rule = rule("4.5", "4.5");
+const EXACTLY_ONCE_ON_A_FURTHER_CONNECTION: Rule = rule("MQTT-4.3.3-1", "MQTT-4.3.3-6");
+const EXACTLY_ONCE_ON_ONE_CONNECTION: Rule = rule("MQTT-4.3.3-1", "MQTT-4.4.0-1");
+const ACKNOWLEDGED_IS_NOT_RESENT: Rule = rule("4.3.2", "MQTT-4.4.0-1");
+const AT_MOST_ONCE: Rule = rule("4.3.1", "MQTT-4.4.0-1");
+
+/// What a copy is, by the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Sent because a subscription was in force at the publication: live, or out of the queue.
+    Subscribed,
+    /// Sent because of a SUBSCRIBE.
+    Retained,
+    /// Nothing can be concluded from it.
+    Unknown,
+}
+
+/// A copy of one of our messages, with what the model says about it.
+#[derive(Debug)]
+pub struct Copy<'a> {
+    pub connection: &'a Connection,
+    pub delivery: &'a Delivery,
+    pub publication: &'a Publication,
+    pub kind: Kind,
+}
+
+/// Judges every copy of the session, and gives those that are ours.
+pub fn check<'a>(
+    story: &'a Story,
+    sessions: &'a [Session<'a>],
+    session: &'a Session<'a>,
+    findings: &mut Findings,
+) -> Vec<Copy<'a>> {
+    let mut copies: Vec<Copy<'a>> = Vec::new();
+    for connection in &session.connections {
+        for delivery in &connection.deliveries {
+            let Some(publication) = delivery.message.and_then(|message| story.publication(message)) else {
+                foreign(connection, delivery, findings);
+                continue;
+            };
+            let judged = Judged { story, sessions, session, connection, delivery, publication, before: &copies };
+            let kind = judged.kind(findings);
+            if kind == Kind::Subscribed {
+                judged.repetition(findings);
+            }
+            judged.dup_at_qos_0(findings);
+            copies.push(Copy { connection, delivery, publication, kind });
+        }
+    }
+    copies
+}
+
+/// A payload that is none of ours, or a message of ours that was never published.
+fn foreign(connection: &Connection, delivery: &Delivery, findings: &mut Findings) {
+    let subscribed = connection.subscribes.iter().any(|subscribing| subscribing.topic == delivery.publish.topic);
+    // A changed payload on our own topic is judged as the loss of the message that it was.
+    if !subscribed {
+        unsolicited(connection, delivery, findings);
+    }
+}
+
+fn unsolicited(connection: &Connection, delivery: &Delivery, findings: &mut Findings) {
+    findings.choice("unsolicited_messages", "some");
+    let payload = String::from_utf8_lossy(&delivery.publish.payload);
+    findings.broken(
+        connection.protocol(),
+        NO_SUBSCRIPTION_EXPLAINS_IT,
+        &[delivery.at],
+        format!("only messages that a subscription of {} explains", connection.client),
+        format!("{payload} on the topic {}", delivery.publish.topic),
+    );
+}
+
+struct Judged<'a, 'b> {
+    story: &'a Story,
+    sessions: &'a [Session<'a>],
+    session: &'a Session<'a>,
+    connection: &'a Connection,
+    delivery: &'a Delivery,
+    publication: &'a Publication,
+    /// The copies of this session before this one.
+    before: &'b [Copy<'a>],
+}
+
+impl<'a> Judged<'a, '_> {
+    fn protocol(&self) -> Protocol {
+        self.connection.protocol()
+    }
+
+    fn message(&self) -> Message {
+        self.publication.message
+    }
+
+    /// Says what the copy is, and whether its being there and its RETAIN flag are right.
+    fn kind(&self, findings: &mut Findings) -> Kind {
+        let relation = self.session.relation(self.publication);
+        // The SUBSCRIBEs on this connection that the copy may be the consequence of.
+        let subscribe = self.connection.subscribes.iter().rfind(|subscribing| {
+            subscribing.topic == self.publication.topic && subscribing.at < self.delivery.at
+        });
+        match (self.delivery.publish.retain, subscribe) {
+            (true, None) => self.flagged_without_subscribe(relation, findings),
+            (true, Some(subscribe)) => self.flagged(subscribe, relation, findings),
+            (false, subscribe) => self.unflagged(subscribe, relation, findings),
+        }
+    }
+
+    /// RETAIN 1 on a connection that has not subscribed.
+    fn flagged_without_subscribe(&self, relation: Relation<'_>, findings: &mut Findings) -> Kind {
+        findings.broken(
+            self.protocol(),
+            RETAIN_0_ON_AN_ESTABLISHED_SUBSCRIPTION,
+            &[self.publication.at, self.delivery.at],
+            format!("RETAIN 0 on {}: no SUBSCRIBE on this connection asked for a retained message", self.message()),
+            "RETAIN 1",
+        );
+        if let Some(subscription) = relation.subscription() {
+            self.qos(&[subscription], findings);
+            return Kind::Subscribed;
+        }
+        self.of_discarded_session(findings);
+        Kind::Unknown
+    }
+
+    /// RETAIN 1 after a SUBSCRIBE.
+    fn flagged(&self, subscribe: &Subscribing, relation: Relation<'_>, findings: &mut Findings) -> Kind {
+        let events = [self.publication.at, subscribe.at, self.delivery.at];
+        let live = self.publication.step >= subscribe.step;
+        if live {
+            let expected = format!("RETAIN 0 on {}: it was published after the SUBSCRIBE", self.message());
+            findings.broken(self.protocol(), RETAIN_0_ON_AN_ESTABLISHED_SUBSCRIPTION, &events, expected, "RETAIN 1");
+        } else if !self.publication.retain {
+            let expected = format!("{} is not retained: it was published with RETAIN 0", self.message());
+            findings.broken(self.protocol(), RETAIN_0_IS_NOT_STORED, &events, expected, "it came as a retained message");
+        } else if !self.is_retained_at(subscribe) {
+            let last = retained(self.story, &self.publication.topic, subscribe.step);
+            let last = last.map_or("none".into(), |publication| publication.message.to_string());
+            let expected = format!("the last retained message of the topic, which is {last}");
+            findings.broken(self.protocol(), THE_LAST_RETAINED_MESSAGE, &events, expected, format!("{}", self.message()));
+        }
+        match relation.subscription() {
+            Some(subscription) if live => {
+                self.qos(&[subscription], findings);
+                Kind::Subscribed
+            }
+            _ => {
+                self.qos(&[subscribe], findings);
+                Kind::Retained
+            }
+        }
+    }
+
+    /// RETAIN 0: live or queued, or a retained copy without its flag.
+    fn unflagged(&self, subscribe: Option<&Subscribing>, relation: Relation<'_>, findings: &mut Findings) -> Kind {
+        let owed_retained = subscribe.filter(|subscribe| self.is_retained_at(subscribe));
+        let came_before =
+            self.before.iter().any(|copy| copy.publication.message == self.message() && copy.kind == Kind::Subscribed);
+        match (relation.subscription(), owed_retained) {
+            (Some(subscription), None) => {
+                self.qos(&[subscription], findings);
+                Kind::Subscribed
+            }
+            (Some(subscription), Some(subscribe)) if !came_before => {
+                self.qos(&[subscription, subscribe], findings);
+                Kind::Subscribed
+            }
+            (_, Some(subscribe)) if self.was_routed_before(subscribe) => {
+                let events = [self.publication.at, subscribe.at, self.delivery.at];
+                let expected = format!("RETAIN 1 on {}: it was sent because of the SUBSCRIBE", self.message());
+                findings.broken(self.protocol(), RETAIN_1_ON_A_RETAINED_COPY, &events, expected, "RETAIN 0");
+                self.qos(&[subscribe], findings);
+                Kind::Retained
+            }
+            // What the broker had not routed before the return may legally reach a new subscription live.
+            _ if subscribe.is_some_and(|subscribe| !self.was_routed_before(subscribe)) => Kind::Unknown,
+            _ => {
+                if !self.of_discarded_session(findings) {
+                    unsolicited(self.connection, self.delivery, findings);
+                }
+                Kind::Unknown
+            }
+        }
+    }
+
+    fn is_retained_at(&self, subscribe: &Subscribing) -> bool {
+        retained(self.story, &self.publication.topic, subscribe.step)
+            .is_some_and(|publication| publication.message == self.message())
+    }
+
+    /// The witness had its copy before the step of the SUBSCRIBE, so a new subscription cannot get it live.
+    fn was_routed_before(&self, subscribe: &Subscribing) -> bool {
+        self.publication.witnessed_in.is_some_and(|step| step < subscribe.step)
+            || !matches!(self.message(), Message::Experiment(_))
+    }
+
+    /// A copy that only a discarded session of this client explains.
+    fn of_discarded_session(&self, findings: &mut Findings) -> bool {
+        // Also what was published after the discarding would come from the subscription of that session.
+        let explained = self.sessions.iter().any(|session| {
+            session.client == self.session.client && session.discarded && session.had_subscribed(&self.publication.topic)
+        });
+        if explained {
+            findings.broken(
+                self.protocol(),
+                A_DISCARDED_SESSION_IS_NOT_USED,
+                &[self.publication.at, self.connection.opened_at, self.delivery.at],
+                "nothing: the session that had subscribed was discarded",
+                format!("{} at QoS {}", self.message(), self.delivery.publish.qos),
+            );
+        }
+        explained
+    }
+
+    /// The QoS of a copy is the minimum of what was published and what was granted, by any of the subscriptions.
+    fn qos(&self, subscriptions: &[&Subscribing], findings: &mut Findings) {
+        let granted: Vec<u8> = subscriptions.iter().filter_map(|subscription| subscription.granted()).collect();
+        let published = self.publication.qos;
+        let observed = self.delivery.publish.qos;
+        if let Some(first) = granted.first().filter(|_| !granted.iter().any(|granted| published.min(*granted) == observed)) {
+            let mut events = vec![self.publication.at, self.delivery.at];
+            events.extend(subscriptions.iter().filter_map(|subscription| subscription.suback.map(|(at, _)| at)));
+            findings.broken(
+                self.protocol(),
+                QOS_IS_THE_MINIMUM,
+                &events,
+                format!(
+                    "{} at QoS {}, the minimum of published {published} and granted {first}",
+                    self.message(),
+                    published.min(*first)
+                ),
+                format!("QoS {observed}"),
+            );
+        }
+    }
+
+    fn dup_at_qos_0(&self, findings: &mut Findings) {
+        if self.delivery.publish.qos == 0 && self.delivery.publish.dup {
+            let expected = format!("DUP 0 on {}: it came at QoS 0", self.message());
+            findings.broken(self.protocol(), DUP_0_AT_QOS_0, &[self.delivery.at], expected, "DUP 1");
+        }
+    }
+
+    /// Is it the first copy, a resent one, or one too many?
+    fn repetition(&self, findings: &mut Findings) {
+        let same = |copy: &&Copy<'_>| copy.publication.message == self.message() && copy.kind == Kind::Subscribed;
+        let dup = self.delivery.publish.dup;
+        let qos = self.delivery.publish.qos;
+        match self.before.iter().rfind(same) {
+            None if dup && qos > 0 => findings.perhaps_broken(
+                self.protocol(),
+                DUP_0_ON_A_FIRST_COPY,
+                &[self.delivery.at],
+                format!("DUP 0 on {}: it was never sent to this client before", self.message()),
+                "DUP 1",
+            ),
+            None => {}
+            Some(first) if acknowledged(first) => self.again(first, findings),
+            Some(first) if !dup && qos > 0 => findings.broken(
+                self.protocol(),
+                DUP_1_ON_A_RESENT_COPY,
+                &[first.delivery.at, self.delivery.at],
+                format!("DUP 1 on {}: it was sent before and not acknowledged", self.message()),
+                "DUP 0",
+            ),
+            Some(_) => {}
+        }
+    }
+
+    /// The message was delivered and acknowledged, and comes once more.
+    fn again(&self, first: &Copy<'_>, findings: &mut Findings) {
+        let granted = self.session.relation(self.publication).subscription().and_then(Subscribing::granted);
+        let further = first.connection.opened_at != self.connection.opened_at;
+        let rule = match (self.publication.qos, self.publication.qos.min(granted.unwrap_or(2)), further) {
+            // Duplicates are permitted where QoS 1 is downgraded to 0 (section 3.8.4).
+            (1, 0, _) => return,
+            (_, 2, true) => EXACTLY_ONCE_ON_A_FURTHER_CONNECTION,
+            (_, 2, false) => EXACTLY_ONCE_ON_ONE_CONNECTION,
+            (_, 1, _) => ACKNOWLEDGED_IS_NOT_RESENT,
+            _ => AT_MOST_ONCE,
+        };
+        let place = if further { "on a further connection" } else { "on the same connection" };
+        findings.broken(
+            self.protocol(),
+            rule,
+            &[first.delivery.at, self.delivery.at],
+            format!("{} once: its delivery at QoS {} was complete", self.message(), first.delivery.publish.qos),
+            format!("it came once more {place}"),
+        );
+    }
+}
+
+/// We acknowledged the copy, and the broker has shown that it read the acknowledgement.
+fn acknowledged(copy: &Copy<'_>) -> bool {
+    match copy.delivery.publish.qos {
+        0 => true,
+        1 => copy.delivery.acked_at.is_some_and(|at| copy.connection.has_read(at)),
+        _ => copy.delivery.released_at.is_some(),
+    }
+}

@@ -1,0 +1,202 @@
+//! Client ids, topics and payloads on the wire, and back to the names of the scenario.
+//!
+//! Ids and topics follow from prefix, cell, repetition and attempt alone, so that a later `clean --prefix P` finds what
+//! a killed run left. Payloads carry the run's nonce besides, so that a message of another run is never taken for ours.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+
+use crate::history::Message;
+
+/// How the client ids and topics of a run begin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prefix {
+    /// At most 12 characters of `[0-9a-zA-Z]`, since an id of 23 must be accepted (MQTT-3.1.3-5).
+    pub client_id: String,
+    /// At most two topic levels, since no topic has more than four.
+    pub topic: String,
+}
+
+/// How many characters a cell's tag has.
+const TAG_CHARS: usize = 10;
+/// The longest prefix of client ids, in characters: with the tag and the client's place that makes 23.
+const CLIENT_ID_PREFIX_MAX: usize = 12;
+
+impl Prefix {
+    /// Checks what the user gave.
+    ///
+    /// # Errors
+    /// A sentence that says what is accepted.
+    pub fn new(client_id: &str, topic: &str) -> Result<Prefix, String> {
+        let alphanumeric = client_id.chars().all(|c| c.is_ascii_alphanumeric());
+        if client_id.is_empty() || client_id.len() > CLIENT_ID_PREFIX_MAX || !alphanumeric {
+            return Err(format!(
+                "\"{client_id}\" cannot begin a client id: use 1 to {CLIENT_ID_PREFIX_MAX} characters of 0-9, a-z and A-Z"
+            ));
+        }
+        let levels: Vec<&str> = topic.split('/').collect();
+        let level_ok = |level: &&str| !level.is_empty() && level.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+        if levels.len() > 2 || !levels.iter().all(level_ok) || topic.len() > 60 {
+            return Err(format!(
+                "\"{topic}\" cannot begin a topic: use one or two levels of 0-9, a-z, A-Z, '-', '_' and '.', 60 \
+                 characters in all"
+            ));
+        }
+        Ok(Prefix { client_id: client_id.into(), topic: topic.into() })
+    }
+
+    /// A prefix that no other run has.
+    pub fn random() -> Prefix {
+        let name = format!("ms{}", &random_word()[..6]);
+        Prefix { client_id: name.clone(), topic: name }
+    }
+
+    /// The filter of everything that a run with this prefix publishes.
+    pub fn filter(&self) -> String {
+        format!("{}/#", self.topic)
+    }
+}
+
+/// Ten characters that differ from run to run.
+pub fn random_word() -> String {
+    base36(RandomState::new().build_hasher().finish())
+}
+
+/// One attempt at one cell.
+#[derive(Debug, Clone)]
+pub struct Names {
+    prefix: Prefix,
+    nonce: String,
+    tag: String,
+    clients: Vec<String>,
+}
+
+impl Names {
+    pub fn new(prefix: &Prefix, nonce: &str, place: Place<'_>, clients: Vec<String>) -> Names {
+        Names { prefix: prefix.clone(), nonce: nonce.into(), tag: place.tag(), clients }
+    }
+
+    /// What tells this attempt from all others: the topic level after the prefix.
+    pub fn tag(&self) -> &str {
+        &self.tag
+    }
+
+    /// The client id of the client at this place in the scenario.
+    pub fn client_id(&self, client: usize) -> String {
+        client_id(&self.prefix, &self.tag, client)
+    }
+
+    pub fn topic(&self, name: &str) -> String {
+        format!("{}/{}/{name}", self.prefix.topic, self.tag)
+    }
+
+    /// The payload of a message; a message that is sent again has a new number in `copy`, from 1.
+    pub fn payload(&self, message: Message, copy: u32) -> Vec<u8> {
+        format!("{}{}:{message}.{copy}", self.nonce, self.tag).into_bytes()
+    }
+
+    /// The scenario's name of a topic or filter; what is not ours begins with a question mark.
+    pub fn local_topic(&self, topic: &str) -> String {
+        let Some(rest) = topic.strip_prefix(&self.prefix.topic) else { return format!("?{topic}") };
+        match rest.strip_prefix('/').and_then(|rest| rest.strip_prefix(self.tag.as_str())?.strip_prefix('/')) {
+            Some(name) => name.into(),
+            None => "?elsewhere".into(),
+        }
+    }
+
+    /// The scenario's name of the client with this id.
+    pub fn local_client(&self, id: &str) -> String {
+        let place = (0..self.clients.len()).find(|client| self.client_id(*client) == id);
+        place.map_or_else(|| format!("?{id}"), |client| self.clients[client].clone())
+    }
+
+    /// The message in a payload with its copy number; `Err` is how a foreign payload stands in the history.
+    pub fn local_payload(&self, payload: &[u8]) -> Result<(Message, u32), Vec<u8>> {
+        let ours = std::str::from_utf8(payload).ok().and_then(|text| text.strip_prefix(&self.nonce));
+        let Some(ours) = ours else { return Err([b"?", payload].concat()) };
+        let message = ours
+            .strip_prefix(&self.tag)
+            .and_then(|text| text.strip_prefix(':')?.rsplit_once('.'))
+            .and_then(|(message, copy)| Some((message.parse().ok()?, copy.parse().ok()?)));
+        match message {
+            Some((message, copy)) if self.payload(message, copy) == payload => Ok((message, copy)),
+            Some(_) => Err([b"?", payload].concat()),
+            None => Err(b"?elsewhere".to_vec()),
+        }
+    }
+}
+
+/// What a tag is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    pub cell: &'a str,
+    /// From 1.
+    pub repetition: u32,
+    /// From 1.
+    pub attempt: u32,
+}
+
+impl Place<'_> {
+    /// Ten characters of `[0-9a-z]`, the same in every run.
+    pub fn tag(self) -> String {
+        let text = format!("{}#{}#{}", self.cell, self.repetition, self.attempt);
+        // FNV-1a: the standard library's hashers promise no stability between versions.
+        let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        });
+        base36(hash)
+    }
+}
+
+/// The client id of the client at a place of the scenario, in the attempt with this tag.
+pub fn client_id(prefix: &Prefix, tag: &str, client: usize) -> String {
+    format!("{}{tag}{client}", prefix.client_id)
+}
+
+fn base36(mut number: u64) -> String {
+    (0..TAG_CHARS)
+        .map(|_| {
+            let digit = (number % 36) as u32;
+            number /= 36;
+            char::from_digit(digit, 36).unwrap_or('0')
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names() -> Names {
+        let prefix = Prefix::new("ms1", "ms1").unwrap();
+        let place = Place { cell: "matrix[a=1]", repetition: 1, attempt: 1 };
+        Names::new(&prefix, "nonce", place, vec!["subscriber".into(), "publisher".into()])
+    }
+
+    #[test]
+    fn names_go_to_the_wire_and_back() {
+        let names = names();
+        assert_eq!(names.local_topic(&names.topic("t")), "t");
+        assert_eq!(names.local_client(&names.client_id(1)), "publisher");
+        assert_eq!(names.local_payload(&names.payload(Message::Fence(2), 3)), Ok((Message::Fence(2), 3)));
+        assert!(names.client_id(7).len() <= 23);
+    }
+
+    #[test]
+    fn what_is_not_ours_is_marked() {
+        let names = names();
+        assert_eq!(names.local_topic("other/t"), "?other/t");
+        assert_eq!(names.local_topic("ms1/zzzzzzzzzz/t"), "?elsewhere");
+        assert_eq!(names.local_payload(b"m1"), Err(b"?m1".to_vec()));
+        assert_eq!(names.local_payload(b"noncezzz:m1.1"), Err(b"?elsewhere".to_vec()));
+        let changed = [names.payload(Message::Experiment(1), 1), b"x".to_vec()].concat();
+        assert!(names.local_payload(&changed).is_err());
+    }
+
+    #[test]
+    fn a_prefix_that_a_broker_need_not_accept_is_refused() {
+        for (client_id, topic) in [("", "t"), ("a-b", "t"), ("abcdefghijklm", "t"), ("a", ""), ("a", "a/b/c"), ("a", "#")] {
+            assert!(Prefix::new(client_id, topic).is_err(), "{client_id} {topic}");
+        }
+    }
+}
