@@ -3,15 +3,17 @@
 //! A scenario names its clients, the axes that vary, and the steps in order. A value may be `"$axis"`, which stands for
 //! the value of that axis in each cell. Every mistake is reported with its line and with what would be accepted.
 
+mod document;
+mod order;
 mod parse;
 
 use std::fs;
 use std::path::Path;
 
 use crate::packet::Protocol;
-use crate::results::AxisValue;
+use crate::results::{Axes, AxisValue};
 
-pub use parse::ScenarioError;
+pub use parse::{MESSAGES_MAX, ScenarioError};
 
 /// An experiment: steps over named clients, and the axes along which they vary.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +36,25 @@ pub struct Axis {
     pub values: Vec<AxisValue>,
 }
 
+/// Every combination of the axes' values, in order, the last axis fastest. Without axes there is one, and it is empty.
+pub fn combinations(axes: &[Axis]) -> impl Iterator<Item = Axes> {
+    let count: usize = axes.iter().map(|axis| axis.values.len()).product();
+    (0..count).map(|number| {
+        let mut rest = number;
+        let mut chosen: Vec<_> = axes
+            .iter()
+            .rev()
+            .map(|axis| {
+                let value = axis.values[rest % axis.values.len()].clone();
+                rest /= axis.values.len();
+                (axis.name.clone(), value)
+            })
+            .collect();
+        chosen.reverse();
+        Axes(chosen)
+    })
+}
+
 /// A client as the file declares it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClientPlan {
@@ -52,6 +73,64 @@ pub const SESSION_EXPIRY_S: u32 = 3600;
 pub enum Value<T> {
     Is(T),
     Axis(String),
+}
+
+impl<T: FromAxis> Value<T> {
+    /// The value in the cell that has these axis values.
+    ///
+    /// # Panics
+    /// If the axis is missing there or holds another type; parsing refuses such a scenario.
+    pub fn in_cell(&self, axes: &Axes) -> T {
+        match self {
+            Value::Is(value) => *value,
+            Value::Axis(name) => {
+                axes.get(name).and_then(T::from_axis).expect("a parsed scenario's axes fit where they are used")
+            }
+        }
+    }
+}
+
+/// A type that may stand where an axis may stand.
+pub trait FromAxis: Copy {
+    /// The values of this type, for the reader of a mistake.
+    const ACCEPTED: &'static str;
+
+    /// `None` if the value is not of this type.
+    fn from_axis(value: &AxisValue) -> Option<Self>;
+}
+
+impl FromAxis for Protocol {
+    const ACCEPTED: &'static str = "\"3.1.1\" or \"5.0\"";
+
+    fn from_axis(value: &AxisValue) -> Option<Protocol> {
+        match value {
+            AxisValue::Text(name) => name.parse().ok(),
+            _ => None,
+        }
+    }
+}
+
+impl FromAxis for bool {
+    const ACCEPTED: &'static str = "true or false";
+
+    fn from_axis(value: &AxisValue) -> Option<bool> {
+        match value {
+            AxisValue::Bool(value) => Some(*value),
+            _ => None,
+        }
+    }
+}
+
+/// The only number that varies along an axis is a QoS.
+impl FromAxis for u8 {
+    const ACCEPTED: &'static str = "0, 1 or 2";
+
+    fn from_axis(value: &AxisValue) -> Option<u8> {
+        match value {
+            AxisValue::Number(qos) => u8::try_from(*qos).ok().filter(|qos| *qos <= 2),
+            _ => None,
+        }
+    }
 }
 
 /// A step as the file declares it.
@@ -84,6 +163,19 @@ pub enum ActionPlan {
     Receive,
     /// Sends DISCONNECT and waits until the broker has ended the connection.
     Disconnect,
+}
+
+impl ActionPlan {
+    /// The word of the file for it.
+    pub fn verb(&self) -> &'static str {
+        match self {
+            ActionPlan::Connect => "connect",
+            ActionPlan::Subscribe { .. } => "subscribe",
+            ActionPlan::Publish { .. } => "publish",
+            ActionPlan::Receive => "receive",
+            ActionPlan::Disconnect => "disconnect",
+        }
+    }
 }
 
 /// The scenarios that are built into the program, by name.

@@ -1,0 +1,389 @@
+//! The scenario files: those that are built in, and every mistake that somebody can make in one of their own.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use mqtt_sessions::plan::{Action, Cell, Settings, cells};
+use mqtt_sessions::results::AxisValue;
+use mqtt_sessions::scenario::{Scenario, ScenarioError};
+
+const SETTINGS: Settings = Settings { messages: 3, queue_limit: None };
+
+fn plan(name: &str) -> Vec<Cell> {
+    cells(&Scenario::load(name).unwrap(), SETTINGS)
+}
+
+#[test]
+fn every_file_in_scenarios_is_built_in_under_its_name() {
+    let mut files: Vec<String> = fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    files.sort();
+    let mut built_in: Vec<String> = Scenario::built_in_names().map(|name| format!("{name}.toml")).collect();
+    built_in.sort();
+    assert_eq!(files, built_in);
+    for name in Scenario::built_in_names() {
+        assert_eq!(Scenario::load(name).unwrap().name, name);
+    }
+}
+
+#[test]
+fn the_matrix_has_144_cells_with_ids_of_one_shape() {
+    let cells = plan("matrix");
+    assert_eq!(cells.len(), 144);
+    assert_eq!(
+        cells[0].id,
+        "matrix[protocol=3.1.1,clean_session=true,publish_qos=0,subscribe_qos=0,retain=true,resubscribe=false]"
+    );
+    assert_eq!(
+        cells[143].id,
+        "matrix[protocol=5.0,clean_session=false,publish_qos=2,subscribe_qos=2,retain=false,resubscribe=true]"
+    );
+    for cell in &cells {
+        let axes: Vec<String> = cell.axes.0.iter().map(|(axis, value)| format!("{axis}={value}")).collect();
+        assert_eq!(cell.id, format!("matrix[{}]", axes.join(",")));
+    }
+}
+
+#[test]
+fn the_ids_of_all_built_in_cells_are_distinct() {
+    let cells: Vec<Cell> = Scenario::built_in_names().flat_map(plan).collect();
+    let ids: BTreeSet<&str> = cells.iter().map(|cell| cell.id.as_str()).collect();
+    assert_eq!(ids.len(), cells.len());
+}
+
+#[test]
+fn the_backlog_is_longer_than_a_usual_window_and_always_kept() {
+    for cell in plan("backlog") {
+        assert!(!cell.clients[0].clean_session);
+        assert!(
+            cell.steps.iter().any(|step| matches!(step.action, Action::Publish { messages: 25, retain: false, .. }))
+        );
+    }
+}
+
+#[test]
+fn axes_and_clients_keep_the_order_of_the_file() {
+    let scenario = Scenario::load("matrix").unwrap();
+    let axes: Vec<&str> = scenario.axes.iter().map(|axis| axis.name.as_str()).collect();
+    assert_eq!(axes, ["protocol", "clean_session", "publish_qos", "subscribe_qos", "retain", "resubscribe"]);
+    assert_eq!(scenario.axes[1].values, [AxisValue::Bool(true), AxisValue::Bool(false)]);
+    let clients: Vec<&str> = scenario.clients.iter().map(|client| client.name.as_str()).collect();
+    assert_eq!(clients, ["subscriber", "publisher"]);
+}
+
+/// A scenario without a mistake. The axes stand in no alphabetical order.
+const SOUND: &str = r#"name = "mine"
+question = "What arrives?"
+
+[axes]
+qos = [0, 1, 2]
+protocol = ["3.1.1", "5.0"]
+kept = [true, false]
+
+[clients.reader]
+protocol = "$protocol"
+clean_session = "$kept"
+
+[clients.writer]
+protocol = "5.0"
+clean_session = true
+
+[[steps]]
+connect = "reader"
+
+[[steps]]
+connect = "writer"
+
+[[steps]]
+subscribe = "reader"
+topic = "news"
+qos = "$qos"
+when = "$kept"
+
+[[steps]]
+publish = "writer"
+topic = "news"
+qos = 2
+retain = false
+messages = 5
+
+[[steps]]
+receive = "reader"
+"#;
+
+fn error_of(text: &str) -> ScenarioError {
+    Scenario::parse("mine.toml", text).expect_err(text)
+}
+
+/// Puts each mistake into the sound scenario and compares the line and a phrase of the sentence.
+fn check(mistakes: &[(&str, &str, usize, &str)]) {
+    let mut wrong = Vec::new();
+    for (sound, mistaken, line, phrase) in mistakes {
+        assert!(SOUND.contains(sound), "the sound scenario has no {sound:?}");
+        let error = error_of(&SOUND.replacen(sound, mistaken, 1));
+        if (error.file.as_str(), error.line) != ("mine.toml", Some(*line)) || !error.why.contains(phrase) {
+            wrong.push(format!("{mistaken:.60?}, expected at line {line}: {error}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_sound_scenario_has_no_mistake_and_tables_may_be_written_either_way() {
+    let sound = Scenario::parse("mine.toml", SOUND).unwrap();
+    assert_eq!(cells(&sound, SETTINGS).len(), 12);
+    assert_eq!(cells(&sound, SETTINGS)[1].id, "mine[qos=0,protocol=3.1.1,kept=false]");
+    let inline = SOUND
+        .replace("[axes]\nqos", "axes.qos")
+        .replace("protocol = [", "axes.protocol = [")
+        .replace("kept = [", "axes.kept = [");
+    assert_eq!(Scenario::parse("mine.toml", &inline).unwrap(), sound);
+    let with_crlf = SOUND.replace('\n', "\r\n");
+    assert_eq!(Scenario::parse("mine.toml", &with_crlf).unwrap(), sound);
+}
+
+#[test]
+fn mistakes_in_the_toml() {
+    check(&[
+        ("name = \"mine\"", "name = mine", 1, "not valid TOML at `mine`"),
+        ("kept = [true, false]", "kept = [true, false", 9, "not valid TOML"),
+        ("receive = \"reader\"\n", "receive = \"reader\nwhen = true\n", 37, "not valid TOML"),
+        ("receive = \"reader\"\n", "receive =\n\n\n", 37, "not valid TOML"),
+        ("kept = [true, false]", "qos = [1]", 7, "duplicate key"),
+        ("[clients.writer]", "[clients.reader]", 13, "duplicate key"),
+        ("topic = \"news\"\nqos = 2", "topic = \"news\"\ntopic = \"t\"\nqos = 2", 32, "duplicate key"),
+    ]);
+}
+
+#[test]
+fn keys_that_are_unknown_missing_or_of_another_step() {
+    check(&[
+        (
+            "question",
+            "tags = 1\nquestion",
+            2,
+            "unknown key `tags`; a scenario takes name, question, axes, clients, steps",
+        ),
+        ("clean_session = true", "clean_start = true", 15, "`clean_start`; a client takes protocol, clean_session"),
+        ("receive = \"reader\"", "recieve = \"reader\"", 37, "unknown key `recieve`; a step takes connect, subscribe"),
+        ("name = \"mine\"\n", "", 1, "a scenario needs the key `name`"),
+        ("question = \"What arrives?\"\n", "", 1, "a scenario needs the key `question`"),
+        ("protocol = \"5.0\"\n", "", 13, "a client needs the key `protocol`, which takes \"3.1.1\" or \"5.0\""),
+        ("clean_session = \"$kept\"\n", "", 9, "needs the key `clean_session`, which takes true or false"),
+        ("qos = 2\n", "", 29, "a step needs the key `qos`, which takes 0, 1 or 2"),
+        (
+            "receive = \"reader\"",
+            "when = true",
+            36,
+            "a step needs one of connect, subscribe, publish, receive, disconnect",
+        ),
+        ("receive = \"reader\"\n", "", 36, "a step needs one of connect"),
+        ("connect = \"writer\"", "connect = \"writer\"\nreceive = \"reader\"", 22, "says both connect and receive"),
+        ("receive = \"reader\"", "receive = \"reader\"\nqos = 1", 38, "`qos` does not belong to receive; besides"),
+        (
+            "qos = \"$qos\"",
+            "qos = \"$qos\"\nretain = true",
+            27,
+            "`retain` does not belong to subscribe; besides the client it takes topic, qos, when",
+        ),
+    ]);
+}
+
+#[test]
+fn values_of_a_wrong_type_or_out_of_range() {
+    check(&[
+        ("\"mine\"", "1", 1, "`name` takes a text in quotes, not a whole number"),
+        ("\"What arrives?\"", "[]", 2, "`question` takes a text in quotes, not an array"),
+        ("\"What arrives?\"", "\" \"", 2, "`question` takes one sentence on one line"),
+        ("\"What arrives?\"", "\"What\\u001b[31m?\"", 2, "`question` takes one sentence on one line"),
+        ("protocol = \"5.0\"", "protocol = \"5\"", 14, "`protocol` cannot be \"5\"; it takes \"3.1.1\" or \"5.0\""),
+        ("protocol = \"5.0\"", "protocol = 5.0", 14, "`protocol` cannot be 5.0; it takes \"3.1.1\""),
+        ("clean_session = true", "clean_session = 1", 15, "`clean_session` cannot be 1; it takes true or false"),
+        ("qos = 2", "qos = 3", 32, "`qos` cannot be 3; it takes 0, 1 or 2"),
+        ("qos = 2", "qos = -1", 32, "`qos` cannot be -1; it takes 0, 1 or 2"),
+        ("qos = 2", "qos = 256", 32, "`qos` cannot be 256; it takes 0, 1 or 2"),
+        ("qos = 2", "qos = \"2\"", 32, "`qos` cannot be \"2\"; it takes 0, 1 or 2"),
+        ("retain = false", "retain = \"no\"", 33, "`retain` cannot be \"no\"; it takes true or false"),
+        ("when = \"$kept\"", "when = []", 27, "`when` cannot be []; it takes true or false"),
+        ("messages = 5", "messages = 0", 34, "`messages` cannot be 0; it takes a whole number from 1 to 10000"),
+        ("messages = 5", "messages = 10001", 34, "`messages` cannot be 10001"),
+        ("messages = 5", "messages = 99999999999999999999", 34, "`messages` cannot be 99999999999999999999"),
+        ("messages = 5", "messages = \"$qos\"", 34, "`messages` cannot be \"$qos\"; it takes a whole number"),
+        ("receive = \"reader\"", "receive = true", 37, "`receive` takes a text in quotes, not a boolean"),
+        (
+            "receive = \"reader\"",
+            "receive = \"raeder\"",
+            37,
+            "there is no client \"raeder\"; the clients are reader, writer",
+        ),
+        (
+            "[clients.writer]\n",
+            "[clients]\nwriter = 1\n[clients.other]\n",
+            14,
+            "a client is a table, not a whole number",
+        ),
+    ]);
+}
+
+#[test]
+fn parts_of_a_wrong_shape() {
+    let head = "name = \"a\"\nquestion = \"b\"\n";
+    let clients = "clients.a = { protocol = \"5.0\", clean_session = true }\n";
+    let table = [
+        (format!("name = {}", "[".repeat(100_000)), 1, "not valid TOML"),
+        ("name = \"a\"\n\u{0}".into(), 2, "not valid TOML"),
+        (String::new(), 1, "a scenario needs the key `name`"),
+        (head.into(), 1, "a scenario needs the key `clients`"),
+        (format!("{head}axes = 1\n"), 3, "`axes` is a table, not a whole number"),
+        (format!("{head}clients = 1\n"), 3, "`clients` is a table, not a whole number"),
+        (format!("{head}[clients]\n"), 3, "`clients` is empty"),
+        (format!("{head}{clients}"), 1, "a scenario needs the key `steps`"),
+        (format!("{head}{clients}steps = 1\n"), 4, "`steps` is an array of steps, not a whole number"),
+        (format!("{head}{clients}[steps]\n"), 4, "`steps` is an array of steps, not a table"),
+        (format!("{head}{clients}steps = []\n"), 4, "there are 0 steps; a scenario has 1 to 100"),
+        (format!("{head}{clients}steps = [\n 1 ]\n"), 5, "a step is a table, not a whole number"),
+        (format!("{head}{clients}steps = [{}]\n", "{ receive = \"a\" },".repeat(101)), 4, "there are 101 steps"),
+        (
+            format!("{head}{clients}steps = [{{ connect = \"a\", when = \"$x\" }}]\n"),
+            4,
+            "and an axis: none is declared",
+        ),
+    ];
+    for (text, line, phrase) in table {
+        let error = error_of(&text);
+        assert_eq!(error.line, Some(line), "{text}: {error}");
+        assert!(error.why.contains(phrase), "{text}: {error}");
+    }
+}
+
+#[test]
+fn axes_that_are_empty_mixed_unused_unknown_or_misplaced() {
+    check(&[
+        ("kept = [true, false]", "kept = []", 7, "axis \"kept\" is empty; it lists true and false, or whole numbers"),
+        ("kept = [true, false]", "kept = true", 7, "axis \"kept\" is a boolean, not an array"),
+        ("kept = [true, false]", "kept = [true,\n true]", 8, "axis \"kept\" holds true twice"),
+        ("qos = [0, 1, 2]", "qos = [0, 1, 0x1]", 5, "axis \"qos\" holds 0x1 twice"),
+        ("qos = [0, 1, 2]", "qos = [0, false]", 5, "axis \"qos\" holds values of another type before false"),
+        ("qos = [0, 1, 2]", "qos = [0, -1]", 5, "axis \"qos\" cannot hold -1; it lists"),
+        ("qos = [0, 1, 2]", "qos = [0.5]", 5, "axis \"qos\" cannot hold 0.5"),
+        ("kept = [", "idle = [1]\nkept = [", 7, "axis \"idle\" is never used; write \"$idle\" where it shall apply"),
+        (
+            "\"$qos\"",
+            "\"$quality\"",
+            26,
+            "there is no axis for \"$quality\"; `qos` takes 0, 1 or 2, or \"$\" and an axis: there are qos, protocol, kept",
+        ),
+        ("\"$qos\"", "\"$kept\"", 26, "`qos` cannot be \"$kept\", because that axis holds true; it takes 0, 1 or 2"),
+        ("qos = [0, 1, 2]", "qos = [0, 1, 3]", 26, "because that axis holds 3; it takes 0, 1 or 2"),
+        ("\"3.1.1\", \"5.0\"", "\"3.1\", \"5.0\"", 10, "because that axis holds 3.1; it takes \"3.1.1\" or \"5.0\""),
+        ("when = \"$kept\"", "when = \"$qos\"", 27, "`when` cannot be \"$qos\", because that axis holds 0"),
+    ]);
+}
+
+#[test]
+fn names_that_cannot_stand_in_an_id() {
+    let long = format!("name = \"{}\"", "a".repeat(21));
+    check(&[
+        (
+            "\"mine\"",
+            "\"Mine\"",
+            1,
+            "\"Mine\" cannot name the scenario; a name has 1 to 20 of a-z, 0-9 and _, the first of them a-z",
+        ),
+        ("\"mine\"", "\"\"", 1, "\"\" cannot name the scenario"),
+        ("name = \"mine\"", &long, 1, "cannot name the scenario"),
+        ("\"mine\"", "\"a-b\"", 1, "cannot name the scenario"),
+        ("\"mine\"", "\"1a\"", 1, "cannot name the scenario"),
+        ("\"mine\"", "\"ä\"", 1, "cannot name the scenario"),
+        ("qos = [", "QoS = [", 5, "QoS cannot name the axis"),
+        ("[clients.writer]", "[clients.\"the writer\"]", 13, "\"the writer\" cannot name the client"),
+        (
+            "[clients.writer]",
+            "[clients.witness]",
+            13,
+            "witness cannot name the client; witness, attempt, step, broken and all",
+        ),
+        ("topic = \"news\"\nqos = 2", "topic = \"a/b\"\nqos = 2", 31, "\"a/b\" cannot name the topic"),
+        ("topic = \"news\"\nqos = 2", "topic = \"fence7\"\nqos = 2", 31, "all that begins with fence are reserved"),
+    ]);
+}
+
+#[test]
+fn clients_and_cells_have_a_limit() {
+    let client = |number: usize| format!("[clients.c{number}]\nprotocol = \"5.0\"\nclean_session = true\n");
+    let seven: String = (1..=7).map(client).collect();
+    check(&[
+        ("[[steps]]", &format!("{seven}[[steps]]"), 35, "a scenario has at most 8 clients"),
+        ("[[steps]]", &format!("{}[[steps]]", client(1)), 17, "client \"c1\" has no step"),
+        ("kept = [", &format!("many = [{}]\nkept = [", numbers(20_000)), 7, "there are 120000 cells"),
+    ]);
+}
+
+fn numbers(count: usize) -> String {
+    (0..count).map(|number| number.to_string()).collect::<Vec<_>>().join(",")
+}
+
+#[test]
+fn steps_that_cannot_work_in_their_order() {
+    let connects = "[[steps]]\nconnect = \"reader\"\n";
+    let leave = "[[steps]]\ndisconnect = \"reader\"\nwhen = \"$kept\"\n";
+    check(&[
+        (
+            "connect = \"writer\"",
+            "connect = \"reader\"",
+            21,
+            "\"reader\" cannot connect here: it is connected already; disconnect it in a step before",
+        ),
+        (
+            "connect = \"writer\"",
+            "connect = \"writer\"\nwhen = false",
+            31,
+            "\"writer\" cannot publish here: it is not connected; connect it in a step before",
+        ),
+        (
+            "[[steps]]\nconnect = \"reader\"\n",
+            "",
+            22,
+            "\"reader\" cannot subscribe here: in cells with kept=true it is not connected",
+        ),
+        (
+            "[[steps]]\nreceive",
+            &format!("{leave}[[steps]]\nreceive"),
+            40,
+            "cannot receive here: in cells with kept=true it is not",
+        ),
+        (
+            "[[steps]]\nreceive",
+            &format!("{leave}{connects}[[steps]]\nreceive"),
+            40,
+            "cannot connect here: in cells with kept=false it is connected already",
+        ),
+        (
+            "receive = \"reader\"",
+            "disconnect = \"reader\"\n[[steps]]\ndisconnect = \"reader\"",
+            39,
+            "cannot disconnect here: it is not connected",
+        ),
+    ]);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_names_the_built_in_scenarios() {
+    let error = Scenario::load("no/such/file.toml").unwrap_err();
+    assert_eq!(error.line, None);
+    assert!(error.to_string().starts_with("no/such/file.toml: it cannot be read ("), "{error}");
+    assert!(error.why.ends_with("name a file, or a built-in scenario: matrix, backlog"), "{error}");
+}
+
+#[test]
+fn no_cut_of_a_scenario_breaks_the_reader() {
+    for end in 0..SOUND.len() {
+        // A cut may leave a sound scenario; what counts is that a mistake has a line inside of the text.
+        if let Err(error) = Scenario::parse("mine.toml", &SOUND[..end]) {
+            let lines = SOUND[..end].lines().count().max(1);
+            assert!(error.line.is_some_and(|line| (1..=lines).contains(&line)), "{error}");
+        }
+    }
+}
