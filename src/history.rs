@@ -28,6 +28,10 @@ pub type Client = Arc<str>;
 /// The name under which the witness stands in a history.
 pub const WITNESS: &str = "witness";
 
+/// The name of the client that asks, before the first cell, for the protocol versions of the broker. It stands alone in
+/// the history of a cell whose version was refused.
+pub const PROBE: &str = "probe";
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// The cell is tried for the n-th time, with client ids and topics of its own.

@@ -3,9 +3,15 @@
 //! The stages, left to right: [`scenario`] -> [`plan`] -> [`run`] -> [`history`] -> [`judge`] -> [`results`] ->
 //! [`report`]; [`compare`] is a report over two results.
 
+pub mod broker;
+//pub mod compare;
 pub mod connection;
 pub mod history;
+pub mod judge;
 pub mod packet;
 pub mod plan;
+//pub mod report;
 pub mod results;
+pub mod run;
 pub mod scenario;
+pub mod statement;

@@ -164,6 +164,14 @@ fn sources(steps: &[Step]) -> Vec<Source> {
 }
 
 impl Cell {
+    /// The topics on which this cell publishes with RETAIN 1.
+    pub fn retained_topics(&self) -> impl Iterator<Item = &str> {
+        self.steps.iter().filter_map(|step| match &step.action {
+            Action::Publish { topic, retain: true, .. } => Some(topic.as_str()),
+            _ => None,
+        })
+    }
+
     /// A step as it opens in the history, numbered from 1: `3 disconnect subscriber`.
     ///
     /// # Panics

@@ -1,6 +1,6 @@
 //! Each copy that a client got: may it be there, and are its QoS, RETAIN and DUP right?
 
-use super::finding::{Findings, Rule, rule};
+use super::finding::{ATTEMPTS_FOR_TIMING, Findings, Rule, rule};
 use super::session::{Relation, Session, retained};
 use super::story::{Connection, Delivery, Publication, Story, Subscribing};
 use crate::history::Message;
@@ -112,9 +112,11 @@ impl<'a> Judged<'a, '_> {
     fn kind(&self, findings: &mut Findings) -> Kind {
         let relation = self.session.relation(self.publication);
         // The SUBSCRIBEs on this connection that the copy may be the consequence of.
-        let subscribe = self.connection.subscribes.iter().rfind(|subscribing| {
-            subscribing.topic == self.publication.topic && subscribing.at < self.delivery.at
-        });
+        let subscribe = self
+            .connection
+            .subscribes
+            .iter()
+            .rfind(|subscribing| subscribing.topic == self.publication.topic && subscribing.at < self.delivery.at);
         match (self.delivery.publish.retain, subscribe) {
             (true, None) => self.flagged_without_subscribe(relation, findings),
             (true, Some(subscribe)) => self.flagged(subscribe, relation, findings),
@@ -148,12 +150,24 @@ impl<'a> Judged<'a, '_> {
             findings.broken(self.protocol(), RETAIN_0_ON_AN_ESTABLISHED_SUBSCRIPTION, &events, expected, "RETAIN 1");
         } else if !self.publication.retain {
             let expected = format!("{} is not retained: it was published with RETAIN 0", self.message());
-            findings.broken(self.protocol(), RETAIN_0_IS_NOT_STORED, &events, expected, "it came as a retained message");
+            findings.broken(
+                self.protocol(),
+                RETAIN_0_IS_NOT_STORED,
+                &events,
+                expected,
+                "it came as a retained message",
+            );
         } else if !self.is_retained_at(subscribe) {
             let last = retained(self.story, &self.publication.topic, subscribe.step);
             let last = last.map_or("none".into(), |publication| publication.message.to_string());
             let expected = format!("the last retained message of the topic, which is {last}");
-            findings.broken(self.protocol(), THE_LAST_RETAINED_MESSAGE, &events, expected, format!("{}", self.message()));
+            findings.broken(
+                self.protocol(),
+                THE_LAST_RETAINED_MESSAGE,
+                &events,
+                expected,
+                format!("{}", self.message()),
+            );
         }
         match relation.subscription() {
             Some(subscription) if live => {
@@ -214,7 +228,9 @@ impl<'a> Judged<'a, '_> {
     fn of_discarded_session(&self, findings: &mut Findings) -> bool {
         // Also what was published after the discarding would come from the subscription of that session.
         let explained = self.sessions.iter().any(|session| {
-            session.client == self.session.client && session.discarded && session.had_subscribed(&self.publication.topic)
+            session.client == self.session.client
+                && session.discarded
+                && session.had_subscribed(&self.publication.topic)
         });
         if explained {
             findings.broken(
@@ -233,7 +249,9 @@ impl<'a> Judged<'a, '_> {
         let granted: Vec<u8> = subscriptions.iter().filter_map(|subscription| subscription.granted()).collect();
         let published = self.publication.qos;
         let observed = self.delivery.publish.qos;
-        if let Some(first) = granted.first().filter(|_| !granted.iter().any(|granted| published.min(*granted) == observed)) {
+        if let Some(first) =
+            granted.first().filter(|_| !granted.iter().any(|granted| published.min(*granted) == observed))
+        {
             let mut events = vec![self.publication.at, self.delivery.at];
             events.extend(subscriptions.iter().filter_map(|subscription| subscription.suback.map(|(at, _)| at)));
             findings.broken(
@@ -263,7 +281,8 @@ impl<'a> Judged<'a, '_> {
         let dup = self.delivery.publish.dup;
         let qos = self.delivery.publish.qos;
         match self.before.iter().rfind(same) {
-            None if dup && qos > 0 => findings.perhaps_broken(
+            None if dup && qos > 0 => findings.broken_in(
+                ATTEMPTS_FOR_TIMING,
                 self.protocol(),
                 DUP_0_ON_A_FIRST_COPY,
                 &[self.delivery.at],

@@ -6,6 +6,11 @@ use crate::packet::Protocol;
 use crate::results::{Level, Verdict, Violation};
 use crate::statement;
 
+/// Attempts that have to show the absence of what no fence bounds: at 1, 4 and 16 times the settle window.
+pub const ATTEMPTS_FOR_AN_ABSENCE: u32 = 3;
+/// Attempts that have to show what may come of a session that was not detached yet.
+pub const ATTEMPTS_FOR_TIMING: u32 = 2;
+
 /// Everything that was found in one attempt.
 #[derive(Debug, Default)]
 pub struct Findings {
@@ -19,8 +24,8 @@ pub struct Findings {
 #[derive(Debug, Clone)]
 pub struct Finding {
     pub violation: Violation,
-    /// It rests on an absence or on timing, so another attempt has to show it too.
-    pub needs_another_attempt: bool,
+    /// How many attempts in a row have to show it: 1 for what is seen on the wire and cannot be a matter of time.
+    pub attempts: u32,
 }
 
 /// The id of a rule in each protocol version; `None` where the version has no such rule.
@@ -54,37 +59,27 @@ impl Findings {
         expected: impl Into<String>,
         observed: impl Into<String>,
     ) {
-        self.push(protocol, rule, events, expected.into(), observed.into(), false);
+        self.broken_in(1, protocol, rule, events, expected, observed);
     }
 
-    /// As [`Findings::broken`], for what another attempt has to confirm.
-    pub fn perhaps_broken(
+    /// As [`Findings::broken`], for what so many attempts have to show.
+    pub fn broken_in(
         &mut self,
+        attempts: u32,
         protocol: Protocol,
         rule: Rule,
         events: &[usize],
         expected: impl Into<String>,
         observed: impl Into<String>,
     ) {
-        self.push(protocol, rule, events, expected.into(), observed.into(), true);
-    }
-
-    fn push(
-        &mut self,
-        protocol: Protocol,
-        rule: Rule,
-        events: &[usize],
-        expected: String,
-        observed: String,
-        needs_another_attempt: bool,
-    ) {
         let Some(statement) = rule.id(protocol) else { return };
         let level = statement::find(protocol, statement).map_or(Level::None, |statement| statement.level);
         let mut events: Vec<usize> = events.iter().map(|place| place + 1).collect();
         events.sort_unstable();
         events.dedup();
-        let violation = Violation { protocol, statement: statement.into(), level, expected, observed, events };
-        self.violations.push(Finding { violation, needs_another_attempt });
+        let (statement, expected, observed) = (statement.into(), expected.into(), observed.into());
+        let violation = Violation { protocol, statement, level, expected, observed, events };
+        self.violations.push(Finding { violation, attempts });
     }
 
     /// Notes what a broker chose where the standard leaves it open.

@@ -93,9 +93,9 @@ impl<'a> Session<'a> {
     /// The granted subscription to a topic that is in force in a step. The topics of an experiment have no wildcards.
     fn subscription(&self, topic: &str, step: usize) -> Option<&'a Subscribing> {
         let so_far = || self.connections.iter().filter(|connection| connection.opened_in <= step);
-        let subscribed = so_far()
-            .flat_map(|connection| &connection.subscribes)
-            .rfind(|subscribing| subscribing.topic == topic && subscribing.step <= step && subscribing.granted().is_some())?;
+        let subscribed = so_far().flat_map(|connection| &connection.subscribes).rfind(|subscribing| {
+            subscribing.topic == topic && subscribing.step <= step && subscribing.granted().is_some()
+        })?;
         let ended = so_far()
             .flat_map(|connection| &connection.unsubscribes)
             .any(|(when, filter)| filter == topic && *when >= subscribed.step && *when < step);
@@ -104,7 +104,10 @@ impl<'a> Session<'a> {
 
     /// Whether the session subscribed to the topic at any time.
     pub fn had_subscribed(&self, topic: &str) -> bool {
-        self.connections.iter().flat_map(|connection| &connection.subscribes).any(|subscribing| subscribing.topic == topic)
+        self.connections
+            .iter()
+            .flat_map(|connection| &connection.subscribes)
+            .any(|subscribing| subscribing.topic == topic)
     }
 
     /// Whether a subscription to the topic existed before this SUBSCRIBE.

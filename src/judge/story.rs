@@ -199,7 +199,10 @@ impl Story {
                     }
                 }
             }),
-            Packet::Disconnect { .. } => self.change(client, |connection| connection.left_at = Some(at)),
+            Packet::Disconnect { .. } => self.change(client, |connection| {
+                connection.left_at = Some(at);
+                connection.ended_in = step;
+            }),
             _ => {}
         }
     }
@@ -225,7 +228,8 @@ impl Story {
             }),
             Packet::Suback(suback) => {
                 connection.signs_of_life.push(at);
-                let asked = |subscribing: &&mut Subscribing| subscribing.id == suback.id && subscribing.suback.is_none();
+                let asked =
+                    |subscribing: &&mut Subscribing| subscribing.id == suback.id && subscribing.suback.is_none();
                 let answered: Vec<&mut Subscribing> = connection.subscribes.iter_mut().filter(asked).collect();
                 if answered.is_empty() {
                     connection.stray_subacks.push(at);
@@ -249,9 +253,8 @@ impl Story {
             }
             Packet::Ack(ack) => {
                 let (id, since) = (ack.id, connection.opened_at);
-                let of_this = |publication: &Publication| {
-                    publication.id == id && publication.qos > 0 && publication.at > since
-                };
+                let of_this =
+                    |publication: &Publication| publication.id == id && publication.qos > 0 && publication.at > since;
                 match ack.kind {
                     AckKind::Puback | AckKind::Pubrec if ack.reason >= 0x80 => {
                         let open = |publication: &&mut Publication| {
@@ -261,8 +264,12 @@ impl Story {
                             publication.refused = Some((at, ack.reason));
                         }
                     }
-                    AckKind::Puback => self.accept(client, at, |publication| publication.qos == 1 && of_this(publication)),
-                    AckKind::Pubcomp => self.accept(client, at, |publication| publication.qos == 2 && of_this(publication)),
+                    AckKind::Puback => {
+                        self.accept(client, at, |publication| publication.qos == 1 && of_this(publication))
+                    }
+                    AckKind::Pubcomp => {
+                        self.accept(client, at, |publication| publication.qos == 2 && of_this(publication))
+                    }
                     AckKind::Pubrec | AckKind::Pubrel => {}
                 }
             }
@@ -271,7 +278,8 @@ impl Story {
     }
 
     fn accept(&mut self, publisher: &Client, at: usize, of_this: impl Fn(&Publication) -> bool) {
-        let open = |publication: &&mut Publication| publication.publisher == *publisher && publication.accepted.is_none();
+        let open =
+            |publication: &&mut Publication| publication.publisher == *publisher && publication.accepted.is_none();
         self.publications
             .iter_mut()
             .filter(open)
@@ -282,7 +290,8 @@ impl Story {
     fn witnessed(&mut self, publish: &Publish) {
         let message = Message::of(&publish.payload);
         let step = self.steps;
-        if let Some(publication) = self.publications.iter_mut().find(|publication| Some(publication.message) == message) {
+        if let Some(publication) = self.publications.iter_mut().find(|publication| Some(publication.message) == message)
+        {
             publication.witnessed_in.get_or_insert(step);
         }
     }

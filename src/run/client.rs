@@ -71,7 +71,10 @@ impl Client {
 
     /// Messages sent whose handshake is not finished.
     pub fn unacknowledged(&self) -> usize {
-        self.unanswered.iter().filter(|awaited| matches!(awaited.packet.as_str(), "PUBACK" | "PUBREC" | "PUBCOMP")).count()
+        self.unanswered
+            .iter()
+            .filter(|awaited| matches!(awaited.packet.as_str(), "PUBACK" | "PUBREC" | "PUBCOMP"))
+            .count()
     }
 
     /// How many messages may be unacknowledged at once. Some brokers refuse, drop or reset beyond a limit of their own

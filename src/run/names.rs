@@ -35,7 +35,8 @@ impl Prefix {
             ));
         }
         let levels: Vec<&str> = topic.split('/').collect();
-        let level_ok = |level: &&str| !level.is_empty() && level.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+        let level_ok =
+            |level: &&str| !level.is_empty() && level.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
         if levels.len() > 2 || !levels.iter().all(level_ok) || topic.len() > 60 {
             return Err(format!(
                 "\"{topic}\" cannot begin a topic: use one or two levels of 0-9, a-z, A-Z, '-', '_' and '.', 60 \
@@ -141,9 +142,9 @@ impl Place<'_> {
     pub fn tag(self) -> String {
         let text = format!("{}#{}#{}", self.cell, self.repetition, self.attempt);
         // FNV-1a: the standard library's hashers promise no stability between versions.
-        let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        });
+        let hash = text
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
         base36(hash)
     }
 }
@@ -195,7 +196,9 @@ mod tests {
 
     #[test]
     fn a_prefix_that_a_broker_need_not_accept_is_refused() {
-        for (client_id, topic) in [("", "t"), ("a-b", "t"), ("abcdefghijklm", "t"), ("a", ""), ("a", "a/b/c"), ("a", "#")] {
+        for (client_id, topic) in
+            [("", "t"), ("a-b", "t"), ("abcdefghijklm", "t"), ("a", ""), ("a", "a/b/c"), ("a", "#")]
+        {
             assert!(Prefix::new(client_id, topic).is_err(), "{client_id} {topic}");
         }
     }

@@ -229,7 +229,8 @@ pub struct Outgoing<'a> {
 async fn next_batch(clients: &mut [Client]) -> (usize, Vec<Incoming>) {
     poll_fn(|cx| {
         for (index, client) in clients.iter_mut().enumerate() {
-            if let Some(Poll::Ready(batch)) = client.connection.as_mut().map(|connection| connection.poll_incoming(cx)) {
+            if let Some(Poll::Ready(batch)) = client.connection.as_mut().map(|connection| connection.poll_incoming(cx))
+            {
                 return Poll::Ready((index, batch));
             }
         }

@@ -9,11 +9,9 @@ use tokio::time::{Instant, timeout_at};
 use super::Target;
 use super::names::Prefix;
 use crate::connection::{Connection, End, Incoming};
-use crate::history::{Awaited, Event, History};
+use crate::history::{Awaited, Event, History, PROBE};
 use crate::packet::{Connack, Connect, Filter, Packet, Protocol, Publish, Subscribe};
 
-/// The name of the client that probes, in the history of cells whose protocol version was refused.
-const PROBE: &str = "probe";
 /// How long the broker may take to tell its version, once it has answered SUBSCRIBE.
 const VERSION_WAIT: Duration = Duration::from_millis(20);
 
@@ -89,9 +87,10 @@ pub async fn connect(target: &Target, connect: Connect) -> Result<(Connection, C
             Some(Incoming::Packet(packet)) => {
                 refusal(RefusalKind::NotMqtt, format!("the answer to CONNECT was {}", packet.name()))
             }
-            Some(Incoming::Undecodable { bytes, .. }) => {
-                refusal(RefusalKind::NotMqtt, format!("the answer to CONNECT is not MQTT: \"{}\"", bytes.escape_ascii()))
-            }
+            Some(Incoming::Undecodable { bytes, .. }) => refusal(
+                RefusalKind::NotMqtt,
+                format!("the answer to CONNECT is not MQTT: \"{}\"", bytes.escape_ascii()),
+            ),
             Some(Incoming::End(End::Reset)) => {
                 refusal(RefusalKind::Closed(End::Reset), "the connection was reset without a CONNACK".into())
             }

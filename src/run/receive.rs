@@ -141,8 +141,11 @@ impl Player<'_> {
     /// Ends the subscriptions to the fence topics, since they would change the session.
     async fn leave_fence_topics(&mut self, client: usize) -> Result<(), Stop> {
         let of_fences = |(topic, _): &(String, u8)| topic.starts_with("fence");
-        let topics: Vec<String> =
-            self.clients[client].subscriptions.extract_if(.., |topic| of_fences(topic)).map(|(topic, _)| topic).collect();
+        let topics: Vec<String> = self.clients[client]
+            .subscriptions
+            .extract_if(.., |topic| of_fences(topic))
+            .map(|(topic, _)| topic)
+            .collect();
         if topics.is_empty() {
             return Ok(());
         }

@@ -181,6 +181,10 @@ impl Player<'_> {
     /// The broker ended the publisher's connection on a PUBLISH. Is it the feature that it does not want? The same
     /// publisher sends a message without it on the same topic.
     async fn control(&mut self, publisher: usize, source: &Source, retain: bool) -> Stop {
+        // A plain message at QoS 0 has no feature that a broker could refuse.
+        if source.qos == 0 && !retain {
+            return Stop;
+        }
         let qos = if retain { source.qos } else { 0 };
         self.loop_backs += 1;
         let message = Message::LoopBack(self.loop_backs);

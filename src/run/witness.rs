@@ -12,8 +12,8 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
-use super::names::Prefix;
 use super::client::answer;
+use super::names::Prefix;
 use super::probe::{self, Refusal};
 use crate::connection::{Connection, Incoming};
 use crate::packet::{Filter, Packet, Protocol, Publish, Subscribe};

@@ -1,0 +1,213 @@
+//! The command line: what can be typed, and the help that explains it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::broker::EMBEDDED;
+use crate::scenario::MESSAGES_MAX;
+
+/// Does your MQTT broker keep its promises when a session breaks?
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true,
+    after_help = "Exit codes: 0 nothing failed · 1 something failed · 2 usage, a file, or the broker out of reach · \
+                  3 nothing failed but something is unclear · 4 no cell selected · 130 interrupted.\n\
+                  With --baseline and compare, \"failed\" means \"got worse\"."
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// Colour the output: auto, always or never; NO_COLOR is honoured
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
+    pub color: Color,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Measure the table: clean_session x publish QoS x subscribe QoS x RETAIN x subscribing again, in 3.1.1 and 5.0
+    #[command(after_help = MATRIX_EXAMPLES)]
+    Matrix(Measure),
+
+    /// Run scenarios: built-in names (matrix, backlog) or files
+    Run {
+        /// Built-in names, or paths of scenario files
+        #[arg(required = true, value_name = "SCENARIO")]
+        scenarios: Vec<String>,
+        #[command(flatten)]
+        measure: Measure,
+    },
+
+    /// Print the cells that would run, and run nothing
+    List {
+        /// Built-in names, or paths of scenario files [default: all built-in scenarios]
+        #[arg(value_name = "SCENARIO")]
+        scenarios: Vec<String>,
+        #[command(flatten)]
+        plan: Plan,
+    },
+
+    /// Compare two results files, cell by cell
+    Compare {
+        /// The results that count as known
+        baseline: PathBuf,
+        /// The results that are asked about
+        results: PathBuf,
+    },
+
+    /// End the sessions and clear the retained messages that a killed run left on a broker
+    Clean {
+        /// The prefix that the run printed when it began
+        #[arg(long, value_name = "P")]
+        prefix: String,
+        /// The scenarios that the run ran [default: all built-in scenarios]
+        #[arg(value_name = "SCENARIO")]
+        scenarios: Vec<String>,
+        /// As many repetitions as the run was to make
+        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        repeat: u32,
+        #[command(flatten)]
+        prefixes: Prefixes,
+        #[command(flatten)]
+        broker: Reach,
+    },
+}
+
+const MATRIX_EXAMPLES: &str = "Examples:
+  mqtt-sessions matrix                                       the embedded broker
+  mqtt-sessions matrix --broker mqtt://localhost             your own
+  mqtt-sessions matrix --broker mqtt://localhost --filter retain=false --filter publish_qos=1,2
+  mqtt-sessions matrix --broker mqtt://localhost --export-json now.json --baseline known.json";
+
+#[derive(Debug, Args)]
+pub struct Measure {
+    #[command(flatten)]
+    pub broker: Reach,
+    #[command(flatten)]
+    pub plan: Plan,
+    #[command(flatten)]
+    pub prefixes: Prefixes,
+
+    /// Call the broker so in the results
+    #[arg(long, value_name = "NAME", help_heading = "Results")]
+    pub broker_name: Option<String>,
+    /// Its version in the results
+    #[arg(long, value_name = "VERSION", help_heading = "Results")]
+    pub broker_version: Option<String>,
+    /// Write the results as JSON; - is stdout
+    #[arg(long, value_name = "FILE", help_heading = "Results")]
+    pub export_json: Option<PathBuf>,
+    /// Keep the packet histories of all cells, or only of those that are no pass (unclear)
+    #[arg(long, value_name = "WHICH", default_value = "unclear", hide_possible_values = true, help_heading = "Results")]
+    pub histories: Histories,
+    /// Compare with these results; then only what got worse fails
+    #[arg(long, value_name = "FILE", help_heading = "Results")]
+    pub baseline: Option<PathBuf>,
+
+    /// Cells side by side [default: all against this machine, 32 elsewhere]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000), help_heading = "Running")]
+    pub jobs: Option<u32>,
+    /// Run each cell so often, with ids of its own; the worst verdict counts
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(help_heading = "Running")]
+    pub repeat: u32,
+    /// How long a cell that is about to say "absent" stays open
+    #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = duration, help_heading = "Running")]
+    pub settle: Duration,
+    /// How client ids and topics begin [default: random]
+    #[arg(long, value_name = "P", help_heading = "Names on the broker")]
+    pub prefix: Option<String>,
+}
+
+/// Which cells.
+#[derive(Debug, Args)]
+pub struct Plan {
+    /// Messages published while the subscriber is away
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=i64::from(MESSAGES_MAX)))]
+    #[arg(help_heading = "Cells")]
+    pub messages: u32,
+    /// How many messages the broker is configured to keep for a session: more may then be dropped
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Cells")]
+    pub queue_limit: Option<u32>,
+    /// Only these cells: an id, or axis=value[,value]; all must hold
+    #[arg(long, value_name = "FILTER", help_heading = "Cells")]
+    pub filter: Vec<String>,
+}
+
+/// How to reach the broker.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Broker")]
+pub struct Reach {
+    /// mqtt://[USER[:PASSWORD]@]HOST[:PORT], or embedded
+    #[arg(long, value_name = "URL", env = "MQTT_SESSIONS_BROKER", default_value = EMBEDDED, hide_env_values = true)]
+    pub broker: String,
+    /// User name, where the URL has none
+    #[arg(long, value_name = "NAME", env = "MQTT_SESSIONS_USERNAME", hide_env_values = true)]
+    pub username: Option<String>,
+    /// Password; better in the environment, where other users cannot see it
+    #[arg(long, value_name = "PASSWORD", env = "MQTT_SESSIONS_PASSWORD", hide_env_values = true)]
+    pub password: Option<String>,
+    /// How long any answer is waited for
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = positive_duration)]
+    pub deadline: Duration,
+    /// How long a connection and its CONNACK are waited for
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = positive_duration)]
+    pub connect_timeout: Duration,
+}
+
+/// How client ids and topics begin.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Names on the broker")]
+pub struct Prefixes {
+    /// How client ids begin, if not with the prefix
+    #[arg(long, value_name = "P")]
+    pub client_id_prefix: Option<String>,
+    /// How topics begin, if not with the prefix
+    #[arg(long, value_name = "P")]
+    pub topic_prefix: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Histories {
+    Unclear,
+    All,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+impl From<Color> for anstream::ColorChoice {
+    fn from(color: Color) -> Self {
+        match color {
+            Color::Auto => anstream::ColorChoice::Auto,
+            Color::Always => anstream::ColorChoice::Always,
+            Color::Never => anstream::ColorChoice::Never,
+        }
+    }
+}
+
+/// The longest wait that can be asked for.
+const DURATION_MAX: Duration = Duration::from_secs(3600);
+
+fn duration(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(duration) if duration <= DURATION_MAX => Ok(duration),
+        Ok(_) => Err("an hour is the longest wait".into()),
+        Err(error) => Err(format!("{error}; write 100ms or 5s")),
+    }
+}
+
+fn positive_duration(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("it must be more than 0; write 100ms or 5s".into()),
+        duration => Ok(duration),
+    }
+}

@@ -1,0 +1,69 @@
+//! The exit codes, which scripts rely on.
+
+use crate::compare::Comparison;
+use crate::results::{Summary, Verdict};
+
+/// How the program ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExitCode {
+    /// Nothing failed; with a baseline, nothing got worse.
+    Success,
+    /// Something failed; with a baseline, something got worse.
+    Failed,
+    /// Usage, a file, or a broker out of reach.
+    Usage,
+    /// Nothing failed, but something was inconclusive or an error, or nothing could be judged.
+    Unclear,
+    /// No cell was selected.
+    NothingSelected,
+    Interrupted,
+}
+
+impl ExitCode {
+    pub fn code(self) -> u8 {
+        match self {
+            ExitCode::Success => 0,
+            ExitCode::Failed => 1,
+            ExitCode::Usage => 2,
+            ExitCode::Unclear => 3,
+            ExitCode::NothingSelected => 4,
+            ExitCode::Interrupted => 130,
+        }
+    }
+
+    /// Of a run without a baseline.
+    pub fn of(summary: &Summary) -> ExitCode {
+        let count = |verdict| summary.count(verdict);
+        if count(Verdict::Fail) > 0 {
+            ExitCode::Failed
+        } else if count(Verdict::Error) + count(Verdict::Inconclusive) > 0
+            || count(Verdict::Pass) + count(Verdict::Warn) == 0
+        {
+            ExitCode::Unclear
+        } else {
+            ExitCode::Success
+        }
+    }
+}
+
+impl From<ExitCode> for std::process::ExitCode {
+    fn from(code: ExitCode) -> Self {
+        std::process::ExitCode::from(code.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_verdict_decides() {
+        let pass = Summary { pass: 9, ..Summary::default() };
+        assert_eq!(ExitCode::of(&pass).code(), 0);
+        assert_eq!(ExitCode::of(&Summary { warn: 1, unsupported: 1, ..pass }).code(), 0);
+        assert_eq!(ExitCode::of(&Summary { fail: 1, error: 1, ..pass }).code(), 1);
+        assert_eq!(ExitCode::of(&Summary { inconclusive: 1, ..pass }).code(), 3);
+        assert_eq!(ExitCode::of(&Summary { error: 1, ..pass }).code(), 3);
+        assert_eq!(ExitCode::of(&Summary { unsupported: 144, ..Summary::default() }).code(), 3);
+    }
+}

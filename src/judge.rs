@@ -1,0 +1,169 @@
+//! What the standard says about a history: a pure function of a cell and its history.
+//!
+//! No scenario carries an expectation. The judge walks the history with a model of Session State and derives what each
+//! session must, may and must not get, and how. It reads no clock, does no I/O and cannot fail.
+
+mod absences;
+mod answers;
+mod connects;
+mod deliveries;
+mod finding;
+mod order;
+mod received;
+mod session;
+mod story;
+
+use std::collections::BTreeMap;
+
+use crate::history::{Event, History};
+use crate::plan::Cell;
+use crate::results::{CellResult, Level, Verdict, Violation};
+use absences::Balance;
+use finding::{Finding, Findings};
+use received::Measured;
+use story::Story;
+
+/// What is said about one attempt at a cell.
+#[derive(Debug)]
+pub struct Judgement {
+    findings: Findings,
+    measured: Measured,
+}
+
+/// Judges one attempt.
+pub fn judge(cell: &Cell, history: &History) -> Judgement {
+    let story = Story::read(history);
+    let mut findings = Findings::default();
+    let sessions = session::sessions(&story);
+    connects::check(&story, &sessions, &mut findings);
+    answers::check(history, &story, &mut findings);
+    for session in &sessions {
+        let copies = deliveries::check(&story, &sessions, session, &mut findings);
+        order::check(&copies, &mut findings);
+        let balance = Balance { story: &story, session, copies: &copies, queue_limit: cell.queue_limit };
+        // An experiment that broke off says nothing about what would have come later.
+        if findings.limits.is_empty() {
+            balance.queued(&mut findings);
+            balance.retained(&mut findings);
+        }
+    }
+    if findings.limits.is_empty() && story.steps < cell.steps.len() {
+        findings.limit(Verdict::Inconclusive, unfinished(&story, history));
+    }
+    Judgement { findings, measured: received::measure(&story) }
+}
+
+/// Whether every message that was published is here and nothing more is owed: then there is nothing to wait for.
+pub fn nothing_is_absent(history: &History) -> bool {
+    let story = Story::read(history);
+    let sessions = session::sessions(&story);
+    let Some(subject) = story.subject() else { return false };
+    let Some(session) = sessions.iter().rfind(|session| session.client == subject.as_ref()) else { return false };
+    let mut unused = Findings::default();
+    let copies = deliveries::check(&story, &sessions, session, &mut unused);
+    !Balance { story: &story, session, copies: &copies, queue_limit: None }.is_open()
+}
+
+/// Why a cell ended early although no packet says so.
+fn unfinished(story: &Story, history: &History) -> String {
+    let step = history.events.iter().rev().find_map(|event| match event {
+        Event::Step(step) => Some(step.as_str()),
+        _ => None,
+    });
+    let loop_back = story.publications.iter().any(|publication| {
+        matches!(publication.message, crate::history::Message::LoopBack(_)) && publication.accepted.is_some()
+    });
+    let step = step.unwrap_or("none");
+    match loop_back {
+        true => format!("no loop-back reached the subscriber, so the subscription was never in force (step {step})"),
+        false => format!("the experiment ended in step {step}"),
+    }
+}
+
+/// The record of a cell from all attempts at it, oldest first. The last attempt has the word, except about what an
+/// earlier one has firmly shown.
+pub fn combine(cell: &Cell, attempts: Vec<(History, Judgement)>) -> CellResult {
+    let count = attempts.len() as u32;
+    let last = attempts.len().saturating_sub(1);
+    let mut lines = Vec::new();
+    let mut chosen: Option<(usize, Judgement)> = None;
+    for (number, (history, judgement)) in attempts.into_iter().enumerate() {
+        lines.push(Event::Attempt(number as u32 + 1).to_string());
+        let offset = lines.len();
+        lines.extend(history.lines());
+        let is_worse = chosen.as_ref().is_some_and(|(_, before)| before.has_firm_fail());
+        if !is_worse && (number == last || judgement.has_firm_fail()) {
+            chosen = Some((offset, judgement));
+        }
+    }
+    let (offset, judgement) = chosen.unwrap_or_else(|| (0, judge(cell, &History::default())));
+    judgement.into_result(cell, count, offset, lines)
+}
+
+impl Judgement {
+    /// How many attempts have to show the same before all that was found counts.
+    pub fn attempts_needed(&self) -> u32 {
+        self.findings.violations.iter().map(|finding| finding.attempts).max().unwrap_or(1)
+    }
+
+    /// A MUST was broken, and no other attempt is needed to say so.
+    fn has_firm_fail(&self) -> bool {
+        let firm = |finding: &&Finding| finding.attempts == 1 && finding.violation.level == Level::Must;
+        self.findings.violations.iter().any(|finding| firm(&finding))
+    }
+
+    /// `offset` is how many lines stand before this attempt's history.
+    fn into_result(self, cell: &Cell, attempts: u32, offset: usize, history: Vec<String>) -> CellResult {
+        let mut limits = self.findings.limits;
+        let (confirmed, open): (Vec<Finding>, Vec<Finding>) =
+            self.findings.violations.into_iter().partition(|finding| finding.attempts <= attempts);
+        if let Some(finding) = open.first() {
+            let observed = &finding.violation.observed;
+            limits.push((Verdict::Inconclusive, format!("{observed}, in {attempts} of {} attempts", finding.attempts)));
+        }
+        let mut violations: Vec<Violation> = confirmed.into_iter().map(|finding| finding.violation).collect();
+        for violation in &mut violations {
+            violation.events.iter_mut().for_each(|event| *event += offset);
+        }
+        violations.sort_by(|one, other| (&one.statement, &one.events).cmp(&(&other.statement, &other.events)));
+        let (verdict, reason) = verdict(&violations, &limits);
+        let choices: BTreeMap<String, String> =
+            self.findings.choices.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        CellResult {
+            id: cell.id.clone(),
+            scenario: cell.scenario.clone(),
+            axes: cell.axes.clone(),
+            verdict,
+            reason,
+            sent: self.measured.sent,
+            published: self.measured.published,
+            session_present: self.measured.session_present,
+            granted_qos: self.measured.granted_qos,
+            regranted_qos: self.measured.regranted_qos,
+            received: self.measured.received,
+            choices,
+            violations,
+            history,
+        }
+    }
+}
+
+/// The worst of all that was found, and the sentence for it.
+fn verdict(violations: &[Violation], limits: &[(Verdict, String)]) -> (Verdict, Option<String>) {
+    let of_level = |level: Level| if level == Level::Must { Verdict::Fail } else { Verdict::Warn };
+    let broken = violations.iter().map(|violation| {
+        let reason =
+            format!("{}: expected {}; observed {}", violation.statement, violation.expected, violation.observed);
+        (of_level(violation.level), reason)
+    });
+    let mut worst: Option<(Verdict, String)> = None;
+    for (verdict, reason) in broken.chain(limits.iter().cloned()) {
+        if worst.as_ref().is_none_or(|(so_far, _)| verdict > *so_far) {
+            worst = Some((verdict, reason));
+        }
+    }
+    match worst {
+        Some((verdict, reason)) => (verdict, Some(reason)),
+        None => (Verdict::Pass, None),
+    }
+}

@@ -1,0 +1,187 @@
+//! Answers that are missing, refusals, and connections that ended: what kept the experiment from being finished.
+
+use super::finding::{Findings, Rule, rule};
+use super::story::{Connection, Publication, Story};
+use crate::connection::End;
+use crate::history::{Awaited, Event, History, Message, PROBE};
+use crate::packet::Protocol;
+use crate::results::Verdict;
+
+const SUBACK_HAS_ITS_ID: Rule = rule("MQTT-3.8.4-2", "MQTT-3.8.4-2");
+const CLOSES_AFTER_DISCONNECT: Rule = rule("3.14.4", "3.14.4");
+const UNANNOUNCED_QOS: Rule = Rule { v3: None, v5: Some("MQTT-3.2.2-9") };
+const UNANNOUNCED_RETAIN: Rule = Rule { v3: None, v5: Some("3.2.2.3.5") };
+
+/// The rule that a missing answer breaks, if the broker shows that it read what it did not answer.
+fn rule_of_answer(packet: &str) -> Option<Rule> {
+    Some(match packet {
+        "SUBACK" => rule("MQTT-3.8.4-1", "MQTT-3.8.4-1"),
+        "PUBACK" | "PUBREC" => rule("MQTT-3.3.4-1", "MQTT-3.3.4-1"),
+        "PUBREL" => rule("MQTT-4.3.3-1", "MQTT-4.3.3-4"),
+        "PUBCOMP" => rule("MQTT-4.3.3-2", "MQTT-4.3.3-11"),
+        "UNSUBACK" => rule("MQTT-3.10.4-4", "MQTT-3.10.4-4"),
+        "PINGRESP" => rule("MQTT-3.12.4-1", "MQTT-3.12.4-1"),
+        _ => return None,
+    })
+}
+
+pub fn check(history: &History, story: &Story, findings: &mut Findings) {
+    if let Some(connection) = story.connections.iter().find(|connection| connection.client.as_ref() == PROBE) {
+        findings.limit(Verdict::Unsupported, format!("protocol {}: {}", connection.protocol(), refusal(connection)));
+        return;
+    }
+    for event in &history.events {
+        match event {
+            Event::Withheld(client, what) => {
+                findings.limit(Verdict::Unsupported, format!("the broker does not take from {client} a {what}"));
+            }
+            Event::Unreachable(client) => findings.limit(Verdict::Error, format!("no connection for {client}")),
+            Event::Broken(why) => findings.limit(Verdict::Error, format!("broken off: {why}")),
+            _ => {}
+        }
+    }
+    for connection in &story.connections {
+        missing(connection, findings);
+        refusals(connection, findings);
+        ended(story, connection, findings);
+    }
+    refused_publications(story, findings);
+}
+
+/// How the broker refused the protocol version, seen before the first cell.
+fn refusal(connection: &Connection) -> String {
+    match (&connection.connack, connection.ended) {
+        (Some((_, connack)), _) => format!("refused with CONNACK {:#04x}", connack.code),
+        (None, Some((_, End::Reset))) => "the connection was reset without a CONNACK".into(),
+        (None, Some((_, End::Fin))) => "the connection was closed without a CONNACK".into(),
+        (None, None) => "no answer to CONNECT".into(),
+    }
+}
+
+fn missing(connection: &Connection, findings: &mut Findings) {
+    for (at, awaited) in &connection.missing {
+        let Awaited { packet, .. } = awaited;
+        let client = &connection.client;
+        let sign = connection.signs_of_life.iter().find(|sign| *sign > at);
+        match (packet.as_str(), sign, rule_of_answer(packet)) {
+            ("end", _, _) => findings.broken(
+                connection.protocol(),
+                CLOSES_AFTER_DISCONNECT,
+                &[*at],
+                format!("the broker closes the connection after DISCONNECT from {client}"),
+                "it stayed open until the deadline",
+            ),
+            ("fence", _, _) => {
+                findings.limit(Verdict::Inconclusive, format!("no fence reached {client} before the deadline"));
+            }
+            (_, Some(sign), Some(rule)) => {
+                let mut events = vec![*at, *sign];
+                events.extend(&connection.stray_subacks);
+                let stray = packet == "SUBACK" && !connection.stray_subacks.is_empty();
+                let (rule, observed) = match stray {
+                    true => (SUBACK_HAS_ITS_ID, "a SUBACK with another Packet Identifier".into()),
+                    false => (rule, format!("no {packet} before the deadline, but an answer to a later PINGREQ")),
+                };
+                findings.broken(connection.protocol(), rule, &events, format!("{packet} to {client}"), observed);
+            }
+            (_, _, _) => findings.limit(Verdict::Inconclusive, format!("no {packet} to {client} before the deadline")),
+        }
+    }
+}
+
+/// CONNACK and SUBACK that refuse.
+fn refusals(connection: &Connection, findings: &mut Findings) {
+    let client = &connection.client;
+    if let Some((_, connack)) = connection.connack.as_ref().filter(|(_, connack)| connack.code != 0) {
+        let code = connack.code;
+        findings.limit(Verdict::Inconclusive, format!("CONNECT of {client} was refused with CONNACK {code:#04x}"));
+    }
+    for subscribe in &connection.subscribes {
+        if let Some((_, code)) = subscribe.suback.filter(|(_, code)| *code >= 0x80) {
+            findings.limit(Verdict::Unsupported, format!("SUBSCRIBE of {client} was refused with SUBACK {code:#04x}"));
+        }
+    }
+    let granted_0 = connection.connack.as_ref().is_some_and(|(_, connack)| connack.session_expiry == Some(0));
+    if granted_0 && connection.connect.session_expiry.is_some_and(|asked| asked > 0) {
+        findings.limit(Verdict::Unsupported, "sessions: the broker granted a Session Expiry Interval of 0");
+    }
+}
+
+/// A PUBACK or PUBREC that refuses. Quota exceeded behind accepted messages is a full queue.
+fn refused_publications(story: &Story, findings: &mut Findings) {
+    let Some(refused) = story.publications.iter().find(|publication| publication.refused.is_some()) else { return };
+    let Some((_, code)) = refused.refused else { return };
+    let is_of_experiment = |publication: &&Publication| matches!(publication.message, Message::Experiment(_));
+    let accepted = story.publications.iter().filter(is_of_experiment).any(|publication| publication.accepted.is_some());
+    if code == 0x97 && accepted {
+        findings.choice("queue_full", "refuse");
+    } else {
+        let answer = if refused.qos == 1 { "PUBACK" } else { "PUBREC" };
+        let message = refused.message;
+        findings.limit(Verdict::Unsupported, format!("{message} was refused with {answer} {code:#04x}"));
+    }
+}
+
+/// Connections that the broker ended, or that brought no packets.
+fn ended(story: &Story, connection: &Connection, findings: &mut Findings) {
+    let client = &connection.client;
+    if let Some(at) = connection.undecodable {
+        let reason = format!("{client} received bytes that are no packet (event {})", at + 1);
+        findings.limit(Verdict::Inconclusive, reason);
+    }
+    if let Some((_, code @ (0x9a | 0x9b | 0x87))) = connection.dismissed {
+        findings.limit(Verdict::Unsupported, format!("{client} was sent DISCONNECT {code:#04x}"));
+        return;
+    }
+    if !connection.was_cut() {
+        return;
+    }
+    let how = match connection.ended {
+        Some((_, End::Reset)) => "reset",
+        _ => "closed",
+    };
+    match refused_feature(story, connection) {
+        Some((publication, control)) => unannounced(connection, publication, control, findings),
+        None => findings.limit(Verdict::Inconclusive, format!("the broker {how} the connection of {client}")),
+    }
+}
+
+/// The PUBLISH on which the broker ended the connection, and the accepted control of the same publisher on the same
+/// topic without the feature.
+fn refused_feature<'a>(story: &'a Story, connection: &Connection) -> Option<(&'a Publication, &'a Publication)> {
+    let (ended_at, _) = connection.ended?;
+    let own = |publication: &&Publication| publication.publisher == connection.client;
+    let last = story.publications.iter().filter(own).rfind(|publication| publication.at < ended_at)?;
+    let first = story.publications.iter().filter(own).find(|publication| {
+        publication.at > connection.opened_at && publication.accepted.is_none() && publication.at <= last.at
+    })?;
+    // Without a feature that could be refused the close means something else.
+    if first.qos == 0 && !first.retain {
+        return None;
+    }
+    let control = story.publications.iter().filter(own).find(|publication| {
+        publication.at > ended_at && publication.topic == first.topic && publication.accepted.is_some()
+    });
+    Some((first, control?))
+}
+
+/// The broker takes the same message without RETAIN, or at QoS 0: so it does not support the feature.
+fn unannounced(connection: &Connection, publication: &Publication, control: &Publication, findings: &mut Findings) {
+    let (feature, rule) = match publication.retain {
+        true => ("RETAIN 1".to_owned(), UNANNOUNCED_RETAIN),
+        false => (format!("QoS {}", publication.qos), UNANNOUNCED_QOS),
+    };
+    match connection.protocol() {
+        Protocol::V3 => findings.limit(
+            Verdict::Unsupported,
+            format!("{feature}: the broker closed the connection on it and accepted the same message without it"),
+        ),
+        Protocol::V5 => findings.broken(
+            Protocol::V5,
+            rule,
+            &[publication.at, control.at],
+            format!("{feature} is taken, or announced in CONNACK as not supported"),
+            "the broker closed the connection on it and accepted the same message without it",
+        ),
+    }
+}
