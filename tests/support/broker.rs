@@ -1,0 +1,156 @@
+//! A small MQTT broker, 3.1.1 and 5.0 on one listener: correct, or lying in exactly one way.
+//!
+//! `state` knows sessions and messages, `rules` decides, `session` delivers, and this file and `link` carry bytes. Only
+//! tokio's time is used, so that paused time makes every wait free.
+
+pub mod choices;
+mod defect;
+mod link;
+mod random;
+mod rules;
+mod session;
+mod state;
+mod topics;
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use mqtt_sessions::connection::{Endpoint, encode};
+use mqtt_sessions::packet::Packet;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+
+pub use choices::Choices;
+pub use defect::Defect;
+
+use rules::Rules;
+use state::{Effect, Link, State, Wake};
+
+/// The bytes that a pipe inside the process holds.
+const PIPE_BYTES: usize = 64 * 1024;
+
+/// A broker. Clones are handles of the same one.
+#[derive(Clone)]
+pub struct Broker {
+    shared: Arc<Mutex<Shared>>,
+    choices: Arc<Choices>,
+}
+
+struct Shared {
+    state: State,
+    /// Where each open connection takes what is to be written. Without it the connection closes.
+    outgoing: HashMap<Link, UnboundedSender<Vec<u8>>>,
+    last_link: Link,
+}
+
+impl Broker {
+    /// The correct broker.
+    pub fn correct() -> Broker {
+        Broker::new(Choices::default(), None)
+    }
+
+    /// A correct broker with habits of its own.
+    pub fn choosing(choices: Choices) -> Broker {
+        Broker::new(choices, None)
+    }
+
+    /// A broker with one lie.
+    pub fn lying(defect: Defect) -> Broker {
+        Broker::new(Choices::default(), Some(defect))
+    }
+
+    pub fn new(choices: Choices, defect: Option<Defect>) -> Broker {
+        let state = State::new(Rules { choices: choices.clone(), defect });
+        let shared = Shared { state, outgoing: HashMap::new(), last_link: 0 };
+        Broker { shared: Arc::new(Mutex::new(shared)), choices: Arc::new(choices) }
+    }
+
+    /// Serves this process over pipes. To be opened inside a tokio runtime.
+    pub fn endpoint(&self) -> Endpoint {
+        let broker = self.clone();
+        Endpoint::InProcess(Arc::new(move || {
+            let (theirs, ours) = tokio::io::duplex(PIPE_BYTES);
+            tokio::spawn(link::serve(broker.clone(), ours));
+            theirs
+        }))
+    }
+
+    /// Serves TCP on a free port of 127.0.0.1, until the runtime ends or the task is aborted.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub async fn listen(&self) -> io::Result<(SocketAddr, JoinHandle<()>)> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let broker = self.clone();
+        let accepting = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                // Only speed depends on it.
+                let _ = stream.set_nodelay(true);
+                tokio::spawn(link::serve(broker.clone(), stream));
+            }
+        });
+        Ok((address, accepting))
+    }
+
+    /// Opens a connection: its number, and what is to be written to it until it ends.
+    fn open(&self) -> (Link, UnboundedReceiver<Vec<u8>>) {
+        let mut shared = self.shared.lock().unwrap();
+        let (sender, outgoing) = unbounded_channel();
+        shared.last_link += 1;
+        let link = shared.last_link;
+        shared.outgoing.insert(link, sender);
+        (link, outgoing)
+    }
+
+    fn handle(&self, link: Link, packet: Packet) {
+        self.act(|state, now| state.handle(now, link, packet));
+    }
+
+    fn refuse_version(&self, link: Link) {
+        self.act(|state, _| state.refuse_version(link));
+    }
+
+    fn ended(&self, link: Link) {
+        self.act(|state, now| state.ended(now, link));
+    }
+
+    fn silence_allowed(&self, keep_alive: u16) -> Option<Duration> {
+        self.shared.lock().unwrap().state.rules().silence_allowed(keep_alive)
+    }
+
+    fn wake(&self, link: Link, wake: Wake) {
+        self.act(|state, now| state.wake(now, link, wake));
+    }
+
+    /// Decides and performs under one lock, so that packets leave in the order in which they were decided.
+    fn act(&self, decide: impl FnOnce(&mut State, Instant) -> Vec<Effect>) {
+        let mut shared = self.shared.lock().unwrap();
+        let effects = decide(&mut shared.state, Instant::now());
+        for effect in effects {
+            match effect {
+                Effect::Send(link, protocol, packet) => {
+                    let mut bytes = Vec::new();
+                    encode::encode(protocol, &packet, &mut bytes).expect("what was read can be written");
+                    if let Some(outgoing) = shared.outgoing.get(&link) {
+                        // A connection that is gone reads no more.
+                        let _ = outgoing.send(bytes);
+                    }
+                }
+                Effect::Close(link) => drop(shared.outgoing.remove(&link)),
+                Effect::WakeAfter(delay, link, wake) => {
+                    let broker = self.clone();
+                    tokio::spawn(async move {
+                        sleep(delay).await;
+                        broker.wake(link, wake);
+                    });
+                }
+            }
+        }
+    }
+}

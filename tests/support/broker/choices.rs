@@ -1,0 +1,172 @@
+//! What the standard leaves to a broker: each field is a liberty that some real broker takes.
+
+use std::time::Duration;
+
+use super::random::Random;
+
+/// When the retained messages come that a SUBSCRIBE asks for. No statement orders them among the other messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RetainedCopies {
+    /// Before the SUBACK: the server may begin to send PUBLISH packets before it (section 3.8.4).
+    BeforeSuback,
+    AfterSuback,
+    /// Behind the next message that matches the subscription, or after [`RETAINED_PATIENCE`] if none comes.
+    AfterNextMessage,
+    /// So much later.
+    Late(Duration),
+}
+
+/// How long a retained copy waits for a message to follow.
+pub const RETAINED_PATIENCE: Duration = Duration::from_millis(40);
+
+/// How packets are laid into writes. TCP promises bytes, not segments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Writes {
+    EachPacket,
+    EachByte,
+    /// Everything that is ready within a millisecond in one write.
+    Coalesced,
+}
+
+/// Legal oddities. No combination of them breaks a statement; announced limits make experiments unsupported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choices {
+    /// Messages published at QoS 0 are kept for absent subscribers that were granted more (3.1.1 section 3.1.2.4, 5.0
+    /// section 4.1: OPTIONAL).
+    pub queue_qos0_publications: bool,
+    /// Messages published above QoS 0 are kept for absent subscribers that were granted QoS 0.
+    pub queue_qos0_subscriptions: bool,
+    pub retained_copies: RetainedCopies,
+    /// A returning subscriber gets its backlog so much later than its CONNACK, and so the PINGRESP first.
+    pub backlog_delay: Duration,
+    /// Each write waits for a random time up to this one.
+    pub write_delay: Duration,
+    /// The seed of what is random.
+    pub seed: u64,
+    pub writes: Writes,
+    /// A copy for each overlapping subscription instead of one (section 3.3.5 of 3.1.1, 3.3.4 of 5.0).
+    pub copy_for_each_subscription: bool,
+    /// A QoS 2 message goes onward when its PUBREL comes, not when its PUBLISH comes (section 4.3.3, both methods).
+    pub qos2_onward_at_pubrel: bool,
+    /// 5.0 only: the client that loses its session to another connection is told so by DISCONNECT 0x8E (3.1.4-3).
+    pub takeover_disconnect: bool,
+    /// A retained message of QoS 0 is stored; it MAY be discarded at any time (3.1.1 3.3.1-7, 5.0 section 3.3.1.3).
+    pub keep_retained_qos0: bool,
+    /// After DISCONNECT the client is left to close the connection (section 3.14.4: the client MUST, the server
+    /// SHOULD).
+    pub wait_for_close: bool,
+    /// The broker knows 3.1.1 only, and refuses 5.0 with the CONNACK of 3.1.1 (3.1.1 3.1.2-2).
+    pub refuse_v5: bool,
+    /// The highest QoS that a SUBACK grants (3.1.1 3.8.4-5, 5.0 3.8.4-7).
+    pub grant_at_most: u8,
+    /// The highest QoS of a PUBLISH that is accepted, announced in 5.0 (3.2.2-9). 2 is not announced.
+    pub maximum_qos: u8,
+    /// Retained messages are accepted; if not, 5.0 announces it (section 3.2.2.3.5).
+    pub retain_available: bool,
+    /// The longest Session Expiry Interval that is granted, in seconds; announced where it is less than what was asked
+    /// for (5.0 section 3.2.2.3.2).
+    pub session_expiry_at_most: u32,
+    /// How many messages above QoS 0 may be under way to one client.
+    pub window: usize,
+    /// 5.0 only: PUBACK and PUBREC say 0x10 where no subscription matches (sections 3.4.2.1 and 3.5.2.1: MAY).
+    pub tell_no_subscribers: bool,
+}
+
+impl Default for Choices {
+    fn default() -> Choices {
+        Choices {
+            queue_qos0_publications: false,
+            queue_qos0_subscriptions: false,
+            retained_copies: RetainedCopies::AfterSuback,
+            backlog_delay: Duration::ZERO,
+            write_delay: Duration::ZERO,
+            seed: 0,
+            writes: Writes::EachPacket,
+            copy_for_each_subscription: false,
+            qos2_onward_at_pubrel: false,
+            takeover_disconnect: true,
+            keep_retained_qos0: true,
+            wait_for_close: false,
+            refuse_v5: false,
+            grant_at_most: 2,
+            maximum_qos: 2,
+            retain_available: true,
+            session_expiry_at_most: u32::MAX,
+            window: 20,
+            tell_no_subscribers: false,
+        }
+    }
+}
+
+impl Choices {
+    /// Each choice taken alone, under its name; the first is the default.
+    pub fn each_alone() -> Vec<(&'static str, Choices)> {
+        fn with(change: impl FnOnce(&mut Choices)) -> Choices {
+            let mut choices = Choices::default();
+            change(&mut choices);
+            choices
+        }
+        let ms = Duration::from_millis;
+        vec![
+            ("default", Choices::default()),
+            ("queue-qos0-publications", with(|c| c.queue_qos0_publications = true)),
+            ("queue-qos0-subscriptions", with(|c| c.queue_qos0_subscriptions = true)),
+            ("retained-before-suback", with(|c| c.retained_copies = RetainedCopies::BeforeSuback)),
+            ("retained-after-next-message", with(|c| c.retained_copies = RetainedCopies::AfterNextMessage)),
+            ("retained-late", with(|c| c.retained_copies = RetainedCopies::Late(ms(30)))),
+            ("backlog-after-pingresp", with(|c| c.backlog_delay = ms(30))),
+            ("write-delay", with(|c| c.write_delay = ms(5))),
+            ("bytes-one-by-one", with(|c| c.writes = Writes::EachByte)),
+            ("coalesced", with(|c| c.writes = Writes::Coalesced)),
+            ("copy-for-each-subscription", with(|c| c.copy_for_each_subscription = true)),
+            ("qos2-onward-at-pubrel", with(|c| c.qos2_onward_at_pubrel = true)),
+            ("takeover-without-disconnect", with(|c| c.takeover_disconnect = false)),
+            ("retained-qos0-gone", with(|c| c.keep_retained_qos0 = false)),
+            ("wait-for-close", with(|c| c.wait_for_close = true)),
+            ("refuse-v5", with(|c| c.refuse_v5 = true)),
+            ("grant-at-most-1", with(|c| c.grant_at_most = 1)),
+            ("grant-at-most-0", with(|c| c.grant_at_most = 0)),
+            ("maximum-qos-1", with(|c| c.maximum_qos = 1)),
+            ("maximum-qos-0", with(|c| c.maximum_qos = 0)),
+            ("retain-unavailable", with(|c| c.retain_available = false)),
+            ("session-expiry-at-most-60", with(|c| c.session_expiry_at_most = 60)),
+            ("session-expiry-at-most-0", with(|c| c.session_expiry_at_most = 0)),
+            ("window-of-1", with(|c| c.window = 1)),
+            ("tell-no-subscribers", with(|c| c.tell_no_subscribers = true)),
+        ]
+    }
+
+    /// A combination of choices, the same for the same seed. What makes experiments unsupported is rare in it, since a
+    /// broker that supports nothing exercises nothing.
+    pub fn random(seed: u64) -> Choices {
+        let mut random = Random::new(seed);
+        let ms = Duration::from_millis;
+        let retained = [
+            RetainedCopies::BeforeSuback,
+            RetainedCopies::AfterSuback,
+            RetainedCopies::AfterNextMessage,
+            RetainedCopies::Late(ms(random.below(40))),
+        ];
+        Choices {
+            queue_qos0_publications: random.once_in(2),
+            queue_qos0_subscriptions: random.once_in(2),
+            retained_copies: random.pick(&retained),
+            backlog_delay: ms(random.pick(&[0, 0, 10, 40])),
+            write_delay: ms(random.pick(&[0, 0, 1, 5])),
+            seed,
+            writes: random.pick(&[Writes::EachPacket, Writes::EachByte, Writes::Coalesced]),
+            copy_for_each_subscription: random.once_in(2),
+            qos2_onward_at_pubrel: random.once_in(2),
+            takeover_disconnect: random.once_in(2),
+            keep_retained_qos0: random.once_in(2),
+            wait_for_close: random.once_in(2),
+            refuse_v5: random.once_in(20),
+            grant_at_most: random.pick(&[2, 2, 2, 2, 2, 2, 1, 0]),
+            maximum_qos: random.pick(&[2, 2, 2, 2, 2, 2, 1, 0]),
+            retain_available: !random.once_in(10),
+            session_expiry_at_most: random.pick(&[u32::MAX, u32::MAX, u32::MAX, 60, 0]),
+            window: random.pick(&[20, 20, 20, 3, 1]),
+            tell_no_subscribers: random.once_in(2),
+        }
+    }
+}

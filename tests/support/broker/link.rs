@@ -1,0 +1,114 @@
+//! One Network Connection of the broker: bytes to packets, packets to bytes.
+
+use std::future::pending;
+use std::time::Duration;
+
+use mqtt_sessions::connection::decode::decode;
+use mqtt_sessions::connection::frame::{Head, head};
+use mqtt_sessions::packet::{Packet, Protocol};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::yield_now;
+use tokio::time::{sleep, timeout};
+
+use super::Broker;
+use super::choices::{Choices, Writes};
+use super::random::Random;
+use super::state::Link;
+
+/// Serves one connection until either side ends it.
+pub async fn serve<S: AsyncRead + AsyncWrite>(broker: Broker, stream: S) {
+    let (reader, writer) = tokio::io::split(stream);
+    let (link, outgoing) = broker.open();
+    let reading = async {
+        read(&broker, link, reader).await;
+        broker.ended(link);
+        // The writing side goes on until all is written, and then ends both.
+        pending::<()>().await;
+    };
+    tokio::select! {
+        () = reading => {}
+        () = write(&broker.choices, link, writer, outgoing) => {}
+    }
+    broker.ended(link);
+}
+
+/// Reads packets until the client ends the stream, sends something that is no packet, or falls silent.
+async fn read<S: AsyncRead>(broker: &Broker, link: Link, mut reader: ReadHalf<S>) {
+    let mut buffer = Vec::new();
+    let mut protocol = None;
+    let mut silence_allowed = None;
+    loop {
+        while let Head::Frame(length) = head(&buffer) {
+            let frame: Vec<u8> = buffer.drain(..length).collect();
+            let Some(spoken) = protocol.or_else(|| version(&frame)) else { return broker.refuse_version(link) };
+            protocol = Some(spoken);
+            // 4.8.0-1, 4.13.1-1: after what is no packet the connection is closed.
+            let Ok(packet) = decode(spoken, &frame) else { return };
+            if let Packet::Connect(connect) = &packet {
+                silence_allowed = broker.silence_allowed(connect.keep_alive);
+            }
+            let last = matches!(packet, Packet::Disconnect { .. });
+            broker.handle(link, packet);
+            if last {
+                // 5.0 3.14.4-1: nothing comes after DISCONNECT but the end.
+                while reader.read(&mut [0; 64]).await.is_ok_and(|count| count > 0) {}
+                return;
+            }
+        }
+        if matches!(head(&buffer), Head::Broken(_)) {
+            return;
+        }
+        let more = reader.read_buf(&mut buffer);
+        let count = match silence_allowed {
+            Some(silence) => timeout(silence, more).await.unwrap_or(Ok(0)),
+            None => more.await,
+        };
+        if count.is_err() || count.is_ok_and(|count| count == 0) {
+            return;
+        }
+    }
+}
+
+/// The protocol version of a CONNECT: the byte behind the protocol name `MQTT` (section 3.1.2.2 of 3.1.1, 3.1.2.2 of
+/// 5.0). Whatever is no CONNECT counts as 3.1.1, so that its fate is decided with the other packets'.
+fn version(frame: &[u8]) -> Option<Protocol> {
+    let body = 2 + frame[1..].iter().take_while(|byte| **byte & 0x80 != 0).count();
+    match (frame[0] >> 4, frame.get(body..body + 7)) {
+        (1, Some(b"\x00\x04MQTT\x05")) => Some(Protocol::V5),
+        (1, Some(b"\x00\x04MQTT\x04")) => Some(Protocol::V3),
+        (1, _) => None,
+        _ => Some(Protocol::V3),
+    }
+}
+
+/// Writes what the broker says, and ends the stream when it says no more.
+async fn write<S: AsyncWrite>(
+    choices: &Choices,
+    link: Link,
+    mut writer: WriteHalf<S>,
+    mut outgoing: UnboundedReceiver<Vec<u8>>,
+) {
+    let mut random = Random::new(choices.seed ^ link);
+    while let Some(mut bytes) = outgoing.recv().await {
+        if !choices.write_delay.is_zero() {
+            let limit = choices.write_delay.as_micros() as u64;
+            sleep(Duration::from_micros(random.below(limit + 1))).await;
+        }
+        if choices.writes == Writes::Coalesced {
+            sleep(Duration::from_millis(1)).await;
+            while let Ok(more) = outgoing.try_recv() {
+                bytes.extend(more);
+            }
+        }
+        let piece = if choices.writes == Writes::EachByte { 1 } else { bytes.len() };
+        for piece in bytes.chunks(piece) {
+            if writer.write_all(piece).await.is_err() {
+                return;
+            }
+            yield_now().await;
+        }
+    }
+    // Where the client has gone first there is nobody left to tell.
+    let _ = writer.shutdown().await;
+}

@@ -1,0 +1,5 @@
+//! What the integration tests share. None of them uses all of it.
+#![allow(dead_code)]
+
+pub mod broker;
+pub mod client;
