@@ -9,3 +9,4 @@ pub mod packet;
 pub mod plan;
 pub mod results;
 pub mod scenario;
+pub mod statement;
