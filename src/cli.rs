@@ -60,21 +60,7 @@ pub enum Command {
     },
 
     /// End the sessions and clear the retained messages that a killed run left on a broker
-    Clean {
-        /// The prefix that the run printed when it began
-        #[arg(long, value_name = "P")]
-        prefix: String,
-        /// The scenarios that the run ran [default: all built-in scenarios]
-        #[arg(value_name = "SCENARIO")]
-        scenarios: Vec<String>,
-        /// As many repetitions as the run was to make
-        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-        repeat: u32,
-        #[command(flatten)]
-        prefixes: Prefixes,
-        #[command(flatten)]
-        broker: Reach,
-    },
+    Clean(Clean),
 }
 
 const MATRIX_EXAMPLES: &str = "Examples:
@@ -102,7 +88,13 @@ pub struct Measure {
     #[arg(long, value_name = "FILE", help_heading = "Results")]
     pub export_json: Option<PathBuf>,
     /// Keep the packet histories of all cells, or only of those that are no pass (unclear)
-    #[arg(long, value_name = "WHICH", default_value = "unclear", hide_possible_values = true, help_heading = "Results")]
+    #[arg(
+        long,
+        value_name = "WHICH",
+        default_value = "unclear",
+        hide_possible_values = true,
+        help_heading = "Results"
+    )]
     pub histories: Histories,
     /// Compare with these results; then only what got worse fails
     #[arg(long, value_name = "FILE", help_heading = "Results")]
@@ -121,6 +113,23 @@ pub struct Measure {
     /// How client ids and topics begin [default: random]
     #[arg(long, value_name = "P", help_heading = "Names on the broker")]
     pub prefix: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Clean {
+    /// The prefix that the run printed when it began
+    #[arg(long, value_name = "P")]
+    pub prefix: String,
+    /// The scenarios that the run ran [default: all built-in scenarios]
+    #[arg(value_name = "SCENARIO")]
+    pub scenarios: Vec<String>,
+    /// As many repetitions as the run was to make
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub repeat: u32,
+    #[command(flatten)]
+    pub prefixes: Prefixes,
+    #[command(flatten)]
+    pub broker: Reach,
 }
 
 /// Which cells.

@@ -44,6 +44,15 @@ impl ExitCode {
             ExitCode::Success
         }
     }
+
+    /// Of a run with a baseline, or of two results.
+    pub fn of_comparison(comparison: &Comparison) -> ExitCode {
+        match (comparison.got_worse(), comparison.became_unclear()) {
+            (true, _) => ExitCode::Failed,
+            (false, true) => ExitCode::Unclear,
+            (false, false) => ExitCode::Success,
+        }
+    }
 }
 
 impl From<ExitCode> for std::process::ExitCode {

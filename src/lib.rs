@@ -4,13 +4,18 @@
 //! [`report`]; [`compare`] is a report over two results.
 
 pub mod broker;
-//pub mod compare;
+pub mod cli;
+pub mod compare;
 pub mod connection;
+pub mod exit_code;
+pub mod export;
 pub mod history;
 pub mod judge;
+pub mod measure;
 pub mod packet;
 pub mod plan;
-//pub mod report;
+pub mod progress;
+pub mod report;
 pub mod results;
 pub mod run;
 pub mod scenario;

@@ -1,1 +1,60 @@
-fn main() {}
+//! The pipeline as prose: plan -> run -> judge -> report, and the commands around it.
+
+use std::path::Path;
+use std::process;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use mqtt_sessions::cli::{Cli, Command, Plan};
+use mqtt_sessions::compare::compare;
+use mqtt_sessions::exit_code::ExitCode;
+use mqtt_sessions::measure::{self, print, println};
+use mqtt_sessions::report::{self, Palette};
+use mqtt_sessions::results::Results;
+use mqtt_sessions::scenario::Scenario;
+
+fn main() -> process::ExitCode {
+    let cli = Cli::parse();
+    anstream::ColorChoice::from(cli.color).write_global();
+    match execute(cli.command) {
+        Ok(code) => code.into(),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::Usage.into()
+        }
+    }
+}
+
+fn execute(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Matrix(options) => on_runtime(measure::measure(&["matrix".into()], options)),
+        Command::Run { scenarios, measure: options } => on_runtime(measure::measure(&scenarios, options)),
+        Command::List { scenarios, plan } => list(scenarios, &plan),
+        Command::Compare { baseline, results } => compare_files(&baseline, &results),
+        Command::Clean(options) => on_runtime(measure::clean(options)),
+    }
+}
+
+/// One thread moves all packets; the broker has the other processors.
+fn on_runtime(command: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.context("failed to start the runtime")?.block_on(command)
+}
+
+fn list(scenarios: Vec<String>, plan: &Plan) -> Result<ExitCode> {
+    let all = || Scenario::built_in_names().map(String::from).collect();
+    let scenarios = if scenarios.is_empty() { all() } else { scenarios };
+    let cells = measure::plan(&scenarios, plan)?;
+    if cells.is_empty() {
+        return Ok(measure::nothing_selected());
+    }
+    let ids: String = cells.iter().map(|cell| format!("{}\n", cell.id)).collect();
+    print(&ids)?;
+    Ok(ExitCode::Success)
+}
+
+fn compare_files(baseline: &Path, results: &Path) -> Result<ExitCode> {
+    let comparison = compare(&Results::load(baseline)?, &Results::load(results)?, None)?;
+    println(&report::changes(&comparison, Palette::Coloured))?;
+    Ok(ExitCode::of_comparison(&comparison))
+}

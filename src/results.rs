@@ -358,7 +358,11 @@ impl Results {
             format: Format,
         }
         let not_results = |why: String| ResultsError::NotResults { path: path.into(), why };
-        let header: Header = serde_json::from_str(text).map_err(|error| not_results(error.to_string()))?;
+        let unreadable = |error: serde_json::Error| {
+            let cut = if error.is_eof() { "it is cut off: " } else { "" };
+            not_results(format!("{cut}{error}"))
+        };
+        let header: Header = serde_json::from_str(text).map_err(unreadable)?;
         let Format { name, major, minor } = header.format;
         if name != FORMAT_NAME {
             return Err(not_results(format!("its format is \"{name}\"")));
@@ -367,7 +371,12 @@ impl Results {
             let cure = if major > FORMAT_MAJOR { "use a newer mqtt-sessions" } else { "make the file anew" };
             return Err(ResultsError::OtherMajor { path: path.into(), major, minor, cure });
         }
-        serde_json::from_str(text).map_err(|error| not_results(error.to_string()))
+        serde_json::from_str(text).map_err(unreadable)
+    }
+
+    /// The JSON Schema of the results file, as this version writes it: every key is there.
+    pub fn schema() -> schemars::Schema {
+        schemars::generate::SchemaSettings::default().for_serialize().into_generator().into_root_schema_for::<Results>()
     }
 
     /// The text of the results file, with a newline at its end.

@@ -1,0 +1,171 @@
+//! Results -> text for people. It reads nothing but the results, and cannot fail.
+//!
+//! [`terminal`] is the whole answer: the table, what the broker chose where the standard leaves it open, and every
+//! finding with its evidence. [`changes`] says what differs from a baseline. A file a format.
+
+mod changes;
+mod choices;
+mod findings;
+mod fold;
+mod matrix;
+mod table;
+
+use anstyle::{AnsiColor, Style};
+
+use crate::results::{BrokerLabel, CellResult, Results, Summary, Verdict};
+
+pub use changes::changes;
+
+/// What fits on every terminal.
+const WIDTH: usize = 80;
+
+/// Ids that a folded finding names; the others are counted.
+const NAMED_CELLS: usize = 3;
+
+/// Whether marks and verdicts are coloured. Nothing is said by colour alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Palette {
+    Plain,
+    Coloured,
+}
+
+impl Palette {
+    fn paint(self, style: Style, text: &str) -> String {
+        match self {
+            Palette::Plain => text.to_owned(),
+            Palette::Coloured => format!("{style}{text}{style:#}"),
+        }
+    }
+
+    fn verdict(self, verdict: Verdict, text: &str) -> String {
+        self.paint(style(verdict), text)
+    }
+
+    fn heading(self, text: &str) -> String {
+        self.paint(Style::new().bold(), text)
+    }
+}
+
+/// What was measured: the first line of the output.
+pub fn measured(broker: &BrokerLabel, url: &str) -> String {
+    let name = match (&broker.name, &broker.version) {
+        (Some(name), Some(version)) => format!("{name} {version}"),
+        (Some(name), None) => name.clone(),
+        (None, Some(version)) => format!("version {version}"),
+        (None, None) => String::new(),
+    };
+    if broker.how == "embedded" {
+        let name = if name.is_empty() { name } else { format!(", {name}") };
+        return format!("Measured: the embedded broker{name}. Yours: --broker mqtt://HOST[:PORT]");
+    }
+    let gap = if name.is_empty() { "" } else { " at " };
+    format!("Measured: {name}{gap}{url}")
+}
+
+/// The answer of a run: a table for each scenario, the choices, the findings, and the line that sums up.
+pub fn terminal(results: &Results, palette: Palette) -> String {
+    let mut sections: Vec<String> = scenarios(results)
+        .into_iter()
+        .map(|(scenario, cells)| {
+            matrix::table(&cells, palette).unwrap_or_else(|| table::table(scenario, &cells, palette))
+        })
+        .collect();
+    sections.extend(choices::section(results, palette));
+    sections.extend(findings::sections(results, palette));
+    sections.push(summary_line(&results.summary, palette));
+    sections.join("\n")
+}
+
+/// `144 cells: 3 fail, 141 pass`, worst first.
+pub fn summary_line(summary: &Summary, palette: Palette) -> String {
+    let counts = Verdict::WORST_FIRST.map(|verdict| (verdict, summary.count(verdict)));
+    let total: u32 = counts.iter().map(|(_, count)| count).sum();
+    let words: Vec<String> = counts
+        .iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(verdict, count)| palette.verdict(*verdict, &format!("{count} {}", verdict.name())))
+        .collect();
+    match words.is_empty() {
+        true => "no cells\n".into(),
+        false => format!("{}: {}\n", cells(total as usize), words.join(", ")),
+    }
+}
+
+/// The cells of each scenario, in order of first appearance.
+fn scenarios(results: &Results) -> Vec<(&str, Vec<&CellResult>)> {
+    group(&results.cells, |cell| cell.scenario.as_str())
+}
+
+/// Things of the same key together, in order of first appearance.
+fn group<'a, T, K: PartialEq>(
+    things: impl IntoIterator<Item = &'a T>,
+    key: impl Fn(&'a T) -> K,
+) -> Vec<(K, Vec<&'a T>)> {
+    let mut groups: Vec<(K, Vec<&T>)> = Vec::new();
+    for thing in things {
+        let key = key(thing);
+        match groups.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, members)) => members.push(thing),
+            None => groups.push((key, vec![thing])),
+        }
+    }
+    groups
+}
+
+fn mark(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "✓",
+        Verdict::Fail => "✗",
+        Verdict::Warn => "!",
+        Verdict::Inconclusive => "?",
+        Verdict::Unsupported => "-",
+        Verdict::Error => "E",
+    }
+}
+
+fn style(verdict: Verdict) -> Style {
+    let colour = match verdict {
+        Verdict::Pass => AnsiColor::Green,
+        Verdict::Fail => AnsiColor::Red,
+        Verdict::Warn => AnsiColor::Yellow,
+        Verdict::Inconclusive | Verdict::Error => AnsiColor::Magenta,
+        Verdict::Unsupported => AnsiColor::Cyan,
+    };
+    Style::new().fg_color(Some(colour.into()))
+}
+
+/// `1 cell`, `2 cells`.
+fn cells(count: usize) -> String {
+    format!("{count} cell{}", if count == 1 { "" } else { "s" })
+}
+
+/// The first few ids, a line each, and how many more there are.
+fn name_cells<'a>(ids: impl ExactSizeIterator<Item = &'a str>) -> String {
+    let more = ids.len().saturating_sub(NAMED_CELLS);
+    let mut text: String = ids.take(NAMED_CELLS).map(|id| format!("  {id}\n")).collect();
+    if more > 0 {
+        text += &format!("  and {more} more cell{}\n", if more == 1 { "" } else { "s" });
+    }
+    text
+}
+
+/// Words in lines of [`WIDTH`] columns: `first` opens the first line, the others begin below its end.
+fn wrap(first: &str, text: &str) -> String {
+    let indent = first.chars().count();
+    let mut wrapped = first.to_owned();
+    let mut column = indent;
+    for word in text.split_whitespace() {
+        let length = word.chars().count();
+        if column > indent && column + 1 + length > WIDTH {
+            wrapped += &format!("\n{:indent$}", "");
+            column = indent;
+        } else if column > indent {
+            wrapped.push(' ');
+            column += 1;
+        }
+        wrapped += word;
+        column += length;
+    }
+    wrapped.push('\n');
+    wrapped
+}

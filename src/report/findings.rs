@@ -1,0 +1,165 @@
+//! Every cell that is not a pass: what was cited, expected and observed, the events that show it, and the command that
+//! repeats it. Cells that say the same are one block.
+
+use super::fold::Domain;
+use super::{Palette, cells, group, mark, name_cells, scenarios, wrap};
+use crate::results::{CellResult, Results, Verdict, Violation};
+use crate::statement;
+
+/// Products that say where a finding was seen; with more, the ids have to do.
+const PHRASES: usize = 3;
+/// Events of one violation that are printed.
+const EVENTS: usize = 5;
+/// What `--messages` is when it is not given.
+const USUAL_MESSAGES: u32 = 3;
+
+/// One text for each finding, worst first.
+pub(super) fn sections(results: &Results, palette: Palette) -> Vec<String> {
+    let mut sections = Vec::new();
+    for verdict in Verdict::WORST_FIRST {
+        for (_, all) in scenarios(results) {
+            let found: Vec<&CellResult> = all.iter().copied().filter(|cell| cell.verdict == verdict).collect();
+            match verdict {
+                Verdict::Pass => sections.extend(late_passes(results, &found)),
+                Verdict::Unsupported => sections.extend(unsupported(&all, &found, palette)),
+                _ => {
+                    let blocks = group(found.iter().copied(), what_is_said);
+                    sections.extend(blocks.iter().map(|(_, members)| block(results, &all, members, palette)));
+                }
+            }
+        }
+    }
+    sections
+}
+
+/// What two cells have to have in common to be one block. Their events differ in number and are left out.
+#[derive(PartialEq)]
+struct Said<'a> {
+    /// Only where nothing is cited, since a cited statement says more.
+    reason: Option<&'a str>,
+    /// Protocol, statement, expected, observed.
+    violations: Vec<[&'a str; 4]>,
+}
+
+fn what_is_said(cell: &CellResult) -> Said<'_> {
+    let violations: Vec<[&str; 4]> = cell
+        .violations
+        .iter()
+        .map(|Violation { protocol, statement, expected, observed, .. }| {
+            [protocol.name(), statement.as_str(), expected.as_str(), observed.as_str()]
+        })
+        .collect();
+    Said { reason: cell.reason.as_deref().filter(|_| violations.is_empty()), violations }
+}
+
+fn block(results: &Results, all: &[&CellResult], members: &[&CellResult], palette: Palette) -> String {
+    let Some(first) = members.first() else { return String::new() };
+    let verdict = format!("{} {}", mark(first.verdict), first.verdict.name());
+    let place = place(all, members).map(|place| format!(": {place}")).unwrap_or_default();
+    let rest = wrap(&format!("{verdict} "), &format!("in {}{place}", cells(members.len())));
+    let mut text = rest.replacen(&verdict, &palette.verdict(first.verdict, &verdict), 1);
+    text += &name_cells(members.iter().map(|cell| cell.id.as_str()));
+    if first.violations.is_empty() {
+        text += &wrap("  Reason       ", first.reason.as_deref().unwrap_or("none was given"));
+    }
+    for violation in &first.violations {
+        text += &violated(violation, &first.history);
+    }
+    text += &attempts(results, members);
+    text += &format!("  Repeat with  {}\n", repeat(results, first));
+    text
+}
+
+fn violated(violation: &Violation, history: &[String]) -> String {
+    let Violation { protocol, statement, level, expected, observed, events } = violation;
+    let paraphrase = statement::find(*protocol, statement).map_or("", |found| found.paraphrase);
+    let mut text = wrap("  Cited        ", &format!("{statement} (MQTT {protocol}, {}): {paraphrase}", level.name()));
+    text += &wrap("  Expected     ", expected);
+    text += &wrap("  Observed     ", observed);
+    let shown = events.iter().filter_map(|&event| Some((event, history.get(event.checked_sub(1)?)?)));
+    let shown: Vec<(usize, &String)> = shown.collect();
+    for (place, (event, line)) in shown.iter().take(EVENTS).enumerate() {
+        let head = if place == 0 { "Events" } else { "" };
+        text += &format!("  {head:<11}{event:>4}  {line}\n");
+    }
+    if shown.len() > EVENTS {
+        text += &format!("  {:<11}      and {} more\n", "", shown.len() - EVENTS);
+    }
+    text
+}
+
+/// Which values of which axes, if that is said in few words.
+fn place(all: &[&CellResult], members: &[&CellResult]) -> Option<String> {
+    let domain = Domain::of(all.iter().map(|cell| &cell.axes));
+    let products = domain.fold(members.iter().map(|cell| &cell.axes));
+    let phrases: Vec<String> = products.iter().map(|product| domain.describe(product)).collect();
+    let few = phrases.len() <= PHRASES && members.len() > 1;
+    (few && phrases.iter().all(|phrase| !phrase.is_empty())).then(|| phrases.join("; "))
+}
+
+fn attempts(results: &Results, members: &[&CellResult]) -> String {
+    let tried = members.iter().map(|cell| results.run.cells.get(&cell.id).map_or(1, |run| run.attempts));
+    match tried.clone().max() {
+        Some(most) if most > 1 => {
+            let least = tried.min().unwrap_or(most);
+            let range = if least == most { most.to_string() } else { format!("{least} to {most}") };
+            wrap("  Attempts     ", &format!("{range}; this is what the last one gave"))
+        }
+        _ => String::new(),
+    }
+}
+
+/// What lacked evidence at first and was found when it was tried again.
+fn late_passes(results: &Results, passes: &[&CellResult]) -> Option<String> {
+    let tried_again = |cell: &&&CellResult| results.run.cells.get(&cell.id).is_some_and(|run| run.attempts > 1);
+    let late: Vec<&str> = passes.iter().filter(tried_again).map(|cell| cell.id.as_str()).collect();
+    let count = cells(late.len());
+    let text = "passed only in a later attempt, given more time and fewer neighbours.";
+    (!late.is_empty()).then(|| wrap("", &format!("{count} {text}")) + &name_cells(late.into_iter()))
+}
+
+fn unsupported(all: &[&CellResult], found: &[&CellResult], palette: Palette) -> Option<String> {
+    let mut text = String::new();
+    for (reason, members) in group(found.iter().copied(), |cell| cell.reason.as_deref()) {
+        let verdict = format!("{} {}", mark(Verdict::Unsupported), Verdict::Unsupported.name());
+        let place = place(all, &members).map(|place| format!(" ({place})")).unwrap_or_default();
+        let reason = reason.unwrap_or("no reason was given");
+        let line = wrap(&format!("{verdict} "), &format!("in {}: {reason}{place}", cells(members.len())));
+        text += &line.replacen(&verdict, &palette.verdict(Verdict::Unsupported, &verdict), 1);
+    }
+    (!text.is_empty()).then_some(text)
+}
+
+/// The command that runs this cell alone, as a shell takes it.
+fn repeat(results: &Results, cell: &CellResult) -> String {
+    let scenario = &cell.scenario;
+    let mut command = match scenario.as_str() {
+        "matrix" => "mqtt-sessions matrix".to_owned(),
+        _ => format!("mqtt-sessions run {}", quoted(scenario)),
+    };
+    command += &format!(" --filter {}", quoted(&cell.id));
+    match results.broker.how.as_str() {
+        "embedded" => {}
+        "url" => command += &format!(" --broker {}", quoted(&results.run.url)),
+        file => {
+            let name = std::path::Path::new(file).file_stem().map_or(file.into(), |stem| stem.to_string_lossy());
+            command += &format!(" --broker {}", quoted(&name));
+        }
+    }
+    if results.options.messages != USUAL_MESSAGES {
+        command += &format!(" --messages {}", results.options.messages);
+    }
+    if let Some(limit) = results.options.queue_limit {
+        command += &format!(" --queue-limit {limit}");
+    }
+    command
+}
+
+/// Single quotes, unless no shell reads anything into it.
+fn quoted(word: &str) -> String {
+    let plain = |character: char| character.is_ascii_alphanumeric() || "-_./:@".contains(character);
+    match word.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}

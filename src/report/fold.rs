@@ -1,0 +1,200 @@
+//! Many cells in few words: sets of axis values that are exactly those cells.
+//!
+//! A set of cells is taken apart into products (every combination of some values of each axis), so that whatever a
+//! report says about a product is true of each of its cells and of no other.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashMap};
+
+use crate::results::{Axes, AxisValue};
+
+/// The axes of some cells, and the values that occur among them.
+pub(super) struct Domain {
+    axes: Vec<(String, Vec<AxisValue>)>,
+}
+
+/// Every combination of the chosen values: for each axis of the [`Domain`], places in its list of values.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Product(Vec<BTreeSet<usize>>);
+
+impl Product {
+    /// By the first cell; of two with the same first cell, the one that says more.
+    pub(super) fn order(&self) -> impl Ord + use<> {
+        let first: Vec<Option<usize>> = self.0.iter().map(|values| values.first().copied()).collect();
+        (first, self.0.iter().map(|values| Reverse(values.len())).collect::<Vec<_>>())
+    }
+}
+
+impl Domain {
+    pub(super) fn of<'a>(cells: impl IntoIterator<Item = &'a Axes>) -> Domain {
+        let mut axes: Vec<(String, Vec<AxisValue>)> = Vec::new();
+        for (axis, value) in cells.into_iter().flat_map(|cell| &cell.0) {
+            match axes.iter_mut().find(|(name, _)| name == axis) {
+                Some((_, values)) if values.contains(value) => {}
+                Some((_, values)) => values.push(value.clone()),
+                None => axes.push((axis.clone(), vec![value.clone()])),
+            }
+        }
+        // Numbers and truth values in their order, texts as they came.
+        for (_, values) in &mut axes {
+            values.sort_by_key(|value| match value {
+                AxisValue::Bool(value) => u32::from(*value),
+                AxisValue::Number(value) => *value,
+                AxisValue::Text(_) => 0,
+            });
+        }
+        Domain { axes }
+    }
+
+    /// The axes with more than one value.
+    pub(super) fn varying(&self) -> impl Iterator<Item = usize> {
+        (0..self.axes.len()).filter(|&axis| self.axes[axis].1.len() > 1)
+    }
+
+    pub(super) fn axis_name(&self, axis: usize) -> &str {
+        &self.axes[axis].0
+    }
+
+    /// `protocol=5.0 retain=true`: what all cells have in common.
+    pub(super) fn constants(&self) -> String {
+        let constants = self.axes.iter().filter(|(_, values)| values.len() == 1);
+        constants.map(|(axis, values)| format!("{axis}={}", values[0])).collect::<Vec<_>>().join(" ")
+    }
+
+    /// The same cells as few products. Each order of merging gives another cover; a few are tried.
+    pub(super) fn fold<'a>(&self, cells: impl IntoIterator<Item = &'a Axes>) -> Vec<Product> {
+        let points: Vec<Product> = cells.into_iter().map(|cell| self.point(cell)).collect();
+        let forward: Vec<usize> = (0..self.axes.len()).collect();
+        let mut best = points.clone();
+        for turn in 0..forward.len() {
+            let mut order = forward.clone();
+            order.rotate_left(turn);
+            for _ in 0..2 {
+                let cover = merge(points.clone(), &order);
+                if cover.len() < best.len() {
+                    best = cover;
+                }
+                order.reverse();
+            }
+        }
+        best.sort_by_key(Product::order);
+        best
+    }
+
+    /// The values of one axis for a table: `any` for all of several. Versions of the protocol are always named.
+    pub(super) fn values(&self, product: &Product, axis: usize) -> String {
+        let (name, values) = &self.axes[axis];
+        match self.is_any(product, axis) && values.len() > 1 && name != "protocol" {
+            true => "any".into(),
+            false => self.list(product, axis, " "),
+        }
+    }
+
+    /// `clean_session=false publish_qos=1,2`, as `--filter` takes it; axes with every value are left out.
+    pub(super) fn describe(&self, product: &Product) -> String {
+        let chosen = (0..self.axes.len()).filter(|&axis| !self.is_any(product, axis));
+        let phrases = chosen.map(|axis| format!("{}={}", self.axis_name(axis), self.list(product, axis, ",")));
+        phrases.collect::<Vec<_>>().join(" ")
+    }
+
+    fn list(&self, product: &Product, axis: usize, separator: &str) -> String {
+        let values = product.0[axis].iter().map(|&value| self.axes[axis].1[value].to_string());
+        values.collect::<Vec<_>>().join(separator)
+    }
+
+    fn is_any(&self, product: &Product, axis: usize) -> bool {
+        product.0[axis].len() == self.axes[axis].1.len()
+    }
+
+    fn point(&self, cell: &Axes) -> Product {
+        let place = |(axis, values): &(String, Vec<AxisValue>)| {
+            let value = cell.get(axis);
+            values.iter().position(|known| Some(known) == value).into_iter().collect()
+        };
+        Product(self.axes.iter().map(place).collect())
+    }
+}
+
+fn merge(mut products: Vec<Product>, order: &[usize]) -> Vec<Product> {
+    loop {
+        let before = products.len();
+        for &axis in order {
+            products = merge_along(products, axis);
+        }
+        if products.len() == before {
+            return products;
+        }
+    }
+}
+
+/// Joins products that differ in nothing but one axis.
+fn merge_along(products: Vec<Product>, axis: usize) -> Vec<Product> {
+    let mut merged: Vec<Product> = Vec::new();
+    let mut places: HashMap<Product, usize> = HashMap::new();
+    for mut product in products {
+        let values = std::mem::take(&mut product.0[axis]);
+        let place = *places.entry(product.clone()).or_insert_with(|| {
+            merged.push(product);
+            merged.len() - 1
+        });
+        merged[place].0[axis].extend(values);
+    }
+    merged
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cell(qos: u32, retain: bool) -> Axes {
+        Axes(vec![("qos".into(), AxisValue::Number(qos)), ("retain".into(), AxisValue::Bool(retain))])
+    }
+
+    fn describe(all: &[Axes], some: &[Axes]) -> Vec<String> {
+        let domain = Domain::of(all);
+        domain.fold(some).iter().map(|product| domain.describe(product)).collect()
+    }
+
+    fn every_cell() -> Vec<Axes> {
+        [0, 1, 2].into_iter().flat_map(|qos| [cell(qos, true), cell(qos, false)]).collect()
+    }
+
+    #[test]
+    fn everything_needs_no_words() {
+        assert_eq!(describe(&every_cell(), &every_cell()), [""]);
+    }
+
+    #[test]
+    fn a_product_is_one_phrase() {
+        let some = [cell(2, false), cell(1, true), cell(2, true), cell(1, false)];
+        assert_eq!(describe(&every_cell(), &some), ["qos=1,2"]);
+    }
+
+    #[test]
+    fn what_is_no_product_takes_several() {
+        let some = [cell(0, false), cell(1, true), cell(2, true), cell(1, false), cell(2, false)];
+        assert_eq!(describe(&every_cell(), &some), ["retain=false", "qos=1,2 retain=true"]);
+    }
+
+    #[test]
+    fn a_single_cell_is_named_by_what_varies() {
+        assert_eq!(describe(&[cell(1, true), cell(2, true)], &[cell(2, true)]), ["qos=2"]);
+    }
+
+    /// Whatever the set, its products hold its cells and no other.
+    #[test]
+    fn products_are_exact() {
+        let all = every_cell();
+        let domain = Domain::of(&all);
+        for bits in 0..64u32 {
+            let some: Vec<&Axes> = all.iter().enumerate().filter(|(i, _)| bits >> i & 1 == 1).map(|(_, c)| c).collect();
+            let products = domain.fold(some.iter().copied());
+            for axes in &all {
+                let point = domain.point(axes);
+                let holds = |product: &Product| point.0.iter().zip(&product.0).all(|(a, b)| a.is_subset(b));
+                let times = products.iter().filter(|product| holds(product)).count();
+                assert_eq!(times, usize::from(some.contains(&axes)), "{bits:b}");
+            }
+        }
+    }
+}

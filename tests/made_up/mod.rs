@@ -1,0 +1,150 @@
+//! Results made up for the tests of what stands right of them: a matrix as a good broker answers it, to be bent.
+
+#![allow(dead_code)] // Each test program uses another part.
+
+use std::collections::BTreeMap;
+
+use mqtt_sessions::packet::Protocol;
+use mqtt_sessions::results::{
+    Axes, AxisValue, BrokerLabel, CellResult, CellRun, Level, Options, Phase, Received, Results, Run, Summary, Verdict,
+    Violation,
+};
+
+pub const MESSAGES: u32 = 3;
+
+/// All 144 cells of a broker that keeps every promise and drops what has QoS 0.
+pub fn matrix() -> Results {
+    let mut cells = Vec::new();
+    for protocol in ["3.1.1", "5.0"] {
+        for clean in [false, true] {
+            for (publish, subscribe) in (0..3).flat_map(|publish| (0..3).map(move |subscribe| (publish, subscribe))) {
+                for (retain, resubscribe) in [(false, false), (false, true), (true, false), (true, true)] {
+                    cells.push(matrix_cell(protocol, clean, [publish, subscribe], retain, resubscribe));
+                }
+            }
+        }
+    }
+    results(cells)
+}
+
+/// A results file around these cells, against a broker at a URL.
+pub fn results(mut cells: Vec<CellResult>) -> Results {
+    cells.sort_by(|left, right| left.id.cmp(&right.id));
+    let runs = cells.iter().map(|cell| (cell.id.clone(), CellRun { duration_ms: 7, attempts: 1 }));
+    Results {
+        format: Default::default(),
+        tool: Default::default(),
+        broker: BrokerLabel { name: Some("example".into()), version: Some("1.2".into()), how: "url".into() },
+        options: Options { messages: MESSAGES, queue_limit: None },
+        run: Run {
+            started_at: "2030-01-02T03:04:05Z".into(),
+            prefix: "ms1a2b".into(),
+            duration_ms: 160,
+            host: "linux x86_64".into(),
+            url: "mqtt://127.0.0.1:1883".into(),
+            settle_ms: 100,
+            cleanup: "ended".into(),
+            cells: runs.collect(),
+        },
+        summary: Summary::of(&cells),
+        cells,
+    }
+}
+
+fn matrix_cell(
+    protocol: &str,
+    clean: bool,
+    [publish, subscribe]: [u32; 2],
+    retain: bool,
+    resubscribe: bool,
+) -> CellResult {
+    let axes = [
+        ("protocol", AxisValue::Text(protocol.into())),
+        ("clean_session", AxisValue::Bool(clean)),
+        ("publish_qos", AxisValue::Number(publish)),
+        ("subscribe_qos", AxisValue::Number(subscribe)),
+        ("retain", AxisValue::Bool(retain)),
+        ("resubscribe", AxisValue::Bool(resubscribe)),
+    ];
+    let mut cell = cell("matrix", &axes);
+    let qos = publish.min(subscribe);
+    if !clean && qos > 0 {
+        cell.received.extend((1..=MESSAGES).map(|seq| copy(Phase::Resumed, seq, qos, false)));
+    }
+    if retain && resubscribe {
+        cell.received.push(copy(Phase::Resubscribed, MESSAGES, qos, true));
+        if publish == 0 {
+            cell.choices.insert("retained_qos0".into(), "kept".into());
+        }
+    }
+    if !clean && qos == 0 {
+        let name = match (publish, subscribe) {
+            (0, 0) => "qos0_both_while_away",
+            (0, _) => "qos0_publication_while_away",
+            _ => "qos0_subscription_while_away",
+        };
+        cell.choices.insert(name.into(), "dropped".into());
+    }
+    cell.session_present = Some(!clean);
+    cell.granted_qos = u8::try_from(subscribe).ok();
+    cell
+}
+
+/// A cell that passed and in which nothing arrived.
+pub fn cell(scenario: &str, axes: &[(&str, AxisValue)]) -> CellResult {
+    let values: Vec<String> = axes.iter().map(|(axis, value)| format!("{axis}={value}")).collect();
+    CellResult {
+        id: format!("{scenario}[{}]", values.join(",")),
+        scenario: scenario.into(),
+        axes: Axes(axes.iter().map(|(axis, value)| ((*axis).into(), value.clone())).collect()),
+        verdict: Verdict::Pass,
+        reason: None,
+        sent: MESSAGES,
+        published: MESSAGES,
+        session_present: Some(true),
+        granted_qos: Some(1),
+        regranted_qos: None,
+        received: Vec::new(),
+        choices: BTreeMap::new(),
+        violations: Vec::new(),
+        history: Vec::new(),
+    }
+}
+
+pub fn copy(phase: Phase, seq: u32, qos: u32, retain: bool) -> Received {
+    Received { phase, seq: Some(seq), qos: qos as u8, retain, dup: false, complete: true, late: false }
+}
+
+/// Bends the cells whose id has all of these parts, and sums up anew.
+pub fn bend(results: &mut Results, parts: &[&str], how: impl Fn(&mut CellResult)) {
+    let bent = results.cells.iter_mut().filter(|cell| parts.iter().all(|part| cell.id.contains(part)));
+    let count = bent.map(how).count();
+    assert!(count > 0, "no cell has {parts:?}");
+    results.summary = Summary::of(&results.cells);
+}
+
+/// Keeps the cells whose id has one of these parts.
+pub fn keep(results: &mut Results, parts: &[&str]) {
+    results.cells.retain(|cell| parts.iter().any(|part| cell.id.contains(part)));
+    results.summary = Summary::of(&results.cells);
+}
+
+/// The messages that were queued are lost.
+pub fn lose(cell: &mut CellResult) {
+    cell.received.retain(|copy| copy.retain);
+    let (protocol, statement) = match cell.axes.get("protocol") {
+        Some(AxisValue::Text(protocol)) if protocol == "5.0" => (Protocol::V5, "MQTT-4.5.0-1"),
+        _ => (Protocol::V3, "MQTT-3.1.2-5"),
+    };
+    cell.verdict = Verdict::Fail;
+    cell.reason = Some("messages 1 to 3 never arrived".into());
+    cell.history = vec!["publisher <- PUBACK id=3".into(), "subscriber <- CONNACK session_present=1 code=0".into()];
+    cell.violations.push(Violation {
+        protocol,
+        statement: statement.into(),
+        level: Level::Must,
+        expected: "messages 1 to 3 at the lower QoS of publication and subscription, before the fence".into(),
+        observed: "none of them; the fence of the same publisher, topic and QoS arrived".into(),
+        events: vec![1, 2],
+    });
+}

@@ -1,0 +1,132 @@
+//! The results file: what is written is what the committed schema says, and what cannot be used is refused.
+
+mod made_up;
+
+use std::fs;
+use std::path::Path;
+
+use insta::assert_snapshot;
+use made_up::{bend, lose, matrix};
+use mqtt_sessions::results::{Results, ResultsError};
+use serde_json::{Value, json};
+
+const SCHEMA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/results/schema.json");
+
+fn sample() -> Results {
+    let mut results = matrix();
+    bend(&mut results, &["publish_qos=1,subscribe_qos=1"], lose);
+    results
+}
+
+fn as_value(results: &Results) -> Value {
+    serde_json::from_str(&results.to_json()).expect("it is JSON")
+}
+
+fn refusal(text: &str) -> String {
+    Results::parse("old.json", text).expect_err("it is no use").to_string()
+}
+
+/// Renew it with `BLESS=1 cargo test --test results`.
+#[test]
+fn the_committed_schema_is_that_of_the_types() {
+    let schema = serde_json::to_string_pretty(&Results::schema()).expect("a schema is JSON") + "\n";
+    if std::env::var_os("BLESS").is_some() {
+        fs::write(SCHEMA, &schema).expect("the schema can be written");
+    }
+    let committed = fs::read_to_string(SCHEMA).unwrap_or_default();
+    assert!(committed == schema, "results/schema.json is stale: BLESS=1 cargo test --test results");
+}
+
+#[test]
+fn what_is_written_is_valid() {
+    let schema = serde_json::to_value(Results::schema()).expect("a schema is JSON");
+    let validator = jsonschema::validator_for(&schema).expect("the schema is one");
+    let sample = as_value(&sample());
+    assert!(validator.is_valid(&sample), "{:?}", validator.iter_errors(&sample).next().map(|error| error.to_string()));
+}
+
+#[test]
+fn no_key_is_ever_absent() {
+    let schema = serde_json::to_value(Results::schema()).expect("a schema is JSON");
+    let validator = jsonschema::validator_for(&schema).expect("the schema is one");
+    let sample = as_value(&sample());
+    let copy = "/cells/32/received/0";
+    for object in ["", "/format", "/broker", "/options", "/run", "/summary", "/cells/0", copy] {
+        let keys: Vec<String> = match sample.pointer(object) {
+            Some(Value::Object(object)) => object.keys().cloned().collect(),
+            other => panic!("{object} is {other:?}"),
+        };
+        for key in keys {
+            let mut without = sample.clone();
+            let object = without.pointer_mut(object).and_then(Value::as_object_mut).expect("it was there");
+            object.remove(&key);
+            assert!(!validator.is_valid(&without), "without {key}");
+        }
+    }
+    assert_eq!(sample.pointer("/options/queue_limit"), Some(&Value::Null));
+}
+
+#[test]
+fn a_file_comes_back_as_it_was_written() {
+    let text = sample().to_json();
+    let read = Results::parse("new.json", &text).expect("it was just written");
+    assert_eq!(read, sample());
+    assert_eq!(read.to_json(), text);
+}
+
+#[test]
+fn axes_keep_their_order() {
+    let text = sample().to_json();
+    let place = |axis: &str| text.find(&format!("\"{axis}\": ")).unwrap_or_else(|| panic!("no {axis}"));
+    let axes = ["protocol", "clean_session", "publish_qos", "subscribe_qos", "retain", "resubscribe"];
+    let start = text.find("\"axes\"").expect("cells have axes");
+    let text = &text[start..];
+    let places: Vec<usize> = axes.iter().map(|axis| text.find(&format!("\"{axis}\": ")).expect("the axis")).collect();
+    assert!(places.is_sorted(), "{places:?}");
+    assert!(place("format") < place("cells"));
+}
+
+#[test]
+fn keys_of_a_newer_minor_version_are_passed_over() {
+    let text = sample().to_json();
+    let newer = text.replacen("\"minor\": 0", "\"minor\": 9", 1);
+    let newer = newer.replacen('{', "{\"mood\": \"good\",", 1).replace("\"dup\":", "\"mood\": [1, {}], \"dup\":");
+    let newer = newer.replace("\"attempts\":", "\"mood\": null, \"attempts\":");
+    assert_eq!(
+        newer.matches("mood").count(),
+        1 + text.matches("\"dup\"").count() + text.matches("\"attempts\"").count()
+    );
+    let read = Results::parse("newer.json", &newer).expect("a minor version only adds");
+    assert!(read.cells == sample().cells && read.run == sample().run);
+}
+
+#[test]
+fn what_cannot_be_used_is_refused_with_a_sentence() {
+    let text = sample().to_json();
+    let mut other = as_value(&sample());
+    other["format"]["name"] = json!("hyperfine");
+    let mut newer = as_value(&sample());
+    newer["format"]["major"] = json!(2);
+    let mut lacking = as_value(&sample());
+    lacking["cells"][0].as_object_mut().expect("a cell").remove("verdict");
+
+    assert_snapshot!(refusal(""), @"old.json is not a results file of mqtt-sessions: it is cut off: EOF while parsing a value at line 1 column 0; write one with --export-json");
+    assert_snapshot!(refusal("{\"results\": []}"), @"old.json is not a results file of mqtt-sessions: missing field `format` at line 1 column 15; write one with --export-json");
+    assert_snapshot!(refusal("hello"), @"old.json is not a results file of mqtt-sessions: expected value at line 1 column 1; write one with --export-json");
+    assert_snapshot!(refusal(&other.to_string()), @r#"old.json is not a results file of mqtt-sessions: its format is "hyperfine"; write one with --export-json"#);
+    assert_snapshot!(refusal(&newer.to_string()), @"old.json has format 2.0, and this version reads 1.x; use a newer mqtt-sessions");
+    assert_snapshot!(refusal(&newer.to_string().replace("\"major\":2", "\"major\":0")), @"old.json has format 0.0, and this version reads 1.x; make the file anew");
+    assert!(refusal(&lacking.to_string()).contains("missing field `verdict`"));
+    for length in [1, 50, text.len() / 2, text.len() - 3] {
+        let cut: String = text.chars().take(length).collect();
+        assert!(refusal(&cut).contains("it is cut off"), "{length}: {}", refusal(&cut));
+    }
+}
+
+#[test]
+fn a_path_that_cannot_be_read_is_named() {
+    for path in ["no/such/file.json", env!("CARGO_MANIFEST_DIR")] {
+        let error = Results::load(Path::new(path)).expect_err("it is no file");
+        assert!(matches!(error, ResultsError::Read { .. }) && error.to_string().contains(path), "{error}");
+    }
+}
