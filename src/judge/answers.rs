@@ -26,7 +26,9 @@ fn rule_of_answer(packet: &str) -> Option<Rule> {
 }
 
 pub fn check(history: &History, story: &Story, findings: &mut Findings) {
-    if let Some(connection) = story.connections.iter().find(|connection| connection.client.as_ref() == PROBE) {
+    // What is no packet is no refusal of a version.
+    let refused = |connection: &&Connection| connection.client.as_ref() == PROBE && connection.undecodable.is_none();
+    if let Some(connection) = story.connections.iter().find(refused) {
         findings.limit(Verdict::Unsupported, format!("protocol {}: {}", connection.protocol(), refusal(connection)));
         return;
     }
@@ -152,13 +154,11 @@ fn refused_feature<'a>(story: &'a Story, connection: &Connection) -> Option<(&'a
     let (ended_at, _) = connection.ended?;
     let own = |publication: &&Publication| publication.publisher == connection.client;
     let last = story.publications.iter().filter(own).rfind(|publication| publication.at < ended_at)?;
-    let first = story.publications.iter().filter(own).find(|publication| {
+    // Without a feature that could be refused the close means something else.
+    let has_feature = |publication: &&Publication| publication.qos > 0 || publication.retain;
+    let first = story.publications.iter().filter(own).filter(has_feature).find(|publication| {
         publication.at > connection.opened_at && publication.accepted.is_none() && publication.at <= last.at
     })?;
-    // Without a feature that could be refused the close means something else.
-    if first.qos == 0 && !first.retain {
-        return None;
-    }
     let control = story.publications.iter().filter(own).find(|publication| {
         publication.at > ended_at && publication.topic == first.topic && publication.accepted.is_some()
     });
@@ -171,17 +171,10 @@ fn unannounced(connection: &Connection, publication: &Publication, control: &Pub
         true => ("RETAIN 1".to_owned(), UNANNOUNCED_RETAIN),
         false => (format!("QoS {}", publication.qos), UNANNOUNCED_QOS),
     };
-    match connection.protocol() {
-        Protocol::V3 => findings.limit(
-            Verdict::Unsupported,
-            format!("{feature}: the broker closed the connection on it and accepted the same message without it"),
-        ),
-        Protocol::V5 => findings.broken(
-            Protocol::V5,
-            rule,
-            &[publication.at, control.at],
-            format!("{feature} is taken, or announced in CONNACK as not supported"),
-            "the broker closed the connection on it and accepted the same message without it",
-        ),
+    let how = "the broker closed the connection on it and accepted the same message without it";
+    findings.limit(Verdict::Unsupported, format!("{feature}: {how}"));
+    if connection.protocol() == Protocol::V5 {
+        let expected = format!("{feature} is taken, or announced in CONNACK as not supported");
+        findings.broken(Protocol::V5, rule, &[publication.at, control.at], expected, how);
     }
 }
