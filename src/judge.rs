@@ -37,6 +37,7 @@ pub fn judge(cell: &Cell, history: &History) -> Judgement {
     let sessions = session::sessions(&story);
     connects::check(&story, &sessions, &mut findings);
     answers::check(history, &story, &mut findings);
+    deliveries::check_witness(&story, &mut findings);
     for session in &sessions {
         let copies = deliveries::check(&story, &sessions, session, &mut findings);
         order::check(&copies, &mut findings);

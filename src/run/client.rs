@@ -126,10 +126,6 @@ impl Client {
             self.unanswered.remove(place);
         }
     }
-
-    pub fn is_awaiting(&self, packet: &str) -> bool {
-        self.unanswered.iter().any(|awaited| awaited.packet == packet)
-    }
 }
 
 /// The acknowledgement that a received packet calls for (MQTT-3.3.4-1, MQTT-4.3.2-2, MQTT-4.3.3-1 and -2).
