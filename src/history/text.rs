@@ -167,7 +167,7 @@ pub fn parse(line: &str) -> Result<Event, String> {
         ("--", what) if what.starts_with("withheld ") => Ok(Event::Withheld(client, what["withheld ".len()..].into())),
         ("--", what) => parse_missing(what).map(|awaited| Event::Missing(client, awaited)),
         ("<-", what) if what.starts_with("undecodable ") => {
-            let digits = what["undecodable ".len()..].as_bytes();
+            let digits = &what.as_bytes()["undecodable ".len()..];
             let bytes = digits.chunks(2).map(|pair| match pair {
                 [high, low] => hex_byte(*high, *low),
                 _ => Err("the bytes end inside a byte".into()),

@@ -231,7 +231,7 @@ impl Balance<'_> {
                 && copy.delivery.at > subscribe.at
         });
         // A retained message of QoS 0 may be discarded at any time (section 3.3.1.3).
-        if publication.qos == 0 && self.time_has_passed(subscribe.at) || publication.qos == 0 && came.is_some() {
+        if publication.qos == 0 && (came.is_some() || self.time_has_passed(subscribe.at)) {
             findings.choice("retained_qos0", if came.is_some() { "kept" } else { "gone" });
         }
         match came {
