@@ -82,23 +82,26 @@ fn unfinished(story: &Story, history: &History) -> String {
 }
 
 /// The record of a cell from all attempts at it, oldest first. The last attempt has the word, except about what an
-/// earlier one has firmly shown.
-pub fn combine(cell: &Cell, attempts: Vec<(History, Judgement)>) -> CellResult {
-    let count = attempts.len() as u32;
-    let last = attempts.len().saturating_sub(1);
-    let mut lines = Vec::new();
-    let mut chosen: Option<(usize, Judgement)> = None;
-    for (number, (history, judgement)) in attempts.into_iter().enumerate() {
-        lines.push(Event::Attempt(number as u32 + 1).to_string());
-        let offset = lines.len();
-        lines.extend(history.lines());
-        let is_worse = chosen.as_ref().is_some_and(|(_, before)| before.has_firm_fail());
-        if !is_worse && (number == last || judgement.has_firm_fail()) {
-            chosen = Some((offset, judgement));
+/// earlier one has firmly shown. The history of a cell that passes is kept only if all are.
+pub fn combine(cell: &Cell, attempts: Vec<(History, Judgement)>, keep_all_histories: bool) -> CellResult {
+    let count = attempts.len();
+    let (histories, mut judgements): (Vec<History>, Vec<Judgement>) = attempts.into_iter().unzip();
+    let firm = judgements.iter().position(Judgement::has_firm_fail);
+    let chosen = firm.unwrap_or(count.saturating_sub(1));
+    // Each history stands behind a line of its own.
+    let offset = histories.iter().take(chosen).map(|history| history.events.len() + 1).sum::<usize>() + 1;
+    let judgement = match chosen < count {
+        true => judgements.swap_remove(chosen),
+        false => judge(cell, &History::default()),
+    };
+    let mut result = judgement.into_result(cell, count as u32, offset);
+    if keep_all_histories || result.verdict != Verdict::Pass {
+        for (number, history) in histories.iter().enumerate() {
+            result.history.push(Event::Attempt(number as u32 + 1).to_string());
+            result.history.extend(history.lines());
         }
     }
-    let (offset, judgement) = chosen.unwrap_or_else(|| (0, judge(cell, &History::default())));
-    judgement.into_result(cell, count, offset, lines)
+    result
 }
 
 impl Judgement {
@@ -114,7 +117,7 @@ impl Judgement {
     }
 
     /// `offset` is how many lines stand before this attempt's history.
-    fn into_result(self, cell: &Cell, attempts: u32, offset: usize, history: Vec<String>) -> CellResult {
+    fn into_result(self, cell: &Cell, attempts: u32, offset: usize) -> CellResult {
         let mut limits = self.findings.limits;
         let (confirmed, open): (Vec<Finding>, Vec<Finding>) =
             self.findings.violations.into_iter().partition(|finding| finding.attempts <= attempts);
@@ -144,7 +147,7 @@ impl Judgement {
             received: self.measured.received,
             choices,
             violations,
-            history,
+            history: Vec::new(),
         }
     }
 }
