@@ -15,9 +15,9 @@ mod story;
 
 use std::collections::BTreeMap;
 
-use crate::history::{Event, History};
+use crate::history::{Event, History, HistoryError, Message};
 use crate::plan::Cell;
-use crate::results::{CellResult, Level, Verdict, Violation};
+use crate::results::{CellResult, Level, Options, Verdict, Violation};
 use absences::Balance;
 use finding::{Finding, Findings};
 use received::Measured;
@@ -48,7 +48,7 @@ pub fn judge(cell: &Cell, history: &History) -> Judgement {
             balance.retained(&mut findings);
         }
     }
-    if findings.limits.is_empty() && story.steps < cell.steps.len() {
+    if findings.limits.is_empty() && story.stopped {
         findings.limit(Verdict::Inconclusive, unfinished(&story, history));
     }
     Judgement { findings, measured: received::measure(&story) }
@@ -71,9 +71,10 @@ fn unfinished(story: &Story, history: &History) -> String {
         Event::Step(step) => Some(step.as_str()),
         _ => None,
     });
-    let loop_back = story.publications.iter().any(|publication| {
-        matches!(publication.message, crate::history::Message::LoopBack(_)) && publication.accepted.is_some()
-    });
+    let loop_back = story
+        .publications
+        .iter()
+        .any(|publication| matches!(publication.message, Message::LoopBack(_)) && publication.accepted.is_some());
     let step = step.unwrap_or("none");
     match loop_back {
         true => format!("no loop-back reached the subscriber, so the subscription was never in force (step {step})"),
@@ -102,6 +103,31 @@ pub fn combine(cell: &Cell, attempts: Vec<(History, Judgement)>, keep_all_histor
         }
     }
     result
+}
+
+/// Judges the stored history of a cell anew, with no broker at hand. A cell without a history is left as it is: `None`.
+///
+/// # Errors
+/// [`HistoryError`] where the stored history is no history.
+pub fn judge_again(stored: &CellResult, options: &Options) -> Result<Option<CellResult>, HistoryError> {
+    if stored.history.is_empty() {
+        return Ok(None);
+    }
+    // The steps of the scenario stand in the history, as far as they were played.
+    let cell = Cell {
+        id: stored.id.clone(),
+        scenario: stored.scenario.clone(),
+        axes: stored.axes.clone(),
+        clients: Vec::new(),
+        steps: Vec::new(),
+        queue_limit: options.queue_limit,
+    };
+    let history = History::parse(stored.history.iter().map(String::as_str))?;
+    let attempts = history.attempts().into_iter().map(|attempt| {
+        let judgement = judge(&cell, &attempt);
+        (attempt, judgement)
+    });
+    Ok(Some(combine(&cell, attempts.collect(), true)))
 }
 
 impl Judgement {

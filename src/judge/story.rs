@@ -16,8 +16,8 @@ pub struct Story {
     pub witnessed: Vec<(usize, Publish)>,
     /// How many steps were begun.
     pub steps: usize,
-    /// Why the harness broke off.
-    pub broken: Option<(usize, String)>,
+    /// Not all steps of the scenario were played.
+    pub stopped: bool,
 }
 
 /// One Network Connection of one client. Places are 0-based indices into the history.
@@ -103,7 +103,7 @@ impl Story {
             match event {
                 Event::Step(_) => story.steps += 1,
                 Event::Attempt(_) => {}
-                Event::Broken(why) => story.broken = Some((at, why.clone())),
+                Event::Stopped => story.stopped = true,
                 Event::Sent(client, packet) => story.sent(at, client, packet),
                 Event::Received(client, Packet::Publish(publish)) if client.as_ref() == WITNESS => {
                     story.witnessed(at, publish);
@@ -124,7 +124,7 @@ impl Story {
                 Event::Missing(client, what) => story.change(client, |c| c.missing.push((at, what.clone()))),
                 Event::Settled(client) => story.change(client, |c| c.settled_at = Some(at)),
                 // What no client did stands in the history alone.
-                Event::Unreachable(_) | Event::Withheld(..) => {}
+                Event::Unreachable(_) | Event::Withheld(..) | Event::Broken(_) => {}
             }
         }
         story

@@ -58,6 +58,7 @@ impl Player<'_> {
             let played = self.step(number).await;
             self.take_witness_copies();
             if played.is_err() {
+                self.record.noted(Event::Stopped);
                 break;
             }
         }
@@ -73,11 +74,11 @@ impl Player<'_> {
     /// Sends a packet with the next [`Player::pump`], and notes the answer that is due.
     pub fn send(&mut self, client: usize, packet: Packet) -> Result<(), Stop> {
         let Some(connection) = &mut self.clients[client].connection else {
-            self.record.broken(format!("{} is not connected", self.clients[client].name));
+            self.record.noted(Event::Broken(format!("{} is not connected", self.clients[client].name)));
             return Err(Stop);
         };
         if let Err(error) = connection.send(&packet) {
-            self.record.broken(format!("the {} {error}", packet.name()));
+            self.record.noted(Event::Broken(format!("the {} {error}", packet.name())));
             return Err(Stop);
         }
         self.record.sent(&self.names, client, &packet);

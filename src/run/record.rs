@@ -92,8 +92,9 @@ impl Record {
         self.push(client, event);
     }
 
-    pub fn broken(&mut self, why: String) {
-        self.push(self.clients.len(), Event::Broken(why));
+    /// Records something of the harness's own.
+    pub fn noted(&mut self, event: Event) {
+        self.push(self.clients.len(), event);
     }
 
     /// The canonical history of what was recorded so far.

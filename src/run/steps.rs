@@ -45,7 +45,7 @@ impl Player<'_> {
             Ok(connection) => connection,
             Err(error) => {
                 self.record.observed(client, Event::Unreachable);
-                self.record.broken(super::probe::unreachable(&error, target.connect_timeout));
+                self.record.noted(Event::Broken(super::probe::unreachable(&error, target.connect_timeout)));
                 return Err(Stop);
             }
         };
