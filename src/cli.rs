@@ -59,6 +59,15 @@ pub enum Command {
         results: PathBuf,
     },
 
+    /// Judge stored histories again, without a broker: after the judge was mended, or by another version
+    Judge {
+        /// A results file with histories
+        results: PathBuf,
+        /// Write the results with the new verdicts as JSON; - is stdout
+        #[arg(long, value_name = "FILE")]
+        export_json: Option<PathBuf>,
+    },
+
     /// End the sessions and clear the retained messages that a killed run left on a broker
     Clean(Clean),
 }

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::output;
+use crate::results::Results;
 
 /// A place for results.
 #[derive(Debug)]
@@ -72,6 +73,24 @@ impl Export {
             Ok(()) => Ok(()),
         }
     }
+}
+
+/// Prints the text that belongs to the results, and writes the results where they are wanted. Where one of them fails,
+/// the other is still done.
+///
+/// # Errors
+/// Says what could not be written.
+pub fn deliver(text: &str, results: &Results, export: Option<&Export>) -> anyhow::Result<()> {
+    let printed = if export.is_some_and(Export::is_stdout) {
+        output::note(text);
+        Ok(())
+    } else {
+        output::println(text)
+    };
+    if let Some(export) = export {
+        export.write(&results.to_json())?;
+    }
+    Ok(printed?)
 }
 
 fn replace(path: &Path, text: &str) -> io::Result<()> {

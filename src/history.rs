@@ -54,8 +54,10 @@ pub enum Event {
     Settled(Client),
     /// The broker's CONNACK announced that it does not take what the client was to send; the rest says what.
     Withheld(Client, String),
-    /// The harness broke off, because it was interrupted or could not go on; the rest is its reason.
+    /// The harness itself could not go on; the rest is its reason.
     Broken(String),
+    /// The steps that follow were not played, for what the events before this one show.
+    Stopped,
 }
 
 /// An answer that a client waits for.
@@ -71,7 +73,7 @@ impl Event {
     /// The client of the event, if it is a client's.
     pub fn client(&self) -> Option<&Client> {
         match self {
-            Event::Attempt(_) | Event::Step(_) | Event::Broken(_) => None,
+            Event::Attempt(_) | Event::Step(_) | Event::Broken(_) | Event::Stopped => None,
             Event::Sent(client, _)
             | Event::Received(client, _)
             | Event::Ended(client, _)
@@ -159,6 +161,21 @@ impl History {
             events.push(text::parse(line).map_err(|why| HistoryError { line: index + 1, why })?);
         }
         Ok(History { events })
+    }
+
+    /// The attempts of a stored history, each opened by a line of its own.
+    pub fn attempts(self) -> Vec<History> {
+        let mut attempts: Vec<History> = Vec::new();
+        for event in self.events {
+            match event {
+                Event::Attempt(_) => attempts.push(History::default()),
+                event => match attempts.last_mut() {
+                    Some(attempt) => attempt.events.push(event),
+                    None => attempts.push(History { events: vec![event] }),
+                },
+            }
+        }
+        attempts
     }
 
     /// The canonical text form.

@@ -15,9 +15,9 @@ mod story;
 
 use std::collections::BTreeMap;
 
-use crate::history::{Event, History};
+use crate::history::{Event, History, HistoryError, Message};
 use crate::plan::Cell;
-use crate::results::{CellResult, Level, Verdict, Violation};
+use crate::results::{CellResult, Level, Options, Verdict, Violation};
 use absences::Balance;
 use finding::{Finding, Findings};
 use received::Measured;
@@ -37,6 +37,7 @@ pub fn judge(cell: &Cell, history: &History) -> Judgement {
     let sessions = session::sessions(&story);
     connects::check(&story, &sessions, &mut findings);
     answers::check(history, &story, &mut findings);
+    deliveries::check_witness(&story, &mut findings);
     for session in &sessions {
         let copies = deliveries::check(&story, &sessions, session, &mut findings);
         order::check(&copies, &mut findings);
@@ -47,7 +48,7 @@ pub fn judge(cell: &Cell, history: &History) -> Judgement {
             balance.retained(&mut findings);
         }
     }
-    if findings.limits.is_empty() && story.steps < cell.steps.len() {
+    if findings.limits.is_empty() && story.stopped {
         findings.limit(Verdict::Inconclusive, unfinished(&story, history));
     }
     Judgement { findings, measured: received::measure(&story) }
@@ -70,9 +71,10 @@ fn unfinished(story: &Story, history: &History) -> String {
         Event::Step(step) => Some(step.as_str()),
         _ => None,
     });
-    let loop_back = story.publications.iter().any(|publication| {
-        matches!(publication.message, crate::history::Message::LoopBack(_)) && publication.accepted.is_some()
-    });
+    let loop_back = story
+        .publications
+        .iter()
+        .any(|publication| matches!(publication.message, Message::LoopBack(_)) && publication.accepted.is_some());
     let step = step.unwrap_or("none");
     match loop_back {
         true => format!("no loop-back reached the subscriber, so the subscription was never in force (step {step})"),
@@ -81,23 +83,51 @@ fn unfinished(story: &Story, history: &History) -> String {
 }
 
 /// The record of a cell from all attempts at it, oldest first. The last attempt has the word, except about what an
-/// earlier one has firmly shown.
-pub fn combine(cell: &Cell, attempts: Vec<(History, Judgement)>) -> CellResult {
-    let count = attempts.len() as u32;
-    let last = attempts.len().saturating_sub(1);
-    let mut lines = Vec::new();
-    let mut chosen: Option<(usize, Judgement)> = None;
-    for (number, (history, judgement)) in attempts.into_iter().enumerate() {
-        lines.push(Event::Attempt(number as u32 + 1).to_string());
-        let offset = lines.len();
-        lines.extend(history.lines());
-        let is_worse = chosen.as_ref().is_some_and(|(_, before)| before.has_firm_fail());
-        if !is_worse && (number == last || judgement.has_firm_fail()) {
-            chosen = Some((offset, judgement));
+/// earlier one has firmly shown. The history of a cell that passes is kept only if all are.
+pub fn combine(cell: &Cell, attempts: Vec<(History, Judgement)>, keep_all_histories: bool) -> CellResult {
+    let count = attempts.len();
+    let (histories, mut judgements): (Vec<History>, Vec<Judgement>) = attempts.into_iter().unzip();
+    let firm = judgements.iter().position(Judgement::has_firm_fail);
+    let chosen = firm.unwrap_or(count.saturating_sub(1));
+    // Each history stands behind a line of its own.
+    let offset = histories.iter().take(chosen).map(|history| history.events.len() + 1).sum::<usize>() + 1;
+    let judgement = match chosen < count {
+        true => judgements.swap_remove(chosen),
+        false => judge(cell, &History::default()),
+    };
+    let mut result = judgement.into_result(cell, count as u32, offset);
+    if keep_all_histories || result.verdict != Verdict::Pass {
+        for (number, history) in histories.iter().enumerate() {
+            result.history.push(Event::Attempt(number as u32 + 1).to_string());
+            result.history.extend(history.lines());
         }
     }
-    let (offset, judgement) = chosen.unwrap_or_else(|| (0, judge(cell, &History::default())));
-    judgement.into_result(cell, count, offset, lines)
+    result
+}
+
+/// Judges the stored history of a cell anew, with no broker at hand. A cell without a history is left as it is: `None`.
+///
+/// # Errors
+/// [`HistoryError`] where the stored history is no history.
+pub fn judge_again(stored: &CellResult, options: &Options) -> Result<Option<CellResult>, HistoryError> {
+    if stored.history.is_empty() {
+        return Ok(None);
+    }
+    // The steps of the scenario stand in the history, as far as they were played.
+    let cell = Cell {
+        id: stored.id.clone(),
+        scenario: stored.scenario.clone(),
+        axes: stored.axes.clone(),
+        clients: Vec::new(),
+        steps: Vec::new(),
+        queue_limit: options.queue_limit,
+    };
+    let history = History::parse(stored.history.iter().map(String::as_str))?;
+    let attempts = history.attempts().into_iter().map(|attempt| {
+        let judgement = judge(&cell, &attempt);
+        (attempt, judgement)
+    });
+    Ok(Some(combine(&cell, attempts.collect(), true)))
 }
 
 impl Judgement {
@@ -113,7 +143,7 @@ impl Judgement {
     }
 
     /// `offset` is how many lines stand before this attempt's history.
-    fn into_result(self, cell: &Cell, attempts: u32, offset: usize, history: Vec<String>) -> CellResult {
+    fn into_result(self, cell: &Cell, attempts: u32, offset: usize) -> CellResult {
         let mut limits = self.findings.limits;
         let (confirmed, open): (Vec<Finding>, Vec<Finding>) =
             self.findings.violations.into_iter().partition(|finding| finding.attempts <= attempts);
@@ -143,7 +173,7 @@ impl Judgement {
             received: self.measured.received,
             choices,
             violations,
-            history,
+            history: Vec::new(),
         }
     }
 }

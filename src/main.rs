@@ -8,10 +8,12 @@ use clap::Parser;
 use mqtt_sessions::cli::{Cli, Command, Plan};
 use mqtt_sessions::compare::compare;
 use mqtt_sessions::exit_code::ExitCode;
+use mqtt_sessions::export::{Export, deliver};
+use mqtt_sessions::judge::judge_again;
 use mqtt_sessions::measure;
 use mqtt_sessions::output::{conceal, note, print, println};
 use mqtt_sessions::report::{self, Palette};
-use mqtt_sessions::results::Results;
+use mqtt_sessions::results::{Results, Summary};
 use mqtt_sessions::scenario::Scenario;
 
 fn main() -> process::ExitCode {
@@ -47,6 +49,7 @@ fn execute(command: Command) -> Result<ExitCode> {
         Command::Run { scenarios, measure: options } => on_runtime(measure::measure(&scenarios, options)),
         Command::List { scenarios, plan } => list(scenarios, &plan),
         Command::Compare { baseline, results } => compare_files(&baseline, &results),
+        Command::Judge { results, export_json } => judge_file(&results, export_json.as_deref()),
         Command::Clean(options) => on_runtime(measure::clean(options)),
     }
 }
@@ -77,4 +80,23 @@ fn compare_files(baseline: &Path, results: &Path) -> Result<ExitCode> {
     let comparison = compare(&Results::load(baseline)?, &Results::load(results)?, None)?;
     println(&report::changes(&comparison, Palette::Coloured))?;
     Ok(ExitCode::of_comparison(&comparison))
+}
+
+fn judge_file(path: &Path, export: Option<&Path>) -> Result<ExitCode> {
+    let mut results = Results::load(path)?;
+    let export = export.map(Export::open).transpose()?;
+    let mut left = 0;
+    for cell in &mut results.cells {
+        let judged = judge_again(cell, &results.options);
+        match judged.with_context(|| format!("{}: the history of {}", path.display(), cell.id))? {
+            Some(judged) => *cell = judged,
+            None => left += 1,
+        }
+    }
+    results.summary = Summary::of(&results.cells);
+    deliver(&report::terminal(&results, Palette::Coloured), &results, export.as_ref())?;
+    if left > 0 {
+        note(&format!("{left} cells have no history and keep their verdicts; --histories all keeps all histories"));
+    }
+    Ok(ExitCode::of(&results.summary))
 }

@@ -9,7 +9,7 @@ use crate::broker::{Broker, EMBEDDED, Given};
 use crate::cli::{Clean, Histories, Measure, Plan, Prefixes, Reach};
 use crate::compare::{Comparison, compare, same_options};
 use crate::exit_code::ExitCode;
-use crate::export::Export;
+use crate::export::{Export, deliver};
 use crate::interruption::{interruption, unless_interrupted};
 use crate::output::{note, println};
 use crate::packet::Protocol;
@@ -88,7 +88,7 @@ pub async fn measure(scenarios: &[String], measure: Measure) -> Result<ExitCode>
     let interrupted = outcome.interrupted;
     let results = results(outcome, label(&broker, &probes), options, started, &run_options, &broker.url);
     let comparison = baseline.map(|baseline| compare(&baseline, &results, Some(&selected))).transpose()?;
-    show(&results, comparison.as_ref(), export.as_ref())?;
+    deliver(&text(&results, comparison.as_ref()), &results, export.as_ref())?;
     Ok(match comparison {
         _ if interrupted => ExitCode::Interrupted,
         Some(comparison) => ExitCode::of_comparison(&comparison),
@@ -96,27 +96,15 @@ pub async fn measure(scenarios: &[String], measure: Measure) -> Result<ExitCode>
     })
 }
 
-/// Prints the results and writes the file; where one of them fails, the other is still done.
-fn show(results: &Results, comparison: Option<&Comparison>, export: Option<&Export>) -> Result<()> {
-    let mut text = format!(
-        "{}\n\n{}",
-        report::measured(&results.broker, &results.run.url),
-        report::terminal(results, Palette::Coloured)
-    );
+/// What people read of a run.
+fn text(results: &Results, comparison: Option<&Comparison>) -> String {
+    let measured = report::measured(&results.broker, &results.run.url);
+    let mut text = format!("{measured}\n\n{}", report::terminal(results, Palette::Coloured));
     if let Some(comparison) = comparison {
         text.push_str("\n\n");
         text.push_str(&report::changes(comparison, Palette::Coloured));
     }
-    let printed = if export.is_some_and(Export::is_stdout) {
-        note(&text);
-        Ok(())
-    } else {
-        println(&text)
-    };
-    if let Some(export) = export {
-        export.write(&results.to_json())?;
-    }
-    Ok(printed?)
+    text
 }
 
 fn after_the_run(cleanup: &run::Cleanup, prefix: &Prefix, cure: Option<&str>) -> String {

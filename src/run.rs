@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 pub use hygiene::{Cleanup, Leftovers, SessionLeft, clean, clear_all_retained};
 pub use names::{Place, Prefix, client_id, topic};
@@ -200,23 +200,21 @@ async fn rounds(
         let limit = if attempt >= 3 { side_by_side.min(JOBS_OF_LAST_ATTEMPT) } else { side_by_side };
         observer.round(attempt, jobs.len());
         leftovers.note(shared, &jobs);
-        let played = round(shared, jobs, limit, observer, &mut interrupted).await;
         let mut refused = Vec::new();
-        jobs = Vec::new();
-        for mut job in played {
-            let again = job
-                .attempts
-                .last()
-                .is_some_and(|(_, judgement)| judgement.attempts_needed() > job.attempts.len() as u32);
-            if job.was_refused() && side_by_side > 1 && halvings < HALVINGS_MAX {
-                job.attempts.pop();
-                refused.push(job);
-            } else if again {
-                jobs.push(job);
-            } else {
-                finished.add(job);
+        let mut again = Vec::new();
+        let halve = side_by_side > 1 && halvings < HALVINGS_MAX;
+        round(shared, jobs, limit, &mut interrupted, |played| match played {
+            Err(panic) => observer.warn(format!("a cell was lost: {panic}")),
+            Ok(job) => {
+                observer.cell();
+                match job.next() {
+                    Next::Refused if halve => refused.push(job.without_last_attempt()),
+                    Next::AnotherAttempt => again.push(job),
+                    Next::Refused | Next::Done => finished.add(job),
+                }
             }
-        }
+        })
+        .await;
         if !refused.is_empty() {
             halvings += 1;
             side_by_side = (side_by_side.min(refused.len()) / 2).max(1);
@@ -224,22 +222,22 @@ async fn rounds(
                 "the broker refused connections of {} cells; going on with --jobs {side_by_side}",
                 refused.len()
             ));
-            jobs.extend(refused);
         }
+        jobs = again;
+        jobs.extend(refused);
     }
 }
 
-/// Plays each job once, `limit` side by side, and gives back those that came to their end.
+/// Plays each job once, `limit` side by side, and hands on those that came to their end.
 async fn round(
     shared: &Arc<Shared>,
     jobs: Vec<Job>,
     limit: usize,
-    observer: &dyn Observer,
     interrupted: &mut watch::Receiver<bool>,
-) -> Vec<Job> {
+    mut played: impl FnMut(Result<Job, JoinError>),
+) {
     let mut waiting = jobs.into_iter();
     let mut playing = JoinSet::new();
-    let mut played = Vec::new();
     loop {
         while playing.len() < limit {
             let Some(job) = waiting.next() else { break };
@@ -247,17 +245,21 @@ async fn round(
         }
         tokio::select! {
             // An interruption drops the connections of the cells in progress; their sessions are ended afterwards.
-            _ = interrupted.wait_for(|interrupted| *interrupted) => return played,
+            _ = interrupted.wait_for(|interrupted| *interrupted) => return,
             job = playing.join_next() => match job {
-                None => return played,
-                Some(Ok(job)) => {
-                    observer.cell();
-                    played.push(job);
-                }
-                Some(Err(panic)) => observer.warn(format!("a cell was lost: {panic}")),
+                None => return,
+                Some(job) => played(job),
             },
         }
     }
+}
+
+/// What comes after an attempt.
+enum Next {
+    Done,
+    AnotherAttempt,
+    /// No connection came about: with fewer cells side by side it may.
+    Refused,
 }
 
 impl Job {
@@ -306,10 +308,20 @@ impl Job {
         Names::new(&shared.options.prefix, &shared.nonce, place, clients)
     }
 
-    /// No connection came about.
-    fn was_refused(&self) -> bool {
-        let unreachable = |event: &Event| matches!(event, Event::Unreachable(_));
-        self.attempts.last().is_some_and(|(history, _)| history.events.iter().any(unreachable))
+    fn next(&self) -> Next {
+        let Some((history, judgement)) = self.attempts.last() else { return Next::Done };
+        if history.events.iter().any(|event| matches!(event, Event::Unreachable(_))) {
+            Next::Refused
+        } else if judgement.attempts_needed() > self.attempts.len() as u32 {
+            Next::AnotherAttempt
+        } else {
+            Next::Done
+        }
+    }
+
+    fn without_last_attempt(mut self) -> Job {
+        self.attempts.pop();
+        self
     }
 }
 
@@ -349,21 +361,18 @@ impl Finished {
     /// A cell that was not played, since the broker refused its protocol version.
     fn add_unplayed(&mut self, cell: &Cell, history: &History) {
         let judgement = judge::judge(cell, history);
-        let result = judge::combine(cell, vec![(history.clone(), judgement)]);
+        let result = judge::combine(cell, vec![(history.clone(), judgement)], self.keep_all_histories);
         self.insert(result, CellRun { duration_ms: 0, attempts: 1 });
     }
 
     fn add(&mut self, job: Job) {
         let run = CellRun { duration_ms: job.duration.as_millis() as u64, attempts: job.attempts.len() as u32 };
-        let result = judge::combine(&job.cell, job.attempts);
+        let result = judge::combine(&job.cell, job.attempts, self.keep_all_histories);
         self.insert(result, run);
     }
 
     /// One record a cell: of several repetitions the worst.
-    fn insert(&mut self, mut result: CellResult, run: CellRun) {
-        if result.verdict == Verdict::Pass && !self.keep_all_histories {
-            result.history = Vec::new();
-        }
+    fn insert(&mut self, result: CellResult, run: CellRun) {
         let worse = u32::from(result.verdict != Verdict::Pass);
         match self.cells.get_mut(&result.id) {
             None => {

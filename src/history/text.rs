@@ -30,6 +30,7 @@ impl fmt::Display for Event {
             Event::Unreachable(client) => write!(f, "{client} -- no connection"),
             Event::Settled(client) => write!(f, "{client} -- settled"),
             Event::Withheld(client, what) => write!(f, "{client} -- withheld {what}"),
+            Event::Stopped => f.write_str("stopped"),
             Event::Broken(why) => write!(f, "broken off: {}", why.replace(['\n', '\r'], " ")),
         }
     }
@@ -144,6 +145,9 @@ fn hex_byte(high: u8, low: u8) -> Result<u8, String> {
 /// # Errors
 /// What is wrong with it, in words.
 pub fn parse(line: &str) -> Result<Event, String> {
+    if line == "stopped" {
+        return Ok(Event::Stopped);
+    }
     if let Some(number) = line.strip_prefix("attempt ") {
         return number.parse().map(Event::Attempt).map_err(|_| format!("\"{number}\" is no number"));
     }
@@ -167,7 +171,7 @@ pub fn parse(line: &str) -> Result<Event, String> {
         ("--", what) if what.starts_with("withheld ") => Ok(Event::Withheld(client, what["withheld ".len()..].into())),
         ("--", what) => parse_missing(what).map(|awaited| Event::Missing(client, awaited)),
         ("<-", what) if what.starts_with("undecodable ") => {
-            let digits = what["undecodable ".len()..].as_bytes();
+            let digits = &what.as_bytes()["undecodable ".len()..];
             let bytes = digits.chunks(2).map(|pair| match pair {
                 [high, low] => hex_byte(*high, *low),
                 _ => Err("the bytes end inside a byte".into()),
@@ -360,7 +364,8 @@ mod tests {
             "subscriber <- end reset",
             "subscriber -> end fin",
             "subscriber <- undecodable 20020001ff",
-            "broken off: interrupted",
+            "broken off: the CONNECT is too long",
+            "stopped",
         ];
         let history = History::parse(lines).unwrap();
         assert_eq!(history.lines(), lines);

@@ -10,6 +10,7 @@ use crate::history::Message;
 use crate::results::Verdict;
 
 const STORED_FOR_THE_SESSION: Rule = rule("MQTT-3.1.2-5", "MQTT-4.5.0-1");
+const SUBSCRIPTION_IN_FORCE: Rule = rule("MQTT-4.5.0-1", "MQTT-4.5.0-1");
 const RETAINED_TO_A_NEW_SUBSCRIPTION: Rule = rule("MQTT-3.3.1-6", "MQTT-3.3.1-9");
 const RETAINED_AGAIN_TO_A_REPLACED_SUBSCRIPTION: Rule = rule("MQTT-3.8.4-3", "MQTT-3.8.4-4");
 
@@ -40,10 +41,47 @@ impl Balance<'_> {
         let owed = |publication: &&&Publication| self.effective_qos(publication) > 0 && publication.accepted.is_some();
         let owed: Vec<&Publication> = away.iter().filter(owed).copied().collect();
         let lost: Vec<&Publication> = owed.iter().filter(|publication| !self.has_come(publication)).copied().collect();
-        if !lost.is_empty() && !self.is_within_queue_limit(&owed, &lost, findings) {
+        if lost.is_empty() {
+            self.subscription_lost(back, findings);
+        } else if !self.is_within_queue_limit(&owed, &lost, findings) {
             self.lost(back, &owed, &lost, findings);
         }
         self.qos_0_choices(&away, findings);
+    }
+
+    /// The fence on the experiment's topic is a message like any other: where a subscription is in force, one of QoS 1
+    /// or 2 that never comes was lost.
+    fn subscription_lost(&self, back: &Connection, findings: &mut Findings) {
+        // A broker that says it has no session is found out by that.
+        let resumed = |c: &&&Connection| c.connack.as_ref().is_some_and(|(_, connack)| connack.session_present);
+        for connection in self.session.connections.iter().skip(1).filter(resumed) {
+            let since = connection.opened_at;
+            let lost = self.lost_fences().find(|fence| fence.at > since && (fence.step < connection.ended_in));
+            if let Some(fence) = lost.filter(|_| self.time_has_passed(since)) {
+                let mut events = vec![fence.at];
+                events.extend(fence.accepted);
+                findings.broken_in(
+                    ATTEMPTS_FOR_AN_ABSENCE,
+                    back.protocol(),
+                    SUBSCRIPTION_IN_FORCE,
+                    &events,
+                    format!("{}: the subscription belongs to the resumed session", fence.message),
+                    "it did not come, although a message on another topic did",
+                );
+                return;
+            }
+        }
+    }
+
+    /// Accepted fences of QoS 1 or 2 on a subscription of the session that have not come.
+    fn lost_fences(&self) -> impl Iterator<Item = &Publication> {
+        self.story.publications.iter().filter(|publication| {
+            matches!(publication.message, Message::Fence(_))
+                && publication.accepted.is_some()
+                && matches!(self.session.relation(publication), Relation::Online(_))
+                && self.effective_qos(publication) > 0
+                && !self.has_come(publication)
+        })
     }
 
     fn experiment(&self) -> impl Iterator<Item = &Publication> {
@@ -193,7 +231,7 @@ impl Balance<'_> {
                 && copy.delivery.at > subscribe.at
         });
         // A retained message of QoS 0 may be discarded at any time (section 3.3.1.3).
-        if publication.qos == 0 && self.time_has_passed(subscribe.at) || publication.qos == 0 && came.is_some() {
+        if publication.qos == 0 && (came.is_some() || self.time_has_passed(subscribe.at)) {
             findings.choice("retained_qos0", if came.is_some() { "kept" } else { "gone" });
         }
         match came {
@@ -244,7 +282,10 @@ impl Balance<'_> {
     pub fn is_open(&self) -> bool {
         let mut open = Findings::default();
         self.retained(&mut open);
-        !open.violations.is_empty() || !open.limits.is_empty() || self.experiment().any(|p| !self.has_come(p))
+        !open.violations.is_empty()
+            || !open.limits.is_empty()
+            || self.lost_fences().next().is_some()
+            || self.experiment().any(|p| !self.has_come(p))
     }
 }
 

@@ -153,12 +153,12 @@ fn ended(story: &Story, connection: &Connection, findings: &mut Findings) {
 fn refused_feature<'a>(story: &'a Story, connection: &Connection) -> Option<(&'a Publication, &'a Publication)> {
     let (ended_at, _) = connection.ended?;
     let own = |publication: &&Publication| publication.publisher == connection.client;
-    let last = story.publications.iter().filter(own).rfind(|publication| publication.at < ended_at)?;
     // Without a feature that could be refused the close means something else.
-    let has_feature = |publication: &&Publication| publication.qos > 0 || publication.retain;
-    let first = story.publications.iter().filter(own).filter(has_feature).find(|publication| {
-        publication.at > connection.opened_at && publication.accepted.is_none() && publication.at <= last.at
-    })?;
+    let first =
+        story.publications.iter().filter(own).filter(|publication| publication.at < ended_at).find(|publication| {
+            let has_feature = publication.qos > 0 || publication.retain;
+            publication.at > connection.opened_at && publication.accepted.is_none() && has_feature
+        })?;
     let control = story.publications.iter().filter(own).find(|publication| {
         publication.at > ended_at && publication.topic == first.topic && publication.accepted.is_some()
     });

@@ -1,6 +1,7 @@
 //! Each copy that a client got: may it be there, and are its QoS, RETAIN and DUP right?
 
 use super::finding::{ATTEMPTS_FOR_TIMING, Findings, Rule, rule};
+use super::order::is_same_source;
 use super::session::{Relation, Session, retained};
 use super::story::{Connection, Delivery, Publication, Story, Subscribing};
 use crate::history::Message;
@@ -41,6 +42,13 @@ pub struct Copy<'a> {
     pub kind: Kind,
 }
 
+impl Copy<'_> {
+    /// A copy of this kind with the RETAIN flag that belongs to it.
+    pub fn is(&self, kind: Kind) -> bool {
+        self.kind == kind && self.delivery.publish.retain == (kind == Kind::Retained)
+    }
+}
+
 /// Judges every copy of the session, and gives those that are ours.
 pub fn check<'a>(
     story: &'a Story,
@@ -51,15 +59,17 @@ pub fn check<'a>(
     let mut copies: Vec<Copy<'a>> = Vec::new();
     for connection in &session.connections {
         for delivery in &connection.deliveries {
-            let Some(publication) = delivery.message.and_then(|message| story.publication(message)) else {
-                foreign(connection, delivery, findings);
+            let publication = delivery.message.and_then(|message| story.publication(message));
+            let Some(publication) = publication.filter(|published| published.topic == delivery.publish.topic) else {
+                // A changed payload on a topic of the session is judged as the loss of the message that it was.
+                if !session.had_subscribed(&delivery.publish.topic) {
+                    unsolicited(connection, delivery, findings);
+                }
                 continue;
             };
             let judged = Judged { story, sessions, session, connection, delivery, publication, before: &copies };
             let kind = judged.kind(findings);
-            if kind == Kind::Subscribed {
-                judged.repetition(findings);
-            }
+            judged.repetition(kind, findings);
             judged.dup_at_qos_0(findings);
             copies.push(Copy { connection, delivery, publication, kind });
         }
@@ -67,15 +77,7 @@ pub fn check<'a>(
     copies
 }
 
-/// A payload that is none of ours, or a message of ours that was never published.
-fn foreign(connection: &Connection, delivery: &Delivery, findings: &mut Findings) {
-    let subscribed = connection.subscribes.iter().any(|subscribing| subscribing.topic == delivery.publish.topic);
-    // A changed payload on our own topic is judged as the loss of the message that it was.
-    if !subscribed {
-        unsolicited(connection, delivery, findings);
-    }
-}
-
+/// A message that no subscription explains.
 fn unsolicited(connection: &Connection, delivery: &Delivery, findings: &mut Findings) {
     findings.choice("unsolicited_messages", "some");
     let payload = String::from_utf8_lossy(&delivery.publish.payload);
@@ -126,6 +128,9 @@ impl<'a> Judged<'a, '_> {
 
     /// RETAIN 1 on a connection that has not subscribed.
     fn flagged_without_subscribe(&self, relation: Relation<'_>, findings: &mut Findings) -> Kind {
+        if self.resumes_a_retained_copy() {
+            return Kind::Retained;
+        }
         findings.broken(
             self.protocol(),
             RETAIN_0_ON_AN_ESTABLISHED_SUBSCRIPTION,
@@ -191,7 +196,7 @@ impl<'a> Judged<'a, '_> {
                 self.qos(&[subscription], findings);
                 Kind::Subscribed
             }
-            (Some(subscription), Some(subscribe)) if !came_before => {
+            (Some(subscription), Some(subscribe)) if !came_before && !self.is_fenced() => {
                 self.qos(&[subscription, subscribe], findings);
                 Kind::Subscribed
             }
@@ -211,6 +216,33 @@ impl<'a> Judged<'a, '_> {
                 Kind::Unknown
             }
         }
+    }
+
+    /// A later message of the same source has come on this connection, so nothing of its queue is left; unless the
+    /// retained copy is there too, which leaves only the queue to explain this one.
+    fn is_fenced(&self) -> bool {
+        let flagged = |delivery: &Delivery| delivery.message == Some(self.message()) && delivery.publish.retain;
+        if self.connection.deliveries.iter().any(flagged) {
+            return false;
+        }
+        self.before.iter().any(|copy| {
+            copy.connection.opened_at == self.connection.opened_at
+                && copy.kind == Kind::Subscribed
+                && is_same_source(copy.publication, self.publication)
+                && copy.publication.at > self.publication.at
+        })
+    }
+
+    /// A SUBSCRIBE on an earlier connection of the session asked for this retained message: its copy is part of the
+    /// session state until it is acknowledged. After that only DUP tells a copy that is sent again from a new one.
+    fn resumes_a_retained_copy(&self) -> bool {
+        let same = |copy: &&Copy<'_>| copy.publication.message == self.message() && copy.kind == Kind::Retained;
+        if self.before.iter().rfind(same).is_some_and(acknowledged) && !self.delivery.publish.dup {
+            return false;
+        }
+        let earlier = self.session.connections.iter().filter(|c| c.opened_at < self.connection.opened_at);
+        let mut subscribes = earlier.flat_map(|connection| &connection.subscribes);
+        subscribes.any(|subscribe| subscribe.topic == self.publication.topic && self.is_retained_at(subscribe))
     }
 
     fn is_retained_at(&self, subscribe: &Subscribing) -> bool {
@@ -275,13 +307,16 @@ impl<'a> Judged<'a, '_> {
         }
     }
 
-    /// Is it the first copy, a resent one, or one too many?
-    fn repetition(&self, findings: &mut Findings) {
-        let same = |copy: &&Copy<'_>| copy.publication.message == self.message() && copy.kind == Kind::Subscribed;
+    /// Is it the first copy, a resent one, or one too many? A copy whose RETAIN flag is wrong is a finding already.
+    fn repetition(&self, kind: Kind, findings: &mut Findings) {
+        let same = |copy: &&Copy<'_>| copy.publication.message == self.message() && copy.is(kind);
         let dup = self.delivery.publish.dup;
         let qos = self.delivery.publish.qos;
-        match self.before.iter().rfind(same) {
-            None if dup && qos > 0 => findings.broken_in(
+        let before = self.before.iter().rfind(same);
+        match (kind, before) {
+            (Kind::Unknown, _) => {}
+            (Kind::Subscribed, _) if self.delivery.publish.retain => {}
+            (_, None) if dup && qos > 0 => findings.broken_in(
                 ATTEMPTS_FOR_TIMING,
                 self.protocol(),
                 DUP_0_ON_A_FIRST_COPY,
@@ -289,16 +324,18 @@ impl<'a> Judged<'a, '_> {
                 format!("DUP 0 on {}: it was never sent to this client before", self.message()),
                 "DUP 1",
             ),
-            None => {}
-            Some(first) if acknowledged(first) => self.again(first, findings),
-            Some(first) if !dup && qos > 0 => findings.broken(
+            (_, None) => {}
+            // Each SUBSCRIBE brings a retained copy of its own.
+            (Kind::Retained, Some(first)) if first.connection.opened_at == self.connection.opened_at => {}
+            (_, Some(first)) if acknowledged(first) => self.again(first, findings),
+            (_, Some(first)) if !dup && qos > 0 => findings.broken(
                 self.protocol(),
                 DUP_1_ON_A_RESENT_COPY,
                 &[first.delivery.at, self.delivery.at],
                 format!("DUP 1 on {}: it was sent before and not acknowledged", self.message()),
                 "DUP 0",
             ),
-            Some(_) => {}
+            (_, Some(_)) => {}
         }
     }
 
@@ -322,6 +359,26 @@ impl<'a> Judged<'a, '_> {
             format!("{} once: its delivery at QoS {} was complete", self.message(), first.delivery.publish.qos),
             format!("it came once more {place}"),
         );
+    }
+}
+
+/// The witness's copies: it subscribed at QoS 0 before anything was published.
+pub fn check_witness(story: &Story, findings: &mut Findings) {
+    let Some(protocol) = story.connections.first().map(Connection::protocol) else { return };
+    for (at, publish) in &story.witnessed {
+        let payload = String::from_utf8_lossy(&publish.payload);
+        if publish.retain {
+            let expected = format!("RETAIN 0 on {payload} to the witness: its subscription was there before");
+            findings.broken(protocol, RETAIN_0_ON_AN_ESTABLISHED_SUBSCRIPTION, &[*at], expected, "RETAIN 1");
+        }
+        if publish.qos > 0 {
+            let expected = format!("{payload} to the witness at QoS 0, which is what it was granted");
+            findings.broken(protocol, QOS_IS_THE_MINIMUM, &[*at], expected, format!("QoS {}", publish.qos));
+        }
+        if publish.qos == 0 && publish.dup {
+            let expected = format!("DUP 0 on {payload} to the witness: it came at QoS 0");
+            findings.broken(protocol, DUP_0_AT_QOS_0, &[*at], expected, "DUP 1");
+        }
     }
 }
 

@@ -12,7 +12,7 @@ const IN_THE_ORDER_OF_PUBLICATION: Rule = rule("MQTT-4.6.0-6", "MQTT-4.6.0-5");
 pub fn check(copies: &[Copy<'_>], findings: &mut Findings) {
     let mut seen: Vec<Message> = Vec::new();
     let mut firsts: Vec<&Copy<'_>> = Vec::new();
-    for copy in copies.iter().filter(|copy| copy.kind == Kind::Subscribed) {
+    for copy in copies.iter().filter(|copy| copy.is(Kind::Subscribed)) {
         if seen.contains(&copy.publication.message) {
             continue;
         }

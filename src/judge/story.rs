@@ -12,10 +12,12 @@ pub struct Story {
     pub connections: Vec<Connection>,
     /// In order of publication per publisher.
     pub publications: Vec<Publication>,
+    /// The witness's copies, by their places.
+    pub witnessed: Vec<(usize, Publish)>,
     /// How many steps were begun.
     pub steps: usize,
-    /// Why the harness broke off.
-    pub broken: Option<(usize, String)>,
+    /// Not all steps of the scenario were played.
+    pub stopped: bool,
 }
 
 /// One Network Connection of one client. Places are 0-based indices into the history.
@@ -64,7 +66,6 @@ pub struct Subscribing {
 #[derive(Debug)]
 pub struct Delivery {
     pub at: usize,
-    pub step: usize,
     pub publish: Publish,
     /// `None` is a payload that is not ours.
     pub message: Option<Message>,
@@ -102,10 +103,10 @@ impl Story {
             match event {
                 Event::Step(_) => story.steps += 1,
                 Event::Attempt(_) => {}
-                Event::Broken(why) => story.broken = Some((at, why.clone())),
+                Event::Stopped => story.stopped = true,
                 Event::Sent(client, packet) => story.sent(at, client, packet),
                 Event::Received(client, Packet::Publish(publish)) if client.as_ref() == WITNESS => {
-                    story.witnessed(publish);
+                    story.witnessed(at, publish);
                 }
                 Event::Received(client, packet) => story.received(at, client, packet),
                 Event::Ended(client, end) => {
@@ -123,7 +124,7 @@ impl Story {
                 Event::Missing(client, what) => story.change(client, |c| c.missing.push((at, what.clone()))),
                 Event::Settled(client) => story.change(client, |c| c.settled_at = Some(at)),
                 // What no client did stands in the history alone.
-                Event::Unreachable(_) | Event::Withheld(..) => {}
+                Event::Unreachable(_) | Event::Withheld(..) | Event::Broken(_) => {}
             }
         }
         story
@@ -208,7 +209,6 @@ impl Story {
     }
 
     fn received(&mut self, at: usize, client: &Client, packet: &Packet) {
-        let step = self.steps;
         let Some(connection) = self.connections.iter_mut().rfind(|connection| connection.client == *client) else {
             return;
         };
@@ -219,7 +219,6 @@ impl Story {
             Packet::Connack(connack) => connection.connack = Some((at, connack.clone())),
             Packet::Publish(publish) => connection.deliveries.push(Delivery {
                 at,
-                step,
                 message: Message::of(&publish.payload),
                 complete: publish.qos == 0,
                 publish: publish.clone(),
@@ -287,7 +286,8 @@ impl Story {
             .for_each(|publication| publication.accepted = Some(at));
     }
 
-    fn witnessed(&mut self, publish: &Publish) {
+    fn witnessed(&mut self, at: usize, publish: &Publish) {
+        self.witnessed.push((at, publish.clone()));
         let message = Message::of(&publish.payload);
         let step = self.steps;
         if let Some(publication) = self.publications.iter_mut().find(|publication| Some(publication.message) == message)

@@ -1,8 +1,9 @@
 //! One client of a cell: its connection, and what it knows and waits for.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::connection::{Connection, End};
+use crate::connection::{Connection, End, Incoming};
 use crate::history::{Awaited, Message};
 use crate::packet::{AckKind, Connack, Packet, Protocol, Publish};
 use crate::plan;
@@ -12,6 +13,8 @@ pub struct Client {
     pub plan: plan::Client,
     pub name: Arc<str>,
     pub connection: Option<Connection>,
+    /// What has come in and was not looked at yet.
+    pub incoming: VecDeque<Incoming>,
     /// The CONNACK of the connection, as long as there is one.
     pub connack: Option<Connack>,
     /// How the broker ended the connection.
@@ -37,6 +40,7 @@ impl Client {
             name: plan.name.as_str().into(),
             plan,
             connection: None,
+            incoming: VecDeque::new(),
             connack: None,
             ended: None,
             has_session: false,
@@ -52,6 +56,7 @@ impl Client {
     /// Forgets what belongs to the connection before; called for each new one.
     pub fn connected(&mut self, connection: Connection) {
         self.connection = Some(connection);
+        self.incoming.clear();
         self.connack = None;
         self.ended = None;
         self.leaving = false;
@@ -125,10 +130,6 @@ impl Client {
         if let Some(place) = self.unanswered.iter().position(|due| (due.packet.as_str(), due.id) == answer) {
             self.unanswered.remove(place);
         }
-    }
-
-    pub fn is_awaiting(&self, packet: &str) -> bool {
-        self.unanswered.iter().any(|awaited| awaited.packet == packet)
     }
 }
 

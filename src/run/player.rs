@@ -58,6 +58,7 @@ impl Player<'_> {
             let played = self.step(number).await;
             self.take_witness_copies();
             if played.is_err() {
+                self.record.noted(Event::Stopped);
                 break;
             }
         }
@@ -70,21 +71,14 @@ impl Player<'_> {
         self.record.history()
     }
 
-    /// Sends a packet and notes the answer that is due.
-    pub async fn send(&mut self, client: usize, packet: Packet) -> Result<(), Stop> {
-        self.queue(client, packet)?;
-        self.flush(client).await;
-        Ok(())
-    }
-
-    /// Puts a packet behind those that wait for [`Player::flush`].
-    pub fn queue(&mut self, client: usize, packet: Packet) -> Result<(), Stop> {
+    /// Sends a packet with the next [`Player::pump`], and notes the answer that is due.
+    pub fn send(&mut self, client: usize, packet: Packet) -> Result<(), Stop> {
         let Some(connection) = &mut self.clients[client].connection else {
-            self.record.broken(format!("{} is not connected", self.clients[client].name));
+            self.record.noted(Event::Broken(format!("{} is not connected", self.clients[client].name)));
             return Err(Stop);
         };
         if let Err(error) = connection.send(&packet) {
-            self.record.broken(format!("the {} {error}", packet.name()));
+            self.record.noted(Event::Broken(format!("the {} {error}", packet.name())));
             return Err(Stop);
         }
         self.record.sent(&self.names, client, &packet);
@@ -92,13 +86,7 @@ impl Player<'_> {
         Ok(())
     }
 
-    pub async fn flush(&mut self, client: usize) {
-        if let Some(connection) = &mut self.clients[client].connection {
-            connection.flush().await;
-        }
-    }
-
-    /// Queues a message of ours.
+    /// Sends a message of ours.
     pub fn publish(&mut self, client: usize, message: Outgoing<'_>) -> Result<(), Stop> {
         if let Some(why) = self.clients[client].forbidden(message.qos, message.retain) {
             self.record.observed(client, |name| Event::Withheld(name, why));
@@ -113,25 +101,52 @@ impl Player<'_> {
             id,
             payload: self.names.payload(message.message, message.copy),
         };
-        self.queue(client, Packet::Publish(packet))
+        self.send(client, Packet::Publish(packet))
     }
 
-    /// Moves packets of all clients until `done`, or until the deadline.
+    /// Moves packets of all clients until `done`, or until the deadline. What comes behind the packet that ends the wait
+    /// is left for the next one, so that it stands in the same step however the broker cuts its segments.
     pub async fn pump(&mut self, deadline: Instant, mut done: impl FnMut(&[Client]) -> bool) -> Waited {
-        loop {
+        let waited = loop {
             if done(&self.clients) {
-                return Waited::Done;
+                break Waited::Done;
             }
-            let Ok((client, batch)) = timeout_at(deadline, next_batch(&mut self.clients)).await else {
-                return Waited::Deadline;
+            let client = match self.clients.iter().position(|client| !client.incoming.is_empty()) {
+                Some(client) => client,
+                None => {
+                    self.flush().await;
+                    match timeout_at(deadline, next_batch(&mut self.clients)).await {
+                        Ok(client) => client,
+                        Err(_) => break Waited::Deadline,
+                    }
+                }
             };
-            for incoming in batch {
-                self.handle(client, incoming);
-            }
-            self.flush(client).await;
+            self.handle_next(client);
             if self.clients[client].connection.is_none() {
-                return if done(&self.clients) { Waited::Done } else { Waited::Ended(client) };
+                break if done(&self.clients) { Waited::Done } else { Waited::Ended(client) };
             }
+        };
+        self.flush().await;
+        waited
+    }
+
+    /// Handles what has come in for a client already.
+    pub async fn catch_up(&mut self, client: usize) {
+        while !self.clients[client].incoming.is_empty() {
+            self.handle_next(client);
+        }
+        self.flush().await;
+    }
+
+    fn handle_next(&mut self, client: usize) {
+        if let Some(incoming) = self.clients[client].incoming.pop_front() {
+            self.handle(client, incoming);
+        }
+    }
+
+    async fn flush(&mut self) {
+        for connection in self.clients.iter_mut().filter_map(|client| client.connection.as_mut()) {
+            connection.flush().await;
         }
     }
 
@@ -151,7 +166,7 @@ impl Player<'_> {
         for awaited in std::mem::take(&mut self.clients[client].unanswered) {
             self.record.observed(client, |name| Event::Missing(name, awaited));
         }
-        if self.clients[client].connack.is_some() && self.send(client, Packet::Pingreq).await.is_ok() {
+        if self.clients[client].connack.is_some() && self.send(client, Packet::Pingreq).is_ok() {
             let deadline = Instant::now() + self.target.deadline;
             self.pump(deadline, |clients| clients[client].unanswered.is_empty()).await;
         }
@@ -167,7 +182,7 @@ impl Player<'_> {
                 match (&packet, answer(&packet)) {
                     (_, Some(answer)) if !self.clients[client].leaving => {
                         // The connection is there, since the packet came over it, and an answer can be encoded.
-                        let _ = self.queue(client, answer);
+                        let _ = self.send(client, answer);
                     }
                     (Packet::Connack(connack), _) => self.clients[client].connack = Some(connack.clone()),
                     (Packet::Suback(suback), _) => self.clients[client].granted = suback.codes.first().copied(),
@@ -225,13 +240,14 @@ pub struct Outgoing<'a> {
     pub copy: u32,
 }
 
-/// The next packets that come in on any connection of the cell.
-async fn next_batch(clients: &mut [Client]) -> (usize, Vec<Incoming>) {
+/// Waits until packets come in on any connection of the cell, and says on whose.
+async fn next_batch(clients: &mut [Client]) -> usize {
     poll_fn(|cx| {
         for (index, client) in clients.iter_mut().enumerate() {
             if let Some(Poll::Ready(batch)) = client.connection.as_mut().map(|connection| connection.poll_incoming(cx))
             {
-                return Poll::Ready((index, batch));
+                client.incoming.extend(batch);
+                return Poll::Ready(index);
             }
         }
         Poll::Pending

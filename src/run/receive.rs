@@ -23,7 +23,7 @@ impl Player<'_> {
     pub async fn receive(&mut self, client: usize, sources: &[Source], last: bool) -> Result<(), Stop> {
         // On a fresh connection nothing shows yet that the broker read us; after a SUBSCRIBE its SUBACK did.
         if self.clients[client].granted.take().is_none() {
-            self.send(client, Packet::Pingreq).await?;
+            self.send(client, Packet::Pingreq)?;
             self.answers(client).await?;
         }
         let subscribed =
@@ -42,6 +42,7 @@ impl Player<'_> {
         for source in sources {
             self.answers(source.publisher).await?;
         }
+        self.catch_up(client).await;
         if last {
             self.settle(client).await?;
             self.leave_fence_topics(client).await?;
@@ -72,7 +73,6 @@ impl Player<'_> {
                 let Source { publisher, topic, qos } = &fence.source;
                 let outgoing = Outgoing { topic, qos: *qos, retain: false, message: fence.message, copy };
                 self.publish(*publisher, outgoing)?;
-                self.flush(*publisher).await;
             }
             let all = |clients: &[Client]| !fences.iter().any(|fence| missing(&fence, clients));
             match self.pump(Instant::now() + self.settle, all).await {
@@ -151,7 +151,7 @@ impl Player<'_> {
         }
         let filters = topics.iter().map(|topic| self.names.topic(topic)).collect();
         let id = self.clients[client].next_id();
-        self.send(client, Packet::Unsubscribe(Unsubscribe { id, filters })).await?;
+        self.send(client, Packet::Unsubscribe(Unsubscribe { id, filters }))?;
         self.answers(client).await
     }
 }

@@ -1,11 +1,11 @@
 //! Writes down what happens in a cell while it runs, in the scenario's names.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::names::Names;
 use crate::history::{self, Client, Event, History, Message, Recorded, WITNESS};
-use crate::packet::{Packet, Publish};
+use crate::packet::{AckKind, Packet, Publish};
 
 /// The growing record of one attempt.
 pub struct Record {
@@ -16,13 +16,22 @@ pub struct Record {
     /// Which copy of a message a client saw first. Fences and loop-backs at QoS 0 are sent again when they do not come;
     /// the history shows each once.
     copies: HashMap<(usize, Message), u32>,
+    /// The handshakes of messages that are left out: client, who chose the Packet Identifier, and the identifier.
+    hidden: HashSet<(usize, Side, u16)>,
+}
+
+/// Who chose a Packet Identifier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Side {
+    Client,
+    Broker,
 }
 
 impl Record {
     pub fn new(clients: impl Iterator<Item = String>) -> Record {
         let mut clients: Vec<Client> = clients.map(Arc::from).collect();
         clients.push(Arc::from(WITNESS));
-        Record { clients, steps: Vec::new(), recorded: Vec::new(), copies: HashMap::new() }
+        Record { clients, steps: Vec::new(), recorded: Vec::new(), copies: HashMap::new(), hidden: HashSet::new() }
     }
 
     /// Where the witness stands among the clients: last.
@@ -36,7 +45,9 @@ impl Record {
 
     pub fn sent(&mut self, names: &Names, client: usize, packet: &Packet) {
         let (local, copy) = localise(names, packet);
-        if copy.is_none_or(|(_, copy)| copy == 1) {
+        if copy.is_some_and(|(_, copy)| copy > 1) {
+            self.hide(client, Side::Client, packet);
+        } else if !self.is_hidden(client, Side::Broker, packet) {
             self.push(client, Event::Sent(self.clients[client].clone(), local));
         }
     }
@@ -48,11 +59,31 @@ impl Record {
         if let Some((message, copy)) = copy {
             let first = *self.copies.entry((client, message)).or_insert(copy);
             if first != copy {
+                self.hide(client, Side::Broker, packet);
                 return Some(message);
             }
         }
-        self.push(client, Event::Received(self.clients[client].clone(), local));
+        if !self.is_hidden(client, Side::Client, packet) {
+            self.push(client, Event::Received(self.clients[client].clone(), local));
+        }
         message
+    }
+
+    fn hide(&mut self, client: usize, side: Side, packet: &Packet) {
+        self.hidden.extend(packet.id().map(|id| (client, side, id)));
+    }
+
+    /// Whether the packet is part of a handshake that is left out. `answerer` chose the identifier of what this packet
+    /// acknowledges, unless it is a PUBREL, which goes the way of its PUBLISH.
+    fn is_hidden(&mut self, client: usize, answerer: Side, packet: &Packet) -> bool {
+        let Packet::Ack(ack) = packet else { return false };
+        let other = if answerer == Side::Client { Side::Broker } else { Side::Client };
+        let side = if ack.kind == AckKind::Pubrel { other } else { answerer };
+        let key = (client, side, ack.id);
+        match ack.kind {
+            AckKind::Puback | AckKind::Pubcomp => self.hidden.remove(&key),
+            AckKind::Pubrec | AckKind::Pubrel => self.hidden.contains(&key),
+        }
     }
 
     /// Records something about a client that is no packet.
@@ -61,8 +92,9 @@ impl Record {
         self.push(client, event);
     }
 
-    pub fn broken(&mut self, why: String) {
-        self.push(self.clients.len(), Event::Broken(why));
+    /// Records something of the harness's own.
+    pub fn noted(&mut self, event: Event) {
+        self.push(self.clients.len(), event);
     }
 
     /// The canonical history of what was recorded so far.

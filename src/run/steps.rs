@@ -45,14 +45,14 @@ impl Player<'_> {
             Ok(connection) => connection,
             Err(error) => {
                 self.record.observed(client, Event::Unreachable);
-                self.record.broken(super::probe::unreachable(&error, target.connect_timeout));
+                self.record.noted(Event::Broken(super::probe::unreachable(&error, target.connect_timeout)));
                 return Err(Stop);
             }
         };
         self.clients[client].connected(connection);
         let client_id = self.names.client_id(client);
         let packet = target.connect(plan.protocol, client_id, plan.clean_session, KEEP_ALIVE_S);
-        self.send(client, Packet::Connect(packet)).await?;
+        self.send(client, Packet::Connect(packet))?;
         let deadline = Instant::now() + target.connect_timeout;
         match self.pump(deadline, |clients| clients[client].unanswered.is_empty()).await {
             Waited::Done => self.accepted(client),
@@ -83,7 +83,7 @@ impl Player<'_> {
     pub async fn subscribe(&mut self, client: usize, topics: &[(&str, u8)]) -> Result<(), Stop> {
         let filters = topics.iter().map(|(topic, qos)| Filter { filter: self.names.topic(topic), qos: *qos });
         let packet = Subscribe { id: self.clients[client].next_id(), filters: filters.collect() };
-        self.send(client, Packet::Subscribe(packet)).await?;
+        self.send(client, Packet::Subscribe(packet))?;
         self.answers(client).await?;
         let state = &mut self.clients[client];
         match state.granted {
@@ -109,7 +109,6 @@ impl Player<'_> {
         for copy in 1..=COPIES_MAX {
             let outgoing = Outgoing { topic: &source.topic, qos: source.qos, retain: false, message, copy };
             self.publish(source.publisher, outgoing)?;
-            self.flush(source.publisher).await;
             let again = at_qos_0 && copy < COPIES_MAX;
             let until = if again { Instant::now() + self.settle } else { deadline };
             let done = |clients: &[Client]| {
@@ -143,7 +142,6 @@ impl Player<'_> {
             self.publish(client, Outgoing { topic, qos, retain, message, copy: 1 })?;
             let window = self.clients[client].window();
             if self.clients[client].unacknowledged() >= window {
-                self.flush(client).await;
                 let room = |clients: &[Client]| clients[client].unacknowledged() < window;
                 match self.pump(deadline, room).await {
                     Waited::Done => {}
@@ -153,9 +151,8 @@ impl Player<'_> {
             }
         }
         if qos == 0 {
-            self.queue(client, Packet::Pingreq)?;
+            self.send(client, Packet::Pingreq)?;
         }
-        self.flush(client).await;
         match self.pump(deadline, |clients| clients[client].unanswered.is_empty()).await {
             Waited::Done => {}
             Waited::Ended(_) => return Err(self.control(client, &source, retain).await),
@@ -191,8 +188,7 @@ impl Player<'_> {
         let outgoing = Outgoing { topic: &source.topic, qos, retain: false, message, copy: 1 };
         if self.connect(publisher).await.is_ok() && self.publish(publisher, outgoing).is_ok() {
             // Where this fails too the history says so, and the cell is over anyway.
-            let _ = self.queue(publisher, Packet::Pingreq);
-            self.flush(publisher).await;
+            let _ = self.send(publisher, Packet::Pingreq);
             let _ = self.answers(publisher).await;
         }
         Stop
@@ -200,7 +196,7 @@ impl Player<'_> {
 
     /// Sends DISCONNECT and waits until the broker has ended the connection: only then is the client really gone.
     async fn disconnect(&mut self, client: usize) -> Result<(), Stop> {
-        self.send(client, Packet::Disconnect { reason: 0 }).await?;
+        self.send(client, Packet::Disconnect { reason: 0 })?;
         self.clients[client].leaving = true;
         let deadline = Instant::now() + self.target.deadline;
         let gone = |clients: &[Client]| clients[client].connection.is_none();

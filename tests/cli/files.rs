@@ -6,7 +6,7 @@ use std::path::Path;
 use mqtt_sessions::results::Results;
 
 use crate::peers::{Untouched, correct};
-use crate::program::{Ended, QUEUED, matrix, run};
+use crate::program::{Ended, QUEUED, matrix, program, run};
 
 /// Runs the matrix with these arguments against a broker that must not be touched.
 fn refused(arguments: &[&str]) -> Ended {
@@ -100,6 +100,7 @@ fn a_baseline_that_is_none() {
         refused(&["--baseline", text(&path)]).gave_up(2, phrases);
     }
     for path in [folder.path(), &folder.path().join("nothing.json")] {
+        run(program(["judge", text(path)])).gave_up(2, &["cannot read", text(path), "--export-json"]);
         refused(&["--baseline", text(path)]).gave_up(2, &["cannot read", text(path), "--export-json"]);
     }
 }

@@ -3,7 +3,7 @@
 use crate::program::{Ended, program, run};
 
 /// The options of each command, as its help lists them.
-const OPTIONS: [(&str, &str); 6] = [
+const OPTIONS: [(&str, &str); 7] = [
     ("", "--color --help --version"),
     (
         "matrix",
@@ -19,6 +19,7 @@ const OPTIONS: [(&str, &str); 6] = [
     ),
     ("list", "--color --filter --help --messages --queue-limit"),
     ("compare", "--color --help"),
+    ("judge", "--color --export-json --help"),
     (
         "clean",
         "--broker --client-id-prefix --color --connect-timeout --deadline --help --password --prefix --repeat \
@@ -77,7 +78,7 @@ fn the_version() {
 fn without_a_command_the_help_is_the_answer() {
     let ended = run(program::<&str>([]));
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""));
-    for command in ["matrix", "run", "list", "compare", "clean", "Exit codes"] {
+    for command in ["matrix", "run", "list", "compare", "judge", "clean", "Exit codes"] {
         assert!(ended.stderr.contains(command), "{command}");
     }
 }

@@ -32,6 +32,7 @@ fn the_whole_matrix_against_the_correct_broker() {
 }
 
 #[test]
+#[cfg(feature = "embedded")]
 fn the_embedded_broker_is_the_default_and_the_first_line_says_so() {
     let ended = run(program([&["matrix"], &QUEUED[..]].concat()));
     assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
@@ -93,10 +94,25 @@ fn more_messages_than_a_window_holds() {
 }
 
 #[test]
+fn what_is_stored_can_be_judged_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("results.json");
+    let path = path.to_str().unwrap();
+    for (histories, left) in [("all", false), ("unclear", true)] {
+        run(matrix(&correct(), &[&QUEUED[..], &["--histories", histories, "--export-json", path]].concat()));
+        let ended = run(program(["judge", path, "--export-json", "-"]));
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        assert_eq!(ended.results(), Results::load(path.as_ref()).unwrap());
+        assert_eq!(ended.stderr.contains("2 cells have no history"), left, "{}", ended.stderr);
+    }
+}
+
+#[test]
 fn two_runs_differ_only_under_run() {
     let broker = correct();
     let results = |_| {
-        let arguments = ["--filter", "clean_session=false", "--filter", "retain=true", "--export-json", "-"];
+        let arguments =
+            ["--filter", "clean_session=false", "--filter", "retain=true", "--histories", "all", "--export-json", "-"];
         let mut results: Results = run(matrix(&broker, &arguments)).results();
         results.run.started_at.clear();
         results.run.prefix.clear();

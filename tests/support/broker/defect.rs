@@ -133,7 +133,7 @@ defects! {
         { "MQTT-3.3.1-1" | "MQTT-3.3.1-1" }
     /// Each message of QoS 1 comes twice.
     "twice-at-qos1" TwiceAtQos1
-        { "MQTT-3.3.1-1" "MQTT-4.3.2-1" "MQTT-3.3.5-1" "MQTT-4.6.0-6"
+        { "MQTT-3.3.1-1" "MQTT-4.3.2-1" "4.3.2" "MQTT-3.3.5-1" "MQTT-4.6.0-6"
         | "MQTT-3.3.1-1" "MQTT-4.3.2-1" "MQTT-4.4.0-1" "MQTT-3.3.4-2" "MQTT-4.6.0-5" }
     /// Each message of QoS 2 comes twice.
     "twice-at-qos2" TwiceAtQos2
@@ -141,7 +141,7 @@ defects! {
         | "MQTT-4.3.3-1" "MQTT-4.3.3-6" "MQTT-4.3.3-10" "MQTT-4.4.0-1" "MQTT-3.3.4-2" "MQTT-4.6.0-5" }
     /// What was acknowledged at QoS 1 comes again on the next connection.
     "forgets-puback" ForgetsPuback
-        { "MQTT-4.3.2-1" "MQTT-4.4.0-1" | "MQTT-4.4.0-1" }
+        { "4.3.2" "MQTT-4.3.2-1" "MQTT-4.4.0-1" | "MQTT-4.4.0-1" }
     /// What was completed at QoS 2 comes again on the next connection.
     "forgets-pubcomp" ForgetsPubcomp
         { "MQTT-4.3.3-1" | "MQTT-4.3.3-6" "MQTT-4.4.0-1" }
@@ -154,7 +154,7 @@ defects! {
         | "MQTT-4.4.0-1" "MQTT-4.5.0-1" "MQTT-4.3.2-3" "MQTT-4.3.3-3" "MQTT-4.3.3-5" }
     /// Each message is followed by one of a topic that nobody subscribed to.
     "unsolicited-messages" UnsolicitedMessages
-        { "MQTT-3.3.2-3" | "MQTT-3.3.2-3" }
+        { "4.5" | "4.5" }
     /// Filters that begin with a wildcard match topics that begin with `$`.
     "wildcards-match-dollar" WildcardsMatchDollar
         { "MQTT-4.7.2-1" "MQTT-3.3.2-3" | "MQTT-4.7.2-1" "MQTT-3.3.2-3" }

@@ -1,0 +1,40 @@
+//! The whole line, from a scenario to its results, against a broker in this process and with paused time.
+
+use std::time::Duration;
+
+use mqtt_sessions::packet::Protocol;
+use mqtt_sessions::plan::{self, Settings};
+use mqtt_sessions::results::CellResult;
+use mqtt_sessions::run::{self, Observer, Prefix, RunOptions, Target};
+use mqtt_sessions::scenario::Scenario;
+use tokio::sync::watch;
+
+use super::broker::Broker;
+
+/// Runs one scenario against the broker. Time passes only while everybody waits, so it costs none.
+pub fn measure(broker: &Broker, scenario: &str) -> Vec<CellResult> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let scenario = Scenario::load(scenario).unwrap();
+        let cells = plan::cells(&scenario, Settings { messages: 3, queue_limit: None });
+        let second = Duration::from_secs(1);
+        let target = Target::new(broker.endpoint(), None, 5 * second, 5 * second);
+        let prefix = Prefix::random();
+        let mut probes = Vec::new();
+        for protocol in Protocol::ALL {
+            probes.push(run::probe(&target, &prefix, protocol).await);
+        }
+        let options =
+            RunOptions { prefix, jobs: 1000, settle: Duration::from_millis(100), repeat: 1, keep_all_histories: true };
+        let (_interrupt, interrupted) = watch::channel(false);
+        run::run(&target, cells, &probes, &options, &Quiet, interrupted).await.cells
+    })
+}
+
+struct Quiet;
+
+impl Observer for Quiet {
+    fn round(&self, _attempt: u32, _cells: usize) {}
+    fn cell(&self) {}
+    fn warn(&self, _sentence: String) {}
+}
