@@ -14,6 +14,8 @@ use crate::connection::Endpoint;
 use crate::packet::Login;
 use crate::results::BrokerLabel;
 
+pub use url::without_login;
+
 /// The word that names the embedded broker where a URL could stand.
 pub const EMBEDDED: &str = "embedded";
 
@@ -31,10 +33,12 @@ pub struct Broker {
 /// Why a broker cannot be measured: what, where, and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerError {
-    #[error("--broker {given}: {why}; write mqtt://[USER[:PASSWORD]@]HOST[:PORT], or {EMBEDDED}")]
+    #[error("--broker {given}: {why}: write mqtt://[USER[:PASSWORD]@]HOST[:PORT], or {EMBEDDED}")]
     Url { given: String, why: String },
     #[error("--broker: the name {host} cannot be resolved ({why}); check its spelling, or give an address")]
     Name { host: String, why: String },
+    #[error("a password is given, but no user name; add --username NAME, or MQTT_SESSIONS_USERNAME")]
+    NoUser,
     #[error("this build has no embedded broker; name one with --broker mqtt://HOST[:PORT]")]
     NotBuiltIn,
     #[error("the embedded broker did not start: {0}; name another with --broker mqtt://HOST[:PORT]")]
@@ -83,8 +87,7 @@ impl Broker {
     }
 
     async fn at(broker: &str, given: Given, connect_timeout: Duration) -> Result<Broker, BrokerError> {
-        let location =
-            url::parse(broker).map_err(|why| BrokerError::Url { given: url::without_password(broker), why })?;
+        let location = url::parse(broker).map_err(|why| BrokerError::Url { given: without_login(broker), why })?;
         let host = location.host.clone();
         let unresolved = |why: String| BrokerError::Name { host: host.clone(), why };
         let addresses = match host.parse::<IpAddr>() {
@@ -96,7 +99,11 @@ impl Broker {
             },
         };
         let user = location.user.clone().or(given.user);
-        let password = location.password.clone().or(given.password).unwrap_or_default();
+        let password = location.password.clone().or(given.password);
+        if user.is_none() && password.is_some() {
+            return Err(BrokerError::NoUser);
+        }
+        let password = password.unwrap_or_default();
         Ok(Broker {
             endpoint: Endpoint::Tcp(addresses),
             login: user.map(|user| Login { user, password }),

@@ -121,6 +121,11 @@ impl Connection {
         }
     }
 
+    /// The head of a packet whose rest has not come.
+    pub fn unfinished(&self) -> &[u8] {
+        &self.partial
+    }
+
     /// Tells the broker that nothing more will be sent, and goes on reading.
     pub async fn half_close(&mut self) {
         // Where the broker has closed already there is nothing left to tell it.

@@ -4,20 +4,31 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use crate::output;
+
 /// A place for results.
 #[derive(Debug)]
 pub enum Export {
     Stdout,
+    /// Replaced whole.
     File(PathBuf),
+    /// Written to. It stays open from the beginning, since a pipe ends for its reader when it is closed.
+    Device(PathBuf, File),
 }
 
 /// Why results cannot be written.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write {path}: {source}; give a path in a directory that exists and that you may write to")]
+#[error("cannot write {path}: {why}; {cure}")]
 pub struct ExportError {
     path: String,
-    source: io::Error,
+    why: io::Error,
+    cure: &'static str,
 }
+
+/// What helps when the path is no good.
+const OTHER_PATH: &str = "give --export-json a file that you may write, in a directory that exists";
+/// What helps when the run is over.
+const OTHER_DISK: &str = "the results are lost; make room, or give --export-json a file elsewhere, and run again";
 
 impl Export {
     /// Checks that the file can be written, without touching what it holds.
@@ -28,17 +39,15 @@ impl Export {
         if path == Path::new("-") {
             return Ok(Export::Stdout);
         }
-        let failed = |source| ExportError { path: path.display().to_string(), source };
-        if path.is_dir() {
-            return Err(failed(io::Error::from(io::ErrorKind::IsADirectory)));
+        let failed = |why| ExportError { path: path.display().to_string(), why, cure: OTHER_PATH };
+        if path.exists() {
+            let file = File::options().append(true).open(path).map_err(failed)?;
+            if !file.metadata().map_err(failed)?.is_file() {
+                return Ok(Export::Device(path.into(), file));
+            }
         }
-        if is_replaceable(path) {
-            let partial = partial(path);
-            File::create(&partial).map_err(failed)?;
-            fs::remove_file(&partial).map_err(failed)?;
-        } else {
-            File::options().append(true).open(path).map_err(failed)?;
-        }
+        let partial = partial(path);
+        File::create(&partial).and_then(|_| fs::remove_file(&partial)).map_err(failed)?;
         Ok(Export::File(path.into()))
     }
 
@@ -49,25 +58,23 @@ impl Export {
     /// Writes the whole text, or leaves what was there before.
     ///
     /// # Errors
-    /// [`ExportError`] names the file.
-    pub fn write(&self, text: &str) -> Result<(), ExportError> {
+    /// Says which file, or stdout, could not be written.
+    pub fn write(&self, text: &str) -> anyhow::Result<()> {
         let (path, written) = match self {
-            Export::Stdout => ("stdout".into(), io::stdout().write_all(text.as_bytes())),
-            Export::File(path) => (path.display().to_string(), replace(path, text)),
+            Export::Stdout => return Ok(output::print(text)?),
+            Export::File(path) => (path, replace(path, text)),
+            Export::Device(path, file) => (path, { file }.write_all(text.as_bytes())),
         };
-        written.map_err(|source| ExportError { path, source })
+        match written {
+            // The reader of a pipe went away, as it may.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            Err(why) => Err(ExportError { path: path.display().to_string(), why, cure: OTHER_DISK }.into()),
+            Ok(()) => Ok(()),
+        }
     }
-}
-
-/// A regular file, or none yet, is replaced whole; a device or a pipe is written to.
-fn is_replaceable(path: &Path) -> bool {
-    fs::metadata(path).map_or(true, |metadata| metadata.is_file())
 }
 
 fn replace(path: &Path, text: &str) -> io::Result<()> {
-    if !is_replaceable(path) {
-        return File::options().append(true).open(path)?.write_all(text.as_bytes());
-    }
     let partial = partial(path);
     let written = fs::write(&partial, text).and_then(|()| fs::rename(&partial, path));
     if written.is_err() {
@@ -77,9 +84,11 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
     written
 }
 
+/// The results stand here until they are complete. The process is part of the name, so that no file of somebody else's
+/// is taken for it.
 fn partial(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(".partial");
+    name.push(format!(".{}.partial", std::process::id()));
     name.into()
 }
 
@@ -104,6 +113,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert!(Export::open(folder.path()).is_err());
         assert!(Export::open(&folder.path().join("no/such/folder.json")).is_err());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
         assert!(Export::open(Path::new("/dev/full")).unwrap().write("text").is_err());
     }
 }

@@ -10,21 +10,37 @@ use mqtt_sessions::compare::compare;
 use mqtt_sessions::exit_code::ExitCode;
 use mqtt_sessions::export::Export;
 use mqtt_sessions::judge::judge_again;
-use mqtt_sessions::measure::{self, print, println};
+use mqtt_sessions::measure;
+use mqtt_sessions::output::{conceal, note, print, println};
 use mqtt_sessions::report::{self, Palette};
 use mqtt_sessions::results::{Results, Summary};
 use mqtt_sessions::scenario::Scenario;
 
 fn main() -> process::ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(message) => return usage(&message),
+    };
     anstream::ColorChoice::from(cli.color).write_global();
     match execute(cli.command) {
         Ok(code) => code.into(),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            note(&format!("error: {}", conceal(&format!("{error:#}"))));
             ExitCode::Usage.into()
         }
     }
+}
+
+/// The help that was asked for, or what is wrong with the command line.
+fn usage(message: &clap::Error) -> process::ExitCode {
+    let text = message.render();
+    if message.use_stderr() {
+        note(conceal(&text.ansi().to_string()).trim_end());
+        return ExitCode::Usage.into();
+    }
+    // Help that cannot be shown helps nobody.
+    let _ = print(&text.ansi().to_string());
+    ExitCode::Success.into()
 }
 
 fn execute(command: Command) -> Result<ExitCode> {
@@ -41,7 +57,11 @@ fn execute(command: Command) -> Result<ExitCode> {
 /// One thread moves all packets; the broker has the other processors.
 fn on_runtime(command: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.context("failed to start the runtime")?.block_on(command)
+    let runtime = runtime.context("failed to start the runtime")?;
+    let code = runtime.block_on(command);
+    // A name that is still being resolved would hold up the end.
+    runtime.shutdown_background();
+    code
 }
 
 fn list(scenarios: Vec<String>, plan: &Plan) -> Result<ExitCode> {

@@ -1,23 +1,25 @@
 //! The commands that talk to a broker, stage by stage.
 
 use std::collections::{BTreeMap, HashSet};
-use std::io::{self, Write};
 use std::time::{Instant, SystemTime};
 
 use anyhow::{Result, anyhow};
-use tokio::sync::watch;
 
-use crate::broker::{Broker, Given};
+use crate::broker::{Broker, EMBEDDED, Given};
 use crate::cli::{Clean, Histories, Measure, Plan, Prefixes, Reach};
-use crate::compare::{compare, same_options};
+use crate::compare::{Comparison, compare, same_options};
 use crate::exit_code::ExitCode;
 use crate::export::Export;
+use crate::interruption::{interruption, unless_interrupted};
+use crate::output::{note, println};
 use crate::packet::Protocol;
 use crate::plan::{self, Cell, Filter, Settings};
 use crate::progress::Progress;
 use crate::report::{self, Palette};
 use crate::results::{BrokerLabel, Format, Options, Results, Run, Summary, Tool};
-use crate::run::{self, Leftovers, Outcome, Place, Prefix, Probe, RunOptions, SessionLeft, Target};
+use crate::run::{
+    self, Leftovers, Outcome, Place, Prefix, Probe, Refusal, RefusalKind, RunOptions, SessionLeft, Target,
+};
 use crate::scenario::Scenario;
 
 /// Cells side by side against a broker on this machine: all of a plan of usual size.
@@ -48,14 +50,15 @@ pub async fn measure(scenarios: &[String], measure: Measure) -> Result<ExitCode>
     let selected: HashSet<String> = cells.iter().map(|cell| cell.id.clone()).collect();
 
     let interrupted = interruption();
-    let broker = reach(&measure.broker, measure.broker_name.clone(), measure.broker_version.clone()).await?;
-    let target = target(&broker, &measure.broker);
-    let mut ended = interrupted.clone();
-    let probes = tokio::select! {
-        probes = probe(&target, &prefix) => probes,
-        _ = ended.wait_for(|interrupted| *interrupted) => return Ok(ExitCode::Interrupted),
-    };
-    check_reachable(&probes, &broker.url)?;
+    let reached = unless_interrupted(&interrupted, async {
+        let (broker, target) =
+            reach(&measure.broker, measure.broker_name.clone(), measure.broker_version.clone()).await?;
+        let probes = probe(&target, &prefix).await;
+        check_reachable(&probes, &broker.url, target.login.is_some())?;
+        Ok::<_, anyhow::Error>((broker, target, probes))
+    });
+    let Some(reached) = reached.await else { return Ok(ExitCode::Interrupted) };
+    let (broker, target, probes) = reached?;
 
     let run_options = RunOptions {
         jobs: jobs(&measure, &target, &cells)?,
@@ -64,42 +67,84 @@ pub async fn measure(scenarios: &[String], measure: Measure) -> Result<ExitCode>
         keep_all_histories: measure.histories == Histories::All,
         prefix: prefix.clone(),
     };
-    eprintln!(
-        "prefix {}: if this run is killed, `mqtt-sessions clean --prefix {0}` ends what it left",
-        prefix.client_id
-    );
+    let cure = how_to_clean(scenarios, &measure, &prefix, &broker);
+    note(&match &cure {
+        Some(command) => format!("prefix {}: if this run is killed, `{command}` ends what it left", prefix.client_id),
+        None => format!("prefix {}", prefix.client_id),
+    });
     if measure.prefix.is_some() {
-        clear_before(&target, &prefix, &cells, measure.repeat, &probes).await;
+        let clearing = clear_before(&target, &prefix, &cells, measure.repeat, &probes);
+        let Some(before) = unless_interrupted(&interrupted, clearing).await else { return Ok(ExitCode::Interrupted) };
+        if !before.is_clean() {
+            note(&format!("warning: before the run: {}", before.sentence()));
+        }
     }
     let started = (SystemTime::now(), Instant::now());
     let progress = Progress::new();
     let outcome = run::run(&target, cells, &probes, &run_options, &progress, interrupted).await;
     progress.finish();
+    note(&after_the_run(&outcome.cleanup, &prefix, cure.as_deref()));
 
     let interrupted = outcome.interrupted;
     let results = results(outcome, label(&broker, &probes), options, started, &run_options, &broker.url);
-    if let Some(export) = &export {
-        export.write(&results.to_json())?;
-    }
-    let to_stderr = export.as_ref().is_some_and(Export::is_stdout);
+    let comparison = baseline.map(|baseline| compare(&baseline, &results, Some(&selected))).transpose()?;
+    show(&results, comparison.as_ref(), export.as_ref())?;
+    Ok(match comparison {
+        _ if interrupted => ExitCode::Interrupted,
+        Some(comparison) => ExitCode::of_comparison(&comparison),
+        None => ExitCode::of(&results.summary),
+    })
+}
+
+/// Prints the results and writes the file; where one of them fails, the other is still done.
+fn show(results: &Results, comparison: Option<&Comparison>, export: Option<&Export>) -> Result<()> {
     let mut text = format!(
         "{}\n\n{}",
-        report::measured(&results.broker, &broker.url),
-        report::terminal(&results, Palette::Coloured)
+        report::measured(&results.broker, &results.run.url),
+        report::terminal(results, Palette::Coloured)
     );
-    let mut code = ExitCode::of(&results.summary);
-    if let Some(baseline) = &baseline {
-        let comparison = compare(baseline, &results, Some(&selected))?;
+    if let Some(comparison) = comparison {
         text.push_str("\n\n");
-        text.push_str(&report::changes(&comparison, Palette::Coloured));
-        code = ExitCode::of_comparison(&comparison);
+        text.push_str(&report::changes(comparison, Palette::Coloured));
     }
-    if to_stderr {
-        anstream::eprintln!("{text}")
+    let printed = if export.is_some_and(Export::is_stdout) {
+        note(&text);
+        Ok(())
     } else {
-        println(&text)?
+        println(&text)
+    };
+    if let Some(export) = export {
+        export.write(&results.to_json())?;
     }
-    Ok(if interrupted { ExitCode::Interrupted } else { code })
+    Ok(printed?)
+}
+
+fn after_the_run(cleanup: &run::Cleanup, prefix: &Prefix, cure: Option<&str>) -> String {
+    let sentence = cleanup.sentence();
+    match cure {
+        _ if cleanup.is_clean() => format!("prefix {}: {sentence}", prefix.client_id),
+        Some(command) => format!("warning: {sentence}; when the broker answers again, `{command}` ends them"),
+        None => format!("warning: {sentence}"),
+    }
+}
+
+/// The command that ends what this run leaves if it cannot do it itself. An embedded broker leaves nothing.
+fn how_to_clean(scenarios: &[String], measure: &Measure, prefix: &Prefix, broker: &Broker) -> Option<String> {
+    if broker.label.how == EMBEDDED {
+        return None;
+    }
+    let mut command = format!("mqtt-sessions clean --broker {} --prefix {}", broker.url, prefix.client_id);
+    if prefix.topic != prefix.client_id {
+        command.push_str(&format!(" --topic-prefix {}", prefix.topic));
+    }
+    if measure.repeat > 1 {
+        command.push_str(&format!(" --repeat {}", measure.repeat));
+    }
+    let is_built_in = |scenario: &String| Scenario::built_in_names().any(|name| name == scenario);
+    if !scenarios.iter().all(is_built_in) {
+        command.extend(scenarios.iter().map(|scenario| format!(" '{scenario}'")));
+    }
+    Some(command)
 }
 
 /// All cells of the scenarios that the filters select.
@@ -122,7 +167,7 @@ pub fn plan(scenarios: &[String], plan: &Plan) -> Result<Vec<Cell>> {
 
 /// Says that no cell was selected.
 pub fn nothing_selected() -> ExitCode {
-    eprintln!("error: no cell is selected; `mqtt-sessions list` prints all cells");
+    note("error: no cell is selected; `mqtt-sessions list` prints all cells");
     ExitCode::NothingSelected
 }
 
@@ -137,13 +182,11 @@ fn prefix(given: Option<&str>, parts: &Prefixes) -> Result<Prefix> {
     Prefix::new(client_id, topic).map_err(|why| anyhow!("prefix: {why}"))
 }
 
-async fn reach(reach: &Reach, name: Option<String>, version: Option<String>) -> Result<Broker> {
+async fn reach(reach: &Reach, name: Option<String>, version: Option<String>) -> Result<(Broker, Target)> {
     let given = Given { user: reach.username.clone(), password: reach.password.clone(), name, version };
-    Ok(Broker::find(&reach.broker, given, reach.connect_timeout).await?)
-}
-
-fn target(broker: &Broker, reach: &Reach) -> Target {
-    Target::new(broker.endpoint.clone(), broker.login.clone(), reach.deadline, reach.connect_timeout)
+    let broker = Broker::find(&reach.broker, given, reach.connect_timeout).await?;
+    let target = Target::new(broker.endpoint.clone(), broker.login.clone(), reach.deadline, reach.connect_timeout);
+    Ok((broker, target))
 }
 
 /// Asks for both protocol versions: a broker that refuses one shows by the other that it is a broker.
@@ -155,32 +198,37 @@ async fn probe(target: &Target, prefix: &Prefix) -> [Probe; 2] {
 
 /// # Errors
 /// Why nothing can be measured: no version is answered, or a CONNECT is refused for another reason than its version.
-fn check_reachable(probes: &[Probe], url: &str) -> Result<()> {
-    let refusals: Vec<_> = probes.iter().filter_map(|probe| Some((probe, probe.outcome.as_ref().err()?))).collect();
-    if let Some((probe, refusal)) = refusals.iter().find(|(_, refusal)| !refusal.is_of_version()) {
-        let advice = match refusal.kind {
-            run::RefusalKind::Unreachable => "check host and port, and that the broker is running",
-            run::RefusalKind::Code(0x04 | 0x05 | 0x86 | 0x87) => {
-                "give --username and MQTT_SESSIONS_PASSWORD, or mqtt://USER:PASSWORD@HOST"
-            }
-            run::RefusalKind::Code(_) => "the broker does not let this client in; see its log",
-            _ => "is that the port of MQTT over TCP?",
-        };
-        let version = probe.protocol;
-        return Err(anyhow!("cannot measure {url}: MQTT {version}: {}; {advice}", refusal.how));
-    }
-    if let [(_, first), (_, second)] = refusals[..] {
-        let is_code = |refusal: &run::Refusal| matches!(refusal.kind, run::RefusalKind::Code(_));
-        if !is_code(first) && !is_code(second) {
-            return Err(anyhow!(
-                "cannot measure {url}: no protocol version is answered (3.1.1: {}; 5.0: {}); is that the port of MQTT \
-                 over TCP?",
-                first.how,
-                second.how
-            ));
+fn check_reachable(probes: &[Probe], url: &str, with_login: bool) -> Result<()> {
+    let refusals: Vec<_> =
+        probes.iter().filter_map(|probe| Some((probe.protocol, probe.outcome.as_ref().err()?))).collect();
+    let fatal = |(_, refusal): &&(Protocol, &Refusal)| !refusal.is_of_version();
+    let about_version = |(_, refusal): &(Protocol, &Refusal)| matches!(refusal.kind, RefusalKind::Code(_));
+    let (version, refusal) = match (refusals.iter().find(fatal), &refusals[..]) {
+        (Some(refusal), _) => *refusal,
+        (None, [first, second]) if !about_version(first) && !about_version(second) => *first,
+        _ => return Ok(()),
+    };
+    // What both versions meet has nothing to do with the version.
+    let how = match &refusals[..] {
+        [(_, first), (_, second)] if first.how == second.how => first.how.clone(),
+        [(_, first), (_, second)] => format!("3.1.1: {}; 5.0: {}", first.how, second.how),
+        _ => format!("MQTT {version}: {}", refusal.how),
+    };
+    Err(anyhow!("cannot measure {url}: {how}; {}", advice(&refusal.kind, with_login)))
+}
+
+/// What to do about a broker that cannot be measured.
+fn advice(kind: &RefusalKind, with_login: bool) -> &'static str {
+    match kind {
+        RefusalKind::Unreachable => "check host and port, and that the broker is running",
+        RefusalKind::Code(0x04 | 0x05 | 0x86 | 0x87) if with_login => "check user name and password",
+        RefusalKind::Code(0x04 | 0x05 | 0x86 | 0x87) => {
+            "give --username and MQTT_SESSIONS_PASSWORD, or mqtt://USER:PASSWORD@HOST"
         }
+        RefusalKind::Code(_) => "the broker does not let this client in; see its log",
+        RefusalKind::Unencodable => "give a shorter user name or password",
+        _ => "give the port of MQTT over TCP, usually 1883",
     }
-    Ok(())
 }
 
 /// How many cells run side by side, within the number of files that this process may open.
@@ -247,13 +295,18 @@ pub async fn clean(clean: Clean) -> Result<ExitCode> {
         false => clean.scenarios.clone(),
     };
     let cells = plan(&scenarios, &Plan { messages: 1, queue_limit: None, filter: Vec::new() })?;
-    let broker = reach(&clean.broker, None, None).await?;
-    let target = target(&broker, &clean.broker);
-    let probes = probe(&target, &prefix).await;
-    check_reachable(&probes, &broker.url)?;
-    let cleanup = clear_before(&target, &prefix, &cells, clean.repeat, &probes).await;
-    println(&format!("{}: {}", broker.url, cleanup.sentence()))?;
-    Ok(if cleanup.is_clean() { ExitCode::Success } else { ExitCode::Unclear })
+    let interrupted = interruption();
+    let cleaning = unless_interrupted(&interrupted, async {
+        let (broker, target) = reach(&clean.broker, None, None).await?;
+        let probes = probe(&target, &prefix).await;
+        check_reachable(&probes, &broker.url, target.login.is_some())?;
+        let cleanup = clear_before(&target, &prefix, &cells, clean.repeat, &probes).await;
+        Ok::<_, anyhow::Error>((broker.url, cleanup))
+    });
+    let Some(cleaned) = cleaning.await else { return Ok(ExitCode::Interrupted) };
+    let (url, cleanup) = cleaned?;
+    println(&format!("{url}: {}", cleanup.sentence()))?;
+    Ok(if cleanup.is_clean() && !cleanup.retained_unchecked { ExitCode::Success } else { ExitCode::Unclear })
 }
 
 /// Ends whatever earlier runs with this prefix can have left, since ids and topics follow from it.
@@ -263,6 +316,7 @@ async fn clear_before(target: &Target, prefix: &Prefix, cells: &[Cell], repeat: 
     for cell in cells {
         for (repetition, attempt) in (1..=repeat).flat_map(|r| (1..=TRIES_MAX).map(move |attempt| (r, attempt))) {
             let tag = Place { cell: &cell.id, repetition, attempt }.tag();
+            leftovers.retained.extend(cell.retained_topics().map(|topic| run::topic(prefix, &tag, topic)));
             let persistent = cell.clients.iter().enumerate().filter(|(_, client)| !client.clean_session);
             leftovers.sessions.extend(persistent.filter(|(_, client)| versions.contains(&client.protocol)).map(
                 |(index, client)| SessionLeft {
@@ -277,56 +331,4 @@ async fn clear_before(target: &Target, prefix: &Prefix, cells: &[Cell], repeat: 
     let version = if versions.contains(&Protocol::V3) { Protocol::V3 } else { Protocol::V5 };
     run::clear_all_retained(target, prefix, version, &mut cleanup).await;
     cleanup
-}
-
-/// True from the first Ctrl-C or TERM on; the second one ends the program at once.
-fn interruption() -> watch::Receiver<bool> {
-    let (interrupt, interrupted) = watch::channel(false);
-    tokio::spawn(async move {
-        signalled().await;
-        eprintln!("interrupted: ending sessions and clearing retained messages; once more to stop at once");
-        // Nobody may be waiting for it yet.
-        interrupt.send_replace(true);
-        signalled().await;
-        std::process::exit(i32::from(ExitCode::Interrupted.code()));
-    });
-    interrupted
-}
-
-async fn signalled() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-            return;
-        }
-    }
-    if tokio::signal::ctrl_c().await.is_err() {
-        // Without a handler Ctrl-C ends the program by itself.
-        std::future::pending::<()>().await;
-    }
-}
-
-/// Writes to stdout; a reader that went away is no error.
-///
-/// # Errors
-/// The operating system's, such as a full disk.
-pub fn print(text: &str) -> io::Result<()> {
-    let mut stdout = anstream::stdout();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
-        _ => Ok(()),
-    }
-}
-
-/// As [`print`], with a newline at the end.
-///
-/// # Errors
-/// As [`print`].
-pub fn println(text: &str) -> io::Result<()> {
-    print(&format!("{text}\n"))
 }

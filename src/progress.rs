@@ -2,6 +2,7 @@
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::output;
 use crate::run::Observer;
 
 /// Progress on stderr; nothing is drawn where stderr is no terminal.
@@ -45,6 +46,6 @@ impl Observer for Progress {
     }
 
     fn warn(&self, sentence: String) {
-        self.bar.suspend(|| eprintln!("warning: {sentence}"));
+        self.bar.suspend(|| output::note(&format!("warning: {sentence}")));
     }
 }

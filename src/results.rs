@@ -328,8 +328,8 @@ impl Level {
 /// Why a results file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ResultsError {
-    #[error("cannot read {path}: {source}")]
-    Read { path: String, source: std::io::Error },
+    #[error("cannot read {path}: {why}; give a file that --export-json wrote")]
+    Read { path: String, why: std::io::Error },
     #[error("{path} is not a results file of mqtt-sessions: {why}; write one with --export-json")]
     NotResults { path: String, why: String },
     #[error("{path} has format {major}.{minor}, and this version reads {FORMAT_MAJOR}.x; {cure}")]
@@ -344,7 +344,7 @@ impl Results {
     /// another kind, or of another major version.
     pub fn load(path: &Path) -> Result<Results, ResultsError> {
         let name = path.display().to_string();
-        let text = fs::read_to_string(path).map_err(|source| ResultsError::Read { path: name.clone(), source })?;
+        let text = fs::read_to_string(path).map_err(|why| ResultsError::Read { path: name.clone(), why })?;
         Results::parse(&name, &text)
     }
 

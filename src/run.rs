@@ -20,7 +20,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinError, JoinSet};
 
 pub use hygiene::{Cleanup, Leftovers, SessionLeft, clean, clear_all_retained};
-pub use names::{Place, Prefix, client_id};
+pub use names::{Place, Prefix, client_id, topic};
 pub use probe::{Probe, Refusal, RefusalKind, probe};
 
 use crate::connection::Endpoint;

@@ -31,7 +31,7 @@ impl Location {
 /// What is wrong with it, as half a sentence.
 pub fn parse(text: &str) -> Result<Location, String> {
     if !text.contains("://") {
-        return Err(format!("it has no scheme; did you mean mqtt://{text}?"));
+        return Err("it has no scheme".into());
     }
     let url = Url::parse(text).map_err(|error| error.to_string())?;
     match url.scheme() {
@@ -60,12 +60,12 @@ pub fn parse(text: &str) -> Result<Location, String> {
 }
 
 /// The text as it may be shown: what stands before an `@` may be a password.
-pub fn without_password(text: &str) -> String {
+pub fn without_login(text: &str) -> String {
     match text.rsplit_once('@') {
-        Some((before, host)) => {
-            let scheme = before.split_once("://").map_or("", |(scheme, _)| scheme);
-            format!("{scheme}://***@{host}")
-        }
+        Some((before, host)) => match before.split_once("://") {
+            Some((scheme, _)) => format!("{scheme}://***@{host}"),
+            None => format!("***@{host}"),
+        },
         None => text.into(),
     }
 }
@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn what_is_no_broker_is_refused_in_words() {
         let cases = [
-            ("localhost:1883", "did you mean mqtt://localhost:1883?"),
+            ("localhost:1883", "no scheme"),
             ("http://localhost", "scheme http"),
             ("tcp://localhost", "is mqtt"),
             ("mqtt://", "host"),
@@ -102,7 +102,10 @@ mod tests {
     }
 
     #[test]
-    fn a_password_is_never_shown() {
-        assert_eq!(without_password("mqtt://me:secret@host:x"), "mqtt://***@host:x");
+    fn a_login_is_never_shown() {
+        assert_eq!(without_login("mqtt://me:secret@host:x"), "mqtt://***@host:x");
+        assert_eq!(without_login("mqtt://me:sec@ret/@host"), "mqtt://***@host");
+        assert_eq!(without_login("me:secret@host"), "***@host");
+        assert_eq!(without_login("host"), "host");
     }
 }

@@ -14,7 +14,7 @@ pub enum Head {
     Incomplete,
     /// A whole frame of so many bytes.
     Frame(usize),
-    /// No frame can begin like this; the reason completes "a packet ...".
+    /// No frame can begin like this; the reason completes "a packet that ...".
     Broken(String),
 }
 
@@ -26,7 +26,7 @@ pub fn head(buffer: &[u8]) -> Head {
         if byte & 0x80 == 0 {
             let whole = 2 + position + remaining;
             return match whole {
-                whole if whole > FRAME_BYTES_MAX => Head::Broken(format!("of {whole} bytes was announced")),
+                whole if whole > FRAME_BYTES_MAX => Head::Broken(format!("announces {whole} bytes")),
                 whole if whole > buffer.len() => Head::Incomplete,
                 whole => Head::Frame(whole),
             };

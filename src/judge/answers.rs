@@ -26,7 +26,9 @@ fn rule_of_answer(packet: &str) -> Option<Rule> {
 }
 
 pub fn check(history: &History, story: &Story, findings: &mut Findings) {
-    if let Some(connection) = story.connections.iter().find(|connection| connection.client.as_ref() == PROBE) {
+    // What is no packet is no refusal of a version.
+    let refused = |connection: &&Connection| connection.client.as_ref() == PROBE && connection.undecodable.is_none();
+    if let Some(connection) = story.connections.iter().find(refused) {
         findings.limit(Verdict::Unsupported, format!("protocol {}: {}", connection.protocol(), refusal(connection)));
         return;
     }
@@ -169,17 +171,10 @@ fn unannounced(connection: &Connection, publication: &Publication, control: &Pub
         true => ("RETAIN 1".to_owned(), UNANNOUNCED_RETAIN),
         false => (format!("QoS {}", publication.qos), UNANNOUNCED_QOS),
     };
-    match connection.protocol() {
-        Protocol::V3 => findings.limit(
-            Verdict::Unsupported,
-            format!("{feature}: the broker closed the connection on it and accepted the same message without it"),
-        ),
-        Protocol::V5 => findings.broken(
-            Protocol::V5,
-            rule,
-            &[publication.at, control.at],
-            format!("{feature} is taken, or announced in CONNACK as not supported"),
-            "the broker closed the connection on it and accepted the same message without it",
-        ),
+    let how = "the broker closed the connection on it and accepted the same message without it";
+    findings.limit(Verdict::Unsupported, format!("{feature}: {how}"));
+    if connection.protocol() == Protocol::V5 {
+        let expected = format!("{feature} is taken, or announced in CONNACK as not supported");
+        findings.broken(Protocol::V5, rule, &[publication.at, control.at], expected, how);
     }
 }

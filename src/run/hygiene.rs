@@ -17,6 +17,8 @@ use crate::packet::{Connect, Filter, Packet, Protocol, Publish, Subscribe};
 
 /// How many sessions are ended at once.
 const SIDE_BY_SIDE: usize = 64;
+/// So many failures in a row mean that the broker is gone, and that to go on would only take time.
+const FAILURES_MAX: usize = SIDE_BY_SIDE;
 /// How long a retained message may take to come to the subscriber that looks for leftovers.
 const LEFTOVER_WAIT: Duration = Duration::from_millis(20);
 
@@ -49,6 +51,8 @@ pub struct Cleanup {
     pub retained_failed: usize,
     /// Retained messages that were still there after they had been cleared.
     pub retained_left: usize,
+    /// The broker did not let us look for retained messages.
+    pub retained_unchecked: bool,
 }
 
 impl Cleanup {
@@ -61,14 +65,17 @@ impl Cleanup {
     pub fn sentence(&self) -> String {
         let mut sentence =
             format!("{} sessions ended, {} retained topics cleared; ", self.sessions_ended, self.retained_cleared);
-        let left = self.sessions_failed + self.sessions_left;
+        let sessions = self.sessions_failed + self.sessions_left;
+        let retained = self.retained_failed + self.retained_left;
         if !self.is_clean() {
-            sentence.push_str(&format!("{left} sessions and {} retained messages may be left", self.retained_left));
-        } else if self.sessions_checked {
-            sentence.push_str("checked that nothing is left");
-        } else {
-            sentence.push_str("that the sessions are gone is not verifiable on 3.1.1");
+            sentence.push_str(&format!("{sessions} sessions and {retained} retained messages may be left"));
+            return sentence;
         }
+        sentence.push_str(match (self.sessions_checked, self.retained_unchecked) {
+            (true, false) => "checked that nothing is left",
+            (false, false) => "that the sessions are gone is not verifiable on 3.1.1",
+            (_, true) => "the broker does not let anybody look whether something is left",
+        });
         sentence
     }
 }
@@ -79,8 +86,9 @@ pub async fn clean(target: &Target, prefix: &Prefix, leftovers: Leftovers, versi
     let mut cleanup = Cleanup { sessions_checked: versions.contains(&Protocol::V5), ..Cleanup::default() };
     let mut sessions = leftovers.sessions.into_iter();
     let mut ending = JoinSet::new();
+    let mut failures = 0;
     loop {
-        while ending.len() < SIDE_BY_SIDE {
+        while ending.len() < SIDE_BY_SIDE && failures < FAILURES_MAX {
             let Some(session) = sessions.next() else { break };
             let (target, check) = (target.clone(), cleanup.sessions_checked);
             ending.spawn(async move { end_session(&target, &session, check).await });
@@ -89,9 +97,15 @@ pub async fn clean(target: &Target, prefix: &Prefix, leftovers: Leftovers, versi
             None => break,
             Some(Ok(Ended::Gone)) => cleanup.sessions_ended += 1,
             Some(Ok(Ended::StillThere)) => cleanup.sessions_left += 1,
-            Some(Ok(Ended::Failed) | Err(_)) => cleanup.sessions_failed += 1,
+            Some(Ok(Ended::Failed) | Err(_)) => {
+                cleanup.sessions_failed += 1;
+                failures += 1;
+                continue;
+            }
         }
+        failures = 0;
     }
+    cleanup.sessions_failed += sessions.count();
     let version = if versions.contains(&Protocol::V3) { Protocol::V3 } else { Protocol::V5 };
     clear_retained(target, prefix, version, leftovers.retained, &mut cleanup).await;
     cleanup
@@ -130,7 +144,7 @@ async fn end_session(target: &Target, session: &SessionLeft, check: bool) -> End
     }
 }
 
-/// Clears retained topics over one connection, then looks for what is still retained under the prefix.
+/// Clears retained topics over one connection, then looks over another for what is still retained under the prefix.
 async fn clear_retained(
     target: &Target,
     prefix: &Prefix,
@@ -141,15 +155,20 @@ async fn clear_retained(
     if topics.is_empty() {
         return;
     }
-    let Some(mut connection) = cleaner(target, prefix, protocol).await else {
-        cleanup.retained_failed += topics.len();
-        return;
-    };
-    cleanup.retained_cleared = clear(&mut connection, &topics, target).await;
-    cleanup.retained_failed = topics.len() - cleanup.retained_cleared;
-    let left = retained_under(&mut connection, prefix, target).await;
-    cleanup.retained_left = left.len();
-    connection.leave().await;
+    let mut cleared = 0;
+    if let Some(mut connection) = cleaner(target, prefix, protocol).await {
+        cleared = clear(&mut connection, &topics, target).await;
+        connection.leave().await;
+    }
+    cleanup.retained_cleared = cleared;
+    match retained_under(target, prefix, protocol).await {
+        // A broker that takes no retained message ends the connection that clears one, and has nothing to clear.
+        Some(left) => cleanup.retained_left = left.len(),
+        None => {
+            cleanup.retained_failed = topics.len() - cleared;
+            cleanup.retained_unchecked = true;
+        }
+    }
 }
 
 /// A clean connection for the clean-up's own use.
@@ -175,37 +194,42 @@ async fn clear(connection: &mut Connection, topics: &[String], target: &Target) 
     if answered { topics.len() } else { 0 }
 }
 
-/// The topics under the prefix that hold a retained message.
-async fn retained_under(connection: &mut Connection, prefix: &Prefix, target: &Target) -> Vec<String> {
+/// The topics under the prefix that hold a retained message, or nothing where the broker does not let us look.
+async fn retained_under(target: &Target, prefix: &Prefix, protocol: Protocol) -> Option<Vec<String>> {
+    let mut connection = cleaner(target, prefix, protocol).await?;
     let filter = Filter { filter: prefix.filter(), qos: 0 };
     // These packets have no string that could be too long.
     let _ = connection.send(&Packet::Subscribe(Subscribe { id: 1, filters: vec![filter] }));
     connection.flush().await;
     let mut topics: Vec<String> = Vec::new();
+    let mut granted = false;
     let mut look = |packet: &Packet| {
-        if let Packet::Publish(publish) = packet
-            && publish.retain
-            && !publish.payload.is_empty()
-        {
-            topics.push(publish.topic.clone());
+        match packet {
+            Packet::Publish(publish) if publish.retain && !publish.payload.is_empty() => {
+                topics.push(publish.topic.clone());
+            }
+            Packet::Suback(suback) => granted = suback.codes.iter().all(|code| *code < 0x80),
+            _ => {}
         }
         matches!(packet, Packet::Suback(_))
     };
-    if until(connection, Instant::now() + target.deadline, &mut look).await {
-        let _ = connection.send(&Packet::Pingreq);
-        connection.flush().await;
-        until(connection, Instant::now() + target.deadline, |packet| {
-            look(packet);
-            *packet == Packet::Pingresp
-        })
-        .await;
-        until(connection, Instant::now() + LEFTOVER_WAIT, |packet| {
-            look(packet);
-            false
-        })
-        .await;
+    if !until(&mut connection, Instant::now() + target.deadline, &mut look).await {
+        return None;
     }
-    topics
+    let _ = connection.send(&Packet::Pingreq);
+    connection.flush().await;
+    let answered = until(&mut connection, Instant::now() + target.deadline, |packet| {
+        look(packet);
+        *packet == Packet::Pingresp
+    })
+    .await;
+    until(&mut connection, Instant::now() + LEFTOVER_WAIT, |packet| {
+        look(packet);
+        false
+    })
+    .await;
+    connection.leave().await;
+    (granted && answered).then_some(topics)
 }
 
 /// Reads, and acknowledges, until a packet of interest has come.
@@ -233,11 +257,8 @@ async fn until(connection: &mut Connection, deadline: Instant, mut found: impl F
 
 /// Clears whatever is retained under the prefix, for a run that could not do it itself.
 pub async fn clear_all_retained(target: &Target, prefix: &Prefix, protocol: Protocol, cleanup: &mut Cleanup) {
-    let Some(mut connection) = cleaner(target, prefix, protocol).await else {
-        cleanup.retained_failed += 1;
-        return;
-    };
-    let topics = retained_under(&mut connection, prefix, target).await;
-    connection.leave().await;
-    clear_retained(target, prefix, protocol, topics, cleanup).await;
+    match retained_under(target, prefix, protocol).await {
+        Some(topics) => clear_retained(target, prefix, protocol, topics, cleanup).await,
+        None => cleanup.retained_unchecked = true,
+    }
 }

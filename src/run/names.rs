@@ -88,7 +88,7 @@ impl Names {
     }
 
     pub fn topic(&self, name: &str) -> String {
-        format!("{}/{}/{name}", self.prefix.topic, self.tag)
+        topic(&self.prefix, &self.tag, name)
     }
 
     /// The payload of a message; a message that is sent again has a new number in `copy`, from 1.
@@ -152,6 +152,11 @@ impl Place<'_> {
 /// The client id of the client at a place of the scenario, in the attempt with this tag.
 pub fn client_id(prefix: &Prefix, tag: &str, client: usize) -> String {
     format!("{}{tag}{client}", prefix.client_id)
+}
+
+/// The topic of a scenario's topic name, in the attempt with this tag.
+pub fn topic(prefix: &Prefix, tag: &str, name: &str) -> String {
+    format!("{}/{tag}/{name}", prefix.topic)
 }
 
 fn base36(mut number: u64) -> String {

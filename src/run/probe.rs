@@ -15,6 +15,9 @@ use crate::packet::{Connack, Connect, Filter, Packet, Protocol, Publish, Subscri
 /// How long the broker may take to tell its version, once it has answered SUBSCRIBE.
 const VERSION_WAIT: Duration = Duration::from_millis(20);
 
+/// How many bytes of something that is no packet a message shows.
+const BYTES_SHOWN: usize = 16;
+
 /// What the probe found for one protocol version.
 pub struct Probe {
     pub protocol: Protocol,
@@ -32,7 +35,7 @@ pub struct Refusal {
     pub how: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RefusalKind {
     /// No Network Connection came about.
     Unreachable,
@@ -42,17 +45,25 @@ pub enum RefusalKind {
     Closed(End),
     /// No answer until the deadline.
     Silence,
-    /// Something came that is no CONNACK.
-    NotMqtt,
+    /// Bytes came that are no packet, or only the head of one. Here is how they begin.
+    NotMqtt(Vec<u8>),
+    /// Another packet than CONNACK came.
+    Other(Packet),
+    /// The CONNECT cannot be sent, since MQTT cannot carry what is in it.
+    Unencodable,
 }
 
 impl Refusal {
-    /// Whether a broker refuses a protocol version in this way: the code for it, a bare close, or silence.
+    fn new<T>(kind: RefusalKind, how: impl Into<String>) -> Result<T, Refusal> {
+        Err(Refusal { kind, how: how.into() })
+    }
+
+    /// Whether the broker may still answer the other version: this was no CONNACK at all, or one about the version.
     pub fn is_of_version(&self) -> bool {
         match self.kind {
             RefusalKind::Code(code) => matches!(code, 0x01 | 0x84),
-            RefusalKind::Closed(_) | RefusalKind::Silence => true,
-            RefusalKind::Unreachable | RefusalKind::NotMqtt => false,
+            RefusalKind::Unreachable | RefusalKind::Unencodable => false,
+            _ => true,
         }
     }
 }
@@ -65,40 +76,62 @@ pub async fn connect(target: &Target, connect: Connect) -> Result<(Connection, C
     // Beyond the broker's listen backlog a SYN is sent again only after a second.
     let _permit = target.connecting.acquire().await;
     let deadline = Instant::now() + target.connect_timeout;
-    let refusal = |kind, how: String| Err(Refusal { kind, how });
     let mut connection = match Connection::open(&target.endpoint, connect.protocol, target.connect_timeout).await {
         Ok(connection) => connection,
-        Err(error) => return refusal(RefusalKind::Unreachable, unreachable(&error, target.connect_timeout)),
+        Err(error) => return Refusal::new(RefusalKind::Unreachable, unreachable(&error, target.connect_timeout)),
     };
     if let Err(error) = connection.send(&Packet::Connect(connect)) {
-        return refusal(RefusalKind::NotMqtt, format!("the CONNECT {error}"));
+        return Refusal::new(RefusalKind::Unencodable, format!("the CONNECT {error}"));
     }
     connection.flush().await;
-    match timeout_at(deadline, poll_fn(|cx| connection.poll_incoming(cx))).await {
-        Err(_) => refusal(
-            RefusalKind::Silence,
-            format!("no answer to CONNECT within {} s", target.connect_timeout.as_secs_f32()),
-        ),
-        Ok(batch) => match batch.into_iter().next() {
-            Some(Incoming::Packet(Packet::Connack(connack))) if connack.code == 0 => Ok((connection, connack)),
-            Some(Incoming::Packet(Packet::Connack(Connack { code, .. }))) => {
-                refusal(RefusalKind::Code(code), format!("CONNACK {code:#04x} ({})", code_name(code)))
-            }
-            Some(Incoming::Packet(packet)) => {
-                refusal(RefusalKind::NotMqtt, format!("the answer to CONNECT was {}", packet.name()))
-            }
-            Some(Incoming::Undecodable { bytes, .. }) => refusal(
-                RefusalKind::NotMqtt,
-                format!("the answer to CONNECT is not MQTT: \"{}\"", bytes.escape_ascii()),
-            ),
-            Some(Incoming::End(End::Reset)) => {
-                refusal(RefusalKind::Closed(End::Reset), "the connection was reset without a CONNACK".into())
-            }
-            Some(Incoming::End(End::Fin)) | None => {
-                refusal(RefusalKind::Closed(End::Fin), "the connection was closed without a CONNACK".into())
-            }
-        },
+    let incoming = match timeout_at(deadline, poll_fn(|cx| connection.poll_incoming(cx))).await {
+        Ok(batch) => batch.into_iter().next().unwrap_or(Incoming::End(End::Fin)),
+        Err(_) => return unanswered(connection.unfinished(), target.connect_timeout),
+    };
+    match incoming {
+        Incoming::Packet(Packet::Connack(connack)) if connack.code == 0 => Ok((connection, connack)),
+        Incoming::Packet(Packet::Connack(Connack { code, .. })) => {
+            Refusal::new(RefusalKind::Code(code), format!("CONNACK {code:#04x} ({})", code_name(code)))
+        }
+        Incoming::Packet(packet) => {
+            let how = format!("the answer to CONNECT was {}", packet.name());
+            Refusal::new(RefusalKind::Other(packet), how)
+        }
+        Incoming::Undecodable { bytes, why } => not_mqtt(&bytes, &why),
+        Incoming::End(End::Reset) => {
+            Refusal::new(RefusalKind::Closed(End::Reset), "the connection was reset without a CONNACK")
+        }
+        Incoming::End(End::Fin) => {
+            Refusal::new(RefusalKind::Closed(End::Fin), "the connection was closed without a CONNACK")
+        }
     }
+}
+
+/// No whole packet came until the deadline.
+fn unanswered<T>(begun: &[u8], connect_timeout: Duration) -> Result<T, Refusal> {
+    let seconds = connect_timeout.as_secs_f32();
+    match begun {
+        [] => Refusal::new(RefusalKind::Silence, format!("no answer to CONNECT within {seconds} s")),
+        begun => not_mqtt(begun, &format!("is still incomplete after {seconds} s")),
+    }
+}
+
+/// The answer is no packet; `why` completes "a packet that ...". Other protocols betray themselves.
+fn not_mqtt<T>(bytes: &[u8], why: &str) -> Result<T, Refusal> {
+    let how = if bytes.starts_with(b"HTTP/") {
+        "an HTTP server answers there".into()
+    } else if bytes.starts_with(b"\x15\x03") {
+        "a TLS server answers there".into()
+    } else {
+        let shown = &bytes[..bytes.len().min(BYTES_SHOWN)];
+        let more = if shown.len() < bytes.len() { "..." } else { "" };
+        format!("the answer to CONNECT is no MQTT packet, since it {why}: {}{more}", hex(shown))
+    };
+    Refusal::new(RefusalKind::NotMqtt(bytes[..bytes.len().min(64)].to_vec()), how)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")
 }
 
 /// What the operating system says, in words that tell what to do.
@@ -146,13 +179,15 @@ fn probe_history(mut packet: Connect, connected: &Result<(Connection, Connack), 
     let sent = Event::Sent(PROBE.into(), Packet::Connect(packet));
     let answer = match connected {
         Ok((_, connack)) => Event::Received(PROBE.into(), Packet::Connack(connack.clone())),
-        Err(refusal) => match refusal.kind {
+        Err(refusal) => match refusal.kind.clone() {
             RefusalKind::Code(code) => {
                 Event::Received(PROBE.into(), Packet::Connack(Connack { code, ..Connack::default() }))
             }
+            RefusalKind::Other(packet) => Event::Received(PROBE.into(), packet),
+            RefusalKind::NotMqtt(bytes) => Event::Undecodable(PROBE.into(), bytes),
             RefusalKind::Closed(end) => Event::Ended(PROBE.into(), end),
             RefusalKind::Silence => Event::Missing(PROBE.into(), Awaited { packet: "CONNACK".into(), id: None }),
-            RefusalKind::Unreachable | RefusalKind::NotMqtt => Event::Unreachable(PROBE.into()),
+            RefusalKind::Unreachable | RefusalKind::Unencodable => Event::Unreachable(PROBE.into()),
         },
     };
     History { events: vec![Event::Step(format!("0 connect {PROBE}")), sent, answer] }

@@ -98,6 +98,16 @@ impl Broker {
         Ok((address, accepting))
     }
 
+    /// The client ids of the sessions that are there.
+    pub fn sessions(&self) -> Vec<String> {
+        self.shared.lock().unwrap().state.session_ids()
+    }
+
+    /// The topics that hold a retained message.
+    pub fn retained(&self) -> Vec<String> {
+        self.shared.lock().unwrap().state.retained_topics()
+    }
+
     /// Opens a connection: its number, and what is to be written to it until it ends.
     fn open(&self) -> (Link, UnboundedReceiver<Vec<u8>>) {
         let mut shared = self.shared.lock().unwrap();

@@ -71,6 +71,14 @@ impl State {
         &self.rules
     }
 
+    pub fn session_ids(&self) -> Vec<String> {
+        self.sessions.keys().cloned().collect()
+    }
+
+    pub fn retained_topics(&self) -> Vec<String> {
+        self.retained.keys().cloned().collect()
+    }
+
     /// Takes a packet from a connection.
     pub fn handle(&mut self, now: Instant, link: Link, packet: Packet) -> Vec<Effect> {
         self.now = now;

@@ -1,0 +1,49 @@
+//! What people read: the result on stdout, everything else on stderr. A reader that went away stops nothing, and a
+//! login that was typed is shown to nobody.
+
+use std::io::{self, Write};
+
+use crate::broker::without_login;
+
+/// Why the result cannot be shown.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write to stdout: {0}; send it where there is room, or write a file with --export-json")]
+pub struct OutputError(io::Error);
+
+/// Writes to stdout; a reader that went away is no error.
+///
+/// # Errors
+/// [`OutputError`] for a full disk and the like.
+pub fn print(text: &str) -> Result<(), OutputError> {
+    let mut stdout = anstream::stdout();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(OutputError(error)),
+        _ => Ok(()),
+    }
+}
+
+/// As [`print`], with a newline at the end.
+///
+/// # Errors
+/// As [`print`].
+pub fn println(text: &str) -> Result<(), OutputError> {
+    print(&format!("{text}\n"))
+}
+
+/// Writes a line to stderr. Where nobody reads stderr there is nobody left to tell that.
+pub fn note(text: &str) {
+    let _ = writeln!(anstream::stderr(), "{text}");
+}
+
+/// The text with every login on the command line hidden, wherever it was typed: also where no URL belongs.
+pub fn conceal(text: &str) -> String {
+    let arguments = std::env::args_os().filter_map(|argument| argument.into_string().ok());
+    arguments.fold(text.to_owned(), |shown, argument| {
+        // `--broker=URL` is quoted as a whole or by its value.
+        let value = argument.split_once('=').map_or(argument.as_str(), |(_, value)| value);
+        match value.rsplit_once('@') {
+            Some((login, _)) if login.contains(':') => shown.replace(value, &without_login(value)),
+            _ => shown,
+        }
+    })
+}

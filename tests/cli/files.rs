@@ -1,0 +1,105 @@
+//! Files that cannot be written or read: known before anything is measured, or, at the latest, said after it.
+
+use std::fs;
+use std::path::Path;
+
+use mqtt_sessions::results::Results;
+
+use crate::peers::{Untouched, correct};
+use crate::program::{Ended, QUEUED, matrix, run};
+
+/// Runs the matrix with these arguments against a broker that must not be touched.
+fn refused(arguments: &[&str]) -> Ended {
+    let broker = Untouched::new();
+    let ended = run(matrix(&broker.url(), arguments));
+    broker.assert_untouched();
+    ended
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
+fn an_output_file_that_cannot_be_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("no/such/results.json");
+    for path in [missing.as_path(), folder.path()] {
+        let ended = refused(&["--export-json", text(path)]);
+        ended.gave_up(2, &["cannot write", text(path), "give --export-json a file that you may write"]);
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_disk_that_fills_up_costs_the_file_and_not_the_table() {
+    let ended = run(matrix(&correct(), &[&QUEUED[..], &["--export-json", "/dev/full"]].concat()));
+    assert_eq!(ended.code, Some(2));
+    ended.complained(&["cannot write /dev/full", "No space left", "make room"]);
+    assert!(ended.stdout.contains("2 cells: 2 pass"), "{}", ended.stdout);
+}
+
+#[test]
+fn a_stdout_that_is_full_costs_the_table_and_not_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("results.json");
+    let mut program = matrix(&correct(), &[&QUEUED[..], &["--export-json", text(&path)]].concat());
+    program.stdout(fs::File::options().write(true).open("/dev/full").unwrap());
+    let ended = run(program);
+    assert_eq!(ended.code, Some(2));
+    ended.complained(&["cannot write to stdout", "No space left"]);
+    assert_eq!(Results::load(&path).unwrap().summary.pass, 2);
+}
+
+#[test]
+fn a_named_pipe_is_written_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let reader = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || fs::read_to_string(pipe).unwrap()
+    });
+    let ended = run(matrix(&correct(), &[&QUEUED[..], &["--export-json", text(&pipe)]].concat()));
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!(Results::parse("pipe", &reader.join().unwrap()).unwrap().summary.pass, 2);
+}
+
+#[test]
+fn what_a_file_held_stays_until_the_run_is_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("results.json");
+    fs::write(&path, "before").unwrap();
+    refused(&["--export-json", text(&path), "--baseline", "/no/such/file"]).gave_up(2, &["/no/such/file"]);
+    assert_eq!(fs::read_to_string(&path).unwrap(), "before");
+    let ended = run(matrix(&correct(), &[&QUEUED[..], &["--export-json", text(&path)]].concat()));
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!(Results::load(&path).unwrap().summary.pass, 2);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+/// A right results file, a way to spoil it, and what is said then.
+#[test]
+fn a_baseline_that_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("known.json");
+    let right = run(matrix(&correct(), &[&QUEUED[..], &["--export-json", "-"]].concat())).stdout;
+    let cases: [(String, &[&str]); 8] = [
+        (right[..right.len() / 2].into(), &["it is cut off", "--export-json"]),
+        (String::new(), &["it is cut off", "--export-json"]),
+        ("{}".into(), &["is not a results file of mqtt-sessions", "--export-json"]),
+        ("not JSON".into(), &["is not a results file of mqtt-sessions", "--export-json"]),
+        (right.replace("mqtt-sessions-results", "junit"), &["its format is \"junit\"", "--export-json"]),
+        (right.replace("\"major\": 1", "\"major\": 2"), &["format 2.0", "reads 1.x", "use a newer mqtt-sessions"]),
+        (right.replace("\"messages\": 3", "\"messages\": 5"), &["with --messages 5", "make them again"]),
+        (right.replace("\"queue_limit\": null", "\"queue_limit\": 9"), &["with --queue-limit 9", "make them again"]),
+    ];
+    for (spoiled, phrases) in cases {
+        assert_ne!(spoiled, right);
+        fs::write(&path, spoiled).unwrap();
+        refused(&["--baseline", text(&path)]).gave_up(2, phrases);
+    }
+    for path in [folder.path(), &folder.path().join("nothing.json")] {
+        refused(&["--baseline", text(path)]).gave_up(2, &["cannot read", text(path), "--export-json"]);
+    }
+}

@@ -1,0 +1,114 @@
+//! Brokers that do not let the client do what the experiment needs.
+
+use mqtt_sessions::packet::{Packet, Protocol};
+use mqtt_sessions::results::{CellResult, Results, Verdict};
+
+use crate::program::{Ended, each_cell, matrix, run};
+use crate::proxy::{Fate, is_experiment, proxy};
+use crate::support::broker::Broker;
+
+/// The cells with a stored session and without a second SUBSCRIBE: all combinations of QoS and RETAIN.
+fn measured(decide: impl Fn(Protocol, &Packet) -> Fate + Send + Sync + 'static) -> (Ended, Results) {
+    let broker = proxy(&Broker::correct(), decide);
+    let cells = ["--filter", "clean_session=false", "--filter", "resubscribe=false", "--export-json", "-"];
+    let ended = run(matrix(&broker, &cells));
+    let results = ended.results();
+    assert_eq!(results.cells.len(), 36);
+    (ended, results)
+}
+
+fn has(cell: &CellResult, axis: &str, value: &str) -> bool {
+    cell.axes.get(axis).is_some_and(|found| found.to_string() == value)
+}
+
+#[test]
+fn suback_0x80() {
+    let (ended, results) = measured(|protocol, packet| match packet {
+        Packet::Subscribe(subscribe) if is_experiment(&subscribe.filters[0].filter) => {
+            let [high, low] = subscribe.id.to_be_bytes();
+            Fate::Answer(match protocol {
+                Protocol::V3 => vec![0x90, 3, high, low, 0x80],
+                Protocol::V5 => vec![0x90, 4, high, low, 0, 0x87],
+            })
+        }
+        _ => Fate::Pass,
+    });
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    for cell in each_cell(&results, |_| Verdict::Unsupported) {
+        let code = if has(cell, "protocol", "5.0") { "SUBACK 0x87" } else { "SUBACK 0x80" };
+        assert!(cell.reason.as_ref().unwrap().contains(code), "{:?}", cell.reason);
+    }
+}
+
+#[test]
+fn puback_0x87() {
+    let (ended, results) = measured(|protocol, packet| match packet {
+        Packet::Publish(publish) if protocol == Protocol::V5 && publish.qos == 1 && is_experiment(&publish.topic) => {
+            let [high, low] = publish.id.to_be_bytes();
+            Fate::Answer(vec![0x40, 3, high, low, 0x87])
+        }
+        _ => Fate::Pass,
+    });
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    for cell in each_cell(&results, |cell| match has(cell, "protocol", "5.0") && has(cell, "publish_qos", "1") {
+        true => Verdict::Unsupported,
+        false => Verdict::Pass,
+    }) {
+        let said = cell.reason.as_deref().unwrap_or("PUBACK 0x87");
+        assert!(said.contains("PUBACK 0x87"), "{said}");
+    }
+}
+
+#[test]
+fn a_close_on_every_publish() {
+    let (ended, results) = measured(|_, packet| match packet {
+        Packet::Publish(publish) if is_experiment(&publish.topic) => Fate::Close,
+        _ => Fate::Pass,
+    });
+    // The control without the feature is refused too, so nothing can be said about the feature.
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    each_cell(&results, |_| Verdict::Inconclusive);
+}
+
+#[test]
+fn a_close_on_subscribe() {
+    let (ended, results) = measured(|_, packet| match packet {
+        Packet::Subscribe(subscribe) if is_experiment(&subscribe.filters[0].filter) => Fate::Close,
+        _ => Fate::Pass,
+    });
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    each_cell(&results, |_| Verdict::Inconclusive);
+}
+
+#[test]
+fn a_close_on_retain() {
+    let (ended, results) = measured(|_, packet| match packet {
+        Packet::Publish(publish) if publish.retain => Fate::Close,
+        _ => Fate::Pass,
+    });
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    each_cell(&results, |cell| match (has(cell, "retain", "true"), has(cell, "protocol", "5.0")) {
+        (true, true) => Verdict::Warn,
+        (true, false) => Verdict::Unsupported,
+        (false, _) => Verdict::Pass,
+    });
+    // Where nothing can be retained nothing is left, and the clean-up knows it.
+    assert!(!ended.stderr.contains("may be left"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_close_on_qos_2() {
+    let (ended, results) = measured(|_, packet| match packet {
+        Packet::Publish(publish) if publish.qos == 2 => Fate::Close,
+        _ => Fate::Pass,
+    });
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    for cell in each_cell(&results, |cell| match (has(cell, "publish_qos", "2"), has(cell, "protocol", "5.0")) {
+        (true, true) => Verdict::Fail,
+        (true, false) => Verdict::Unsupported,
+        (false, _) => Verdict::Pass,
+    }) {
+        let cited: Vec<&str> = cell.violations.iter().map(|violation| violation.statement.as_str()).collect();
+        assert!(cited.is_empty() || cited == ["MQTT-3.2.2-9"], "{}: {cited:?}", cell.id);
+    }
+}

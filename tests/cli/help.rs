@@ -1,0 +1,83 @@
+//! What the program says of itself.
+
+use crate::program::{Ended, program, run};
+
+/// The options of each command, as its help lists them.
+const OPTIONS: [(&str, &str); 6] = [
+    ("", "--color --help --version"),
+    (
+        "matrix",
+        "--baseline --broker --broker-name --broker-version --client-id-prefix --color --connect-timeout --deadline \
+         --export-json --filter --help --histories --jobs --messages --password --prefix --queue-limit --repeat \
+         --settle --topic-prefix --username",
+    ),
+    (
+        "run",
+        "--baseline --broker --broker-name --broker-version --client-id-prefix --color --connect-timeout --deadline \
+         --export-json --filter --help --histories --jobs --messages --password --prefix --queue-limit --repeat \
+         --settle --topic-prefix --username",
+    ),
+    ("list", "--color --filter --help --messages --queue-limit"),
+    ("compare", "--color --help"),
+    (
+        "clean",
+        "--broker --client-id-prefix --color --connect-timeout --deadline --help --password --prefix --repeat \
+         --topic-prefix --username",
+    ),
+];
+
+fn help(command: &str, columns: &str) -> Ended {
+    let mut program = program(Some(command).filter(|command| !command.is_empty()));
+    program.arg("--help").env("COLUMNS", columns);
+    run(program)
+}
+
+#[test]
+fn each_command_lists_its_options() {
+    for (command, options) in OPTIONS {
+        let ended = help(command, "100");
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+        let lines = ended.stdout.lines().filter(|line| line.trim_start().starts_with('-'));
+        let mut listed: Vec<&str> =
+            lines.filter_map(|line| line.split_whitespace().find(|word| word.starts_with("--"))).collect();
+        listed.sort_unstable();
+        assert_eq!(listed.join(" "), options, "{command}");
+    }
+}
+
+#[test]
+fn help_fits_the_terminal() {
+    for (command, _) in OPTIONS {
+        for columns in [80, 100] {
+            let text = help(command, &columns.to_string()).stdout;
+            // Examples are lines to copy, which nothing breaks.
+            let too_wide =
+                text.lines().find(|line| line.chars().count() > columns && !line.contains("  mqtt-sessions "));
+            assert_eq!(too_wide, None, "{command} at {columns}");
+            assert!(text.lines().all(|line| line.chars().count() <= 100), "{command}");
+        }
+    }
+}
+
+#[test]
+fn help_and_errors_do_not_show_the_environment() {
+    let mut program = program(["matrix", "--help"]);
+    program.env("MQTT_SESSIONS_PASSWORD", "s3cret").env("MQTT_SESSIONS_BROKER", "mqtt://me:s3cret@host");
+    let ended = run(program);
+    assert!(ended.stdout.contains("[env: MQTT_SESSIONS_PASSWORD]") && !ended.stdout.contains("s3cret"));
+}
+
+#[test]
+fn the_version() {
+    let ended = run(program(["--version"]));
+    assert_eq!((ended.code, ended.stdout), (Some(0), format!("mqtt-sessions {}\n", env!("CARGO_PKG_VERSION"))));
+}
+
+#[test]
+fn without_a_command_the_help_is_the_answer() {
+    let ended = run(program::<&str>([]));
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""));
+    for command in ["matrix", "run", "list", "compare", "clean", "Exit codes"] {
+        assert!(ended.stderr.contains(command), "{command}");
+    }
+}

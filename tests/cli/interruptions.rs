@@ -1,0 +1,105 @@
+//! Ctrl-C and TERM.
+
+use std::io::{BufReader, Read};
+use std::process::Child;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use mqtt_sessions::packet::{Packet, Protocol};
+use mqtt_sessions::results::{Results, Verdict};
+
+use crate::peers::{assert_nothing_left, listener, wait_for_end};
+use crate::program::{QUEUED, each_cell, end_of, matrix, signal, wait_for_line};
+use crate::proxy::{Fate, is_experiment, proxy};
+use crate::support::broker::Broker;
+
+/// Waits that only a signal can end within a test.
+const ENDLESS: [&str; 4] = ["--deadline", "1h", "--connect-timeout", "1h"];
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A broker that stops answering the experiment's SUBSCRIBE in 5.0, tells when, and then ends its life as a broker if it
+/// is told to be deaf.
+fn withholding(broker: &Broker, deaf: Arc<AtomicBool>) -> (String, Receiver<()>) {
+    let (told, reached) = mpsc::channel();
+    let told = Mutex::new(told);
+    let url = proxy(broker, move |protocol, packet| match (protocol, packet) {
+        _ if deaf.load(SeqCst) => Fate::Swallow,
+        (Protocol::V5, Packet::Subscribe(subscribe)) if is_experiment(&subscribe.filters[0].filter) => {
+            told.lock().unwrap().send(()).unwrap();
+            Fate::Swallow
+        }
+        _ => Fate::Pass,
+    });
+    (url, reached)
+}
+
+/// Starts a run, one cell after the other, and comes back when it is stuck in the middle.
+fn stuck(url: &str, reached: &Receiver<()>, export: &str) -> Child {
+    let arguments = ["--jobs", "1", "--export-json", export];
+    let child = matrix(url, &[&QUEUED[..], &ENDLESS, &arguments].concat()).spawn().unwrap();
+    reached.recv_timeout(PATIENCE).unwrap();
+    child
+}
+
+fn rest(mut pipe: impl Read) -> String {
+    let mut text = String::new();
+    pipe.read_to_string(&mut text).unwrap();
+    text
+}
+
+#[test]
+fn the_first_signal_ends_the_run_in_good_order() {
+    for name in ["INT", "TERM"] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("results.json");
+        let broker = Broker::correct();
+        let (url, reached) = withholding(&broker, Arc::default());
+        let mut child = stuck(&url, &reached, path.to_str().unwrap());
+        assert!(!broker.sessions().is_empty());
+        signal(&child, name);
+        let stderr = rest(child.stderr.take().unwrap());
+        assert_eq!(end_of(&mut child).code(), Some(130), "{stderr}");
+        assert!(stderr.contains("interrupted: ending sessions") && !stderr.contains("error"), "{stderr}");
+        let results = Results::load(&path).unwrap();
+        assert_eq!(results.cells.len(), 1, "only what is finished: {stderr}");
+        each_cell(&results, |_| Verdict::Pass);
+        assert!(results.cells[0].id.contains("protocol=3.1.1"));
+        assert!(rest(child.stdout.take().unwrap()).contains("1 cell: 1 pass"));
+        assert_nothing_left(&broker);
+    }
+}
+
+#[test]
+fn the_second_signal_ends_the_program_at_once() {
+    let deaf = Arc::new(AtomicBool::new(false));
+    let (url, reached) = withholding(&Broker::correct(), deaf.clone());
+    let mut child = stuck(&url, &reached, "-");
+    // From now on nothing can be ended in good order.
+    deaf.store(true, SeqCst);
+    signal(&child, "INT");
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    wait_for_line(&mut stderr, "once more to stop at once");
+    assert!(child.try_wait().unwrap().is_none());
+    signal(&child, "INT");
+    assert_eq!(end_of(&mut child).code(), Some(130));
+}
+
+#[test]
+fn a_broker_that_does_not_answer_can_be_interrupted() {
+    for command in [&["matrix"][..], &["clean", "--prefix", "p"]] {
+        let (told, reached) = mpsc::channel();
+        let told = Mutex::new(told);
+        let url = listener(move |stream| {
+            let _ = told.lock().unwrap().send(());
+            wait_for_end(stream);
+        });
+        let mut program = crate::program::program(command);
+        let mut child = program.args(["--broker", &url]).args(ENDLESS).spawn().unwrap();
+        reached.recv_timeout(PATIENCE).unwrap();
+        signal(&child, "INT");
+        assert_eq!(end_of(&mut child).code(), Some(130));
+        assert_eq!(rest(child.stdout.take().unwrap()), "");
+    }
+}

@@ -1,0 +1,21 @@
+//! The program from outside: what it answers to bad input, to hostile peers and to people in a hurry, and how it ends.
+
+mod arguments;
+mod baselines;
+mod cuts;
+mod files;
+mod forbidden;
+mod garbage;
+mod help;
+mod interruptions;
+mod leftovers;
+mod logins;
+mod outputs;
+mod peers;
+mod program;
+mod proxy;
+mod runs;
+mod unreachable;
+
+#[path = "../support/mod.rs"]
+mod support;

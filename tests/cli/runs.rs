@@ -1,0 +1,110 @@
+//! Runs that go well, and what they give.
+
+use std::fs;
+
+use mqtt_sessions::results::Results;
+
+use crate::peers::correct;
+use crate::program::{QUEUED, matrix, program, run};
+
+/// Steps of a user's own: a retained message meets a subscriber that comes later.
+const MINE: &str = r#"
+name = "mine"
+question = "Does a subscriber get what was retained before it came?"
+axes.protocol = ["3.1.1", "5.0"]
+clients.subscriber = { protocol = "$protocol", clean_session = true }
+clients.publisher = { protocol = "$protocol", clean_session = true }
+steps = [
+    { connect = "publisher" },
+    { publish = "publisher", topic = "t", qos = 1, retain = true },
+    { connect = "subscriber" },
+    { subscribe = "subscriber", topic = "t", qos = 1 },
+    { receive = "subscriber" },
+]
+"#;
+
+#[test]
+fn the_whole_matrix_against_the_correct_broker() {
+    let ended = run(matrix(&correct(), &[]));
+    assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
+    assert!(ended.stdout.contains("144 cells: 144 pass"), "{}", ended.stdout);
+    assert!(ended.stderr.contains("checked that nothing is left"), "{}", ended.stderr);
+}
+
+#[test]
+fn the_embedded_broker_is_the_default_and_the_first_line_says_so() {
+    let ended = run(program([&["matrix"], &QUEUED[..]].concat()));
+    assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
+    let first = ended.stdout.lines().next().unwrap();
+    assert!(first.contains("the embedded broker") && first.contains("--broker mqtt://HOST[:PORT]"), "{first}");
+}
+
+#[test]
+fn list_prints_the_ids_and_runs_nothing() {
+    let all = run(program(["list"]));
+    assert_eq!((all.code, all.stderr.as_str(), all.stdout.lines().count()), (Some(0), "", 152));
+    let some = run(program(["list", "matrix", "--filter", "protocol=5.0", "--filter", "publish_qos=1,2"]));
+    assert_eq!((some.code, some.stdout.lines().count()), (Some(0), 48));
+    assert!(some.stdout.lines().all(|id| id.starts_with("matrix[protocol=5.0,") && id.ends_with(']')));
+    // Each line can be given back as a filter.
+    let id = some.stdout.lines().next().unwrap();
+    assert_eq!(run(program(["list", "--filter", id])).stdout, format!("{id}\n"));
+}
+
+#[test]
+fn built_in_scenarios_and_files_run() {
+    let backlog = run({
+        let mut command = program(["run", "backlog", "--export-json", "-", "--broker"]);
+        command.arg(correct());
+        command
+    });
+    assert_eq!(backlog.code, Some(0), "{}", backlog.stderr);
+    let results = backlog.results();
+    assert!(results.cells.len() == 8 && results.cells.iter().all(|cell| cell.received.len() == 25));
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mine.toml");
+    fs::write(&path, MINE).unwrap();
+    let mine = run({
+        let mut command = program(["run", "--export-json", "-", "--broker", &correct()]);
+        command.arg(&path);
+        command
+    });
+    assert_eq!(mine.code, Some(0), "{}", mine.stderr);
+    let ids: Vec<String> = mine.results().cells.into_iter().map(|cell| cell.id).collect();
+    assert_eq!(ids, ["mine[protocol=3.1.1]", "mine[protocol=5.0]"]);
+}
+
+#[test]
+fn each_repetition_counts_and_one_record_a_cell_stays() {
+    let ended = run(matrix(&correct(), &[&QUEUED[..], &["--repeat", "3", "--export-json", "-"]].concat()));
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!(ended.results().cells.len(), 2);
+    assert!(ended.stderr.contains("12 sessions ended"), "{}", ended.stderr);
+}
+
+#[test]
+fn more_messages_than_a_window_holds() {
+    let cells = ["--filter", "clean_session=false", "--filter", "resubscribe=true", "--filter", "publish_qos=1,2"];
+    let ended = run(matrix(&correct(), &[&cells[..], &["--messages", "25", "--export-json", "-"]].concat()));
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let results = ended.results();
+    assert_eq!((results.options.messages, results.summary.pass), (25, 24));
+}
+
+#[test]
+fn two_runs_differ_only_under_run() {
+    let broker = correct();
+    let results = |_| {
+        let arguments = ["--filter", "clean_session=false", "--filter", "retain=true", "--export-json", "-"];
+        let mut results: Results = run(matrix(&broker, &arguments)).results();
+        results.run.started_at.clear();
+        results.run.prefix.clear();
+        results.run.duration_ms = 0;
+        results.run.cells.clear();
+        results.to_json()
+    };
+    let [first, second] = [0, 1].map(results);
+    let differing = first.lines().zip(second.lines()).find(|(one, other)| one != other);
+    assert!(first == second, "the results differ outside `run`: {differing:?}");
+}
