@@ -27,6 +27,8 @@ use tutorial::Connection;
 
 const ONLY_V3: &str = "protocol=3.1.1";
 const MESSAGES: u32 = 3;
+/// How long the broker may take to start.
+const DEADLINE: Duration = Duration::from_secs(5);
 /// A retained copy has no place in the order of messages, so no fence proves that it does not come any more.
 const QUIET: Duration = Duration::from_millis(150);
 
@@ -89,7 +91,7 @@ impl Settings {
 
 #[tokio::test]
 async fn rumqttc_counts_the_same_messages_as_the_tool() {
-    let broker = Broker::find(EMBEDDED, Given::default(), QUIET).await.unwrap();
+    let broker = Broker::find(EMBEDDED, Given::default(), DEADLINE).await.unwrap();
     let by_tool = by_tool(&broker.url);
     let by_rumqttc = by_rumqttc(broker.url.trim_start_matches("mqtt://")).await;
 

@@ -1,5 +1,6 @@
 //! A proxy that writes down what passes through it, in one order over all connections.
 
+use std::fmt;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,6 +21,18 @@ pub enum Event {
     Ended,
     /// The client closed it, or its half of it.
     Closed,
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Event::Opened => f.write_str("opened by the client"),
+            Event::Sent(bytes) => write!(f, "sent {}", bytes.escape_ascii()),
+            Event::Received(count) => write!(f, "received {count} bytes"),
+            Event::Ended => f.write_str("ended by the broker"),
+            Event::Closed => f.write_str("closed by the client"),
+        }
+    }
 }
 
 /// What a run of the tool did on the wire.

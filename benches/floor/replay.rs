@@ -10,30 +10,40 @@ use socket2::SockRef;
 use crate::recording::{Event, Recording};
 
 /// How long bytes are waited for that came when it was recorded.
-const DEADLINE: Duration = Duration::from_secs(2);
+const DEADLINE: Duration = Duration::from_millis(500);
 
 /// Does what was recorded in the order in which it was recorded, and waits for as many bytes as came then. Gives the
-/// number of places where the broker sent less, or did not end the connection.
+/// places where the broker sent less, or did not end the connection.
 ///
 /// # Errors
 /// The broker does not take a connection.
-pub fn replay(recording: &Recording, broker: SocketAddr) -> Result<usize> {
+pub fn replay(recording: &Recording, broker: SocketAddr) -> Result<Vec<String>> {
     let mut sockets: Vec<Option<TcpStream>> = Vec::new();
     sockets.resize_with(recording.connections, || None);
-    let mut unlike = 0;
+    let mut unlike = Vec::new();
     for (connection, event) in &recording.events {
         let socket = &mut sockets[*connection];
-        match (event, socket.as_mut()) {
-            (Event::Opened, _) => *socket = Some(open(broker)?),
-            (Event::Sent(bytes), Some(open)) => unlike += usize::from(open.write_all(bytes).is_err()),
-            (Event::Received(count), Some(open)) => unlike += usize::from(!has_received(open, *count)),
+        let like = match (event, socket.as_mut()) {
+            (Event::Opened, _) => {
+                *socket = Some(open(broker)?);
+                true
+            }
+            (Event::Sent(bytes), Some(open)) => open.write_all(bytes).is_ok(),
+            (Event::Received(count), Some(open)) => has_received(open, *count),
             (Event::Ended, Some(open)) => {
-                unlike += usize::from(!has_ended(open));
+                let ended = has_ended(open);
                 *socket = None;
+                ended
             }
             // The broker ends it in turn, which is an event of its own.
-            (Event::Closed, Some(open)) => open.shutdown(Shutdown::Write).unwrap_or(()),
-            (_, None) => {}
+            (Event::Closed, Some(open)) => open.shutdown(Shutdown::Write).is_ok(),
+            // The client closes what the broker has ended.
+            (_, None) => true,
+        };
+        if !like {
+            unlike.push(format!("connection {connection}: {event}"));
+            // What follows on it would only be waited for in vain.
+            *socket = None;
         }
     }
     Ok(unlike)

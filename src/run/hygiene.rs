@@ -73,28 +73,40 @@ impl Cleanup {
     }
 }
 
-/// Ends sessions and clears retained messages. `speaks_v5` tells whether the broker answers 5.0, by which alone the end
-/// of a session can be checked.
+/// Ends sessions and clears retained messages, side by side: neither has to do with the other. Only by 5.0 can the end
+/// of a session be checked.
 pub async fn clean(target: &Target, prefix: &Prefix, leftovers: Leftovers, versions: &[Protocol]) -> Cleanup {
     let mut cleanup = Cleanup { sessions_checked: versions.contains(&Protocol::V5), ..Cleanup::default() };
-    let mut sessions = leftovers.sessions.into_iter();
+    let version = if versions.contains(&Protocol::V3) { Protocol::V3 } else { Protocol::V5 };
+    let (ended, ()) = tokio::join!(
+        end_sessions(target, leftovers.sessions, cleanup.sessions_checked),
+        clear_retained(target, prefix, version, leftovers.retained, &mut cleanup)
+    );
+    for session in ended {
+        match session {
+            Ended::Gone => cleanup.sessions_ended += 1,
+            Ended::StillThere => cleanup.sessions_left += 1,
+            Ended::Failed => cleanup.sessions_failed += 1,
+        }
+    }
+    cleanup
+}
+
+async fn end_sessions(target: &Target, sessions: Vec<SessionLeft>, check: bool) -> Vec<Ended> {
+    let mut sessions = sessions.into_iter();
     let mut ending = JoinSet::new();
+    let mut ended = Vec::with_capacity(sessions.len());
     loop {
         while ending.len() < SIDE_BY_SIDE {
             let Some(session) = sessions.next() else { break };
-            let (target, check) = (target.clone(), cleanup.sessions_checked);
+            let target = target.clone();
             ending.spawn(async move { end_session(&target, &session, check).await });
         }
         match ending.join_next().await {
-            None => break,
-            Some(Ok(Ended::Gone)) => cleanup.sessions_ended += 1,
-            Some(Ok(Ended::StillThere)) => cleanup.sessions_left += 1,
-            Some(Ok(Ended::Failed) | Err(_)) => cleanup.sessions_failed += 1,
+            None => return ended,
+            Some(end) => ended.push(end.unwrap_or(Ended::Failed)),
         }
     }
-    let version = if versions.contains(&Protocol::V3) { Protocol::V3 } else { Protocol::V5 };
-    clear_retained(target, prefix, version, leftovers.retained, &mut cleanup).await;
-    cleanup
 }
 
 enum Ended {
