@@ -195,10 +195,11 @@ async fn retained_under(connection: &mut Connection, prefix: &Prefix, target: &T
     connection.flush().await;
     let mut topics: Vec<String> = Vec::new();
     let mut look = |packet: &Packet| {
-        if let Packet::Publish(publish) = packet {
-            if publish.retain && !publish.payload.is_empty() {
-                topics.push(publish.topic.clone());
-            }
+        if let Packet::Publish(publish) = packet
+            && publish.retain
+            && !publish.payload.is_empty()
+        {
+            topics.push(publish.topic.clone());
         }
         matches!(packet, Packet::Suback(_))
     };
