@@ -58,7 +58,8 @@ impl Recording {
 
     /// Consecutive arrivals on one connection are one.
     fn note(&mut self, connection: usize, event: Event) {
-        if let (Some((last, Event::Received(so_far))), Event::Received(more)) = (self.events.last_mut(), &event)
+        if let Event::Received(more) = event
+            && let Some((last, Event::Received(so_far))) = self.events.last_mut()
             && *last == connection
         {
             *so_far += more;
