@@ -10,10 +10,11 @@ mod stream;
 
 use std::future::poll_fn;
 use std::io;
-use std::task::{Context, Poll};
+use std::mem::MaybeUninit;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncWriteExt, ReadBuf};
 use tokio::time::timeout;
 
 pub use stream::{Endpoint, Stream};
@@ -104,15 +105,13 @@ impl Connection {
             if let Some(end) = self.ended {
                 return Poll::Ready(vec![Incoming::End(end)]);
             }
-            let mut bytes = [0u8; READ_BYTES];
-            let read = match self.stream.poll_read(cx, &mut bytes) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(read) => read,
-            };
+            let mut bytes = [MaybeUninit::uninit(); READ_BYTES];
+            let mut buffer = ReadBuf::uninit(&mut bytes);
+            let read = ready!(self.stream.poll_read(cx, &mut buffer));
             let mut incoming = Vec::new();
             match read {
-                Ok(0) => self.end(End::Fin, &mut incoming),
-                Ok(count) => self.cut(&bytes[..count], &mut incoming),
+                Ok(()) if buffer.filled().is_empty() => self.end(End::Fin, &mut incoming),
+                Ok(()) => self.cut(buffer.filled(), &mut incoming),
                 Err(_) => self.end(End::Reset, &mut incoming),
             }
             if !incoming.is_empty() {

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
@@ -32,7 +32,7 @@ impl Endpoint {
                 // A broker that writes small packets waits for our acknowledgement of the first before it sends the
                 // second; with Nagle's algorithm here, and delayed acknowledgement there, each would cost 40 ms.
                 stream.set_nodelay(true)?;
-                Ok(Stream::Tcp(stream))
+                Ok(Stream::Tcp { stream, unacknowledged: false })
             }
         }
     }
@@ -48,32 +48,33 @@ impl Endpoint {
 
 /// A byte stream to a broker.
 pub enum Stream {
-    Tcp(TcpStream),
+    Tcp {
+        stream: TcpStream,
+        /// Bytes were read, and none were written since, which would have carried the kernel's acknowledgement.
+        unacknowledged: bool,
+    },
     InProcess(DuplexStream),
 }
 
 impl Stream {
-    /// Reads what has come into `bytes`; 0 is the end of the stream.
-    pub fn poll_read(&mut self, cx: &mut Context<'_>, bytes: &mut [u8]) -> Poll<io::Result<usize>> {
+    /// Reads what has come into the buffer; nothing read is the end of the stream.
+    pub fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self {
-            Stream::Tcp(stream) => loop {
-                ready!(stream.poll_read_ready(cx))?;
-                quick_ack(stream);
-                match stream.try_read(bytes) {
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
-                    read => return Poll::Ready(read),
+            Stream::Tcp { stream, unacknowledged } => {
+                let read = Pin::new(&mut *stream).poll_read(cx, buffer);
+                if read.is_pending() && *unacknowledged {
+                    quick_ack(stream);
                 }
-            },
-            Stream::InProcess(stream) => {
-                let mut buffer = ReadBuf::new(bytes);
-                ready!(Pin::new(stream).poll_read(cx, &mut buffer))?;
-                Poll::Ready(Ok(buffer.filled().len()))
+                *unacknowledged = read.is_ready();
+                read
             }
+            Stream::InProcess(stream) => Pin::new(stream).poll_read(cx, buffer),
         }
     }
 }
 
-/// Asks the kernel to acknowledge the next segment at once. It does not last, so it is asked before each read.
+/// Has the kernel acknowledge at once what was read. A broker with Nagle's algorithm holds its next small packet back
+/// until then, which can be 40 ms. It does not last, so it is asked each time before the client waits.
 fn quick_ack(stream: &TcpStream) {
     #[cfg(target_os = "linux")]
     // Only speed depends on it.
@@ -85,21 +86,24 @@ fn quick_ack(stream: &TcpStream) {
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
-            Stream::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Stream::Tcp { stream, unacknowledged } => {
+                *unacknowledged = false;
+                Pin::new(stream).poll_write(cx, bytes)
+            }
             Stream::InProcess(stream) => Pin::new(stream).poll_write(cx, bytes),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Stream::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+            Stream::Tcp { stream, .. } => Pin::new(stream).poll_flush(cx),
             Stream::InProcess(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Stream::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Stream::Tcp { stream, .. } => Pin::new(stream).poll_shutdown(cx),
             Stream::InProcess(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }

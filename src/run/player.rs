@@ -19,6 +19,9 @@ use crate::history::{Event, History, Message};
 use crate::packet::{Packet, Publish};
 use crate::plan::Cell;
 
+/// The shortest wait for a message that is expected to come.
+const PATIENCE_MIN: Duration = Duration::from_millis(100);
+
 /// The player of one attempt.
 pub struct Player<'a> {
     pub cell: &'a Cell,
@@ -69,6 +72,12 @@ impl Player<'_> {
     /// What happened so far, as the judge would see it.
     pub fn history(&self) -> History {
         self.record.history()
+    }
+
+    /// How long a message that may legally vanish is waited for before it is sent again, and a fence before another kind
+    /// is tried. It ends with the arrival, so a settle window of 0 need not cut it short.
+    pub fn patience(&self) -> Duration {
+        self.settle.max(PATIENCE_MIN)
     }
 
     /// Sends a packet with the next [`Player::pump`], and notes the answer that is due.

@@ -59,7 +59,7 @@ impl Player<'_> {
         numbered.collect()
     }
 
-    /// Publishes fences and waits one settle window for them; those that may vanish are sent again. Tells whether all
+    /// Publishes fences and waits a while for them; those that may vanish are sent again. Tells whether all
     /// have come.
     async fn raise(&mut self, client: usize, fences: &mut [Fence]) -> Result<bool, Stop> {
         for copy in 1..=COPIES_MAX {
@@ -75,7 +75,7 @@ impl Player<'_> {
                 self.publish(*publisher, outgoing)?;
             }
             let all = |clients: &[Client]| !fences.iter().any(|fence| missing(&fence, clients));
-            match self.pump(Instant::now() + self.settle, all).await {
+            match self.pump(Instant::now() + self.patience(), all).await {
                 Waited::Done => return Ok(true),
                 Waited::Deadline => {}
                 Waited::Ended(_) => return Err(Stop),

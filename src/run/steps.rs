@@ -110,7 +110,7 @@ impl Player<'_> {
             let outgoing = Outgoing { topic: &source.topic, qos: source.qos, retain: false, message, copy };
             self.publish(source.publisher, outgoing)?;
             let again = at_qos_0 && copy < COPIES_MAX;
-            let until = if again { Instant::now() + self.settle } else { deadline };
+            let until = if again { Instant::now() + self.patience() } else { deadline };
             let done = |clients: &[Client]| {
                 clients[client].arrivals.contains(&message)
                     && clients[client].unanswered.is_empty()
