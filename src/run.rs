@@ -3,7 +3,9 @@
 //! There is no sleep here: a wait is a fence or has a deadline.
 
 mod client;
+mod finished;
 mod hygiene;
+mod job;
 mod names;
 mod player;
 mod probe;
@@ -14,26 +16,22 @@ mod witness;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::{self, JoinSet};
 
 pub use hygiene::{Cleanup, Leftovers, SessionLeft, clean, clear_all_retained};
 pub use names::{Place, Prefix, client_id, topic};
 pub use probe::{Probe, Refusal, RefusalKind, probe};
 
 use crate::connection::Endpoint;
-use crate::history::{Event, History};
-use crate::judge::{self, Judgement};
 use crate::packet::{Connect, Login, Protocol};
-use crate::plan::{Action, Cell};
-use crate::results::{CellResult, CellRun, Verdict};
+use crate::plan::Cell;
+use crate::results::{CellResult, CellRun};
 use crate::scenario::SESSION_EXPIRY_S;
-use client::Client;
-use names::Names;
-use player::Player;
-use record::Record;
+use finished::Finished;
+use job::{Job, Next};
 use witness::Witness;
 
 /// How many connections stand between SYN and CONNACK at most. Beyond the broker's listen backlog (100 for mosquitto)
@@ -41,8 +39,6 @@ use witness::Witness;
 const CONNECTING_MAX: usize = 64;
 /// How many cells run side by side in the last attempt at an absence.
 const JOBS_OF_LAST_ATTEMPT: usize = 8;
-/// By what each further attempt at an absence multiplies the settle window.
-const SETTLE_FACTOR: u32 = 4;
 /// How often the number of cells side by side is halved when the broker refuses connections.
 const HALVINGS_MAX: u32 = 3;
 
@@ -109,16 +105,6 @@ pub struct Outcome {
     pub interrupted: bool,
 }
 
-/// One cell in one repetition, with the attempts made so far.
-struct Job {
-    cell: Arc<Cell>,
-    repetition: u32,
-    attempts: Vec<(History, Judgement)>,
-    /// How often ids were used up, counting attempts that the broker's refusal of connections cut short.
-    tries: u32,
-    duration: Duration,
-}
-
 /// Everything that the cells of a run share.
 struct Shared {
     target: Target,
@@ -155,6 +141,9 @@ pub async fn run(
     });
     let mut leftovers = Leftovers::default();
     rounds(&shared, jobs, &mut finished, &mut leftovers, observer, interrupted.clone()).await;
+    for witness in shared.witnesses.values() {
+        witness.leave().await;
+    }
     let cleanup = hygiene::clean(target, &options.prefix, leftovers, &versions).await;
     let (cells, runs) = finished.into_parts();
     Outcome { cells, runs, cleanup, interrupted: *interrupted.borrow() }
@@ -204,8 +193,8 @@ async fn rounds(
         let mut again = Vec::new();
         let halve = side_by_side > 1 && halvings < HALVINGS_MAX;
         round(shared, jobs, limit, &mut interrupted, |played| match played {
-            Err(panic) => observer.warn(format!("a cell was lost: {panic}")),
-            Ok(job) => {
+            Played::Lost(cell, fault) => finished.add_lost(&cell, fault),
+            Played::Whole(job) => {
                 observer.cell();
                 match job.next() {
                     Next::Refused if halve => refused.push(job.without_last_attempt()),
@@ -228,100 +217,46 @@ async fn rounds(
     }
 }
 
+/// How a job came back.
+enum Played {
+    Whole(Job),
+    /// The task of the cell ended by a fault of this program.
+    Lost(Arc<Cell>, String),
+}
+
 /// Plays each job once, `limit` side by side, and hands on those that came to their end.
 async fn round(
     shared: &Arc<Shared>,
     jobs: Vec<Job>,
     limit: usize,
     interrupted: &mut watch::Receiver<bool>,
-    mut played: impl FnMut(Result<Job, JoinError>),
+    mut played: impl FnMut(Played),
 ) {
     let mut waiting = jobs.into_iter();
     let mut playing = JoinSet::new();
+    let mut cells: HashMap<task::Id, Arc<Cell>> = HashMap::new();
     loop {
         while playing.len() < limit {
             let Some(job) = waiting.next() else { break };
-            playing.spawn(job.play(shared.clone()));
+            let cell = job.cell.clone();
+            cells.insert(playing.spawn(job.play(shared.clone())).id(), cell);
         }
         tokio::select! {
             // An interruption drops the connections of the cells in progress; their sessions are ended afterwards.
             _ = interrupted.wait_for(|interrupted| *interrupted) => return,
-            job = playing.join_next() => match job {
+            job = playing.join_next_with_id() => match job {
                 None => return,
-                Some(job) => played(job),
+                Some(Ok((id, job))) => {
+                    cells.remove(&id);
+                    played(Played::Whole(job));
+                }
+                Some(Err(fault)) => {
+                    if let Some(cell) = cells.remove(&fault.id()) {
+                        played(Played::Lost(cell, fault.to_string()));
+                    }
+                }
             },
         }
-    }
-}
-
-/// What comes after an attempt.
-enum Next {
-    Done,
-    AnotherAttempt,
-    /// No connection came about: with fewer cells side by side it may.
-    Refused,
-}
-
-impl Job {
-    fn repetitions(cell: Cell, repeat: u32) -> impl Iterator<Item = Job> {
-        let cell = Arc::new(cell);
-        (1..=repeat).map(move |repetition| Job {
-            cell: cell.clone(),
-            repetition,
-            attempts: Vec::new(),
-            tries: 0,
-            duration: Duration::ZERO,
-        })
-    }
-
-    /// Plays the cell once more and judges what happened.
-    async fn play(mut self, shared: Arc<Shared>) -> Job {
-        let started = Instant::now();
-        let attempt = self.attempts.len() as u32 + 1;
-        let names = self.names(&shared, self.tries + 1);
-        self.tries += 1;
-        let publisher = self.cell.steps.iter().find(|step| matches!(step.action, Action::Publish { .. }));
-        let protocol = publisher.map_or(self.cell.clients[0].protocol, |step| self.cell.clients[step.client].protocol);
-        let player = Player {
-            cell: &self.cell,
-            target: &shared.target,
-            clients: self.cell.clients.iter().cloned().map(Client::new).collect(),
-            record: Record::new(self.cell.clients.iter().map(|client| client.name.clone())),
-            witness: shared.witnesses.get(&protocol).map(|witness| witness.mailbox(names.tag())),
-            names,
-            settle: shared.options.settle * SETTLE_FACTOR.pow(attempt - 1),
-            attempt,
-            loop_backs: 0,
-            fences: 0,
-            messages: 0,
-        };
-        let history = player.play().await;
-        let judgement = judge::judge(&self.cell, &history);
-        self.attempts.push((history, judgement));
-        self.duration += started.elapsed();
-        self
-    }
-
-    fn names(&self, shared: &Shared, attempt: u32) -> Names {
-        let place = Place { cell: &self.cell.id, repetition: self.repetition, attempt };
-        let clients = self.cell.clients.iter().map(|client| client.name.clone()).collect();
-        Names::new(&shared.options.prefix, &shared.nonce, place, clients)
-    }
-
-    fn next(&self) -> Next {
-        let Some((history, judgement)) = self.attempts.last() else { return Next::Done };
-        if history.events.iter().any(|event| matches!(event, Event::Unreachable(_))) {
-            Next::Refused
-        } else if judgement.attempts_needed() > self.attempts.len() as u32 {
-            Next::AnotherAttempt
-        } else {
-            Next::Done
-        }
-    }
-
-    fn without_last_attempt(mut self) -> Job {
-        self.attempts.pop();
-        self
     }
 }
 
@@ -337,72 +272,5 @@ impl Leftovers {
             }));
             self.retained.extend(job.cell.retained_topics().map(|topic| names.topic(topic)));
         }
-    }
-}
-
-/// The cells that are done.
-struct Finished {
-    keep_all_histories: bool,
-    cells: HashMap<String, (CellResult, CellRun, Unstable)>,
-}
-
-/// How many repetitions of a cell had another verdict than pass.
-#[derive(Debug, Default, Clone, Copy)]
-struct Unstable {
-    repetitions: u32,
-    worse: u32,
-}
-
-impl Finished {
-    fn new(keep_all_histories: bool) -> Finished {
-        Finished { keep_all_histories, cells: HashMap::new() }
-    }
-
-    /// A cell that was not played, since the broker refused its protocol version.
-    fn add_unplayed(&mut self, cell: &Cell, history: &History) {
-        let judgement = judge::judge(cell, history);
-        let result = judge::combine(cell, vec![(history.clone(), judgement)], self.keep_all_histories);
-        self.insert(result, CellRun { duration_ms: 0, attempts: 1 });
-    }
-
-    fn add(&mut self, job: Job) {
-        let run = CellRun { duration_ms: job.duration.as_millis() as u64, attempts: job.attempts.len() as u32 };
-        let result = judge::combine(&job.cell, job.attempts, self.keep_all_histories);
-        self.insert(result, run);
-    }
-
-    /// One record a cell: of several repetitions the worst.
-    fn insert(&mut self, result: CellResult, run: CellRun) {
-        let worse = u32::from(result.verdict != Verdict::Pass);
-        match self.cells.get_mut(&result.id) {
-            None => {
-                self.cells.insert(result.id.clone(), (result, run, Unstable { repetitions: 1, worse }));
-            }
-            Some((kept, kept_run, unstable)) => {
-                unstable.repetitions += 1;
-                unstable.worse += worse;
-                kept_run.attempts = kept_run.attempts.max(run.attempts);
-                kept_run.duration_ms = kept_run.duration_ms.max(run.duration_ms);
-                if result.verdict > kept.verdict {
-                    *kept = result;
-                }
-            }
-        }
-    }
-
-    fn into_parts(self) -> (Vec<CellResult>, HashMap<String, CellRun>) {
-        let mut cells = Vec::new();
-        let mut runs = HashMap::new();
-        for (id, (mut cell, run, unstable)) in self.cells {
-            if unstable.worse > 0 && unstable.worse < unstable.repetitions {
-                let reason = cell.reason.take().unwrap_or_default();
-                let Unstable { repetitions, worse } = unstable;
-                cell.reason = Some(format!("unstable, in {worse} of {repetitions} repetitions: {reason}"));
-            }
-            cells.push(cell);
-            runs.insert(id, run);
-        }
-        cells.sort_by(|one, other| one.id.cmp(&other.id));
-        (cells, runs)
     }
 }

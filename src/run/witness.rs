@@ -8,8 +8,7 @@ use std::future::poll_fn;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
 
 use super::client::answer;
@@ -31,7 +30,10 @@ type Mailboxes = Arc<Mutex<HashMap<String, mpsc::UnboundedSender<Publish>>>>;
 pub struct Witness {
     prefix: Prefix,
     mailboxes: Mailboxes,
-    task: AbortHandle,
+    /// Asks the reading task to leave.
+    leave: Arc<Notify>,
+    /// Told when the reading task has ended.
+    left: Arc<Notify>,
 }
 
 impl Witness {
@@ -55,8 +57,20 @@ impl Witness {
             Ok(None) => return Err(format!("the connection ended at SUBSCRIBE to {}", prefix.filter())),
             Err(_) => return Err(format!("SUBSCRIBE to {} was not answered", prefix.filter())),
         }
-        let task = tokio::spawn(read(connection, prefix.clone(), mailboxes.clone())).abort_handle();
-        Ok(Witness { prefix: prefix.clone(), mailboxes, task })
+        let witness = Witness { prefix: prefix.clone(), mailboxes, leave: Arc::default(), left: Arc::default() };
+        let (leave, left) = (witness.leave.clone(), witness.left.clone());
+        let reading = read(connection, prefix.clone(), witness.mailboxes.clone(), leave);
+        tokio::spawn(async move {
+            reading.await;
+            left.notify_one();
+        });
+        Ok(witness)
+    }
+
+    /// Disconnects the witness in good order.
+    pub async fn leave(&self) {
+        self.leave.notify_one();
+        self.left.notified().await;
     }
 
     /// Where the messages of the attempt with this tag will arrive.
@@ -65,12 +79,6 @@ impl Witness {
         let tag = format!("{}/{tag}", self.prefix.topic);
         lock(&self.mailboxes).insert(tag.clone(), sender);
         Mailbox { receiver, tag, mailboxes: self.mailboxes.clone() }
-    }
-}
-
-impl Drop for Witness {
-    fn drop(&mut self) {
-        self.task.abort();
     }
 }
 
@@ -116,10 +124,15 @@ async fn granted(connection: &mut Connection) -> Option<u8> {
     }
 }
 
-/// Reads until the connection ends, and puts each message into the mailbox of its cell.
-async fn read(mut connection: Connection, prefix: Prefix, mailboxes: Mailboxes) {
+/// Reads until the connection ends or is left, and puts each message into the mailbox of its cell.
+async fn read(mut connection: Connection, prefix: Prefix, mailboxes: Mailboxes, leave: Arc<Notify>) {
     loop {
-        let Ok(batch) = timeout(PING_EVERY, poll_fn(|cx| connection.poll_incoming(cx))).await else {
+        let next = timeout(PING_EVERY, poll_fn(|cx| connection.poll_incoming(cx)));
+        let batch = tokio::select! {
+            batch = next => batch,
+            () = leave.notified() => return connection.leave().await,
+        };
+        let Ok(batch) = batch else {
             // A packet without strings can always be encoded.
             let _ = connection.send(&Packet::Pingreq);
             connection.flush().await;
