@@ -294,7 +294,7 @@ pub async fn clean(clean: Clean) -> Result<ExitCode> {
     let Some(cleaned) = cleaning.await else { return Ok(ExitCode::Interrupted) };
     let (url, cleanup) = cleaned?;
     println(&format!("{url}: {}", cleanup.sentence()))?;
-    Ok(if cleanup.is_clean() && !cleanup.retained_unchecked { ExitCode::Success } else { ExitCode::Unclear })
+    Ok(if cleanup.is_clean() && !cleanup.retained.unchecked { ExitCode::Success } else { ExitCode::Unclear })
 }
 
 /// Ends whatever earlier runs with this prefix can have left, since ids and topics follow from it.
@@ -317,6 +317,6 @@ async fn clear_before(target: &Target, prefix: &Prefix, cells: &[Cell], repeat: 
     }
     let mut cleanup = run::clean(target, prefix, leftovers, &versions).await;
     let version = if versions.contains(&Protocol::V3) { Protocol::V3 } else { Protocol::V5 };
-    run::clear_all_retained(target, prefix, version, &mut cleanup).await;
+    cleanup.retained = run::clear_all_retained(target, prefix, version).await;
     cleanup
 }

@@ -47,31 +47,37 @@ pub struct Cleanup {
     /// Sessions that were still there after they had been ended.
     pub sessions_left: usize,
     pub sessions_checked: bool,
-    pub retained_cleared: usize,
-    pub retained_failed: usize,
-    /// Retained messages that were still there after they had been cleared.
-    pub retained_left: usize,
-    /// The broker did not let us look for retained messages.
-    pub retained_unchecked: bool,
+    pub retained: Retained,
+}
+
+/// What the clean-up did with retained messages.
+#[derive(Debug, Default, Clone)]
+pub struct Retained {
+    pub cleared: usize,
+    pub failed: usize,
+    /// Still there after they had been cleared.
+    pub left: usize,
+    /// The broker did not let us look for them.
+    pub unchecked: bool,
 }
 
 impl Cleanup {
     /// Nothing is known to be left.
     pub fn is_clean(&self) -> bool {
-        self.sessions_failed + self.sessions_left + self.retained_failed + self.retained_left == 0
+        self.sessions_failed + self.sessions_left + self.retained.failed + self.retained.left == 0
     }
 
     /// One sentence for the report.
     pub fn sentence(&self) -> String {
         let mut sentence =
-            format!("{} sessions ended, {} retained topics cleared; ", self.sessions_ended, self.retained_cleared);
+            format!("{} sessions ended, {} retained topics cleared; ", self.sessions_ended, self.retained.cleared);
         let sessions = self.sessions_failed + self.sessions_left;
-        let retained = self.retained_failed + self.retained_left;
+        let retained = self.retained.failed + self.retained.left;
         if !self.is_clean() {
             sentence.push_str(&format!("{sessions} sessions and {retained} retained messages may be left"));
             return sentence;
         }
-        sentence.push_str(match (self.sessions_checked, self.retained_unchecked) {
+        sentence.push_str(match (self.sessions_checked, self.retained.unchecked) {
             (true, false) => "checked that nothing is left",
             (false, false) => "that the sessions are gone is not verifiable on 3.1.1",
             (_, true) => "the broker does not let anybody look whether something is left",
@@ -80,95 +86,99 @@ impl Cleanup {
     }
 }
 
-/// Ends sessions and clears retained messages. `speaks_v5` tells whether the broker answers 5.0, by which alone the end
-/// of a session can be checked.
+/// Ends all sessions, then clears the retained messages. Only by 5.0 can it be checked that a session has ended; that
+/// goes on beside the clearing.
 pub async fn clean(target: &Target, prefix: &Prefix, leftovers: Leftovers, versions: &[Protocol]) -> Cleanup {
     let mut cleanup = Cleanup { sessions_checked: versions.contains(&Protocol::V5), ..Cleanup::default() };
-    let mut sessions = leftovers.sessions.into_iter();
-    let mut ending = JoinSet::new();
-    let mut failures = 0;
-    loop {
-        while ending.len() < SIDE_BY_SIDE && failures < FAILURES_MAX {
-            let Some(session) = sessions.next() else { break };
-            let (target, check) = (target.clone(), cleanup.sessions_checked);
-            ending.spawn(async move { end_session(&target, &session, check).await });
-        }
-        match ending.join_next().await {
-            None => break,
-            Some(Ok(Ended::Gone)) => cleanup.sessions_ended += 1,
-            Some(Ok(Ended::StillThere)) => cleanup.sessions_left += 1,
-            Some(Ok(Ended::Failed) | Err(_)) => {
-                cleanup.sessions_failed += 1;
-                failures += 1;
-                continue;
-            }
-        }
-        failures = 0;
-    }
-    cleanup.sessions_failed += sessions.count();
     let version = if versions.contains(&Protocol::V3) { Protocol::V3 } else { Protocol::V5 };
-    clear_retained(target, prefix, version, leftovers.retained, &mut cleanup).await;
+    let (persistent, clean): (Vec<_>, Vec<_>) = leftovers.sessions.into_iter().partition(|session| session.persists);
+    let (mut ended, failed) = each(target, persistent, Stage::End).await;
+    cleanup.sessions_failed += failed;
+    ended.extend(clean);
+    let check = async {
+        match cleanup.sessions_checked {
+            true => each(target, ended, Stage::Check).await,
+            false => (ended, 0),
+        }
+    };
+    let clear = clear_retained(target, prefix, version, leftovers.retained);
+    let ((gone, left), retained) = tokio::join!(check, clear);
+    cleanup.sessions_ended += gone.len();
+    cleanup.sessions_left += left;
+    cleanup.retained = retained;
     cleanup
 }
 
-enum Ended {
-    Gone,
-    StillThere,
-    Failed,
+/// What is done with each session.
+#[derive(Debug, Clone, Copy)]
+enum Stage {
+    /// A clean CONNECT is accepted, then DISCONNECT.
+    End,
+    /// A 5.0 CONNECT that would resume the session finds none.
+    Check,
 }
 
-/// Ends one session by a clean CONNECT, and checks with a 5.0 CONNECT that would resume it.
-async fn end_session(target: &Target, session: &SessionLeft, check: bool) -> Ended {
-    if session.persists {
-        let connect = target.connect(session.protocol, session.client_id.clone(), true, KEEP_ALIVE_S);
-        match probe::connect(target, connect).await {
-            Ok((connection, _)) => connection.leave().await,
-            Err(_) => return Ended::Failed,
+/// Does the same with each session, several at a time. Gives those with which it succeeded, and counts the others.
+async fn each(target: &Target, sessions: Vec<SessionLeft>, stage: Stage) -> (Vec<SessionLeft>, usize) {
+    let count = sessions.len();
+    let mut sessions = sessions.into_iter();
+    let mut under_way = JoinSet::new();
+    let mut succeeded = Vec::with_capacity(count);
+    let mut failures = 0;
+    loop {
+        while under_way.len() < SIDE_BY_SIDE && failures < FAILURES_MAX {
+            let Some(session) = sessions.next() else { break };
+            under_way.spawn(stage.succeeds(target.clone(), session));
+        }
+        match under_way.join_next().await {
+            None => break,
+            Some(Ok(Some(session))) => {
+                succeeded.push(session);
+                failures = 0;
+            }
+            Some(Ok(None) | Err(_)) => failures += 1,
         }
     }
-    if !check {
-        return Ended::Gone;
-    }
-    let connect = Connect {
-        // Clean Start 0 with Session Expiry Interval 0 resumes what is there, and ends it at the close.
-        session_expiry: Some(0),
-        clean: false,
-        ..target.connect(Protocol::V5, session.client_id.clone(), true, KEEP_ALIVE_S)
-    };
-    match probe::connect(target, connect).await {
-        Ok((connection, connack)) => {
-            connection.leave().await;
-            if connack.session_present { Ended::StillThere } else { Ended::Gone }
-        }
-        Err(_) => Ended::Failed,
+    let failed = count - succeeded.len();
+    (succeeded, failed)
+}
+
+impl Stage {
+    async fn succeeds(self, target: Target, session: SessionLeft) -> Option<SessionLeft> {
+        let id = session.client_id.clone();
+        let connect = match self {
+            Stage::End => target.connect(session.protocol, id, true, KEEP_ALIVE_S),
+            // Clean Start 0 with Session Expiry Interval 0 resumes what is there, and ends it at the close.
+            Stage::Check => {
+                let resuming = target.connect(Protocol::V5, id, true, KEEP_ALIVE_S);
+                Connect { session_expiry: Some(0), clean: false, ..resuming }
+            }
+        };
+        let (connection, connack) = probe::connect(&target, connect).await.ok()?;
+        connection.leave().await;
+        (!connack.session_present).then_some(session)
     }
 }
 
 /// Clears retained topics over one connection, then looks over another for what is still retained under the prefix.
-async fn clear_retained(
-    target: &Target,
-    prefix: &Prefix,
-    protocol: Protocol,
-    topics: Vec<String>,
-    cleanup: &mut Cleanup,
-) {
+async fn clear_retained(target: &Target, prefix: &Prefix, protocol: Protocol, topics: Vec<String>) -> Retained {
+    let mut retained = Retained::default();
     if topics.is_empty() {
-        return;
+        return retained;
     }
-    let mut cleared = 0;
     if let Some(mut connection) = cleaner(target, prefix, protocol).await {
-        cleared = clear(&mut connection, &topics, target).await;
+        retained.cleared = clear(&mut connection, &topics, target).await;
         connection.leave().await;
     }
-    cleanup.retained_cleared = cleared;
     match retained_under(target, prefix, protocol).await {
         // A broker that takes no retained message ends the connection that clears one, and has nothing to clear.
-        Some(left) => cleanup.retained_left = left.len(),
+        Some(left) => retained.left = left.len(),
         None => {
-            cleanup.retained_failed = topics.len() - cleared;
-            cleanup.retained_unchecked = true;
+            retained.failed = topics.len() - retained.cleared;
+            retained.unchecked = true;
         }
     }
+    retained
 }
 
 /// A clean connection for the clean-up's own use.
@@ -256,9 +266,9 @@ async fn until(connection: &mut Connection, deadline: Instant, mut found: impl F
 }
 
 /// Clears whatever is retained under the prefix, for a run that could not do it itself.
-pub async fn clear_all_retained(target: &Target, prefix: &Prefix, protocol: Protocol, cleanup: &mut Cleanup) {
+pub async fn clear_all_retained(target: &Target, prefix: &Prefix, protocol: Protocol) -> Retained {
     match retained_under(target, prefix, protocol).await {
-        Some(topics) => clear_retained(target, prefix, protocol, topics, cleanup).await,
-        None => cleanup.retained_unchecked = true,
+        Some(topics) => clear_retained(target, prefix, protocol, topics).await,
+        None => Retained { unchecked: true, ..Retained::default() },
     }
 }
