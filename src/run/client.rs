@@ -29,8 +29,8 @@ pub struct Client {
     pub arrivals: Vec<Message>,
     /// The subscriptions of the session as far as the client knows: topic and granted QoS.
     pub subscriptions: Vec<(String, u8)>,
-    /// The code of the last SUBACK on this connection, until a receive step takes it as a sign of life.
-    pub granted: Option<u8>,
+    /// The codes of the last SUBACK on this connection, until a receive step takes them as a sign of life.
+    pub granted: Vec<u8>,
     last_id: u16,
 }
 
@@ -48,7 +48,7 @@ impl Client {
             unanswered: Vec::new(),
             arrivals: Vec::new(),
             subscriptions: Vec::new(),
-            granted: None,
+            granted: Vec::new(),
             last_id: 0,
         }
     }
@@ -62,7 +62,7 @@ impl Client {
         self.leaving = false;
         self.unanswered.clear();
         self.arrivals.clear();
-        self.granted = None;
+        self.granted.clear();
         if self.plan.clean_session {
             self.subscriptions.clear();
         }

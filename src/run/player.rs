@@ -194,7 +194,7 @@ impl Player<'_> {
                         let _ = self.send(client, answer);
                     }
                     (Packet::Connack(connack), _) => self.clients[client].connack = Some(connack.clone()),
-                    (Packet::Suback(suback), _) => self.clients[client].granted = suback.codes.first().copied(),
+                    (Packet::Suback(suback), _) => self.clients[client].granted = suback.codes.clone(),
                     _ => {}
                 }
             }

@@ -22,7 +22,7 @@ impl Player<'_> {
     /// Waits until everything that the session holds for the client has come.
     pub async fn receive(&mut self, client: usize, sources: &[Source], last: bool) -> Result<(), Stop> {
         // On a fresh connection nothing shows yet that the broker read us; after a SUBSCRIBE its SUBACK did.
-        if self.clients[client].granted.take().is_none() {
+        if std::mem::take(&mut self.clients[client].granted).is_empty() {
             self.send(client, Packet::Pingreq)?;
             self.answers(client).await?;
         }
@@ -96,11 +96,11 @@ impl Player<'_> {
                 }
             }
         }
-        for topic in &topics {
-            if self.clients[client].granted_for(&topic.topic).is_none() {
-                self.subscribe(client, &[(&topic.topic, topic.qos)]).await?;
-                self.clients[client].granted = None;
-            }
+        let new = topics.iter().filter(|topic| self.clients[client].granted_for(&topic.topic).is_none());
+        let new: Vec<(&str, u8)> = new.map(|topic| (topic.topic.as_str(), topic.qos)).collect();
+        if !new.is_empty() {
+            self.subscribe(client, &new).await?;
+            self.clients[client].granted.clear();
         }
         Ok(topics)
     }
@@ -138,8 +138,11 @@ impl Player<'_> {
         self.answers(client).await
     }
 
-    /// Ends the subscriptions to the fence topics, since they would change the session.
+    /// Ends the subscriptions to the fence topics, since they would change a session that outlives the connection.
     async fn leave_fence_topics(&mut self, client: usize) -> Result<(), Stop> {
+        if self.clients[client].plan.clean_session {
+            return Ok(());
+        }
         let of_fences = |(topic, _): &(String, u8)| topic.starts_with("fence");
         let topics: Vec<String> = self.clients[client]
             .subscriptions

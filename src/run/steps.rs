@@ -86,17 +86,14 @@ impl Player<'_> {
         self.send(client, Packet::Subscribe(packet))?;
         self.answers(client).await?;
         let state = &mut self.clients[client];
-        match state.granted {
-            Some(granted) if granted < 0x80 => {
-                for (topic, asked) in topics {
-                    state.subscriptions.retain(|(name, _)| name != topic);
-                    // Only the first code is kept; the others can only be lower than what was asked for.
-                    state.subscriptions.push(((*topic).into(), granted.min(*asked)));
-                }
-                Ok(())
-            }
-            _ => Err(Stop),
+        if state.granted.len() != topics.len() || state.granted.iter().any(|code| *code >= 0x80) {
+            return Err(Stop);
         }
+        for ((topic, _), granted) in topics.iter().zip(&state.granted) {
+            state.subscriptions.retain(|(name, _)| name != topic);
+            state.subscriptions.push(((*topic).into(), *granted));
+        }
+        Ok(())
     }
 
     /// Proves that the subscription is in force: a message of the experiment's publisher at the experiment's QoS is
