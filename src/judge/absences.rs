@@ -3,7 +3,6 @@
 
 use super::deliveries::{Copy, Kind};
 use super::finding::{ATTEMPTS_FOR_AN_ABSENCE, Findings, Rule, rule};
-use super::order::is_same_source;
 use super::session::{Relation, Session, retained};
 use super::story::{Connection, Publication, Story, Subscribing};
 use crate::history::Message;
@@ -131,7 +130,7 @@ impl Balance<'_> {
     fn proof(&self, lost: &Publication, back: &Connection) -> Proof<'_> {
         let fence = self.copies.iter().find(|copy| {
             matches!(copy.publication.message, Message::Fence(_))
-                && is_same_source(copy.publication, lost)
+                && copy.publication.is_of_same_source(lost)
                 && copy.publication.at > lost.at
                 && copy.kind == Kind::Subscribed
         });
@@ -148,7 +147,7 @@ impl Balance<'_> {
 
     fn loop_back_came(&self, lost: &Publication) -> bool {
         self.copies.iter().any(|copy| {
-            matches!(copy.publication.message, Message::LoopBack(_)) && is_same_source(copy.publication, lost)
+            matches!(copy.publication.message, Message::LoopBack(_)) && copy.publication.is_of_same_source(lost)
         })
     }
 

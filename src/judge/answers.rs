@@ -1,6 +1,6 @@
 //! Answers that are missing, refusals, and connections that ended: what kept the experiment from being finished.
 
-use super::finding::{Findings, Rule, rule};
+use super::finding::{ATTEMPTS_FOR_TIMING, Findings, Rule, rule};
 use super::story::{Connection, Publication, Story};
 use crate::connection::End;
 use crate::history::{Awaited, Event, History, Message, PROBE};
@@ -11,6 +11,8 @@ const SUBACK_HAS_ITS_ID: Rule = rule("MQTT-3.8.4-2", "MQTT-3.8.4-2");
 const CLOSES_AFTER_DISCONNECT: Rule = rule("3.14.4", "3.14.4");
 const UNANNOUNCED_QOS: Rule = Rule { v3: None, v5: Some("MQTT-3.2.2-9") };
 const UNANNOUNCED_RETAIN: Rule = Rule { v3: None, v5: Some("3.2.2.3.5") };
+
+const ANSWER_OF_THE_QOS: Rule = rule("MQTT-3.3.4-1", "MQTT-3.3.4-1");
 
 /// The rule that a missing answer breaks, if the broker shows that it read what it did not answer.
 fn rule_of_answer(packet: &str) -> Option<Rule> {
@@ -43,11 +45,24 @@ pub fn check(history: &History, story: &Story, findings: &mut Findings) {
         }
     }
     for connection in &story.connections {
-        missing(connection, findings);
+        missing(story, connection, findings);
         refusals(connection, findings);
         ended(story, connection, findings);
     }
     refused_publications(story, findings);
+    misanswered(story, findings);
+}
+
+/// A PUBACK for a PUBLISH at QoS 2. A broker that does so once does it each time.
+fn misanswered(story: &Story, findings: &mut Findings) {
+    let Some(publication) = story.publications.iter().find(|publication| publication.misanswered.is_some()) else {
+        return;
+    };
+    let protocol = story.connections_of(&publication.publisher).next().map_or(Protocol::V3, Connection::protocol);
+    let mut events = vec![publication.at];
+    events.extend(publication.misanswered);
+    let expected = format!("PUBREC for {}, which was published at QoS 2", publication.message);
+    findings.broken(protocol, ANSWER_OF_THE_QOS, &events, expected, "PUBACK");
 }
 
 /// How the broker refused the protocol version, seen before the first cell.
@@ -60,8 +75,16 @@ fn refusal(connection: &Connection) -> String {
     }
 }
 
-fn missing(connection: &Connection, findings: &mut Findings) {
-    for (at, awaited) in &connection.missing {
+fn missing(story: &Story, connection: &Connection, findings: &mut Findings) {
+    let was_misanswered = |awaited: &Awaited| {
+        let of_this = |publication: &&Publication| {
+            publication.misanswered.is_some()
+                && publication.publisher == connection.client
+                && Some(publication.id) == awaited.id
+        };
+        awaited.packet == "PUBREC" && story.publications.iter().any(|publication| of_this(&publication))
+    };
+    for (at, awaited) in connection.missing.iter().filter(|(_, awaited)| !was_misanswered(awaited)) {
         let Awaited { packet, .. } = awaited;
         let client = &connection.client;
         let sign = connection.signs_of_life.iter().find(|sign| *sign > at);
@@ -144,7 +167,14 @@ fn ended(story: &Story, connection: &Connection, findings: &mut Findings) {
     };
     match refused_feature(story, connection) {
         Some((publication, control)) => unannounced(connection, publication, control, findings),
-        None => findings.limit(Verdict::Inconclusive, format!("the broker {how} the connection of {client}")),
+        // A broker may have stumbled over the remains of the connection before, or over the crowd.
+        None => {
+            findings.limit_in(
+                ATTEMPTS_FOR_TIMING,
+                Verdict::Inconclusive,
+                format!("the broker {how} the connection of {client}"),
+            );
+        }
     }
 }
 

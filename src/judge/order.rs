@@ -2,7 +2,6 @@
 
 use super::deliveries::{Copy, Kind};
 use super::finding::{Findings, Rule, rule};
-use super::story::Publication;
 use crate::history::Message;
 
 const IN_THE_ORDER_OF_PUBLICATION: Rule = rule("MQTT-4.6.0-6", "MQTT-4.6.0-5");
@@ -19,7 +18,7 @@ pub fn check(copies: &[Copy<'_>], findings: &mut Findings) {
         seen.push(copy.publication.message);
         let overtaker = firsts
             .iter()
-            .filter(|first| is_same_source(first.publication, copy.publication))
+            .filter(|first| first.publication.is_of_same_source(copy.publication))
             .find(|first| first.publication.at > copy.publication.at);
         if let Some(overtaker) = overtaker {
             findings.broken(
@@ -33,9 +32,4 @@ pub fn check(copies: &[Copy<'_>], findings: &mut Findings) {
         }
         firsts.push(copy);
     }
-}
-
-/// Both come from the same publisher on the same topic at the same QoS.
-pub fn is_same_source(one: &Publication, other: &Publication) -> bool {
-    (&one.publisher, &one.topic, one.qos) == (&other.publisher, &other.topic, other.qos)
 }
