@@ -51,6 +51,7 @@ pub fn judge(cell: &Cell, history: &History) -> Judgement {
     if findings.limits.is_empty() && story.stopped {
         findings.limit(Verdict::Inconclusive, unfinished(&story, history));
     }
+    findings.merge_messages();
     Judgement { findings, measured: received::measure(&story) }
 }
 

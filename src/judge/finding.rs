@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::history::Message;
 use crate::packet::Protocol;
 use crate::results::{Level, Verdict, Violation};
 use crate::statement;
@@ -10,6 +11,9 @@ use crate::statement;
 pub const ATTEMPTS_FOR_AN_ABSENCE: u32 = 3;
 /// Attempts that have to show what may come of a session that was not detached yet.
 pub const ATTEMPTS_FOR_TIMING: u32 = 2;
+
+/// How many messages a finding names; the others are counted.
+const NAMED_MESSAGES: usize = 5;
 
 /// Everything that was found in one attempt.
 #[derive(Debug, Default)]
@@ -84,6 +88,22 @@ impl Findings {
         self.violations.push(Finding { violation, attempts });
     }
 
+    /// Makes one of findings that differ only in the message that they speak of.
+    pub fn merge_messages(&mut self) {
+        let mut merged: Vec<(Finding, Vec<Message>)> = Vec::new();
+        for finding in std::mem::take(&mut self.violations) {
+            let own = message_in(&finding.violation);
+            match merged.iter_mut().find(|(other, _)| own.is_some() && alike(other, &finding)) {
+                Some((kept, messages)) => {
+                    messages.extend(own);
+                    kept.violation.events.extend(finding.violation.events);
+                }
+                None => merged.push((finding, own.into_iter().collect())),
+            }
+        }
+        self.violations = merged.into_iter().map(|(finding, messages)| with_messages(finding, &messages)).collect();
+    }
+
     /// Notes what a broker chose where the standard leaves it open.
     pub fn choice(&mut self, name: &'static str, value: impl Into<String>) {
         self.choices.insert(name, value.into());
@@ -99,4 +119,40 @@ impl Findings {
         self.attempts_for_limits = self.attempts_for_limits.max(attempts);
         self.limits.push((verdict, reason.into()));
     }
+}
+
+/// The message that a finding speaks of: the first that is named in its texts.
+fn message_in(violation: &Violation) -> Option<Message> {
+    words(&violation.expected).chain(words(&violation.observed)).find_map(|word| word.parse().ok())
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_ascii_alphanumeric())
+}
+
+/// The two say the same of different messages.
+fn alike(one: &Finding, other: &Finding) -> bool {
+    let generic = |finding: &Finding| {
+        let message = message_in(&finding.violation).map(|message| message.to_string()).unwrap_or_default();
+        let without = |text: &str| text.replace(&message, "\0");
+        (without(&finding.violation.expected), without(&finding.violation.observed))
+    };
+    let key = |finding: &Finding| (finding.violation.protocol, finding.attempts, finding.violation.statement.clone());
+    key(one) == key(other) && generic(one) == generic(other)
+}
+
+/// The finding in the plural, as far as several messages are concerned.
+fn with_messages(mut finding: Finding, messages: &[Message]) -> Finding {
+    if let [first, .., _] = messages {
+        let mut names: Vec<String> = messages.iter().map(Message::to_string).collect();
+        names.dedup();
+        let more = names.split_off(names.len().min(NAMED_MESSAGES)).len();
+        let names = names.join(", ") + &if more > 0 { format!(" and {more} more") } else { String::new() };
+        let violation = &mut finding.violation;
+        violation.expected = violation.expected.replace(&first.to_string(), &names);
+        violation.observed = violation.observed.replace(&first.to_string(), &names);
+        violation.events.sort_unstable();
+        violation.events.dedup();
+    }
+    finding
 }
