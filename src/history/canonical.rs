@@ -135,12 +135,28 @@ fn place(events: &[Event], disordered: &[Kind]) -> Result<Vec<Event>, Kind> {
         }
         chains[chain].push(event.clone());
     }
+    for neighbours in chains.chunk_by_mut(|one, next| fence_topic(one).is_some() && fence_topic(next).is_some()) {
+        neighbours.sort_by(|one, next| fence_topic(one).cmp(&fence_topic(next)));
+    }
     Ok(chains.into_iter().flatten().collect())
 }
 
-/// Renumbers Packet Identifiers by first appearance, per client and by who assigned them, over all its connections.
+/// The topic of the harness's own on which this chain brought a message. Such topics prove that time has passed, not
+/// order, so neighbours may change places.
+fn fence_topic(chain: &[Event]) -> Option<&str> {
+    match chain.first()? {
+        Event::Received(_, Packet::Publish(publish)) => {
+            Some(publish.topic.as_str()).filter(|topic| topic.starts_with("fence"))
+        }
+        _ => None,
+    }
+}
+
+/// Renumbers Packet Identifiers by first appearance, per client and by who assigned them, over all its connections. An
+/// identifier that is free again and taken for a new message counts as another one: whether a broker takes it again or
+/// the next one depends on how fast our acknowledgement was.
 fn renumber(events: &mut [Event]) {
-    let mut known: HashMap<(Client, bool), Vec<u16>> = HashMap::new();
+    let mut known: HashMap<(Client, bool), Vec<Identifier>> = HashMap::new();
     for event in events {
         let (client, sent, packet) = match event {
             Event::Sent(client, packet) => (client.clone(), true, packet),
@@ -148,26 +164,41 @@ fn renumber(events: &mut [Event]) {
             Event::Missing(client, awaited) => {
                 let by_client = awaited.packet != AckKind::Pubrel.name();
                 if let Some(id) = &mut awaited.id {
-                    *id = ordinal(known.entry((client.clone(), by_client)).or_default(), *id);
+                    *id = ordinal(known.entry((client.clone(), by_client)).or_default(), *id, false);
                 }
                 continue;
             }
             _ => continue,
         };
         let by_client = sent == assigned_by_sender(packet);
+        let is_new = matches!(packet, Packet::Publish(publish) if !publish.dup);
+        let is_last = matches!(packet, Packet::Ack(ack) if matches!(ack.kind, AckKind::Puback | AckKind::Pubcomp));
+        let known = known.entry((client, by_client)).or_default();
         if let Some(id) = packet.id_mut() {
-            *id = ordinal(known.entry((client, by_client)).or_default(), *id);
+            *id = ordinal(known, *id, is_new);
+            if is_last && let Some(identifier) = known.get_mut(usize::from(*id) - 1) {
+                identifier.is_free = true;
+            }
         }
     }
 }
 
-fn ordinal(known: &mut Vec<u16>, id: u16) -> u16 {
-    let place = known.iter().position(|seen| *seen == id).unwrap_or_else(|| {
-        known.push(id);
+/// A Packet Identifier as it was on the wire.
+#[derive(Debug)]
+struct Identifier {
+    id: u16,
+    /// The handshake of its message is finished.
+    is_free: bool,
+}
+
+fn ordinal(known: &mut Vec<Identifier>, id: u16, is_new: bool) -> u16 {
+    let place = known.iter().rposition(|seen| seen.id == id).filter(|place| !(is_new && known[*place].is_free));
+    let place = place.unwrap_or_else(|| {
+        known.push(Identifier { id, is_free: false });
         known.len() - 1
     });
-    // There are at most 65,535 identifiers, so the place fits.
-    (place + 1) as u16
+    // No cell has so many messages that the place would not fit.
+    u16::try_from(place + 1).unwrap_or(u16::MAX)
 }
 
 /// Whether the sender of this packet is who chose its identifier.
@@ -236,6 +267,55 @@ mod tests {
                 "subscriber -> PUBCOMP id=1",
                 "subscriber <- PUBLISH topic=t qos=2 retain=0 dup=0 id=2 payload=m2",
                 "subscriber -> PUBREC id=2",
+                "step two",
+            ],
+        );
+    }
+
+    #[test]
+    fn an_identifier_that_is_free_again_is_another_one() {
+        let publish = |id: u16, dup: u8, message: &str| {
+            format!("subscriber <- PUBLISH topic=t qos=1 retain=0 dup={dup} id={id} payload={message}")
+        };
+        let taken_again = [publish(7, 0, "m1"), publish(7, 0, "m2"), publish(8, 0, "m3"), publish(8, 1, "m3")];
+        let taken_next = [publish(7, 0, "m1"), publish(8, 0, "m2"), publish(9, 0, "m3"), publish(9, 1, "m3")];
+        let acks = |ids: [u16; 4]| ids.map(|id| format!("subscriber -> PUBACK id={id}"));
+        let recorded = |publishes: &[String; 4], acks: [String; 4]| -> Vec<String> {
+            publishes.iter().cloned().zip(acks).flat_map(|(publish, ack)| [publish, ack]).collect()
+        };
+        let expected = [
+            "step one".to_string(),
+            publish(1, 0, "m1"),
+            "subscriber -> PUBACK id=1".into(),
+            publish(2, 0, "m2"),
+            "subscriber -> PUBACK id=2".into(),
+            publish(3, 0, "m3"),
+            "subscriber -> PUBACK id=3".into(),
+            publish(3, 1, "m3"),
+            "subscriber -> PUBACK id=3".into(),
+            "step two".into(),
+        ];
+        for lines in [recorded(&taken_again, acks([7, 7, 8, 8])), recorded(&taken_next, acks([7, 8, 9, 9]))] {
+            let lines: Vec<(usize, &str)> = lines.iter().map(|line| (0, line.as_str())).collect();
+            check(&lines, &expected.each_ref().map(String::as_str));
+        }
+    }
+
+    #[test]
+    fn messages_on_different_fence_topics_have_no_order() {
+        check(
+            &[
+                (0, "subscriber <- PUBLISH topic=fence1 qos=1 retain=0 dup=0 id=9 payload=fence3"),
+                (0, "subscriber -> PUBACK id=9"),
+                (0, "subscriber <- PUBLISH topic=fence0 qos=0 retain=0 dup=0 payload=fence2"),
+                (0, "subscriber <- PUBLISH topic=t qos=0 retain=0 dup=0 payload=m1"),
+            ],
+            &[
+                "step one",
+                "subscriber <- PUBLISH topic=fence0 qos=0 retain=0 dup=0 payload=fence2",
+                "subscriber <- PUBLISH topic=fence1 qos=1 retain=0 dup=0 id=1 payload=fence3",
+                "subscriber -> PUBACK id=1",
+                "subscriber <- PUBLISH topic=t qos=0 retain=0 dup=0 payload=m1",
                 "step two",
             ],
         );

@@ -190,6 +190,13 @@ impl Player<'_> {
             // Where this fails too the history says so, and the cell is over anyway.
             let _ = self.send(publisher, Packet::Pingreq);
             let _ = self.answers(publisher).await;
+            // Whoever is online gets it too, and has it in every run or in none.
+            let arrived = |client: &Client| {
+                client.connection.is_none()
+                    || client.granted_for(&source.topic).is_none()
+                    || client.arrivals.contains(&message)
+            };
+            self.pump(Instant::now() + self.settle, |clients| clients.iter().all(arrived)).await;
         }
         Stop
     }
