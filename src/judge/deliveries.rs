@@ -58,12 +58,13 @@ pub fn check<'a>(
 ) -> Vec<Copy<'a>> {
     let mut copies: Vec<Copy<'a>> = Vec::new();
     for connection in &session.connections {
+        let mut unexplained: Vec<&Delivery> = Vec::new();
         for delivery in &connection.deliveries {
             let publication = delivery.message.and_then(|message| story.publication(message));
             let Some(publication) = publication.filter(|published| published.topic == delivery.publish.topic) else {
                 // A changed payload on a topic of the session is judged as the loss of the message that it was.
                 if !session.had_subscribed(&delivery.publish.topic) {
-                    unsolicited(connection, delivery, findings);
+                    unexplained.push(delivery);
                 }
                 continue;
             };
@@ -73,20 +74,23 @@ pub fn check<'a>(
             judged.dup_at_qos_0(findings);
             copies.push(Copy { connection, delivery, publication, kind });
         }
+        unsolicited(connection, &unexplained, findings);
     }
     copies
 }
 
-/// A message that no subscription explains.
-fn unsolicited(connection: &Connection, delivery: &Delivery, findings: &mut Findings) {
+/// Messages that no subscription explains: one finding for a connection, since there may be hundreds.
+fn unsolicited(connection: &Connection, deliveries: &[&Delivery], findings: &mut Findings) {
+    let Some(first) = deliveries.first() else { return };
     findings.choice("unsolicited_messages", "some");
-    let payload = String::from_utf8_lossy(&delivery.publish.payload);
+    let payload = String::from_utf8_lossy(&first.publish.payload);
+    let more = if deliveries.len() > 1 { ", and more" } else { "" };
     findings.broken(
         connection.protocol(),
         NO_SUBSCRIPTION_EXPLAINS_IT,
-        &[delivery.at],
+        &deliveries.iter().map(|delivery| delivery.at).collect::<Vec<_>>(),
         format!("only messages that a subscription of {} explains", connection.client),
-        format!("{payload} on the topic {}", delivery.publish.topic),
+        format!("{payload} on the topic {}{more}", first.publish.topic),
     );
 }
 
@@ -130,6 +134,11 @@ impl<'a> Judged<'a, '_> {
     fn flagged_without_subscribe(&self, relation: Relation<'_>, findings: &mut Findings) -> Kind {
         if self.resumes_a_retained_copy() {
             return Kind::Retained;
+        }
+        // Retained messages are part of no session, so this one says nothing about a discarded session either.
+        if relation.subscription().is_none() && self.publication.retain {
+            unsolicited(self.connection, &[self.delivery], findings);
+            return Kind::Unknown;
         }
         findings.broken(
             self.protocol(),
@@ -211,7 +220,7 @@ impl<'a> Judged<'a, '_> {
             _ if subscribe.is_some_and(|subscribe| !self.was_routed_before(subscribe)) => Kind::Unknown,
             _ => {
                 if !self.of_discarded_session(findings) {
-                    unsolicited(self.connection, self.delivery, findings);
+                    unsolicited(self.connection, &[self.delivery], findings);
                 }
                 Kind::Unknown
             }
@@ -343,7 +352,10 @@ impl<'a> Judged<'a, '_> {
     fn again(&self, first: &Copy<'_>, findings: &mut Findings) {
         let granted = self.session.relation(self.publication).subscription().and_then(Subscribing::granted);
         let further = first.connection.opened_at != self.connection.opened_at;
-        let rule = match (self.publication.qos, self.publication.qos.min(granted.unwrap_or(2)), further) {
+        let effective = self.publication.qos.min(granted.unwrap_or(2));
+        // A broker that delivers by the QoS 2 protocol is held to it, whatever QoS it had granted.
+        let by_protocol = if first.delivery.publish.qos == 2 { 2 } else { effective };
+        let rule = match (self.publication.qos, by_protocol, further) {
             // Duplicates are permitted where QoS 1 is downgraded to 0 (section 3.8.4).
             (1, 0, _) => return,
             (_, 2, true) => EXACTLY_ONCE_ON_A_FURTHER_CONNECTION,
