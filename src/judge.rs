@@ -96,11 +96,15 @@ pub fn combine(cell: &Cell, attempts: Vec<(History, Judgement)>, keep_all_histor
         false => judge(cell, &History::default()),
     };
     let mut result = judgement.into_result(cell, count as u32, offset);
-    if keep_all_histories || result.verdict != Verdict::Pass {
-        for (number, history) in histories.iter().enumerate() {
-            result.history.push(Event::Attempt(number as u32 + 1).to_string());
-            result.history.extend(history.lines());
-        }
+    // What an earlier attempt lacked says nothing about a cell that passes, and is different in the next run.
+    let kept = match result.verdict {
+        Verdict::Pass if keep_all_histories => histories.get(chosen..).unwrap_or_default(),
+        Verdict::Pass => &[],
+        _ => &histories[..],
+    };
+    for (number, history) in kept.iter().enumerate() {
+        result.history.push(Event::Attempt(number as u32 + 1).to_string());
+        result.history.extend(history.lines());
     }
     result
 }
@@ -133,7 +137,7 @@ pub fn judge_again(stored: &CellResult, options: &Options) -> Result<Option<Cell
 impl Judgement {
     /// How many attempts have to show the same before all that was found counts.
     pub fn attempts_needed(&self) -> u32 {
-        self.findings.violations.iter().map(|finding| finding.attempts).max().unwrap_or(1)
+        self.findings.attempts_needed()
     }
 
     /// A MUST was broken, and no other attempt is needed to say so.

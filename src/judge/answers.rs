@@ -1,16 +1,18 @@
 //! Answers that are missing, refusals, and connections that ended: what kept the experiment from being finished.
 
-use super::finding::{Findings, Rule, rule};
+use super::finding::{ATTEMPTS_FOR_AN_ABSENCE, Findings, Rule, rule};
 use super::story::{Connection, Publication, Story};
 use crate::connection::End;
 use crate::history::{Awaited, Event, History, Message, PROBE};
-use crate::packet::Protocol;
+use crate::packet::{AckKind, Packet, Protocol};
 use crate::results::Verdict;
 
 const SUBACK_HAS_ITS_ID: Rule = rule("MQTT-3.8.4-2", "MQTT-3.8.4-2");
 const CLOSES_AFTER_DISCONNECT: Rule = rule("3.14.4", "3.14.4");
 const UNANNOUNCED_QOS: Rule = Rule { v3: None, v5: Some("MQTT-3.2.2-9") };
 const UNANNOUNCED_RETAIN: Rule = Rule { v3: None, v5: Some("3.2.2.3.5") };
+
+const ANSWER_OF_THE_QOS: Rule = rule("MQTT-3.3.4-1", "MQTT-3.3.4-1");
 
 /// The rule that a missing answer breaks, if the broker shows that it read what it did not answer.
 fn rule_of_answer(packet: &str) -> Option<Rule> {
@@ -41,11 +43,24 @@ pub fn check(history: &History, story: &Story, findings: &mut Findings) {
         }
     }
     for connection in &story.connections {
-        missing(connection, findings);
+        missing(history, story, connection, findings);
         refusals(connection, findings);
         ended(story, connection, findings);
     }
     refused_publications(story, findings);
+    misanswered(story, findings);
+}
+
+/// A PUBACK for a PUBLISH at QoS 2. A broker that does so once does it each time.
+fn misanswered(story: &Story, findings: &mut Findings) {
+    let Some(publication) = story.publications.iter().find(|publication| publication.misanswered.is_some()) else {
+        return;
+    };
+    let protocol = story.connections_of(&publication.publisher).next().map_or(Protocol::V3, Connection::protocol);
+    let mut events = vec![publication.at];
+    events.extend(publication.misanswered);
+    let expected = format!("PUBREC for {}, which was published at QoS 2", publication.message);
+    findings.broken(protocol, ANSWER_OF_THE_QOS, &events, expected, "PUBACK");
 }
 
 /// How the broker refused the protocol version, seen before the first cell.
@@ -58,13 +73,29 @@ fn refusal(connection: &Connection) -> String {
     }
 }
 
-fn missing(connection: &Connection, findings: &mut Findings) {
-    for (at, awaited) in &connection.missing {
+/// Answers that did not come before the deadline. That the broker answered a later PINGREQ shows that it is alive, and
+/// not that it has given up the answer: brokers answer PINGREQ at once and have others do the rest. So such a finding
+/// is an absence like any other, and nothing where the answer came late after all.
+fn missing(history: &History, story: &Story, connection: &Connection, findings: &mut Findings) {
+    let was_misanswered = |awaited: &Awaited| {
+        let of_this = |publication: &&Publication| {
+            publication.misanswered.is_some()
+                && publication.publisher == connection.client
+                && Some(publication.id) == awaited.id
+        };
+        awaited.packet == "PUBREC" && story.publications.iter().any(|publication| of_this(&publication))
+    };
+    for (at, awaited) in connection.missing.iter().filter(|(_, awaited)| !was_misanswered(awaited)) {
         let Awaited { packet, .. } = awaited;
         let client = &connection.client;
         let sign = connection.signs_of_life.iter().find(|sign| *sign > at);
+        if came_late(history, connection, *at, awaited) {
+            findings.limit(Verdict::Inconclusive, format!("{packet} to {client} came only after the deadline"));
+            continue;
+        }
         match (packet.as_str(), sign, rule_of_answer(packet)) {
-            ("end", _, _) => findings.broken(
+            ("end", _, _) => findings.broken_in(
+                ATTEMPTS_FOR_AN_ABSENCE,
                 connection.protocol(),
                 CLOSES_AFTER_DISCONNECT,
                 &[*at],
@@ -82,11 +113,59 @@ fn missing(connection: &Connection, findings: &mut Findings) {
                     true => (SUBACK_HAS_ITS_ID, "a SUBACK with another Packet Identifier".into()),
                     false => (rule, format!("no {packet} before the deadline, but an answer to a later PINGREQ")),
                 };
-                findings.broken(connection.protocol(), rule, &events, format!("{packet} to {client}"), observed);
+                // A PUBREL that another one has overtaken will not come: they are in order (MQTT-4.6.0-6, 5.0 -5).
+                let overtaken = packet == "PUBREL" && is_overtaken(history, connection, awaited);
+                let attempts = if stray || overtaken { 1 } else { ATTEMPTS_FOR_AN_ABSENCE };
+                let expected = format!("{packet} to {client}");
+                findings.broken_in(attempts, connection.protocol(), rule, &events, expected, observed);
             }
             (_, _, _) => findings.limit(Verdict::Inconclusive, format!("no {packet} to {client} before the deadline")),
         }
     }
+}
+
+/// What a client sent and received on one connection, with its places.
+fn packets<'a>(
+    history: &'a History,
+    connection: &'a Connection,
+) -> impl Iterator<Item = (usize, bool, &'a Packet)> + Clone {
+    let events = history.events.iter().enumerate().skip(connection.opened_at);
+    let own = events.filter(|(_, event)| event.client() == Some(&connection.client));
+    let until_next = own
+        .take_while(|(at, event)| *at == connection.opened_at || !matches!(event, Event::Sent(_, Packet::Connect(_))));
+    until_next.filter_map(|(at, event)| match event {
+        Event::Sent(_, packet) => Some((at, true, packet)),
+        Event::Received(_, packet) => Some((at, false, packet)),
+        _ => None,
+    })
+}
+
+/// The answer is in the history all the same. It stands behind its question if it came in turn, so its place tells
+/// nothing.
+fn came_late(history: &History, connection: &Connection, missing_at: usize, awaited: &Awaited) -> bool {
+    let is_answer = |packet: &Packet| (packet.name(), packet.id()) == (awaited.packet.as_str(), awaited.id);
+    let answers = packets(history, connection).filter(|(_, sent, packet)| !sent && is_answer(packet)).count();
+    let questions = packets(history, connection)
+        .filter(|(at, sent, packet)| *sent && *at < missing_at && **packet == Packet::Pingreq)
+        .count();
+    match awaited.id {
+        Some(_) => answers > 0,
+        // Which PINGREQ a PINGRESP answers cannot be told.
+        None => awaited.packet == "PINGRESP" && answers >= questions,
+    }
+}
+
+/// A PUBREC that we sent later was answered.
+fn is_overtaken(history: &History, connection: &Connection, awaited: &Awaited) -> bool {
+    let is_ack = |packet: &Packet, wanted: AckKind| matches!(packet, Packet::Ack(ack) if ack.kind == wanted);
+    let mut later = packets(history, connection)
+        .filter(|(_, sent, packet)| *sent && is_ack(packet, AckKind::Pubrec))
+        .skip_while(|(_, _, packet)| packet.id() != awaited.id)
+        .skip(1);
+    later.any(|(_, _, pubrec)| {
+        packets(history, connection)
+            .any(|(_, sent, packet)| !sent && is_ack(packet, AckKind::Pubrel) && packet.id() == pubrec.id())
+    })
 }
 
 /// CONNACK and SUBACK that refuse.

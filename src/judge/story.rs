@@ -91,9 +91,11 @@ pub struct Publication {
     pub accepted: Option<usize>,
     /// The place and the code of a PUBACK or PUBREC that refused it.
     pub refused: Option<(usize, u8)>,
+    /// The place of a PUBACK where PUBREC was due: the broker took the message, by another protocol than its QoS demands.
+    pub misanswered: Option<usize>,
     /// The step in which the witness had its copy.
     pub witnessed_in: Option<usize>,
-    id: u16,
+    pub id: u16,
 }
 
 impl Story {
@@ -168,6 +170,7 @@ impl Story {
                         step,
                         accepted: None,
                         refused: None,
+                        misanswered: None,
                         witnessed_in: None,
                         id: publish.id,
                     });
@@ -264,7 +267,13 @@ impl Story {
                         }
                     }
                     AckKind::Puback => {
-                        self.accept(client, at, |publication| publication.qos == 1 && of_this(publication))
+                        let open = |publication: &&mut Publication| {
+                            publication.publisher == *client && publication.accepted.is_none() && of_this(publication)
+                        };
+                        for publication in self.publications.iter_mut().filter(open) {
+                            publication.accepted = Some(at);
+                            publication.misanswered = (publication.qos == 2).then_some(at);
+                        }
                     }
                     AckKind::Pubcomp => {
                         self.accept(client, at, |publication| publication.qos == 2 && of_this(publication))

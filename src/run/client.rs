@@ -126,8 +126,12 @@ impl Client {
 
     /// Strikes off what a received packet answers.
     pub fn answered(&mut self, received: &Packet) {
-        let answer = (received.name(), received.id());
-        if let Some(place) = self.unanswered.iter().position(|due| (due.packet.as_str(), due.id) == answer) {
+        let place = |packet: &str| {
+            self.unanswered.iter().position(|due| (due.packet.as_str(), due.id) == (packet, received.id()))
+        };
+        // A PUBACK for a PUBLISH at QoS 2 is a wrong answer, but the last one: no PUBREC will follow.
+        let wrong = || place("PUBREC").filter(|_| received.name() == "PUBACK");
+        if let Some(place) = place(received.name()).or_else(wrong) {
             self.unanswered.remove(place);
         }
     }
