@@ -138,8 +138,7 @@ pub fn judge_again(stored: &CellResult, options: &Options) -> Result<Option<Cell
 impl Judgement {
     /// How many attempts have to show the same before all that was found counts.
     pub fn attempts_needed(&self) -> u32 {
-        let of_violations = self.findings.violations.iter().map(|finding| finding.attempts).max();
-        of_violations.unwrap_or(1).max(self.findings.attempts_for_limits)
+        self.findings.attempts_needed()
     }
 
     /// A MUST was broken, and no other attempt is needed to say so.

@@ -1,10 +1,10 @@
 //! Answers that are missing, refusals, and connections that ended: what kept the experiment from being finished.
 
-use super::finding::{ATTEMPTS_FOR_TIMING, Findings, Rule, rule};
+use super::finding::{ATTEMPTS_FOR_AN_ABSENCE, Findings, Rule, rule};
 use super::story::{Connection, Publication, Story};
 use crate::connection::End;
 use crate::history::{Awaited, Event, History, Message, PROBE};
-use crate::packet::Protocol;
+use crate::packet::{AckKind, Packet, Protocol};
 use crate::results::Verdict;
 
 const SUBACK_HAS_ITS_ID: Rule = rule("MQTT-3.8.4-2", "MQTT-3.8.4-2");
@@ -45,7 +45,7 @@ pub fn check(history: &History, story: &Story, findings: &mut Findings) {
         }
     }
     for connection in &story.connections {
-        missing(story, connection, findings);
+        missing(history, story, connection, findings);
         refusals(connection, findings);
         ended(story, connection, findings);
     }
@@ -75,7 +75,10 @@ fn refusal(connection: &Connection) -> String {
     }
 }
 
-fn missing(story: &Story, connection: &Connection, findings: &mut Findings) {
+/// Answers that did not come before the deadline. That the broker answered a later PINGREQ shows that it is alive, and
+/// not that it has given up the answer: brokers answer PINGREQ at once and have others do the rest. So such a finding
+/// is an absence like any other, and nothing where the answer came late after all.
+fn missing(history: &History, story: &Story, connection: &Connection, findings: &mut Findings) {
     let was_misanswered = |awaited: &Awaited| {
         let of_this = |publication: &&Publication| {
             publication.misanswered.is_some()
@@ -88,8 +91,13 @@ fn missing(story: &Story, connection: &Connection, findings: &mut Findings) {
         let Awaited { packet, .. } = awaited;
         let client = &connection.client;
         let sign = connection.signs_of_life.iter().find(|sign| *sign > at);
+        if came_late(history, connection, *at, awaited) {
+            findings.limit(Verdict::Inconclusive, format!("{packet} to {client} came only after the deadline"));
+            continue;
+        }
         match (packet.as_str(), sign, rule_of_answer(packet)) {
-            ("end", _, _) => findings.broken(
+            ("end", _, _) => findings.broken_in(
+                ATTEMPTS_FOR_AN_ABSENCE,
                 connection.protocol(),
                 CLOSES_AFTER_DISCONNECT,
                 &[*at],
@@ -107,11 +115,59 @@ fn missing(story: &Story, connection: &Connection, findings: &mut Findings) {
                     true => (SUBACK_HAS_ITS_ID, "a SUBACK with another Packet Identifier".into()),
                     false => (rule, format!("no {packet} before the deadline, but an answer to a later PINGREQ")),
                 };
-                findings.broken(connection.protocol(), rule, &events, format!("{packet} to {client}"), observed);
+                // A PUBREL that another one has overtaken will not come: they are in order (MQTT-4.6.0-6, 5.0 -5).
+                let overtaken = packet == "PUBREL" && is_overtaken(history, connection, awaited);
+                let attempts = if stray || overtaken { 1 } else { ATTEMPTS_FOR_AN_ABSENCE };
+                let expected = format!("{packet} to {client}");
+                findings.broken_in(attempts, connection.protocol(), rule, &events, expected, observed);
             }
             (_, _, _) => findings.limit(Verdict::Inconclusive, format!("no {packet} to {client} before the deadline")),
         }
     }
+}
+
+/// What a client sent and received on one connection, with its places.
+fn packets<'a>(
+    history: &'a History,
+    connection: &'a Connection,
+) -> impl Iterator<Item = (usize, bool, &'a Packet)> + Clone {
+    let events = history.events.iter().enumerate().skip(connection.opened_at);
+    let own = events.filter(|(_, event)| event.client() == Some(&connection.client));
+    let until_next = own
+        .take_while(|(at, event)| *at == connection.opened_at || !matches!(event, Event::Sent(_, Packet::Connect(_))));
+    until_next.filter_map(|(at, event)| match event {
+        Event::Sent(_, packet) => Some((at, true, packet)),
+        Event::Received(_, packet) => Some((at, false, packet)),
+        _ => None,
+    })
+}
+
+/// The answer is in the history all the same. It stands behind its question if it came in turn, so its place tells
+/// nothing.
+fn came_late(history: &History, connection: &Connection, missing_at: usize, awaited: &Awaited) -> bool {
+    let is_answer = |packet: &Packet| (packet.name(), packet.id()) == (awaited.packet.as_str(), awaited.id);
+    let answers = packets(history, connection).filter(|(_, sent, packet)| !sent && is_answer(packet)).count();
+    let questions = packets(history, connection)
+        .filter(|(at, sent, packet)| *sent && *at < missing_at && **packet == Packet::Pingreq)
+        .count();
+    match awaited.id {
+        Some(_) => answers > 0,
+        // Which PINGREQ a PINGRESP answers cannot be told.
+        None => awaited.packet == "PINGRESP" && answers >= questions,
+    }
+}
+
+/// A PUBREC that we sent later was answered.
+fn is_overtaken(history: &History, connection: &Connection, awaited: &Awaited) -> bool {
+    let is_ack = |packet: &Packet, wanted: AckKind| matches!(packet, Packet::Ack(ack) if ack.kind == wanted);
+    let mut later = packets(history, connection)
+        .filter(|(_, sent, packet)| *sent && is_ack(packet, AckKind::Pubrec))
+        .skip_while(|(_, _, packet)| packet.id() != awaited.id)
+        .skip(1);
+    later.any(|(_, _, pubrec)| {
+        packets(history, connection)
+            .any(|(_, sent, packet)| !sent && is_ack(packet, AckKind::Pubrel) && packet.id() == pubrec.id())
+    })
 }
 
 /// CONNACK and SUBACK that refuse.

@@ -119,6 +119,14 @@ impl Findings {
         self.attempts_for_limits = self.attempts_for_limits.max(attempts);
         self.limits.push((verdict, reason.into()));
     }
+
+    /// How many attempts all that was found is worth. What is inconclusive is tried once more: the broker may have been
+    /// too busy, or have stumbled over the remains of the connection before.
+    pub fn attempts_needed(&self) -> u32 {
+        let of_violations = self.violations.iter().map(|finding| finding.attempts).max().unwrap_or(1);
+        let is_inconclusive = self.limits.iter().any(|(verdict, _)| *verdict == Verdict::Inconclusive);
+        of_violations.max(if is_inconclusive { ATTEMPTS_FOR_TIMING } else { 1 })
+    }
 }
 
 /// The message that a finding speaks of: the first that is named in its texts.

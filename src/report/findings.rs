@@ -3,6 +3,7 @@
 
 use super::fold::Domain;
 use super::{Palette, cells, group, mark, name_cells, scenarios, wrap};
+use crate::history::Message;
 use crate::results::{CellResult, Results, Verdict, Violation};
 use crate::statement;
 
@@ -37,19 +38,35 @@ pub(super) fn sections(results: &Results, palette: Palette) -> Vec<String> {
 struct Said<'a> {
     /// Only where nothing is cited, since a cited statement says more.
     reason: Option<&'a str>,
-    /// Protocol, statement, expected, observed.
-    violations: Vec<[&'a str; 4]>,
+    /// Each kind once.
+    violations: Vec<Kind<'a>>,
 }
 
+/// Protocol, statement, expected and observed, whichever message it was.
+type Kind<'a> = (&'a str, &'a str, String, String);
+
 fn what_is_said(cell: &CellResult) -> Said<'_> {
-    let violations: Vec<[&str; 4]> = cell
-        .violations
-        .iter()
-        .map(|Violation { protocol, statement, expected, observed, .. }| {
-            [protocol.name(), statement.as_str(), expected.as_str(), observed.as_str()]
-        })
-        .collect();
+    let mut violations: Vec<Kind<'_>> = cell.violations.iter().map(kind).collect();
+    violations.sort_unstable();
+    violations.dedup();
     Said { reason: cell.reason.as_deref().filter(|_| violations.is_empty()), violations }
+}
+
+fn kind(violation: &Violation) -> Kind<'_> {
+    let Violation { protocol, statement, expected, observed, .. } = violation;
+    (protocol.name(), statement.as_str(), any_message(expected), any_message(observed))
+}
+
+/// The text without the numbers of the messages in it: `m2 after fence1` and `m3 after fence1` say the same.
+fn any_message(text: &str) -> String {
+    let without_number = |word: &str| {
+        let message = word.trim_end_matches([':', ',', ';']);
+        match Message::of(message.as_bytes()) {
+            Some(_) => message.trim_end_matches(|c: char| c.is_ascii_digit()).to_owned() + &word[message.len()..],
+            None => word.to_owned(),
+        }
+    };
+    text.split(' ').map(without_number).collect::<Vec<_>>().join(" ")
 }
 
 fn block(results: &Results, all: &[&CellResult], members: &[&CellResult], palette: Palette) -> String {
@@ -62,8 +79,14 @@ fn block(results: &Results, all: &[&CellResult], members: &[&CellResult], palett
     if first.violations.is_empty() {
         text += &wrap("  Reason       ", first.reason.as_deref().unwrap_or("none was given"));
     }
-    for violation in &first.violations {
-        text += &violated(violation, &first.history);
+    // One of each kind is enough to see what is wrong; the file has the others.
+    for (_, alike) in group(&first.violations, kind) {
+        if let Some(violation) = alike.first() {
+            text += &violated(violation, &first.history);
+        }
+        if alike.len() > 1 {
+            text += &format!("  And          {} more like it in this cell\n", alike.len() - 1);
+        }
     }
     text += &attempts(results, members);
     text += &format!("  Repeat with  {}\n", repeat(results, first));
@@ -161,5 +184,17 @@ fn quoted(word: &str) -> String {
     match word.chars().all(plain) {
         true => word.to_owned(),
         false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn which_message_it_was_makes_no_other_kind() {
+        assert_eq!(any_message("m12 after fence1"), "m after fence");
+        assert_eq!(any_message("RETAIN 0 on m1: no SUBSCRIBE"), "RETAIN 0 on m: no SUBSCRIBE");
+        assert_eq!(any_message("QoS 2 for m1x and mm1"), "QoS 2 for m1x and mm1");
     }
 }

@@ -8,7 +8,7 @@ use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyl
 
 use super::fold::{Domain, Product};
 use super::{Palette, WIDTH, choices, group, mark};
-use crate::results::{Axes, AxisValue, CellResult, Phase, Verdict};
+use crate::results::{Axes, AxisValue, CellResult, Phase, Received, Verdict};
 
 const ROW_AXES: [&str; 4] = ["protocol", "clean_session", "retain", "resubscribe"];
 const ROW_HEADS: [&str; 4] = ["protocol", "clean_\nsession", "retain", "resub-\nscribe"];
@@ -98,14 +98,18 @@ fn rows(cells: &[&CellResult]) -> Option<Vec<Row>> {
 }
 
 fn entry(cell: &CellResult) -> Entry {
-    let counted = !matches!(cell.verdict, Verdict::Unsupported | Verdict::Error);
+    // Where the subscriber never came back nothing was counted, and "0" would say that nothing arrived.
+    let counted = cell.session_present.is_some() && !matches!(cell.verdict, Verdict::Unsupported | Verdict::Error);
     Entry { verdict: cell.verdict, chosen: choices::decide_count(cell), counts: counted.then(|| counts(cell)) }
 }
 
 /// A message that came twice counts once: the verdict speaks of the second copy.
 pub(super) fn counts(cell: &CellResult) -> Counts {
+    // Without a SUBSCRIBE there is no retained copy: what has RETAIN 1 there was queued, and its flag is a finding.
+    let retained = |copy: &Received| copy.retain && copy.phase != Phase::Resumed;
     let distinct = |again: bool, retain: bool| {
-        let copies = cell.received.iter().filter(|copy| (copy.phase == Phase::Again) == again && copy.retain == retain);
+        let copies = cell.received.iter().filter(|copy| (copy.phase == Phase::Again) == again);
+        let copies = copies.filter(|copy| retained(copy) == retain);
         copies.filter_map(|copy| copy.seq).collect::<BTreeSet<u32>>().len()
     };
     Counts {

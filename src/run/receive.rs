@@ -59,8 +59,8 @@ impl Player<'_> {
         numbered.collect()
     }
 
-    /// Publishes fences and waits for them; those that may vanish are sent again after a while. Tells whether all have
-    /// come.
+    /// Publishes fences and waits for them; those that may vanish are sent again after one settle window. Tells whether
+    /// all have come.
     async fn raise(&mut self, client: usize, fences: &mut [Fence]) -> Result<bool, Stop> {
         for copy in 1..=COPIES_MAX {
             let missing = |fence: &&Fence, clients: &[Client]| !clients[client].arrivals.contains(&fence.message);
@@ -77,7 +77,7 @@ impl Player<'_> {
             let all = |clients: &[Client]| !fences.iter().any(|fence| missing(&fence, clients));
             // What may not vanish gets more time: which fences a cell needs must not depend on how busy the broker is.
             let may_vanish = fences.iter().any(|fence| fence.at_qos_0 && missing(&fence, &self.clients));
-            let window = if may_vanish { self.patience() } else { self.settle.max(self.target.deadline / 10) };
+            let window = if may_vanish { self.settle } else { self.settle.max(self.target.deadline / 10) };
             match self.pump(Instant::now() + window, all).await {
                 Waited::Done => return Ok(true),
                 Waited::Deadline => {}
