@@ -223,14 +223,7 @@ fn ended(story: &Story, connection: &Connection, findings: &mut Findings) {
     };
     match refused_feature(story, connection) {
         Some((publication, control)) => unannounced(connection, publication, control, findings),
-        // A broker may have stumbled over the remains of the connection before, or over the crowd.
-        None => {
-            findings.limit_in(
-                ATTEMPTS_FOR_TIMING,
-                Verdict::Inconclusive,
-                format!("the broker {how} the connection of {client}"),
-            );
-        }
+        None => findings.limit(Verdict::Inconclusive, format!("the broker {how} the connection of {client}")),
     }
 }
 

@@ -22,8 +22,6 @@ pub struct Findings {
     pub choices: BTreeMap<&'static str, String>,
     /// Why the experiment could not be finished, or could not be judged: a verdict of its own.
     pub limits: Vec<(Verdict, String)>,
-    /// How many attempts the limits are worth; 0 is one, too.
-    pub attempts_for_limits: u32,
 }
 
 /// A broken statement.
@@ -111,12 +109,6 @@ impl Findings {
 
     /// Notes why the experiment could not be finished or judged.
     pub fn limit(&mut self, verdict: Verdict, reason: impl Into<String>) {
-        self.limit_in(1, verdict, reason);
-    }
-
-    /// As [`Findings::limit`], for what may be gone in a later one of so many attempts.
-    pub fn limit_in(&mut self, attempts: u32, verdict: Verdict, reason: impl Into<String>) {
-        self.attempts_for_limits = self.attempts_for_limits.max(attempts);
         self.limits.push((verdict, reason.into()));
     }
 

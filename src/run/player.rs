@@ -17,7 +17,7 @@ use super::witness::Mailbox;
 use crate::connection::Incoming;
 use crate::history::{Event, History, Message};
 use crate::packet::{Packet, Publish};
-use crate::plan::{Action, Cell};
+use crate::plan::Cell;
 
 /// The shortest wait for a message that is expected to come.
 const PATIENCE_MIN: Duration = Duration::from_millis(100);
@@ -228,22 +228,8 @@ impl Player<'_> {
         ours
     }
 
-    /// Leaves in good order wherever a connection is still open. Whoever published retained messages clears them, so that
-    /// no broker can bring them into another cell; the clean-up at the end does not rely on it.
+    /// Leaves in good order wherever a connection is still open.
     async fn close(&mut self) {
-        for step in &self.cell.steps {
-            let Action::Publish { topic, retain: true, .. } = &step.action else { continue };
-            let client = &mut self.clients[step.client];
-            if self.messages == 0 || client.forbidden(0, true).is_some() {
-                continue;
-            }
-            if let Some(connection) = &mut client.connection {
-                let topic = self.names.topic(topic);
-                let clear = Publish { dup: false, qos: 0, retain: true, topic, id: 0, payload: Vec::new() };
-                // Our own topics are short enough.
-                let _ = connection.send(&Packet::Publish(clear));
-            }
-        }
         for client in &mut self.clients {
             if let Some(connection) = client.connection.take() {
                 connection.leave().await;
