@@ -31,8 +31,8 @@ pub fn canonical(steps: &[String], recorded: &[Recorded]) -> History {
         events.push(Event::Step(step.clone()));
         while let Some(first) = rest.first().filter(|recorded| recorded.step == number) {
             let length = rest.iter().take_while(|r| r.step == number && r.client == first.client).count();
-            let client: Vec<Event> = rest[..length].iter().map(|recorded| recorded.event.clone()).collect();
-            events.extend(answers_in_place(client));
+            let client: Vec<&Event> = rest[..length].iter().map(|recorded| &recorded.event).collect();
+            events.extend(answers_in_place(&client).into_iter().cloned());
             rest = &rest[length..];
         }
     }
@@ -92,10 +92,10 @@ fn answered(event: &Event) -> Option<Question> {
 
 /// Puts the answers of each kind right behind their questions, unless one of that kind came out of turn: then all of the
 /// kind stay where they were, since their order is evidence.
-fn answers_in_place(events: Vec<Event>) -> Vec<Event> {
+fn answers_in_place<'a>(events: &[&'a Event]) -> Vec<&'a Event> {
     let mut disordered: Vec<Kind> = Vec::new();
     loop {
-        match place(&events, &disordered) {
+        match place(events, &disordered) {
             Ok(placed) => return placed,
             Err(kind) => disordered.push(kind),
         }
@@ -107,12 +107,12 @@ type Kind = (bool, Answer);
 
 /// # Errors
 /// The kind of the first answer that is out of turn, if that kind is not among `disordered` yet.
-fn place(events: &[Event], disordered: &[Kind]) -> Result<Vec<Event>, Kind> {
+fn place<'a>(events: &[&'a Event], disordered: &[Kind]) -> Result<Vec<&'a Event>, Kind> {
     // A chain is a packet with the answers that follow from it: PUBLISH, PUBREC, PUBREL, PUBCOMP.
-    let mut chains: Vec<Vec<Event>> = Vec::with_capacity(events.len());
+    let mut chains: Vec<Vec<&Event>> = Vec::with_capacity(events.len());
     // The chains whose last event still wants its answer, oldest first.
     let mut open: Vec<(Question, usize)> = Vec::new();
-    for event in events {
+    for &event in events {
         let mut chain = chains.len();
         if let Some(wanted) = answered(event) {
             let kind = (wanted.sent, wanted.answer);
@@ -133,7 +133,7 @@ fn place(events: &[Event], disordered: &[Kind]) -> Result<Vec<Event>, Kind> {
         if let Some(question) = question(event) {
             open.push((question, chain));
         }
-        chains[chain].push(event.clone());
+        chains[chain].push(event);
     }
     for neighbours in chains.chunk_by_mut(|one, next| fence_topic(one).is_some() && fence_topic(next).is_some()) {
         neighbours.sort_by(|one, next| fence_topic(one).cmp(&fence_topic(next)));
@@ -143,7 +143,7 @@ fn place(events: &[Event], disordered: &[Kind]) -> Result<Vec<Event>, Kind> {
 
 /// The topic of the harness's own on which this chain brought a message. Such topics prove that time has passed, not
 /// order, so neighbours may change places.
-fn fence_topic(chain: &[Event]) -> Option<&str> {
+fn fence_topic<'a>(chain: &[&'a Event]) -> Option<&'a str> {
     match chain.first()? {
         Event::Received(_, Packet::Publish(publish)) => {
             Some(publish.topic.as_str()).filter(|topic| topic.starts_with("fence"))

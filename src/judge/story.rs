@@ -3,7 +3,7 @@
 
 use crate::connection::End;
 use crate::history::{Awaited, Client, Event, History, Message, WITNESS};
-use crate::packet::{AckKind, Connack, Connect, Packet, Protocol, Publish};
+use crate::packet::{Ack, AckKind, Connack, Connect, Packet, Protocol, Publish, Suback};
 
 /// The facts of one attempt at one cell.
 #[derive(Debug, Default)]
@@ -228,18 +228,7 @@ impl Story {
                 acked_at: None,
                 released_at: None,
             }),
-            Packet::Suback(suback) => {
-                connection.signs_of_life.push(at);
-                let asked =
-                    |subscribing: &&mut Subscribing| subscribing.id == suback.id && subscribing.suback.is_none();
-                let answered: Vec<&mut Subscribing> = connection.subscribes.iter_mut().filter(asked).collect();
-                if answered.is_empty() {
-                    connection.stray_subacks.push(at);
-                }
-                for (subscribing, code) in answered.into_iter().zip(&suback.codes) {
-                    subscribing.suback = Some((at, *code));
-                }
-            }
+            Packet::Suback(suback) => connection.granted(at, suback),
             Packet::Unsuback(_) => connection.signs_of_life.push(at),
             Packet::Pingresp => {
                 connection.signs_of_life.push(at);
@@ -247,41 +236,33 @@ impl Story {
                 self.accept(client, at, |publication| publication.qos == 0 && publication.at > since);
             }
             Packet::Disconnect { reason } => connection.dismissed = Some((at, *reason)),
-            Packet::Ack(ack) if ack.kind == AckKind::Pubrel => {
-                let same = |delivery: &&mut Delivery| delivery.publish.id == ack.id && delivery.publish.qos == 2;
-                if let Some(delivery) = connection.deliveries.iter_mut().rev().find(same) {
-                    delivery.released_at = Some(at);
-                }
-            }
+            Packet::Ack(ack) if ack.kind == AckKind::Pubrel => connection.released(at, ack.id),
             Packet::Ack(ack) => {
-                let (id, since) = (ack.id, connection.opened_at);
-                let of_this =
-                    |publication: &Publication| publication.id == id && publication.qos > 0 && publication.at > since;
-                match ack.kind {
-                    AckKind::Puback | AckKind::Pubrec if ack.reason >= 0x80 => {
-                        let open = |publication: &&mut Publication| {
-                            publication.publisher == *client && publication.accepted.is_none() && of_this(publication)
-                        };
-                        if let Some(publication) = self.publications.iter_mut().find(open) {
-                            publication.refused = Some((at, ack.reason));
-                        }
-                    }
-                    AckKind::Puback => {
-                        let open = |publication: &&mut Publication| {
-                            publication.publisher == *client && publication.accepted.is_none() && of_this(publication)
-                        };
-                        for publication in self.publications.iter_mut().filter(open) {
-                            publication.accepted = Some(at);
-                            publication.misanswered = (publication.qos == 2).then_some(at);
-                        }
-                    }
-                    AckKind::Pubcomp => {
-                        self.accept(client, at, |publication| publication.qos == 2 && of_this(publication))
-                    }
-                    AckKind::Pubrec | AckKind::Pubrel => {}
-                }
+                let since = connection.opened_at;
+                self.acknowledged(at, client, since, *ack);
             }
             _ => {}
+        }
+    }
+
+    /// The broker answered a publication that was made since the connection was opened.
+    fn acknowledged(&mut self, at: usize, publisher: &Client, since: usize, ack: Ack) {
+        let open = |publication: &&mut Publication| {
+            publication.publisher == *publisher
+                && publication.accepted.is_none()
+                && publication.id == ack.id
+                && publication.qos > 0
+                && publication.at > since
+        };
+        let Some(publication) = self.publications.iter_mut().find(open) else { return };
+        match ack.kind {
+            AckKind::Puback | AckKind::Pubrec if ack.reason >= 0x80 => publication.refused = Some((at, ack.reason)),
+            AckKind::Puback => {
+                publication.accepted = Some(at);
+                publication.misanswered = (publication.qos == 2).then_some(at);
+            }
+            AckKind::Pubcomp if publication.qos == 2 => publication.accepted = Some(at),
+            AckKind::Pubcomp | AckKind::Pubrec | AckKind::Pubrel => {}
         }
     }
 
@@ -334,6 +315,26 @@ impl Connection {
             settled_at: None,
             signs_of_life: Vec::new(),
             stray_subacks: Vec::new(),
+        }
+    }
+
+    fn granted(&mut self, at: usize, suback: &Suback) {
+        self.signs_of_life.push(at);
+        let asked = |subscribing: &&mut Subscribing| subscribing.id == suback.id && subscribing.suback.is_none();
+        let answered: Vec<&mut Subscribing> = self.subscribes.iter_mut().filter(asked).collect();
+        if answered.is_empty() {
+            self.stray_subacks.push(at);
+        }
+        for (subscribing, code) in answered.into_iter().zip(&suback.codes) {
+            subscribing.suback = Some((at, *code));
+        }
+    }
+
+    /// PUBREL came for the newest message with this identifier.
+    fn released(&mut self, at: usize, id: u16) {
+        let same = |delivery: &&mut Delivery| delivery.publish.id == id && delivery.publish.qos == 2;
+        if let Some(delivery) = self.deliveries.iter_mut().rev().find(same) {
+            delivery.released_at = Some(at);
         }
     }
 

@@ -1,6 +1,6 @@
 //! One client of a cell: its connection, and what it knows and waits for.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use crate::connection::{Connection, End, Incoming};
@@ -27,6 +27,8 @@ pub struct Client {
     pub unanswered: Vec<Awaited>,
     /// Messages of ours that came on this connection.
     pub arrivals: Vec<Message>,
+    /// Messages of the experiment's that came on any connection.
+    pub seen: HashSet<Message>,
     /// The subscriptions of the session as far as the client knows: topic and granted QoS.
     pub subscriptions: Vec<(String, u8)>,
     /// The codes of the last SUBACK on this connection, until a receive step takes them as a sign of life.
@@ -47,6 +49,7 @@ impl Client {
             leaving: false,
             unanswered: Vec::new(),
             arrivals: Vec::new(),
+            seen: HashSet::new(),
             subscriptions: Vec::new(),
             granted: Vec::new(),
             last_id: 0,

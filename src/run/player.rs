@@ -187,6 +187,7 @@ impl Player<'_> {
             Incoming::Packet(packet) => {
                 let message = self.record.received(&self.names, client, &packet);
                 self.clients[client].arrivals.extend(message);
+                self.clients[client].seen.extend(message.filter(|message| matches!(message, Message::Experiment(_))));
                 self.clients[client].answered(&packet);
                 match (&packet, answer(&packet)) {
                     (_, Some(answer)) if !self.clients[client].leaving => {
