@@ -97,7 +97,11 @@ impl Balance<'_> {
     }
 
     fn has_come(&self, publication: &Publication) -> bool {
-        self.copies.iter().any(|copy| copy.publication.message == publication.message && copy.kind == Kind::Subscribed)
+        // Where queued copies keep RETAIN 1, one that came after a SUBSCRIBE may be either.
+        let keep_their_flag =
+            self.copies.iter().any(|copy| copy.kind == Kind::Subscribed && copy.delivery.publish.retain);
+        let counts = |kind| kind == Kind::Subscribed || kind == Kind::Retained && keep_their_flag;
+        self.copies.iter().any(|copy| copy.publication.message == publication.message && counts(copy.kind))
     }
 
     fn lost(&self, back: &Connection, owed: &[&Publication], lost: &[&Publication], findings: &mut Findings) {

@@ -158,6 +158,13 @@ impl<'a> Judged<'a, '_> {
     fn flagged(&self, subscribe: &Subscribing, relation: Relation<'_>, findings: &mut Findings) -> Kind {
         let events = [self.publication.at, subscribe.at, self.delivery.at];
         let live = self.publication.step >= subscribe.step;
+        let queued = |subscription: &&Subscribing| !live && self.was_queued(subscription, subscribe);
+        if let Some(subscription) = relation.subscription().filter(queued) {
+            let expected = format!("RETAIN 0 on {}: it was queued for the session", self.message());
+            findings.broken(self.protocol(), RETAIN_0_ON_AN_ESTABLISHED_SUBSCRIPTION, &events, expected, "RETAIN 1");
+            self.qos(&[subscription], findings);
+            return Kind::Subscribed;
+        }
         if live {
             let expected = format!("RETAIN 0 on {}: it was published after the SUBSCRIBE", self.message());
             findings.broken(self.protocol(), RETAIN_0_ON_AN_ESTABLISHED_SUBSCRIPTION, &events, expected, "RETAIN 1");
@@ -251,6 +258,24 @@ impl<'a> Judged<'a, '_> {
         let earlier = self.session.connections.iter().filter(|c| c.opened_at < self.connection.opened_at);
         let mut subscribes = earlier.flat_map(|connection| &connection.subscribes);
         subscribes.any(|subscribe| subscribe.topic == self.publication.topic && self.is_retained_at(subscribe))
+    }
+
+    /// A copy out of the queue that kept its RETAIN flag, and came only after a SUBSCRIBE: another message is the
+    /// retained one, or each SUBSCRIBE has brought its copy of this one already.
+    fn was_queued(&self, subscription: &Subscribing, subscribe: &Subscribing) -> bool {
+        let same = |copy: &&Copy<'_>| copy.publication.message == self.message();
+        // What has QoS 0 need not have been queued, unless others show that it was.
+        let owed = self.publication.qos.min(subscription.granted().unwrap_or(0)) > 0;
+        if !owed && !self.before.iter().any(|copy| copy.kind == Kind::Subscribed && copy.delivery.publish.retain) {
+            return false;
+        }
+        if !self.publication.retain || self.before.iter().filter(same).any(|copy| copy.kind == Kind::Subscribed) {
+            return false;
+        }
+        let here = |copy: &&Copy<'_>| copy.connection.opened_at == self.connection.opened_at;
+        let copies = self.before.iter().filter(same).filter(here).filter(|copy| copy.kind == Kind::Retained).count();
+        let own = self.connection.subscribes.iter().filter(|s| s.topic == subscribe.topic && s.at < self.delivery.at);
+        !self.is_retained_at(subscribe) || copies >= own.count()
     }
 
     fn is_retained_at(&self, subscribe: &Subscribing) -> bool {
