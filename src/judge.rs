@@ -12,6 +12,7 @@ mod order;
 mod received;
 mod session;
 mod story;
+mod witness;
 
 use std::collections::BTreeMap;
 
@@ -37,7 +38,7 @@ pub fn judge(cell: &Cell, history: &History) -> Judgement {
     let sessions = session::sessions(&story);
     connects::check(&story, &sessions, &mut findings);
     answers::check(history, &story, &mut findings);
-    deliveries::check_witness(&story, &mut findings);
+    witness::check(&story, &mut findings);
     for session in &sessions {
         let copies = deliveries::check(&story, &sessions, session, &mut findings);
         order::check(&copies, &mut findings);

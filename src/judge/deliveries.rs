@@ -6,11 +6,11 @@ use super::story::{Connection, Delivery, Publication, Story, Subscribing};
 use crate::history::Message;
 use crate::packet::Protocol;
 
-const QOS_IS_THE_MINIMUM: Rule = rule("MQTT-3.8.4-6", "MQTT-3.8.4-8");
-const DUP_0_AT_QOS_0: Rule = rule("MQTT-3.3.1-2", "MQTT-3.3.1-2");
+pub const QOS_IS_THE_MINIMUM: Rule = rule("MQTT-3.8.4-6", "MQTT-3.8.4-8");
+pub const DUP_0_AT_QOS_0: Rule = rule("MQTT-3.3.1-2", "MQTT-3.3.1-2");
 const DUP_0_ON_A_FIRST_COPY: Rule = rule("MQTT-3.3.1-3", "MQTT-3.3.1-3");
 const DUP_1_ON_A_RESENT_COPY: Rule = rule("MQTT-3.3.1-1", "MQTT-3.3.1-1");
-const RETAIN_0_ON_AN_ESTABLISHED_SUBSCRIPTION: Rule = rule("MQTT-3.3.1-9", "MQTT-3.3.1-12");
+pub const RETAIN_0_ON_AN_ESTABLISHED_SUBSCRIPTION: Rule = rule("MQTT-3.3.1-9", "MQTT-3.3.1-12");
 const RETAIN_1_ON_A_RETAINED_COPY: Rule = rule("MQTT-3.3.1-8", "3.8.3.1");
 const RETAIN_0_IS_NOT_STORED: Rule = rule("MQTT-3.3.1-12", "MQTT-3.3.1-8");
 const THE_LAST_RETAINED_MESSAGE: Rule = rule("MQTT-3.3.1-6", "MQTT-3.3.1-5");
@@ -395,26 +395,6 @@ impl<'a> Judged<'a, '_> {
             format!("{} once: its delivery at QoS {} was complete", self.message(), first.delivery.publish.qos),
             format!("it came once more {place}"),
         );
-    }
-}
-
-/// The witness's copies: it subscribed at QoS 0 before anything was published.
-pub fn check_witness(story: &Story, findings: &mut Findings) {
-    let Some(protocol) = story.connections.first().map(Connection::protocol) else { return };
-    for (at, publish) in &story.witnessed {
-        let payload = String::from_utf8_lossy(&publish.payload);
-        if publish.retain {
-            let expected = format!("RETAIN 0 on {payload} to the witness: its subscription was there before");
-            findings.broken(protocol, RETAIN_0_ON_AN_ESTABLISHED_SUBSCRIPTION, &[*at], expected, "RETAIN 1");
-        }
-        if publish.qos > 0 {
-            let expected = format!("{payload} to the witness at QoS 0, which is what it was granted");
-            findings.broken(protocol, QOS_IS_THE_MINIMUM, &[*at], expected, format!("QoS {}", publish.qos));
-        }
-        if publish.qos == 0 && publish.dup {
-            let expected = format!("DUP 0 on {payload} to the witness: it came at QoS 0");
-            findings.broken(protocol, DUP_0_AT_QOS_0, &[*at], expected, "DUP 1");
-        }
     }
 }
 
