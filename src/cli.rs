@@ -33,11 +33,14 @@ pub enum Command {
     #[command(after_help = MATRIX_EXAMPLES)]
     Matrix(Measure),
 
-    /// Run scenarios: built-in names (matrix, backlog) or files
+    /// Run scenarios: built-in names, which `list` prints in its cells, or files
     Run {
         /// Built-in names, or paths of scenario files
-        #[arg(required = true, value_name = "SCENARIO")]
+        #[arg(required_unless_present = "all", value_name = "SCENARIO")]
         scenarios: Vec<String>,
+        /// All built-in scenarios
+        #[arg(long, conflicts_with = "scenarios")]
+        all: bool,
         #[command(flatten)]
         measure: Measure,
     },
@@ -50,6 +53,10 @@ pub enum Command {
         #[command(flatten)]
         plan: Plan,
     },
+
+    /// Show one cell packet by packet: what each means, what the broker owes by it, and what became of that
+    #[command(after_help = EXPLAIN_EXAMPLES)]
+    Explain(Explain),
 
     /// Compare two results files, cell by cell
     Compare {
@@ -77,6 +84,40 @@ const MATRIX_EXAMPLES: &str = "Examples:
   mqtt-sessions matrix --broker mqtt://localhost             your own
   mqtt-sessions matrix --broker mqtt://localhost --filter retain=false --filter publish_qos=1,2
   mqtt-sessions matrix --broker mqtt://localhost --export-json now.json --baseline known.json";
+
+const EXPLAIN_EXAMPLES: &str = "Examples (quote the id, since shells read brackets):
+  mqtt-sessions explain 'backlog[protocol=5.0,publish_qos=2,subscribe_qos=1]'
+  mqtt-sessions explain CELL --broker mqtt://localhost    your own broker, not the embedded one
+  mqtt-sessions explain CELL --results results.json       what a run with --histories all kept
+  mqtt-sessions explain CELL --as-scenario > mine.toml    to change it, and to run mine.toml";
+
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// The cell's id, as list and the reports print it: scenario[axis=value,...]
+    pub cell: String,
+    /// The scenario of the cell, a name or a file [default: the built-in one that the id names]
+    #[arg(long, value_name = "SCENARIO")]
+    pub scenario: Option<String>,
+    /// Explain the history that this results file keeps, without a broker
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["scenario", "as_scenario"])]
+    pub results: Option<PathBuf>,
+    /// Print the cell as a scenario file with all values written out, and run nothing
+    #[arg(long)]
+    pub as_scenario: bool,
+
+    #[command(flatten)]
+    pub broker: Reach,
+    #[command(flatten)]
+    pub amounts: Amounts,
+    #[command(flatten)]
+    pub prefixes: Prefixes,
+    /// How long the cell stays open when it is about to say "absent"
+    #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = duration, help_heading = "Running")]
+    pub settle: Duration,
+    /// How client ids and topics begin [default: random]
+    #[arg(long, value_name = "P", help_heading = "Names on the broker")]
+    pub prefix: Option<String>,
+}
 
 #[derive(Debug, Args)]
 pub struct Measure {
@@ -144,6 +185,16 @@ pub struct Clean {
 /// Which cells.
 #[derive(Debug, Args)]
 pub struct Plan {
+    #[command(flatten)]
+    pub amounts: Amounts,
+    /// Only these cells: an id, or axis=value[,value]; all must hold
+    #[arg(long, value_name = "FILTER", help_heading = "Cells")]
+    pub filter: Vec<String>,
+}
+
+/// What changes the meaning of a cell.
+#[derive(Debug, Clone, Args)]
+pub struct Amounts {
     /// Messages published while the subscriber is away
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=i64::from(MESSAGES_MAX)))]
     #[arg(help_heading = "Cells")]
@@ -151,9 +202,6 @@ pub struct Plan {
     /// How many messages the broker is configured to keep for a session: more may then be dropped
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Cells")]
     pub queue_limit: Option<u32>,
-    /// Only these cells: an id, or axis=value[,value]; all must hold
-    #[arg(long, value_name = "FILTER", help_heading = "Cells")]
-    pub filter: Vec<String>,
 }
 
 /// How to reach the broker.

@@ -111,7 +111,7 @@ impl Connection {
             let mut incoming = Vec::new();
             match read {
                 Ok(()) if buffer.filled().is_empty() => self.end(End::Fin, &mut incoming),
-                Ok(()) => self.cut(buffer.filled(), &mut incoming),
+                Ok(()) => self.cut_frames(buffer.filled(), &mut incoming),
                 Err(_) => self.end(End::Reset, &mut incoming),
             }
             if !incoming.is_empty() {
@@ -131,29 +131,44 @@ impl Connection {
         let _ = timeout(WRITE_DEADLINE, self.stream.shutdown()).await;
     }
 
+    /// Ends the connection without DISCONNECT. Whatever the broker still sends is not looked at.
+    pub async fn cut(mut self, how: End) {
+        match how {
+            End::Reset => self.stream.reset_when_dropped(),
+            End::Fin => {
+                self.half_close().await;
+                // A socket that is closed with bytes unread sends a reset instead of a FIN.
+                let ended = poll_fn(|cx| self.poll_end(cx));
+                let _ = timeout(END_AFTER_DISCONNECT, ended).await;
+            }
+        }
+    }
+
+    /// Ready when the broker has ended the connection; what comes before is not looked at.
+    pub fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let batch = ready!(self.poll_incoming(cx));
+            if matches!(batch.last(), Some(Incoming::End(_) | Incoming::Undecodable { .. })) {
+                return Poll::Ready(());
+            }
+        }
+    }
+
     /// Sends DISCONNECT and waits a moment for the broker to end the connection, which leaves TIME_WAIT to the broker.
     pub async fn leave(mut self) {
         if self.ended.is_some() {
             return;
         }
         // A DISCONNECT without a reason can always be encoded.
-        let _ = self.send(&Packet::Disconnect { reason: 0 });
+        let _ = self.send(&Packet::disconnect(0));
         self.flush().await;
-        let ended = poll_fn(|cx| {
-            loop {
-                match self.poll_incoming(cx) {
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(batch) if matches!(batch.last(), Some(Incoming::End(_))) => return Poll::Ready(()),
-                    Poll::Ready(_) => {}
-                }
-            }
-        });
+        let ended = poll_fn(|cx| self.poll_end(cx));
         if timeout(END_AFTER_DISCONNECT, ended).await.is_err() {
             self.half_close().await;
         }
     }
 
-    fn cut(&mut self, bytes: &[u8], incoming: &mut Vec<Incoming>) {
+    fn cut_frames(&mut self, bytes: &[u8], incoming: &mut Vec<Incoming>) {
         let whole;
         let mut rest = bytes;
         if !self.partial.is_empty() {

@@ -15,6 +15,7 @@ pub use canonical::{Recorded, canonical};
 
 use crate::connection::End;
 use crate::packet::Packet;
+use crate::scenario::Timer;
 
 /// The events of one cell, or of one attempt at it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,6 +33,10 @@ pub const WITNESS: &str = "witness";
 /// the history of a cell whose version was refused.
 pub const PROBE: &str = "probe";
 
+/// The topic of the will that proves that the broker has noticed the end of a connection, where the scenario's client
+/// has no will of its own. Its publication at the witness is the proof.
+pub const PROOF_WILL_TOPIC: &str = "gone";
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// The cell is tried for the n-th time, with client ids and topics of its own.
@@ -42,8 +47,8 @@ pub enum Event {
     Received(Client, Packet),
     /// The broker ended the client's Network Connection.
     Ended(Client, End),
-    /// The client closed its Network Connection without a DISCONNECT, as the standard orders it to in this place.
-    Closed(Client),
+    /// The client ended its Network Connection without a DISCONNECT.
+    Closed(Client, End),
     /// Bytes that are no packet came in.
     Undecodable(Client, Vec<u8>),
     /// An answer did not come before the deadline.
@@ -52,6 +57,13 @@ pub enum Event {
     Unreachable(Client),
     /// One settle window passed in which nothing arrived any more.
     Settled(Client),
+    /// By the harness's clock a timer of the protocol, which the client or its messages set, has run out or has not.
+    Timed {
+        client: Client,
+        timer: Timer,
+        seconds: u32,
+        passed: bool,
+    },
     /// The broker's CONNACK announced that it does not take what the client was to send; the rest says what.
     Withheld(Client, String),
     /// The harness itself could not go on; the rest is its reason.
@@ -63,7 +75,7 @@ pub enum Event {
 /// An answer that a client waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Awaited {
-    /// The packet type in the standard's spelling, `end` for the end of the connection, or `fence`.
+    /// The packet type in the standard's spelling, `end` for the end of the connection, `fence`, or `will`.
     pub packet: String,
     /// The Packet Identifier it must carry.
     pub id: Option<u16>,
@@ -77,11 +89,12 @@ impl Event {
             Event::Sent(client, _)
             | Event::Received(client, _)
             | Event::Ended(client, _)
-            | Event::Closed(client)
+            | Event::Closed(client, _)
             | Event::Undecodable(client, _)
             | Event::Missing(client, _)
             | Event::Unreachable(client)
             | Event::Settled(client)
+            | Event::Timed { client, .. }
             | Event::Withheld(client, _) => Some(client),
         }
     }
@@ -104,12 +117,30 @@ pub enum Message {
     LoopBack(u32),
     /// Sent after the subscriber's return, to prove that what was queued before it has come.
     Fence(u32),
+    /// The will of the n-th CONNECT that has one.
+    Will(u32),
+    /// The n-th message with a payload of zero bytes, which clears a retained message.
+    Clear(u32),
 }
+
+/// What stands between a message and the number of bytes that it was filled up to.
+const FILLED: char = '~';
 
 impl Message {
     /// Reads the payload of a PUBLISH in a history; `None` is a payload that is not ours.
     pub fn of(payload: &[u8]) -> Option<Message> {
-        std::str::from_utf8(payload).ok()?.parse().ok()
+        let text = std::str::from_utf8(payload).ok()?;
+        text.split_once(FILLED).map_or(text, |(message, _)| message).parse().ok()
+    }
+
+    /// The payload in a history of a message that was filled up to so many bytes on the wire.
+    pub fn filled(self, bytes: usize) -> Vec<u8> {
+        format!("{self}{FILLED}{bytes}").into_bytes()
+    }
+
+    /// To how many bytes a payload in a history was filled up on the wire, if it was.
+    pub fn bytes_filled(payload: &[u8]) -> Option<usize> {
+        std::str::from_utf8(payload).ok()?.split_once(FILLED)?.1.parse().ok()
     }
 }
 
@@ -119,6 +150,8 @@ impl fmt::Display for Message {
             Message::Experiment(number) => write!(f, "m{number}"),
             Message::LoopBack(number) => write!(f, "loop{number}"),
             Message::Fence(number) => write!(f, "fence{number}"),
+            Message::Will(number) => write!(f, "will{number}"),
+            Message::Clear(number) => write!(f, "clear{number}"),
         }
     }
 }
@@ -135,6 +168,8 @@ impl FromStr for Message {
             "m" => Message::Experiment(number),
             "loop" => Message::LoopBack(number),
             "fence" => Message::Fence(number),
+            "will" => Message::Will(number),
+            "clear" => Message::Clear(number),
             _ => return Err(()),
         };
         if message.to_string() == text { Ok(message) } else { Err(()) }

@@ -8,10 +8,17 @@ mod answers;
 mod connects;
 mod deliveries;
 mod finding;
+mod obligations;
 mod order;
+mod properties;
 mod received;
+mod resumed;
 mod session;
+mod shared;
 mod story;
+mod subscriptions;
+mod wills;
+mod window;
 mod witness;
 
 use std::collections::BTreeMap;
@@ -23,6 +30,8 @@ use absences::Balance;
 use finding::{Finding, Findings};
 use received::Measured;
 use story::Story;
+
+pub use obligations::{Attempt, Duty, Obligation, Outcome, attempts, obligations};
 
 /// What is said about one attempt at a cell.
 #[derive(Debug)]
@@ -38,18 +47,28 @@ pub fn judge(cell: &Cell, history: &History) -> Judgement {
     let sessions = session::sessions(&story);
     connects::check(&story, &sessions, &mut findings);
     answers::check(history, &story, &mut findings);
+    subscriptions::check(&story, &mut findings);
     witness::check(&story, &mut findings);
+    wills::check(history, &story, &sessions, &mut findings);
+    shared::check(&story, &sessions, &mut findings);
+    let mut interrupted = false;
     for session in &sessions {
         let copies = deliveries::check(&story, &sessions, session, &mut findings);
         order::check(&copies, &mut findings);
+        subscriptions::check_copies(session, &copies, &mut findings);
+        properties::check(&story, &copies, &mut findings);
+        window::check(session, &mut findings);
         let balance = Balance { story: &story, session, copies: &copies, queue_limit: cell.queue_limit };
         // An experiment that broke off says nothing about what would have come later.
         if findings.limits.is_empty() {
             balance.queued(&mut findings);
+            balance.live(&mut findings);
             balance.retained(&mut findings);
+            balance.resumed(&mut findings);
+            interrupted |= story.stopped && balance.interrupted(&mut findings);
         }
     }
-    if findings.limits.is_empty() && story.stopped {
+    if findings.limits.is_empty() && story.stopped && !interrupted {
         findings.limit(Verdict::Inconclusive, unfinished(&story, history));
     }
     findings.merge_messages();
@@ -57,11 +76,10 @@ pub fn judge(cell: &Cell, history: &History) -> Judgement {
 }
 
 /// Whether every message that was published is here and nothing more is owed: then there is nothing to wait for.
-pub fn nothing_is_absent(history: &History) -> bool {
+pub fn nothing_is_absent(history: &History, client: &str) -> bool {
     let story = Story::read(history);
     let sessions = session::sessions(&story);
-    let Some(subject) = story.subject() else { return false };
-    let Some(session) = sessions.iter().rfind(|session| session.client == subject.as_ref()) else { return false };
+    let Some(session) = sessions.iter().rfind(|session| session.is_of(client)) else { return false };
     let mut unused = Findings::default();
     let copies = deliveries::check(&story, &sessions, session, &mut unused);
     !Balance { story: &story, session, copies: &copies, queue_limit: None }.is_open()
@@ -89,7 +107,10 @@ fn unfinished(story: &Story, history: &History) -> String {
 pub fn combine(cell: &Cell, attempts: Vec<(History, Judgement)>, keep_all_histories: bool) -> CellResult {
     let count = attempts.len();
     let (histories, mut judgements): (Vec<History>, Vec<Judgement>) = attempts.into_iter().unzip();
-    let firm = judgements.iter().position(Judgement::has_firm_fail);
+    // Of several the last counts that was played to its end: what it shows beside was there again.
+    let is_whole = |judgement: &Judgement| judgement.findings.limits.is_empty();
+    let firm = judgements.iter().rposition(|judgement| judgement.has_firm_fail() && is_whole(judgement));
+    let firm = firm.or_else(|| judgements.iter().rposition(Judgement::has_firm_fail));
     let chosen = firm.unwrap_or(count.saturating_sub(1));
     // Each history stands behind a line of its own.
     let offset = histories.iter().take(chosen).map(|history| history.events.len() + 1).sum::<usize>() + 1;

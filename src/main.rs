@@ -46,8 +46,12 @@ fn usage(message: &clap::Error) -> process::ExitCode {
 fn execute(command: Command) -> Result<ExitCode> {
     match command {
         Command::Matrix(options) => on_runtime(measure::measure(&["matrix".into()], options)),
-        Command::Run { scenarios, measure: options } => on_runtime(measure::measure(&scenarios, options)),
+        Command::Run { scenarios, all, measure: options } => {
+            let scenarios = if all { built_in() } else { scenarios };
+            on_runtime(measure::measure(&scenarios, options))
+        }
         Command::List { scenarios, plan } => list(scenarios, &plan),
+        Command::Explain(options) => on_runtime(measure::explain(options)),
         Command::Compare { baseline, results } => compare_files(&baseline, &results),
         Command::Judge { results, export_json } => judge_file(&results, export_json.as_deref()),
         Command::Clean(options) => on_runtime(measure::clean(options)),
@@ -64,9 +68,12 @@ fn on_runtime(command: impl Future<Output = Result<ExitCode>>) -> Result<ExitCod
     code
 }
 
+fn built_in() -> Vec<String> {
+    Scenario::built_in_names().map(String::from).collect()
+}
+
 fn list(scenarios: Vec<String>, plan: &Plan) -> Result<ExitCode> {
-    let all = || Scenario::built_in_names().map(String::from).collect();
-    let scenarios = if scenarios.is_empty() { all() } else { scenarios };
+    let scenarios = if scenarios.is_empty() { built_in() } else { scenarios };
     let cells = measure::plan(&scenarios, plan)?;
     if cells.is_empty() {
         return Ok(measure::nothing_selected());

@@ -1,12 +1,14 @@
 //! The commands that talk to a broker, stage by stage.
 
+mod explain;
+
 use std::collections::{BTreeMap, HashSet};
 use std::time::{Instant, SystemTime};
 
 use anyhow::{Result, anyhow};
 
 use crate::broker::{Broker, EMBEDDED, Given};
-use crate::cli::{Clean, Histories, Measure, Plan, Prefixes, Reach};
+use crate::cli::{Amounts, Clean, Histories, Measure, Plan, Prefixes, Reach};
 use crate::compare::{Comparison, compare, same_options};
 use crate::exit_code::ExitCode;
 use crate::export::{Export, deliver};
@@ -21,6 +23,8 @@ use crate::run::{
     self, Leftovers, Outcome, Place, Prefix, Probe, Refusal, RefusalKind, RunOptions, SessionLeft, Target,
 };
 use crate::scenario::Scenario;
+
+pub use explain::explain;
 
 /// Cells side by side against a broker on this machine: all of a plan of usual size.
 const JOBS_ON_LOOPBACK: usize = 1024;
@@ -40,7 +44,7 @@ pub async fn measure(scenarios: &[String], measure: Measure) -> Result<ExitCode>
     if cells.is_empty() {
         return Ok(nothing_selected());
     }
-    let options = Options { messages: measure.plan.messages, queue_limit: measure.plan.queue_limit };
+    let options = options(&measure.plan.amounts);
     let prefix = prefix(measure.prefix.as_deref(), &measure.prefixes)?;
     let export = measure.export_json.as_deref().map(Export::open).transpose()?;
     let baseline = measure.baseline.as_deref().map(Results::load).transpose()?;
@@ -48,7 +52,29 @@ pub async fn measure(scenarios: &[String], measure: Measure) -> Result<ExitCode>
         same_options(&baseline.options, &options)?;
     }
     let selected: HashSet<String> = cells.iter().map(|cell| cell.id.clone()).collect();
+    let Some((results, interrupted)) = on_broker(scenarios, &measure, prefix, cells).await? else {
+        return Ok(ExitCode::Interrupted);
+    };
+    let comparison = baseline.map(|baseline| compare(&baseline, &results, Some(&selected))).transpose()?;
+    deliver(&text(&results, comparison.as_ref()), &results, export.as_ref())?;
+    Ok(match comparison {
+        _ if interrupted => ExitCode::Interrupted,
+        Some(comparison) => ExitCode::of_comparison(&comparison),
+        None => ExitCode::of(&results.summary),
+    })
+}
 
+fn options(amounts: &Amounts) -> Options {
+    Options { messages: amounts.messages, queue_limit: amounts.queue_limit }
+}
+
+/// The results of the cells, and whether they were interrupted; nothing if that was before they began.
+async fn on_broker(
+    scenarios: &[String],
+    measure: &Measure,
+    prefix: Prefix,
+    cells: Vec<Cell>,
+) -> Result<Option<(Results, bool)>> {
     let interrupted = interruption();
     let reached = unless_interrupted(&interrupted, async {
         let (broker, target) =
@@ -57,24 +83,24 @@ pub async fn measure(scenarios: &[String], measure: Measure) -> Result<ExitCode>
         check_reachable(&probes, &broker.url, target.login.is_some())?;
         Ok::<_, anyhow::Error>((broker, target, probes))
     });
-    let Some(reached) = reached.await else { return Ok(ExitCode::Interrupted) };
+    let Some(reached) = reached.await else { return Ok(None) };
     let (broker, target, probes) = reached?;
 
     let run_options = RunOptions {
-        jobs: jobs(&measure, &target, &cells)?,
+        jobs: jobs(measure, &target, &cells)?,
         settle: measure.settle,
         repeat: measure.repeat,
         keep_all_histories: measure.histories == Histories::All,
         prefix: prefix.clone(),
     };
-    let cure = how_to_clean(scenarios, &measure, &prefix, &broker);
+    let cure = how_to_clean(scenarios, measure, &prefix, &broker);
     note(&match &cure {
         Some(command) => format!("prefix {}: if this run is killed, `{command}` ends what it left", prefix.client_id),
         None => format!("prefix {}", prefix.client_id),
     });
     if measure.prefix.is_some() {
         let clearing = clear_before(&target, &prefix, &cells, measure.repeat, &probes);
-        let Some(before) = unless_interrupted(&interrupted, clearing).await else { return Ok(ExitCode::Interrupted) };
+        let Some(before) = unless_interrupted(&interrupted, clearing).await else { return Ok(None) };
         if !before.is_clean() {
             note(&format!("warning: before the run: {}", before.sentence()));
         }
@@ -86,14 +112,9 @@ pub async fn measure(scenarios: &[String], measure: Measure) -> Result<ExitCode>
     note(&after_the_run(&outcome.cleanup, &prefix, cure.as_deref()));
 
     let interrupted = outcome.interrupted;
+    let options = options(&measure.plan.amounts);
     let results = results(outcome, label(&broker, &probes), options, started, &run_options, &broker.url);
-    let comparison = baseline.map(|baseline| compare(&baseline, &results, Some(&selected))).transpose()?;
-    deliver(&text(&results, comparison.as_ref()), &results, export.as_ref())?;
-    Ok(match comparison {
-        _ if interrupted => ExitCode::Interrupted,
-        Some(comparison) => ExitCode::of_comparison(&comparison),
-        None => ExitCode::of(&results.summary),
-    })
+    Ok(Some((results, interrupted)))
 }
 
 /// What people read of a run.
@@ -141,7 +162,7 @@ fn how_to_clean(scenarios: &[String], measure: &Measure, prefix: &Prefix, broker
 /// The mistake in a scenario file, or in a filter.
 pub fn plan(scenarios: &[String], plan: &Plan) -> Result<Vec<Cell>> {
     let filter = Filter::parse(&plan.filter)?;
-    let settings = Settings { messages: plan.messages, queue_limit: plan.queue_limit };
+    let settings = settings(&plan.amounts);
     let mut cells: Vec<Cell> = Vec::new();
     for scenario in scenarios {
         let planned = plan::cells(&Scenario::load(scenario)?, settings);
@@ -151,6 +172,10 @@ pub fn plan(scenarios: &[String], plan: &Plan) -> Result<Vec<Cell>> {
         cells.extend(planned);
     }
     Ok(filter.select(cells)?)
+}
+
+fn settings(amounts: &Amounts) -> Settings {
+    Settings { messages: amounts.messages, queue_limit: amounts.queue_limit }
 }
 
 /// Says that no cell was selected.
@@ -282,7 +307,7 @@ pub async fn clean(clean: Clean) -> Result<ExitCode> {
         true => Scenario::built_in_names().map(String::from).collect(),
         false => clean.scenarios.clone(),
     };
-    let cells = plan(&scenarios, &Plan { messages: 1, queue_limit: None, filter: Vec::new() })?;
+    let cells = plan(&scenarios, &Plan { amounts: Amounts { messages: 1, queue_limit: None }, filter: Vec::new() })?;
     let interrupted = interruption();
     let cleaning = unless_interrupted(&interrupted, async {
         let (broker, target) = reach(&clean.broker, None, None).await?;
@@ -305,14 +330,15 @@ async fn clear_before(target: &Target, prefix: &Prefix, cells: &[Cell], repeat: 
         for (repetition, attempt) in (1..=repeat).flat_map(|r| (1..=TRIES_MAX).map(move |attempt| (r, attempt))) {
             let tag = Place { cell: &cell.id, repetition, attempt }.tag();
             leftovers.retained.extend(cell.retained_topics().map(|topic| run::topic(prefix, &tag, topic)));
-            let persistent = cell.clients.iter().enumerate().filter(|(_, client)| !client.clean_session);
-            leftovers.sessions.extend(persistent.filter(|(_, client)| versions.contains(&client.protocol)).map(
-                |(index, client)| SessionLeft {
-                    client_id: run::client_id(prefix, &tag, index),
+            let persistent = cell.persistent_clients().map(|client| &cell.clients[client]);
+            let spoken = persistent.filter(|client| versions.contains(&client.protocol));
+            leftovers.sessions.extend(spoken.filter_map(|client| {
+                Some(SessionLeft {
+                    client_id: run::client_id(prefix, &tag, client.client_id?),
                     protocol: client.protocol,
                     persists: true,
-                },
-            ));
+                })
+            }));
         }
     }
     let mut cleanup = run::clean(target, prefix, leftovers, &versions).await;

@@ -60,6 +60,8 @@ pub enum Packet {
     /// The reason code is 0 in 3.1.1, which has none.
     Disconnect {
         reason: u8,
+        /// Session Expiry Interval in seconds, 5.0 only; absent leaves what CONNECT said (5.0, section 3.14.2.2.2).
+        session_expiry: Option<u32>,
     },
     Auth {
         reason: u8,
@@ -73,11 +75,47 @@ pub struct Connect {
     pub clean: bool,
     /// Session Expiry Interval in seconds, 5.0 only; absent is 0 (5.0, section 3.1.2.11.2).
     pub session_expiry: Option<u32>,
+    /// How many QoS 1 and QoS 2 messages the client takes unacknowledged, 5.0 only; absent is 65,535.
+    pub receive_maximum: Option<u16>,
+    /// The largest packet that the client takes, in bytes, 5.0 only.
+    pub maximum_packet_size: Option<u32>,
+    /// The highest Topic Alias that the client takes, 5.0 only; absent is 0, none.
+    pub topic_alias_maximum: Option<u16>,
     /// In seconds; 0 switches it off.
     pub keep_alive: u16,
     pub client_id: String,
+    pub will: Option<Will>,
     /// User name and password. They are never part of the text form.
     pub login: Option<Login>,
+}
+
+impl Connect {
+    /// A clean CONNECT without options, which in 5.0 asks for no session beyond the connection.
+    pub fn new(protocol: Protocol, client_id: impl Into<String>) -> Connect {
+        Connect {
+            protocol,
+            clean: true,
+            session_expiry: None,
+            receive_maximum: None,
+            maximum_packet_size: None,
+            topic_alias_maximum: None,
+            keep_alive: 0,
+            client_id: client_id.into(),
+            will: None,
+            login: None,
+        }
+    }
+}
+
+/// The message that the broker publishes for a client that goes away without DISCONNECT.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Will {
+    pub topic: String,
+    pub payload: Vec<u8>,
+    pub qos: u8,
+    pub retain: bool,
+    /// Will Delay Interval in seconds, 5.0 only.
+    pub delay: Option<u32>,
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -103,9 +141,19 @@ pub struct Connack {
     pub receive_maximum: Option<u16>,
     pub maximum_qos: Option<u8>,
     pub retain_available: Option<bool>,
+    /// The client identifier that the broker gave to a client without one.
+    pub assigned_client_id: Option<String>,
+    /// In seconds, where the broker overrides the client's.
+    pub server_keep_alive: Option<u16>,
+    /// In bytes.
+    pub maximum_packet_size: Option<u32>,
+    pub topic_alias_maximum: Option<u16>,
+    pub wildcards_available: Option<bool>,
+    pub subscription_ids_available: Option<bool>,
+    pub shared_available: Option<bool>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Publish {
     pub dup: bool,
     pub qos: u8,
@@ -114,6 +162,23 @@ pub struct Publish {
     /// The Packet Identifier, 0 at QoS 0.
     pub id: u16,
     pub payload: Vec<u8>,
+    /// 5.0 only.
+    pub properties: Properties,
+}
+
+/// The properties of a PUBLISH (5.0, section 3.3.2.3).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Properties {
+    pub payload_format: Option<u8>,
+    /// Message Expiry Interval in seconds.
+    pub message_expiry: Option<u32>,
+    pub topic_alias: Option<u16>,
+    pub content_type: Option<String>,
+    pub response_topic: Option<String>,
+    pub correlation_data: Option<Vec<u8>>,
+    /// In their order on the wire.
+    pub user: Vec<(String, String)>,
+    pub subscription_ids: Vec<u32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,17 +210,31 @@ impl AckKind {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Subscribe {
     pub id: u16,
+    /// Subscription Identifier, 5.0 only.
+    pub subscription_id: Option<u32>,
     pub filters: Vec<Filter>,
 }
 
-/// A Topic Filter of a SUBSCRIBE with the QoS asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A Topic Filter of a SUBSCRIBE with its Subscription Options (5.0, section 3.8.3.1); 3.1.1 has the QoS alone.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
     pub filter: String,
+    /// The QoS asked for.
     pub qos: u8,
+    pub no_local: bool,
+    pub retain_as_published: bool,
+    /// 0, 1 or 2.
+    pub retain_handling: u8,
+}
+
+impl Filter {
+    /// A filter without options.
+    pub fn new(filter: impl Into<String>, qos: u8) -> Filter {
+        Filter { filter: filter.into(), qos, ..Filter::default() }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -200,6 +279,11 @@ impl Packet {
     /// An acknowledgement with reason code 0.
     pub fn ack(kind: AckKind, id: u16) -> Packet {
         Packet::Ack(Ack { kind, id, reason: 0 })
+    }
+
+    /// A DISCONNECT that leaves the Session Expiry Interval as it was.
+    pub fn disconnect(reason: u8) -> Packet {
+        Packet::Disconnect { reason, session_expiry: None }
     }
 
     /// The Packet Identifier, if this packet has one.

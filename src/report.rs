@@ -5,6 +5,7 @@
 
 mod changes;
 mod choices;
+mod explain;
 mod findings;
 mod fold;
 mod matrix;
@@ -15,6 +16,7 @@ use anstyle::{AnsiColor, Style};
 use crate::results::{BrokerLabel, CellResult, Results, Summary, Verdict};
 
 pub use changes::changes;
+pub use explain::{Explained, explain};
 
 /// What fits on every terminal.
 const WIDTH: usize = 80;

@@ -3,6 +3,7 @@
 //! There is no sleep here: a wait is a fence or has a deadline.
 
 mod client;
+mod endings;
 mod finished;
 mod hygiene;
 mod job;
@@ -62,12 +63,11 @@ impl Target {
     fn connect(&self, protocol: Protocol, client_id: String, clean_session: bool, keep_alive: u16) -> Connect {
         let expiry = if clean_session { 0 } else { SESSION_EXPIRY_S };
         Connect {
-            protocol,
             clean: clean_session,
             session_expiry: (protocol == Protocol::V5).then_some(expiry),
             keep_alive,
-            client_id,
             login: self.login.clone(),
+            ..Connect::new(protocol, client_id)
         }
     }
 }
@@ -265,10 +265,13 @@ impl Leftovers {
     fn note(&mut self, shared: &Shared, jobs: &[Job]) {
         for job in jobs {
             let names = job.names(shared, job.tries + 1);
-            self.sessions.extend(job.cell.clients.iter().enumerate().map(|(index, client)| SessionLeft {
+            let persistent: Vec<usize> = job.cell.persistent_clients().collect();
+            let own = job.cell.clients.iter().enumerate().filter(|(index, client)| client.client_id == Some(*index));
+            self.sessions.extend(own.map(|(index, client)| SessionLeft {
                 client_id: names.client_id(index),
                 protocol: client.protocol,
-                persists: !client.clean_session,
+                // Whoever uses the identifier may have made the session.
+                persists: persistent.iter().any(|other| job.cell.clients[*other].client_id == Some(index)),
             }));
             self.retained.extend(job.cell.retained_topics().map(|topic| names.topic(topic)));
         }

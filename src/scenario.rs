@@ -6,14 +6,18 @@
 mod document;
 mod order;
 mod parse;
+mod value;
+mod written;
 
 use std::fs;
 use std::path::Path;
 
+use crate::connection::End;
 use crate::packet::Protocol;
 use crate::results::{Axes, AxisValue};
 
 pub use parse::{MESSAGES_MAX, ScenarioError};
+pub use value::{Answers, FromAxis, Timer, Value};
 
 /// An experiment: steps over named clients, and the axes along which they vary.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,128 +63,200 @@ pub fn combinations(axes: &[Axis]) -> impl Iterator<Item = Axes> {
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClientPlan {
     pub name: String,
+    pub client_id: ClientId,
     pub protocol: Value<Protocol>,
     /// Clean Session of 3.1.1. In 5.0 true is Clean Start 1 with Session Expiry Interval 0, false is Clean Start 0 with
-    /// [`SESSION_EXPIRY_S`].
+    /// [`SESSION_EXPIRY_S`], each unless `connect` says otherwise.
     pub clean_session: Value<bool>,
+    pub connect: ConnectPlan,
+    pub will: Option<WillPlan>,
+}
+
+/// Under which client identifier a client connects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientId {
+    Own,
+    /// That of another client, by its place: whoever connects later takes the session over.
+    Of(usize),
+    /// None: the broker assigns one.
+    Assigned,
+}
+
+/// What a CONNECT asks for; in a step it overrides what the client says. What is absent is not asked for. All but Keep
+/// Alive belong to 5.0, and are left out in cells of 3.1.1.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ConnectPlan {
+    pub clean_start: Option<Value<bool>>,
+    /// In seconds.
+    pub session_expiry: Option<Value<u32>>,
+    pub receive_maximum: Option<Value<u32>>,
+    /// In bytes.
+    pub maximum_packet_size: Option<Value<u32>>,
+    pub topic_alias_maximum: Option<Value<u32>>,
+    /// In seconds.
+    pub keep_alive: Option<Value<u32>>,
+}
+
+/// A will as the file declares it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WillPlan {
+    pub topic: String,
+    pub qos: Value<u8>,
+    pub retain: Value<bool>,
+    /// Will Delay Interval in seconds; left out in cells of 3.1.1.
+    pub delay: Option<Value<u32>>,
 }
 
 /// The Session Expiry Interval of a session that shall outlive its connection, in seconds.
 pub const SESSION_EXPIRY_S: u32 = 3600;
 
-/// A value as it stands in the file: itself, or the axis that gives it.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Value<T> {
-    Is(T),
-    Axis(String),
-}
-
-impl<T: FromAxis> Value<T> {
-    /// The value in the cell that has these axis values.
-    ///
-    /// # Panics
-    /// If the axis is missing there or holds another type; parsing refuses such a scenario.
-    pub fn in_cell(&self, axes: &Axes) -> T {
-        match self {
-            Value::Is(value) => *value,
-            Value::Axis(name) => {
-                axes.get(name).and_then(T::from_axis).expect("a parsed scenario's axes fit where they are used")
-            }
-        }
-    }
-}
-
-/// A type that may stand where an axis may stand.
-pub trait FromAxis: Copy {
-    /// The values of this type, for the reader of a mistake.
-    const ACCEPTED: &'static str;
-
-    /// `None` if the value is not of this type.
-    fn from_axis(value: &AxisValue) -> Option<Self>;
-}
-
-impl FromAxis for Protocol {
-    const ACCEPTED: &'static str = "\"3.1.1\" or \"5.0\"";
-
-    fn from_axis(value: &AxisValue) -> Option<Protocol> {
-        match value {
-            AxisValue::Text(name) => name.parse().ok(),
-            _ => None,
-        }
-    }
-}
-
-impl FromAxis for bool {
-    const ACCEPTED: &'static str = "true or false";
-
-    fn from_axis(value: &AxisValue) -> Option<bool> {
-        match value {
-            AxisValue::Bool(value) => Some(*value),
-            _ => None,
-        }
-    }
-}
-
-/// The only number that varies along an axis is a QoS.
-impl FromAxis for u8 {
-    const ACCEPTED: &'static str = "0, 1 or 2";
-
-    fn from_axis(value: &AxisValue) -> Option<u8> {
-        match value {
-            AxisValue::Number(qos) => u8::try_from(*qos).ok().filter(|qos| *qos <= 2),
-            _ => None,
-        }
-    }
-}
-
 /// A step as the file declares it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepPlan {
-    /// The step is left out of cells where this is false.
-    pub when: Value<bool>,
+    pub when: When,
     /// The client that acts, by its place in [`Scenario::clients`].
     pub client: usize,
     pub action: ActionPlan,
 }
 
+/// In which cells a step is taken.
+#[derive(Debug, Clone, PartialEq)]
+pub enum When {
+    Is(Value<bool>),
+    /// In those where the axis has one of these values.
+    OneOf {
+        axis: String,
+        values: Vec<AxisValue>,
+    },
+}
+
+impl When {
+    /// Whether the step belongs to the cell that has these axis values.
+    pub fn in_cell(&self, axes: &Axes) -> bool {
+        match self {
+            When::Is(value) => value.in_cell(axes),
+            When::OneOf { axis, values } => axes.get(axis).is_some_and(|value| values.contains(value)),
+        }
+    }
+
+    /// The axis that decides.
+    pub fn axis(&self) -> Option<&str> {
+        match self {
+            When::Is(Value::Is(_)) => None,
+            When::Is(Value::Axis(axis)) | When::OneOf { axis, .. } => Some(axis),
+        }
+    }
+}
+
 /// What the client of a step does.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ActionPlan {
-    /// Opens a Network Connection and sends CONNECT.
-    Connect,
+    /// Opens a Network Connection and sends CONNECT, with the client's will unless this says no.
+    Connect {
+        connect: ConnectPlan,
+        will: Value<bool>,
+    },
+    /// One SUBSCRIBE.
     Subscribe {
-        topic: String,
-        qos: Value<u8>,
+        filters: Vec<FilterPlan>,
+        identifier: Option<Value<u32>>,
     },
-    Publish {
+    Unsubscribe {
         topic: String,
-        qos: Value<u8>,
-        retain: Value<bool>,
-        /// `None` leaves it to the run's options.
-        messages: Option<u32>,
     },
+    Publish(PublishPlan),
     /// Waits until everything that was queued has come.
-    Receive,
+    Receive {
+        answers: Value<Answers>,
+    },
     /// Sends DISCONNECT and waits until the broker has ended the connection.
-    Disconnect,
+    Disconnect {
+        /// With reason code 0x04, which asks for the will; 5.0 only.
+        with_will: Value<bool>,
+        /// A new Session Expiry Interval in seconds; 5.0 only.
+        session_expiry: Option<Value<u32>>,
+    },
+    /// Ends the Network Connection without DISCONNECT.
+    Cut {
+        how: Value<End>,
+    },
+    /// Sends nothing any more, until the broker ends the connection for it.
+    Silence,
+    /// Lets a timer of the protocol run out.
+    Wait {
+        timer: Value<Timer>,
+        seconds: Value<u32>,
+    },
+}
+
+/// A Topic Filter of a SUBSCRIBE as the file declares it. The options belong to 5.0, and are left out in cells of 3.1.1.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FilterPlan {
+    pub topic: String,
+    /// The Share Name of a shared subscription.
+    pub share: Option<String>,
+    pub qos: Value<u8>,
+    pub no_local: Value<bool>,
+    pub retain_as_published: Value<bool>,
+    pub retain_handling: Value<u8>,
+}
+
+/// Messages as the file declares them. The properties belong to 5.0, and are left out in cells of 3.1.1.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PublishPlan {
+    pub topic: String,
+    pub qos: Value<u8>,
+    pub retain: Value<bool>,
+    /// `None` leaves it to the run's options.
+    pub messages: Option<u32>,
+    /// With a payload of zero bytes.
+    pub empty: Value<bool>,
+    /// The payload is filled up to so many bytes.
+    pub bytes: Option<Value<u32>>,
+    /// In seconds.
+    pub message_expiry: Option<Value<u32>>,
+    /// With a value for each property that a broker has to pass on unaltered.
+    pub properties: Value<bool>,
+    /// The client reads nothing afterwards, so that it does not know what the broker answered.
+    pub unread: Value<bool>,
 }
 
 impl ActionPlan {
     /// The word of the file for it.
     pub fn verb(&self) -> &'static str {
         match self {
-            ActionPlan::Connect => "connect",
+            ActionPlan::Connect { .. } => "connect",
             ActionPlan::Subscribe { .. } => "subscribe",
-            ActionPlan::Publish { .. } => "publish",
-            ActionPlan::Receive => "receive",
-            ActionPlan::Disconnect => "disconnect",
+            ActionPlan::Unsubscribe { .. } => "unsubscribe",
+            ActionPlan::Publish(_) => "publish",
+            ActionPlan::Receive { .. } => "receive",
+            ActionPlan::Disconnect { .. } => "disconnect",
+            ActionPlan::Cut { .. } => "cut",
+            ActionPlan::Silence => "silence",
+            ActionPlan::Wait { .. } => "wait",
         }
     }
 }
 
 /// The scenarios that are built into the program, by name.
-const BUILT_IN: [(&str, &str); 2] =
-    [("matrix", include_str!("../scenarios/matrix.toml")), ("backlog", include_str!("../scenarios/backlog.toml"))];
+const BUILT_IN: [(&str, &str); 16] = [
+    ("matrix", include_str!("../scenarios/matrix.toml")),
+    ("backlog", include_str!("../scenarios/backlog.toml")),
+    ("queue", include_str!("../scenarios/queue.toml")),
+    ("resend", include_str!("../scenarios/resend.toml")),
+    ("qos2", include_str!("../scenarios/qos2.toml")),
+    ("window", include_str!("../scenarios/window.toml")),
+    ("takeover", include_str!("../scenarios/takeover.toml")),
+    ("identifiers", include_str!("../scenarios/identifiers.toml")),
+    ("subscriptions", include_str!("../scenarios/subscriptions.toml")),
+    ("options", include_str!("../scenarios/options.toml")),
+    ("shared", include_str!("../scenarios/shared.toml")),
+    ("retained", include_str!("../scenarios/retained.toml")),
+    ("lifetimes", include_str!("../scenarios/lifetimes.toml")),
+    ("expiry", include_str!("../scenarios/expiry.toml")),
+    ("wills", include_str!("../scenarios/wills.toml")),
+    ("delayed_wills", include_str!("../scenarios/delayed_wills.toml")),
+];
 
 impl Scenario {
     /// The names of the built-in scenarios.

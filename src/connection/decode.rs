@@ -1,16 +1,20 @@
 //! One frame of bytes to one [`Packet`].
 //!
-//! PUBLISH and what only clients send are read by rumqttc's packet types. CONNACK, DISCONNECT, AUTH and every packet
-//! that is a Packet Identifier with reason codes are read from the bytes, since rumqttc's types refuse legal short forms
-//! and every code that they do not list.
+//! The PUBLISH of 3.1.1 and what only clients send are read by rumqttc's packet types. CONNACK, DISCONNECT, AUTH and
+//! every packet that is a Packet Identifier with reason codes are read from the bytes, since rumqttc's types refuse legal
+//! short forms and every code that they do not list; so is whatever carries properties to a client.
+
+mod properties;
 
 use bytes::BytesMut;
 use rumqttc::mqttbytes::v4;
 use rumqttc::v5::mqttbytes::v5;
 
+use self::properties::{block, properties};
 use super::frame::FRAME_BYTES_MAX;
 use crate::packet::{
-    Ack, AckKind, Connack, Connect, Filter, Login, Packet, Protocol, Publish, Suback, Subscribe, Unsuback, Unsubscribe,
+    Ack, AckKind, Connack, Connect, Filter, Login, Packet, Properties, Protocol, Publish, Suback, Subscribe, Unsuback,
+    Unsubscribe, Will,
 };
 
 /// Why a frame is no packet; completes "a packet that ...".
@@ -32,7 +36,7 @@ pub fn decode(protocol: Protocol, frame: &[u8]) -> Result<Packet, Undecodable> {
         return undecodable("ends inside its fixed header");
     };
     match (frame[0] >> 4, frame[0] & 0x0f) {
-        (2, 0) => connack(protocol, frame, body).map(Packet::Connack),
+        (2, 0) => connack(protocol, body).map(Packet::Connack),
         (4, 0) => ack(protocol, AckKind::Puback, body),
         (5, 0) => ack(protocol, AckKind::Pubrec, body),
         (6, 2) => ack(protocol, AckKind::Pubrel, body),
@@ -42,11 +46,9 @@ pub fn decode(protocol: Protocol, frame: &[u8]) -> Result<Packet, Undecodable> {
         (11, 0) => codes(protocol, body).map(|(id, codes)| Packet::Unsuback(Unsuback { id, codes })),
         (12, 0) if body.is_empty() => Ok(Packet::Pingreq),
         (13, 0) if body.is_empty() => Ok(Packet::Pingresp),
-        (14, 0) if body.is_empty() || protocol == Protocol::V5 => {
-            Ok(Packet::Disconnect { reason: body.first().copied().unwrap_or(0) })
-        }
+        (14, 0) if body.is_empty() || protocol == Protocol::V5 => disconnect(body),
         (15, 0) if protocol == Protocol::V5 => Ok(Packet::Auth { reason: body.first().copied().unwrap_or(0) }),
-        (3, _) if body.len() >= 2 => publish(protocol, frame),
+        (3, _) if body.len() >= 2 => publish(protocol, frame, body),
         (1, 0) | (8, 2) | (10, 2) => from_client(protocol, frame),
         (kind, flags) => undecodable(format!("has packet type {kind}, flags {flags:#x} and {} bytes", body.len())),
     }
@@ -72,7 +74,7 @@ fn codes(protocol: Protocol, body: &[u8]) -> Result<(u16, Vec<u8>), Undecodable>
     let id = id(body)?;
     let codes = match protocol {
         Protocol::V3 => &body[2..],
-        Protocol::V5 => after_properties(&body[2..])?,
+        Protocol::V5 => block(&body[2..])?.1,
     };
     match codes {
         [] => undecodable("has no reason code"),
@@ -80,74 +82,124 @@ fn codes(protocol: Protocol, body: &[u8]) -> Result<(u16, Vec<u8>), Undecodable>
     }
 }
 
-/// What follows a property block.
-fn after_properties(bytes: &[u8]) -> Result<&[u8], Undecodable> {
-    let mut length = 0usize;
-    for (position, &byte) in bytes.iter().take(4).enumerate() {
-        length |= usize::from(byte & 0x7f) << (7 * position);
-        if byte & 0x80 == 0 {
-            return bytes.get(position + 1 + length..).ok_or(Undecodable("ends inside its properties".into()));
+/// The DISCONNECT of 5.0: reason code, properties, both of which may be left out.
+fn disconnect(body: &[u8]) -> Result<Packet, Undecodable> {
+    let reason = body.first().copied().unwrap_or(0);
+    let mut session_expiry = None;
+    if let [_, rest @ ..] = body
+        && !rest.is_empty()
+    {
+        for property in properties(block(rest)?.0)? {
+            match property.kind {
+                0x11 => session_expiry = Some(property.number()),
+                // Reason String, Server Reference, User Property.
+                0x1f | 0x1c | 0x26 => {}
+                kind => return undecodable(format!("is a DISCONNECT with the property {kind:#04x}")),
+            }
         }
     }
-    undecodable("has no readable property length")
+    Ok(Packet::Disconnect { reason, session_expiry })
 }
 
-fn connack(protocol: Protocol, frame: &[u8], body: &[u8]) -> Result<Connack, Undecodable> {
+fn connack(protocol: Protocol, body: &[u8]) -> Result<Connack, Undecodable> {
     let &[flags, code, ref rest @ ..] = body else {
         return undecodable("is a CONNACK of less than two bytes");
     };
     if flags & 0xfe != 0 {
         return undecodable(format!("is a CONNACK with reserved flags set ({flags:#04x})"));
     }
-    let plain = Connack { session_present: flags == 1, code, ..Connack::default() };
+    let mut connack = Connack { session_present: flags == 1, code, ..Connack::default() };
     // Brokers without 5.0 refuse it with a CONNACK in the shape of 3.1.1, which has no properties.
     if protocol == Protocol::V3 || rest.is_empty() {
-        return Ok(plain);
+        return Ok(connack);
     }
-    // rumqttc refuses codes that it does not list, so it is given the properties under code 0.
-    let mut readable = BytesMut::from(frame);
-    let code_at = frame.len() - rest.len() - 1;
-    readable[code_at] = 0;
-    match v5::Packet::read(&mut readable, Some(FRAME_BYTES_MAX as u32)) {
-        Ok(v5::Packet::ConnAck(v5::ConnAck { properties: Some(properties), .. })) => Ok(Connack {
-            session_expiry: properties.session_expiry_interval,
-            receive_maximum: properties.receive_max,
-            maximum_qos: properties.max_qos,
-            retain_available: properties.retain_available.map(|available| available != 0),
-            ..plain
-        }),
-        Ok(_) => Ok(plain),
-        Err(error) => undecodable(format!("is a CONNACK with unreadable properties: {error}")),
+    for property in properties(block(rest)?.0)? {
+        let number = property.number();
+        // How long a number is follows from the kind, so that each fits.
+        match property.kind {
+            0x11 => connack.session_expiry = Some(number),
+            0x12 => connack.assigned_client_id = Some(property.text()?),
+            0x13 => connack.server_keep_alive = Some(number as u16),
+            0x21 => connack.receive_maximum = Some(number as u16),
+            0x22 => connack.topic_alias_maximum = Some(number as u16),
+            0x24 => connack.maximum_qos = Some(number as u8),
+            0x25 => connack.retain_available = Some(property.flag()),
+            0x27 => connack.maximum_packet_size = Some(number),
+            0x28 => connack.wildcards_available = Some(property.flag()),
+            0x29 => connack.subscription_ids_available = Some(property.flag()),
+            0x2a => connack.shared_available = Some(property.flag()),
+            // What concerns authentication, requests and replies, other servers, and the reader.
+            0x15 | 0x16 | 0x1a | 0x1c | 0x1f | 0x26 => {}
+            kind => return undecodable(format!("is a CONNACK with the property {kind:#04x}")),
+        }
+    }
+    Ok(connack)
+}
+
+fn publish(protocol: Protocol, frame: &[u8], body: &[u8]) -> Result<Packet, Undecodable> {
+    if protocol == Protocol::V5 {
+        return publish_v5(frame[0], body).map(Packet::Publish);
+    }
+    match read_v3(frame)? {
+        v4::Packet::Publish(publish) => Ok(Packet::Publish(Publish {
+            dup: publish.dup,
+            qos: publish.qos as u8,
+            retain: publish.retain,
+            topic: publish.topic,
+            id: publish.pkid,
+            payload: publish.payload.to_vec(),
+            properties: Properties::default(),
+        })),
+        _ => undecodable("is no PUBLISH"),
     }
 }
 
-fn publish(protocol: Protocol, frame: &[u8]) -> Result<Packet, Undecodable> {
-    let publish = match protocol {
-        Protocol::V3 => match read_v3(frame)? {
-            v4::Packet::Publish(publish) => Publish {
-                dup: publish.dup,
-                qos: publish.qos as u8,
-                retain: publish.retain,
-                topic: publish.topic,
-                id: publish.pkid,
-                payload: publish.payload.to_vec(),
-            },
-            _ => return undecodable("is no PUBLISH"),
-        },
-        Protocol::V5 => match read_v5(frame)? {
-            v5::Packet::Publish(publish) => Publish {
-                dup: publish.dup,
-                qos: publish.qos as u8,
-                retain: publish.retain,
-                topic: String::from_utf8(publish.topic.to_vec())
-                    .map_err(|_| Undecodable("is a PUBLISH whose topic is not UTF-8".into()))?,
-                id: publish.pkid,
-                payload: publish.payload.to_vec(),
-            },
-            _ => return undecodable("is no PUBLISH"),
-        },
+/// The PUBLISH of 5.0: topic, Packet Identifier above QoS 0, properties, payload.
+fn publish_v5(first: u8, body: &[u8]) -> Result<Publish, Undecodable> {
+    let (length, rest) = body.split_first_chunk().ok_or(Undecodable("ends inside its topic".into()))?;
+    let name = rest.split_at_checked(usize::from(u16::from_be_bytes(*length)));
+    let (name, mut rest) = name.ok_or(Undecodable("ends inside its topic".into()))?;
+    let qos = first >> 1 & 3;
+    let mut publish = Publish {
+        dup: first & 8 != 0,
+        qos,
+        retain: first & 1 != 0,
+        topic: topic(name)?,
+        id: 0,
+        payload: Vec::new(),
+        properties: Properties::default(),
     };
-    Ok(Packet::Publish(publish))
+    match qos {
+        0 => {}
+        1 | 2 => {
+            publish.id = id(rest)?;
+            rest = &rest[2..];
+        }
+        _ => return undecodable("is a PUBLISH at QoS 3"),
+    }
+    let (block, payload) = block(rest)?;
+    publish.properties = of_publish(block)?;
+    publish.payload = payload.to_vec();
+    Ok(publish)
+}
+
+fn of_publish(block: &[u8]) -> Result<Properties, Undecodable> {
+    let mut found = Properties::default();
+    for property in properties(block)? {
+        let number = property.number();
+        match property.kind {
+            0x01 => found.payload_format = Some(number as u8),
+            0x02 => found.message_expiry = Some(number),
+            0x03 => found.content_type = Some(property.text()?),
+            0x08 => found.response_topic = Some(property.text()?),
+            0x09 => found.correlation_data = Some(property.data()),
+            0x0b => found.subscription_ids.push(number),
+            0x23 => found.topic_alias = Some(number as u16),
+            0x26 => found.user.push(property.pair()?),
+            kind => return undecodable(format!("is a PUBLISH with the property {kind:#04x}")),
+        }
+    }
+    Ok(found)
 }
 
 /// CONNECT, SUBSCRIBE and UNSUBSCRIBE.
@@ -158,17 +210,24 @@ fn from_client(protocol: Protocol, frame: &[u8]) -> Result<Packet, Undecodable> 
                 protocol,
                 clean: connect.clean_session,
                 session_expiry: None,
+                receive_maximum: None,
+                maximum_packet_size: None,
+                topic_alias_maximum: None,
                 keep_alive: connect.keep_alive,
                 client_id: connect.client_id,
+                will: connect.last_will.map(|will| Will {
+                    topic: will.topic,
+                    payload: will.message.to_vec(),
+                    qos: will.qos as u8,
+                    retain: will.retain,
+                    delay: None,
+                }),
                 login: connect.login.map(|login| Login { user: login.username, password: login.password }),
             })),
             v4::Packet::Subscribe(subscribe) => Ok(Packet::Subscribe(Subscribe {
                 id: subscribe.pkid,
-                filters: subscribe
-                    .filters
-                    .into_iter()
-                    .map(|filter| Filter { filter: filter.path, qos: filter.qos as u8 })
-                    .collect(),
+                subscription_id: None,
+                filters: subscribe.filters.into_iter().map(|f| Filter::new(f.path, f.qos as u8)).collect(),
             })),
             v4::Packet::Unsubscribe(unsubscribe) => {
                 Ok(Packet::Unsubscribe(Unsubscribe { id: unsubscribe.pkid, filters: unsubscribe.topics }))
@@ -176,28 +235,69 @@ fn from_client(protocol: Protocol, frame: &[u8]) -> Result<Packet, Undecodable> 
             _ => undecodable("is out of place"),
         },
         Protocol::V5 => match read_v5(frame)? {
-            v5::Packet::Connect(connect, _, login) => Ok(Packet::Connect(Connect {
-                protocol,
-                clean: connect.clean_start,
-                session_expiry: connect.properties.and_then(|properties| properties.session_expiry_interval),
-                keep_alive: connect.keep_alive,
-                client_id: connect.client_id,
-                login: login.map(|login| Login { user: login.username, password: login.password }),
-            })),
-            v5::Packet::Subscribe(subscribe) => Ok(Packet::Subscribe(Subscribe {
-                id: subscribe.pkid,
-                filters: subscribe
-                    .filters
-                    .into_iter()
-                    .map(|filter| Filter { filter: filter.path, qos: filter.qos as u8 })
-                    .collect(),
-            })),
+            v5::Packet::Connect(connect, will, login) => Ok(Packet::Connect(connect_v5(connect, will, login)?)),
+            v5::Packet::Subscribe(subscribe) => subscribe_v5(subscribe),
             v5::Packet::Unsubscribe(unsubscribe) => {
                 Ok(Packet::Unsubscribe(Unsubscribe { id: unsubscribe.pkid, filters: unsubscribe.filters }))
             }
             _ => undecodable("is out of place"),
         },
     }
+}
+
+fn connect_v5(
+    connect: v5::Connect,
+    will: Option<v5::LastWill>,
+    login: Option<v5::Login>,
+) -> Result<Connect, Undecodable> {
+    let properties = connect.properties.as_ref();
+    let will = will.map(|will| {
+        Ok(Will {
+            topic: topic(&will.topic)?,
+            payload: will.message.to_vec(),
+            qos: will.qos as u8,
+            retain: will.retain,
+            delay: will.properties.and_then(|properties| properties.delay_interval),
+        })
+    });
+    Ok(Connect {
+        protocol: Protocol::V5,
+        clean: connect.clean_start,
+        session_expiry: properties.and_then(|properties| properties.session_expiry_interval),
+        receive_maximum: properties.and_then(|properties| properties.receive_maximum),
+        maximum_packet_size: properties.and_then(|properties| properties.max_packet_size),
+        topic_alias_maximum: properties.and_then(|properties| properties.topic_alias_max),
+        keep_alive: connect.keep_alive,
+        client_id: connect.client_id,
+        will: will.transpose()?,
+        login: login.map(|login| Login { user: login.username, password: login.password }),
+    })
+}
+
+fn subscribe_v5(subscribe: v5::Subscribe) -> Result<Packet, Undecodable> {
+    let filter = |filter: v5::Filter| Filter {
+        filter: filter.path,
+        qos: filter.qos as u8,
+        no_local: filter.nolocal,
+        retain_as_published: filter.preserve_retain,
+        retain_handling: match filter.retain_forward_rule {
+            v5::RetainForwardRule::OnEverySubscribe => 0,
+            v5::RetainForwardRule::OnNewSubscribe => 1,
+            v5::RetainForwardRule::Never => 2,
+        },
+    };
+    let subscription_id = subscribe.properties.and_then(|properties| properties.id).map(u32::try_from);
+    Ok(Packet::Subscribe(Subscribe {
+        id: subscribe.pkid,
+        subscription_id: subscription_id
+            .transpose()
+            .map_err(|_| Undecodable("has a Subscription Identifier that is too large".into()))?,
+        filters: subscribe.filters.into_iter().map(filter).collect(),
+    }))
+}
+
+fn topic(bytes: &[u8]) -> Result<String, Undecodable> {
+    String::from_utf8(bytes.to_vec()).map_err(|_| Undecodable("has a topic that is not UTF-8".into()))
 }
 
 fn read_v3(frame: &[u8]) -> Result<v4::Packet, Undecodable> {
@@ -210,78 +310,4 @@ fn read_v5(frame: &[u8]) -> Result<v5::Packet, Undecodable> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn reads(protocol: Protocol, frame: &[u8], packet: Packet) {
-        assert_eq!(decode(protocol, frame), Ok(packet), "{frame:02x?}");
-    }
-
-    fn refused(code: u8) -> Packet {
-        Packet::Connack(Connack { code, ..Connack::default() })
-    }
-
-    #[test]
-    fn each_packet_type_is_read_at_its_shortest_legal_length() {
-        use Protocol::{V3, V5};
-        for protocol in Protocol::ALL {
-            for (first, kind) in [(0x40, AckKind::Puback), (0x50, AckKind::Pubrec), (0x62, AckKind::Pubrel)] {
-                reads(protocol, &[first, 2, 0, 7], Packet::ack(kind, 7));
-            }
-            reads(protocol, &[0x70, 2, 0, 7], Packet::ack(AckKind::Pubcomp, 7));
-            reads(protocol, &[0xc0, 0], Packet::Pingreq);
-            reads(protocol, &[0xd0, 0], Packet::Pingresp);
-            reads(protocol, &[0xe0, 0], Packet::Disconnect { reason: 0 });
-        }
-        reads(V3, &[0x20, 2, 1, 0], Packet::Connack(Connack { session_present: true, ..Connack::default() }));
-        reads(V5, &[0x20, 3, 1, 0, 0], Packet::Connack(Connack { session_present: true, ..Connack::default() }));
-        reads(V3, &[0x90, 3, 0, 7, 1], Packet::Suback(Suback { id: 7, codes: vec![1] }));
-        reads(V5, &[0x90, 4, 0, 7, 0, 1], Packet::Suback(Suback { id: 7, codes: vec![1] }));
-        reads(V3, &[0xb0, 2, 0, 7], Packet::Unsuback(Unsuback { id: 7, codes: vec![] }));
-        reads(V5, &[0xb0, 4, 0, 7, 0, 0x11], Packet::Unsuback(Unsuback { id: 7, codes: vec![0x11] }));
-        reads(V5, &[0xe0, 1, 0x8e], Packet::Disconnect { reason: 0x8e });
-        reads(V5, &[0xf0, 2, 0x18, 0], Packet::Auth { reason: 0x18 });
-        let empty = Publish { dup: false, qos: 0, retain: false, topic: "t".into(), id: 0, payload: vec![] };
-        reads(V3, &[0x30, 3, 0, 1, b't'], Packet::Publish(empty.clone()));
-        reads(V5, &[0x30, 4, 0, 1, b't', 0], Packet::Publish(empty));
-    }
-
-    #[test]
-    fn refusals_keep_their_code_whatever_their_shape() {
-        for code in [0x01, 0x84, 0xff] {
-            reads(Protocol::V3, &[0x20, 2, 0, code], refused(code));
-            reads(Protocol::V5, &[0x20, 2, 0, code], refused(code));
-            reads(Protocol::V5, &[0x20, 3, 0, code, 0], refused(code));
-        }
-        reads(Protocol::V3, &[0x90, 3, 0, 1, 0x87], Packet::Suback(Suback { id: 1, codes: vec![0x87] }));
-        let ack = Ack { kind: AckKind::Puback, id: 1, reason: 0xfe };
-        reads(Protocol::V5, &[0x40, 3, 0, 1, 0xfe], Packet::Ack(ack));
-    }
-
-    #[test]
-    fn connack_properties_are_read_also_beside_an_error_code() {
-        let frame = [0x20, 0x0b, 0, 0x97, 8, 0x11, 0, 0, 0, 9, 0x21, 0, 20];
-        let Ok(Packet::Connack(connack)) = decode(Protocol::V5, &frame) else { panic!("not read") };
-        assert_eq!((connack.code, connack.session_expiry, connack.receive_maximum), (0x97, Some(9), Some(20)));
-    }
-
-    #[test]
-    fn a_broken_frame_is_an_error_and_never_a_wait() {
-        let broken: [&[u8]; 9] = [
-            &[0x20, 1, 0],
-            &[0x20, 2, 0xfe, 0],
-            &[0x40, 1, 0],
-            &[0x40, 2, 0, 0],
-            &[0x90, 2, 0, 1],
-            &[0x36, 5, 0, 1, b't', 0, 1],
-            &[0x32, 3, 0, 1, b't'],
-            &[0x00, 0],
-            &[0xd0, 1, 0],
-        ];
-        for frame in broken {
-            for protocol in Protocol::ALL {
-                assert!(decode(protocol, frame).is_err(), "{protocol} {frame:02x?}");
-            }
-        }
-    }
-}
+mod tests;

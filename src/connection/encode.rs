@@ -9,7 +9,7 @@ use rumqttc::mqttbytes::{QoS as QosV3, v4};
 use rumqttc::v5::mqttbytes::{QoS as QosV5, v5};
 
 use super::frame::FRAME_BYTES_MAX;
-use crate::packet::{AckKind, Connack, Connect, Filter, Packet, Protocol, Publish};
+use crate::packet::{AckKind, Connack, Connect, Filter, Packet, Properties, Protocol, Publish};
 
 /// The longest string that MQTT can carry, in bytes (section 1.5.3 of 3.1.1, 1.5.4 of 5.0).
 const STRING_BYTES_MAX: usize = 65_535;
@@ -27,7 +27,7 @@ pub fn encode(protocol: Protocol, packet: &Packet, out: &mut Vec<u8>) -> Result<
     check_strings(packet)?;
     let v5 = protocol == Protocol::V5;
     match packet {
-        Packet::Connack(connack) => connack_bytes(v5, connack, out),
+        Packet::Connack(connack) => connack_bytes(v5, connack, out)?,
         Packet::Ack(ack) => {
             let first = match ack.kind {
                 AckKind::Puback => 0x40,
@@ -36,15 +36,18 @@ pub fn encode(protocol: Protocol, packet: &Packet, out: &mut Vec<u8>) -> Result<
                 AckKind::Pubcomp => 0x70,
             };
             let reason = if v5 && ack.reason != 0 { &[ack.reason][..] } else { &[] };
-            short(first, &[&ack.id.to_be_bytes(), reason], out);
+            frame(first, &[&ack.id.to_be_bytes(), reason], out)?;
         }
-        Packet::Suback(suback) => answer(0x90, v5, suback.id, &suback.codes, out),
-        Packet::Unsuback(unsuback) => answer(0xb0, v5, unsuback.id, if v5 { &unsuback.codes } else { &[] }, out),
-        Packet::Pingreq => short(0xc0, &[], out),
-        Packet::Pingresp => short(0xd0, &[], out),
-        Packet::Disconnect { reason } if v5 && *reason != 0 => short(0xe0, &[&[*reason]], out),
-        Packet::Disconnect { .. } => short(0xe0, &[], out),
-        Packet::Auth { reason } => short(0xf0, &[&[*reason, 0]], out),
+        Packet::Suback(suback) => answer(0x90, v5, suback.id, &suback.codes, out)?,
+        Packet::Unsuback(unsuback) => answer(0xb0, v5, unsuback.id, if v5 { &unsuback.codes } else { &[] }, out)?,
+        Packet::Pingreq => frame(0xc0, &[], out)?,
+        Packet::Pingresp => frame(0xd0, &[], out)?,
+        Packet::Disconnect { reason, session_expiry: Some(seconds) } if v5 => {
+            frame(0xe0, &[&[*reason, 5, 0x11], &seconds.to_be_bytes()], out)?;
+        }
+        Packet::Disconnect { reason, .. } if v5 && *reason != 0 => frame(0xe0, &[&[*reason]], out)?,
+        Packet::Disconnect { .. } => frame(0xe0, &[], out)?,
+        Packet::Auth { reason } => frame(0xf0, &[&[*reason, 0]], out)?,
         Packet::Connect(_) | Packet::Publish(_) | Packet::Subscribe(_) | Packet::Unsubscribe(_) => {
             // After an error rumqttc leaves half a header behind, so it writes into a buffer of its own.
             let mut scratch = BytesMut::new();
@@ -61,39 +64,62 @@ pub fn encode(protocol: Protocol, packet: &Packet, out: &mut Vec<u8>) -> Result<
     Ok(())
 }
 
-/// A packet of less than 128 bytes.
-fn short(first: u8, parts: &[&[u8]], out: &mut Vec<u8>) {
+/// A packet of these parts, behind its fixed header.
+fn frame(first: u8, parts: &[&[u8]], out: &mut Vec<u8>) -> Result<(), Unencodable> {
     let length: usize = parts.iter().map(|part| part.len()).sum();
-    out.extend([first, length as u8]);
+    let remaining_length = variable_byte_integer(length);
+    if 1 + remaining_length.len() + length > FRAME_BYTES_MAX {
+        return Err(Unencodable(format!("has {length} bytes, and packets end at {FRAME_BYTES_MAX} bytes")));
+    }
+    out.push(first);
+    out.extend(remaining_length);
     parts.iter().for_each(|part| out.extend_from_slice(part));
+    Ok(())
+}
+
+/// Seven bits a byte, the lowest first (3.1.1, section 2.2.3; 5.0, section 1.5.5).
+fn variable_byte_integer(mut value: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while value > 0x7f {
+        bytes.push(0x80 | (value & 0x7f) as u8);
+        value >>= 7;
+    }
+    bytes.push(value as u8);
+    bytes
 }
 
 /// An identifier, properties (5.0, none) and codes.
-fn answer(first: u8, v5: bool, id: u16, codes: &[u8], out: &mut Vec<u8>) {
-    short(first, &[&id.to_be_bytes(), if v5 { &[0] } else { &[] }, codes], out);
+fn answer(first: u8, v5: bool, id: u16, codes: &[u8], out: &mut Vec<u8>) -> Result<(), Unencodable> {
+    frame(first, &[&id.to_be_bytes(), if v5 { &[0] } else { &[] }, codes], out)
 }
 
-fn connack_bytes(v5: bool, connack: &Connack, out: &mut Vec<u8>) {
+fn connack_bytes(v5: bool, connack: &Connack, out: &mut Vec<u8>) -> Result<(), Unencodable> {
     let mut properties = Vec::new();
-    if let Some(seconds) = connack.session_expiry {
-        properties.push(0x11);
-        properties.extend(seconds.to_be_bytes());
-    }
-    if let Some(maximum) = connack.receive_maximum {
-        properties.push(0x21);
-        properties.extend(maximum.to_be_bytes());
-    }
-    if let Some(qos) = connack.maximum_qos {
-        properties.extend([0x24, qos]);
-    }
-    if let Some(available) = connack.retain_available {
-        properties.extend([0x25, u8::from(available)]);
-    }
+    let mut property = |kind: u8, value: Option<Vec<u8>>| {
+        if let Some(value) = value {
+            properties.push(kind);
+            properties.extend(value);
+        }
+    };
+    let flag = |flag: Option<bool>| flag.map(|flag| vec![u8::from(flag)]);
+    property(0x11, connack.session_expiry.map(|seconds| seconds.to_be_bytes().to_vec()));
+    // Its length was checked, so it fits.
+    let text = |text: &String| [&(text.len() as u16).to_be_bytes(), text.as_bytes()].concat();
+    property(0x12, connack.assigned_client_id.as_ref().map(text));
+    property(0x13, connack.server_keep_alive.map(|seconds| seconds.to_be_bytes().to_vec()));
+    property(0x21, connack.receive_maximum.map(|maximum| maximum.to_be_bytes().to_vec()));
+    property(0x22, connack.topic_alias_maximum.map(|maximum| maximum.to_be_bytes().to_vec()));
+    property(0x24, connack.maximum_qos.map(|qos| vec![qos]));
+    property(0x25, flag(connack.retain_available));
+    property(0x27, connack.maximum_packet_size.map(|bytes| bytes.to_be_bytes().to_vec()));
+    property(0x28, flag(connack.wildcards_available));
+    property(0x29, flag(connack.subscription_ids_available));
+    property(0x2a, flag(connack.shared_available));
     let flags = [u8::from(connack.session_present), connack.code];
     if v5 {
-        short(0x20, &[&flags, &[properties.len() as u8], &properties], out);
+        frame(0x20, &[&flags, &variable_byte_integer(properties.len()), &properties], out)
     } else {
-        short(0x20, &[&flags], out);
+        frame(0x20, &[&flags], out)
     }
 }
 
@@ -103,9 +129,17 @@ fn check_strings(packet: &Packet) -> Result<(), Unencodable> {
             let login = connect.login.as_ref();
             let user = login.map_or("", |login| &login.user);
             let password = login.map_or("", |login| &login.password);
-            vec![("client id", &connect.client_id), ("user name", user), ("password", password)]
+            let will = connect.will.as_ref().map_or("", |will| &will.topic);
+            vec![("client id", &connect.client_id), ("user name", user), ("password", password), ("will topic", will)]
         }
-        Packet::Publish(publish) => vec![("topic", &publish.topic)],
+        Packet::Publish(publish) => {
+            let properties = &publish.properties;
+            let texts = [&properties.content_type, &properties.response_topic].into_iter().flatten();
+            let pairs = properties.user.iter().flat_map(|(key, value)| [key, value]);
+            let properties = texts.chain(pairs).map(|text| ("property", text.as_str()));
+            std::iter::once(("topic", publish.topic.as_str())).chain(properties).collect()
+        }
+        Packet::Connack(connack) => connack.assigned_client_id.iter().map(|id| ("client id", id.as_str())).collect(),
         Packet::Subscribe(subscribe) => subscribe.filters.iter().map(|f| ("topic filter", f.filter.as_str())).collect(),
         Packet::Unsubscribe(unsubscribe) => unsubscribe.filters.iter().map(|f| ("topic filter", f.as_str())).collect(),
         _ => Vec::new(),
@@ -137,6 +171,15 @@ fn to_v3(packet: &Packet) -> Result<v4::Packet, Unencodable> {
             let mut packet = v4::Connect::new(connect.client_id.clone());
             packet.clean_session = connect.clean;
             packet.keep_alive = connect.keep_alive;
+            packet.last_will = match &connect.will {
+                Some(will) => Some(v4::LastWill {
+                    topic: will.topic.clone(),
+                    message: Bytes::copy_from_slice(&will.payload),
+                    qos: qos_v3(will.qos)?,
+                    retain: will.retain,
+                }),
+                None => None,
+            };
             packet.login =
                 connect.login.as_ref().map(|login| v4::Login::new(login.user.clone(), login.password.clone()));
             v4::Packet::Connect(packet)
@@ -163,12 +206,14 @@ fn to_v3(packet: &Packet) -> Result<v4::Packet, Unencodable> {
 
 fn to_v5(packet: &Packet) -> Result<v5::Packet, Unencodable> {
     Ok(match packet {
-        Packet::Connect(connect) => v5::Packet::Connect(connect_v5(connect), None, login_v5(connect)),
+        Packet::Connect(connect) => v5::Packet::Connect(connect_v5(connect), will_v5(connect)?, login_v5(connect)),
         Packet::Publish(publish) => v5::Packet::Publish(publish_v5(publish)?),
         Packet::Subscribe(subscribe) => {
-            let filter = |filter: &Filter| Ok(v5::Filter::new(filter.filter.clone(), qos_v5(filter.qos)?));
-            let filters = subscribe.filters.iter().map(filter).collect::<Result<Vec<_>, _>>()?;
-            v5::Packet::Subscribe(v5::Subscribe { pkid: subscribe.id, filters, properties: None })
+            let filters = subscribe.filters.iter().map(filter_v5).collect::<Result<Vec<_>, _>>()?;
+            let properties = subscribe
+                .subscription_id
+                .map(|id| v5::SubscribeProperties { id: Some(id as usize), user_properties: Vec::new() });
+            v5::Packet::Subscribe(v5::Subscribe { pkid: subscribe.id, filters, properties })
         }
         Packet::Unsubscribe(unsubscribe) => v5::Packet::Unsubscribe(v5::Unsubscribe {
             pkid: unsubscribe.id,
@@ -179,17 +224,48 @@ fn to_v5(packet: &Packet) -> Result<v5::Packet, Unencodable> {
     })
 }
 
+fn filter_v5(filter: &Filter) -> Result<v5::Filter, Unencodable> {
+    let mut packed = v5::Filter::new(filter.filter.clone(), qos_v5(filter.qos)?);
+    packed.nolocal = filter.no_local;
+    packed.preserve_retain = filter.retain_as_published;
+    packed.retain_forward_rule = match filter.retain_handling {
+        0 => v5::RetainForwardRule::OnEverySubscribe,
+        1 => v5::RetainForwardRule::OnNewSubscribe,
+        2 => v5::RetainForwardRule::Never,
+        other => return Err(Unencodable(format!("has Retain Handling {other}, and there is only 0, 1 and 2"))),
+    };
+    Ok(packed)
+}
+
 fn connect_v5(connect: &Connect) -> v5::Connect {
-    let properties = connect.session_expiry.map(|seconds| v5::ConnectProperties {
-        session_expiry_interval: Some(seconds),
+    let properties = v5::ConnectProperties {
+        session_expiry_interval: connect.session_expiry,
+        receive_maximum: connect.receive_maximum,
+        max_packet_size: connect.maximum_packet_size,
+        topic_alias_max: connect.topic_alias_maximum,
         ..v5::ConnectProperties::new()
-    });
+    };
     v5::Connect {
         keep_alive: connect.keep_alive,
         client_id: connect.client_id.clone(),
         clean_start: connect.clean,
-        properties,
+        properties: Some(properties),
     }
+}
+
+fn will_v5(connect: &Connect) -> Result<Option<v5::LastWill>, Unencodable> {
+    let Some(will) = &connect.will else { return Ok(None) };
+    let properties = will.delay.map(|delay| v5::LastWillProperties {
+        delay_interval: Some(delay),
+        payload_format_indicator: None,
+        message_expiry_interval: None,
+        content_type: None,
+        response_topic: None,
+        correlation_data: None,
+        user_properties: Vec::new(),
+    });
+    let qos = qos_v5(will.qos)?;
+    Ok(Some(v5::LastWill::new(will.topic.clone(), will.payload.clone(), qos, will.retain, properties)))
 }
 
 fn login_v5(connect: &Connect) -> Option<v5::Login> {
@@ -204,80 +280,22 @@ fn publish_v5(publish: &Publish) -> Result<v5::Publish, Unencodable> {
         topic: Bytes::copy_from_slice(publish.topic.as_bytes()),
         pkid: publish.id,
         payload: Bytes::copy_from_slice(&publish.payload),
-        properties: None,
+        properties: (publish.properties != Properties::default()).then(|| properties_v5(&publish.properties)),
     })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::super::decode::decode;
-    use super::*;
-    use crate::packet::{Ack, Login, Suback, Subscribe, Unsuback, Unsubscribe};
-
-    fn bytes(protocol: Protocol, packet: &Packet) -> Vec<u8> {
-        let mut out = Vec::new();
-        encode(protocol, packet, &mut out).unwrap();
-        out
-    }
-
-    #[test]
-    fn what_is_written_is_read_again() {
-        let publish = Publish { dup: true, qos: 2, retain: true, topic: "a/b".into(), id: 9, payload: b"m1".to_vec() };
-        let filter = Filter { filter: "a/#".into(), qos: 2 };
-        let connack = Connack {
-            session_present: true,
-            code: 0,
-            session_expiry: Some(1),
-            receive_maximum: Some(2),
-            maximum_qos: Some(1),
-            retain_available: Some(false),
-        };
-        for protocol in Protocol::ALL {
-            let v5 = protocol == Protocol::V5;
-            let connect = Connect {
-                protocol,
-                clean: false,
-                session_expiry: v5.then_some(3600),
-                keep_alive: 60,
-                client_id: "c".into(),
-                login: Some(Login { user: "u".into(), password: "p".into() }),
-            };
-            let plain = Connack { session_present: true, ..Connack::default() };
-            let packets = [
-                Packet::Connect(connect),
-                Packet::Connack(if v5 { connack.clone() } else { plain }),
-                Packet::Publish(publish.clone()),
-                Packet::Ack(Ack { kind: AckKind::Pubrel, id: 3, reason: if v5 { 0x92 } else { 0 } }),
-                Packet::Subscribe(Subscribe { id: 4, filters: vec![filter.clone()] }),
-                Packet::Suback(Suback { id: 4, codes: vec![2, 0x80] }),
-                Packet::Unsubscribe(Unsubscribe { id: 5, filters: vec!["a/#".into()] }),
-                Packet::Unsuback(Unsuback { id: 5, codes: if v5 { vec![0] } else { vec![] } }),
-                Packet::Pingreq,
-                Packet::Pingresp,
-                Packet::Disconnect { reason: if v5 { 4 } else { 0 } },
-            ];
-            for packet in packets {
-                assert_eq!(decode(protocol, &bytes(protocol, &packet)), Ok(packet));
-            }
-        }
-    }
-
-    #[test]
-    fn a_disconnect_has_its_shortest_form() {
-        assert_eq!(bytes(Protocol::V5, &Packet::Disconnect { reason: 0 }), [0xe0, 0]);
-        assert_eq!(bytes(Protocol::V5, &Packet::Disconnect { reason: 4 }), [0xe0, 1, 4]);
-        assert_eq!(bytes(Protocol::V3, &Packet::Disconnect { reason: 4 }), [0xe0, 0]);
-    }
-
-    #[test]
-    fn what_cannot_be_sent_leaves_no_bytes() {
-        let publish = |topic: String, qos| Publish { dup: false, qos, retain: false, topic, id: 1, payload: vec![] };
-        for protocol in Protocol::ALL {
-            for packet in [publish("t".repeat(65_536), 0), publish("t".into(), 3)] {
-                let mut out = Vec::new();
-                assert!(encode(protocol, &Packet::Publish(packet), &mut out).is_err());
-                assert!(out.is_empty());
-            }
-        }
+fn properties_v5(properties: &Properties) -> v5::PublishProperties {
+    v5::PublishProperties {
+        payload_format_indicator: properties.payload_format,
+        message_expiry_interval: properties.message_expiry,
+        topic_alias: properties.topic_alias,
+        response_topic: properties.response_topic.clone(),
+        correlation_data: properties.correlation_data.as_deref().map(Bytes::copy_from_slice),
+        user_properties: properties.user.clone(),
+        subscription_identifiers: properties.subscription_ids.iter().map(|id| *id as usize).collect(),
+        content_type: properties.content_type.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests;

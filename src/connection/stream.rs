@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
@@ -69,6 +70,16 @@ impl Stream {
                 read
             }
             Stream::InProcess(stream) => Pin::new(stream).poll_read(cx, buffer),
+        }
+    }
+}
+
+impl Stream {
+    /// Has the kernel send a reset instead of a FIN when this stream is dropped. A pipe knows no such thing.
+    pub fn reset_when_dropped(&self) {
+        if let Stream::Tcp { stream, .. } = self {
+            // Where it cannot be set the end is a FIN, which breaks the experiment no less.
+            let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
         }
     }
 }

@@ -112,6 +112,8 @@ fn place<'a>(events: &[&'a Event], disordered: &[Kind]) -> Result<Vec<&'a Event>
     let mut chains: Vec<Vec<&Event>> = Vec::with_capacity(events.len());
     // The chains whose last event still wants its answer, oldest first.
     let mut open: Vec<(Question, usize)> = Vec::new();
+    // What was answered before it was asked, with the chain of that answer.
+    let mut unasked: Vec<(Question, usize)> = Vec::new();
     for &event in events {
         let mut chain = chains.len();
         if let Some(wanted) = answered(event) {
@@ -122,12 +124,19 @@ fn place<'a>(events: &[&'a Event], disordered: &[Kind]) -> Result<Vec<&'a Event>
                     return Err(kind);
                 }
                 chain = open.remove(oldest).1;
+                // In its place it would stand before an answer that came without waiting for it.
+                let hides = |(answer, at): &(Question, usize)| Some(*answer) == question(event) && *at > chain;
+                if unasked.iter().any(hides) {
+                    return Err(kind);
+                }
+            } else {
+                unasked.push((wanted, chain));
             }
         }
         if chain == chains.len() {
             chains.push(Vec::new());
         }
-        if matches!(event, Event::Ended(..) | Event::Closed(_)) {
+        if matches!(event, Event::Ended(..) | Event::Closed(..)) {
             open.clear();
         }
         if let Some(question) = question(event) {
@@ -157,23 +166,36 @@ fn fence_topic<'a>(chain: &[&'a Event]) -> Option<&'a str> {
 /// the next one depends on how fast our acknowledgement was.
 fn renumber(events: &mut [Event]) {
     let mut known: HashMap<(Client, bool), Vec<Identifier>> = HashMap::new();
+    // Clients that share an identifier share a session, and so its Packet Identifiers.
+    let mut identifiers: HashMap<Client, Client> = HashMap::new();
+    for event in events.iter() {
+        if let Event::Sent(client, Packet::Connect(connect)) = event
+            && !connect.client_id.is_empty()
+        {
+            identifiers.entry(client.clone()).or_insert_with(|| connect.client_id.as_str().into());
+        }
+    }
     for event in events {
         let (client, sent, packet) = match event {
             Event::Sent(client, packet) => (client.clone(), true, packet),
             Event::Received(client, packet) => (client.clone(), false, packet),
             Event::Missing(client, awaited) => {
                 let by_client = awaited.packet != AckKind::Pubrel.name();
+                let session = identifiers.get(client).unwrap_or(client).clone();
                 if let Some(id) = &mut awaited.id {
-                    *id = ordinal(known.entry((client.clone(), by_client)).or_default(), *id, false);
+                    *id = ordinal(known.entry((session, by_client)).or_default(), *id, false);
                 }
                 continue;
             }
             _ => continue,
         };
         let by_client = sent == assigned_by_sender(packet);
-        let is_new = matches!(packet, Packet::Publish(publish) if !publish.dup);
-        let is_last = matches!(packet, Packet::Ack(ack) if matches!(ack.kind, AckKind::Puback | AckKind::Pubcomp));
-        let known = known.entry((client, by_client)).or_default();
+        // Our own identifiers are the same in every run, also those that are taken again.
+        let is_new = !by_client && matches!(packet, Packet::Publish(publish) if !publish.dup);
+        let is_last = matches!(packet, Packet::Ack(ack) if matches!(ack.kind, AckKind::Puback | AckKind::Pubcomp)
+            || ack.kind == AckKind::Pubrec && ack.reason >= 0x80);
+        let session = identifiers.get(&client).cloned().unwrap_or(client);
+        let known = known.entry((session, by_client)).or_default();
         if let Some(id) = packet.id_mut() {
             *id = ordinal(known, *id, is_new);
             if is_last && let Some(identifier) = known.get_mut(usize::from(*id) - 1) {
@@ -319,6 +341,19 @@ mod tests {
                 "step two",
             ],
         );
+    }
+
+    #[test]
+    fn an_answer_that_came_before_its_question_stays_before_it() {
+        let lines = [
+            "step one",
+            "subscriber <- PUBLISH topic=t qos=2 retain=0 dup=0 id=1 payload=m1",
+            "subscriber -> PINGREQ",
+            "subscriber <- PUBREL id=1",
+            "subscriber -> PUBREC id=1",
+            "step two",
+        ];
+        check(&lines[1..5].iter().map(|line| (0, *line)).collect::<Vec<_>>(), &lines);
     }
 
     #[test]

@@ -1,17 +1,31 @@
-//! What should have come and did not: queued messages and retained copies, each with the control that makes its absence
-//! a finding.
+//! What should have come and did not: queued messages, live ones and retained copies, each with the control that makes
+//! its absence a finding.
+
+mod limit;
+mod retained;
 
 use super::deliveries::{Copy, Kind};
 use super::finding::{ATTEMPTS_FOR_AN_ABSENCE, Findings, Rule, rule};
-use super::session::{Relation, Session, retained};
+use super::session::Session;
 use super::story::{Connection, Publication, Story, Subscribing};
 use crate::history::Message;
 use crate::results::Verdict;
+use crate::topic;
+use limit::names;
+pub(super) use retained::may_be_gone;
 
-const STORED_FOR_THE_SESSION: Rule = rule("MQTT-3.1.2-5", "MQTT-4.5.0-1");
-const SUBSCRIPTION_IN_FORCE: Rule = rule("MQTT-4.5.0-1", "MQTT-4.5.0-1");
-const RETAINED_TO_A_NEW_SUBSCRIPTION: Rule = rule("MQTT-3.3.1-6", "MQTT-3.3.1-9");
-const RETAINED_AGAIN_TO_A_REPLACED_SUBSCRIPTION: Rule = rule("MQTT-3.8.4-3", "MQTT-3.8.4-4");
+pub const STORED_FOR_THE_SESSION: Rule = rule("MQTT-3.1.2-5", "MQTT-4.5.0-1");
+pub const ADDED_TO_THE_SESSION: Rule = rule("MQTT-4.5.0-1", "MQTT-4.5.0-1");
+const LASTS_AS_LONG_AS_ITS_CONNECTION: Rule = rule("MQTT-4.1.0-2", "MQTT-4.1.0-1");
+const REPLACING_LOSES_NOTHING: Rule = rule("MQTT-3.8.4-3", "MQTT-3.8.4-4");
+const BEHIND_A_TOO_LARGE_MESSAGE: Rule = Rule { v3: None, v5: Some("MQTT-3.1.2-25") };
+const AN_EMPTY_MESSAGE_IS_FORWARDED: Rule = rule("MQTT-3.3.1-10", "MQTT-3.3.1-6");
+const UNSUBSCRIBE_BY_CHARACTER: Rule = rule("MQTT-3.10.4-1", "MQTT-3.10.4-1");
+const AN_IDENTIFIER_IS_NEW_AFTER_PUBACK: Rule = rule("MQTT-4.3.2-2", "MQTT-4.3.2-5");
+const AN_IDENTIFIER_IS_NEW_AFTER_PUBCOMP: Rule = rule("MQTT-4.3.3-2", "MQTT-4.3.3-12");
+
+/// A Message Expiry Interval from which on no experiment lasts long enough, in seconds.
+const LONG_EXPIRY_S: u32 = 3600;
 
 /// One session with all that came to it.
 pub struct Balance<'a> {
@@ -23,7 +37,7 @@ pub struct Balance<'a> {
 }
 
 /// How well an absence is proven.
-enum Proof<'a> {
+pub(super) enum Proof<'a> {
     /// A later message of the same source has come, so what came before it in order is lost or overtaken.
     Fence(&'a Copy<'a>),
     /// Time has passed: fence topics answered, and a settle window went by with nothing.
@@ -32,28 +46,62 @@ enum Proof<'a> {
     Missing(&'static str),
 }
 
-impl Balance<'_> {
+impl<'a> Balance<'a> {
     /// The messages that were stored for the session while its client was away.
     pub fn queued(&self, findings: &mut Findings) {
-        let Some(back) = self.session.connections.get(1) else { return };
-        let away: Vec<&Publication> = self.experiment().filter(|p| self.is_away(p)).collect();
-        let owed = |publication: &&&Publication| self.effective_qos(publication) > 0 && publication.accepted.is_some();
-        let owed: Vec<&Publication> = away.iter().filter(owed).copied().collect();
+        let away: Vec<&Publication> =
+            self.experiment().filter(|p| self.session.relation(p).is_away() && self.back(p).is_some()).collect();
+        let owed: Vec<&Publication> = away.iter().filter(|publication| self.is_owed(publication)).copied().collect();
         let lost: Vec<&Publication> = owed.iter().filter(|publication| !self.has_come(publication)).copied().collect();
-        if lost.is_empty() {
-            self.subscription_lost(back, findings);
-        } else if !self.is_within_queue_limit(&owed, &lost, findings) {
-            self.lost(back, &owed, &lost, findings);
+        match lost.first().and_then(|first| self.back(first)) {
+            None => self.subscription_lost(findings),
+            Some(_) if self.is_within_queue_limit(&owed, &lost, findings) => {}
+            Some(back) => self.lost(back, &owed, &lost, findings),
         }
         self.qos_0_choices(&away, findings);
     }
 
+    /// Messages that were published while the client was there, and did not come.
+    pub fn live(&self, findings: &mut Findings) {
+        let online = |p: &&Publication| self.session.relation(p).online && self.is_owed(p);
+        let owed: Vec<&Publication> = self.experiment().filter(online).collect();
+        let lost: Vec<&Publication> = owed.iter().filter(|publication| !self.has_come(publication)).copied().collect();
+        let Some(first) = lost.first() else { return };
+        let connection = self.session.connections.iter().rfind(|connection| connection.opened_in <= first.step);
+        // A client that withholds its acknowledgements may have no room for more.
+        let Some(connection) = connection.filter(|connection| !withholds(connection)) else { return };
+        let expected =
+            format!("{} of {} accepted messages that {} subscribed to", owed.len(), owed.len(), connection.client);
+        let observed = format!("{} missing: {}", lost.len(), names(&lost));
+        let mut events = vec![first.at];
+        events.extend(first.accepted);
+        let protocol = connection.protocol();
+        match self.proof(first, connection) {
+            Proof::Fence(fence) => {
+                events.push(fence.delivery.at);
+                findings.broken(protocol, self.rule_of_loss(&lost, ADDED_TO_THE_SESSION), &events, expected, observed);
+            }
+            Proof::Time => {
+                // Something came on this connection, and then nothing: the subscription went while the client was there.
+                let here = |copy: &Copy<'_>| {
+                    copy.connection.opened_at == connection.opened_at
+                        && copy.publication.step >= connection.opened_in
+                        && copy.publication.is_of_same_source(first)
+                };
+                let was_in_force = self.copies.iter().any(here);
+                let usual = if was_in_force { LASTS_AS_LONG_AS_ITS_CONNECTION } else { ADDED_TO_THE_SESSION };
+                let rule = self.rule_of_loss(&lost, usual);
+                findings.broken_in(ATTEMPTS_FOR_AN_ABSENCE, protocol, rule, &events, expected, observed);
+            }
+            Proof::Missing(_) => {}
+        }
+    }
+
     /// The fence on the experiment's topic is a message like any other: where a subscription is in force, one of QoS 1
     /// or 2 that never comes was lost.
-    fn subscription_lost(&self, back: &Connection, findings: &mut Findings) {
+    fn subscription_lost(&self, findings: &mut Findings) {
         // A broker that says it has no session is found out by that.
-        let resumed = |c: &&&Connection| c.connack.as_ref().is_some_and(|(_, connack)| connack.session_present);
-        for connection in self.session.connections.iter().skip(1).filter(resumed) {
+        for connection in self.session.connections.iter().skip(1).filter(|connection| connection.session_present()) {
             let since = connection.opened_at;
             let lost = self.lost_fences().find(|fence| fence.at > since && (fence.step < connection.ended_in));
             if let Some(fence) = lost.filter(|_| self.time_has_passed(since)) {
@@ -61,8 +109,8 @@ impl Balance<'_> {
                 events.extend(fence.accepted);
                 findings.broken_in(
                     ATTEMPTS_FOR_AN_ABSENCE,
-                    back.protocol(),
-                    SUBSCRIPTION_IN_FORCE,
+                    connection.protocol(),
+                    self.rule_of_loss(&[fence], ADDED_TO_THE_SESSION),
                     &events,
                     format!("{}: the subscription belongs to the resumed session", fence.message),
                     "it did not come, although a message on another topic did",
@@ -73,40 +121,71 @@ impl Balance<'_> {
     }
 
     /// Accepted fences of QoS 1 or 2 on a subscription of the session that have not come.
-    fn lost_fences(&self) -> impl Iterator<Item = &Publication> {
+    pub(super) fn lost_fences(&self) -> impl Iterator<Item = &'a Publication> {
         self.story.publications.iter().filter(|publication| {
             matches!(publication.message, Message::Fence(_))
                 && publication.accepted.is_some()
-                && matches!(self.session.relation(publication), Relation::Online(_))
+                && self.session.relation(publication).online
                 && self.effective_qos(publication) > 0
                 && !self.has_come(publication)
         })
     }
 
-    fn experiment(&self) -> impl Iterator<Item = &Publication> {
-        self.story.publications.iter().filter(|publication| matches!(publication.message, Message::Experiment(_)))
+    pub(super) fn experiment(&self) -> impl Iterator<Item = &'a Publication> {
+        self.story.publications.iter().filter(|publication| publication.is_of_experiment())
     }
 
-    fn is_away(&self, publication: &Publication) -> bool {
-        matches!(self.session.relation(publication), Relation::Away(_))
+    /// The first connection of the session after the publication.
+    pub(super) fn back(&self, publication: &Publication) -> Option<&'a Connection> {
+        self.session.connections.iter().find(|connection| connection.opened_in > publication.step).copied()
     }
 
-    fn effective_qos(&self, publication: &Publication) -> u8 {
-        let subscription = self.session.relation(publication).subscription();
-        publication.qos.min(subscription.and_then(Subscribing::granted).unwrap_or(0))
+    pub(super) fn effective_qos(&self, publication: &Publication) -> u8 {
+        publication.qos.min(self.session.relation(publication).granted().unwrap_or(0))
     }
 
-    fn has_come(&self, publication: &Publication) -> bool {
+    /// The standard orders that the session gets it: it is accepted, at QoS 1 or 2 for the session, not too large for
+    /// the client and not about to expire.
+    pub(super) fn is_owed(&self, publication: &Publication) -> bool {
+        let expires = publication.properties.message_expiry.is_some_and(|seconds| seconds < LONG_EXPIRY_S);
+        publication.accepted.is_some()
+            && self.effective_qos(publication) > 0
+            && !expires
+            && !self.is_too_large(publication)
+            && !self.may_have_gone_with_its_subscription(publication)
+    }
+
+    /// What is queued for a subscription may be dropped when that ends (section 3.10.4).
+    fn may_have_gone_with_its_subscription(&self, publication: &Publication) -> bool {
+        let mut unsubscribes = self.session.connections.iter().flat_map(|connection| &connection.unsubscribes);
+        let in_force = self.session.relation(publication).subscriptions;
+        unsubscribes.any(|unsubscribing| {
+            let ends = in_force.iter().any(|subscription| subscription.filter.filter == unsubscribing.filter);
+            unsubscribing.step > publication.step && ends
+        })
+    }
+
+    /// Larger than what a client of the session takes (5.0 MQTT-3.1.2-25).
+    pub(super) fn is_too_large(&self, publication: &Publication) -> bool {
+        let limits = self.session.connections.iter().filter_map(|c| c.connect.maximum_packet_size);
+        publication.bytes.is_some_and(|bytes| limits.min().is_some_and(|limit| bytes > limit as usize))
+    }
+
+    pub(super) fn has_come(&self, publication: &Publication) -> bool {
+        self.arrival(publication).is_some()
+    }
+
+    /// The first copy that came of a publication because a subscription was in force.
+    pub(super) fn arrival(&self, publication: &Publication) -> Option<&Copy<'a>> {
         // Where queued copies keep RETAIN 1, one that came after a SUBSCRIBE may be either.
         let keep_their_flag =
             self.copies.iter().any(|copy| copy.kind == Kind::Subscribed && copy.delivery.publish.retain);
         let counts = |kind| kind == Kind::Subscribed || kind == Kind::Retained && keep_their_flag;
-        self.copies.iter().any(|copy| copy.publication.message == publication.message && counts(copy.kind))
+        self.copies.iter().find(|copy| copy.publication.message == publication.message && counts(copy.kind))
     }
 
     fn lost(&self, back: &Connection, owed: &[&Publication], lost: &[&Publication], findings: &mut Findings) {
         let (first, proof) = (lost[0], self.proof(lost[0], back));
-        let names = names(lost);
         let expected = format!(
             "{} of {} accepted messages at QoS {} that were published while {} was away",
             owed.len(),
@@ -114,24 +193,95 @@ impl Balance<'_> {
             self.effective_qos(first),
             self.session.client
         );
-        let observed = format!("{} missing: {names}{}", lost.len(), self.looks_like_a_limit(owed, lost));
+        let observed = format!("{} missing: {}{}", lost.len(), names(lost), self.looks_like_a_limit(owed, lost));
+        let rule = self.rule_of_loss(lost, STORED_FOR_THE_SESSION);
         let mut events = vec![first.at];
         events.extend(first.accepted);
         match proof {
             Proof::Fence(fence) => {
                 events.push(fence.delivery.at);
-                findings.broken(back.protocol(), STORED_FOR_THE_SESSION, &events, expected, observed);
+                findings.broken(back.protocol(), rule, &events, expected, observed);
             }
             Proof::Time => {
                 events.extend(self.last_settled());
                 let attempts = ATTEMPTS_FOR_AN_ABSENCE;
-                findings.broken_in(attempts, back.protocol(), STORED_FOR_THE_SESSION, &events, expected, observed);
+                findings.broken_in(attempts, back.protocol(), rule, &events, expected, observed);
             }
+            // To a client that withholds its acknowledgements the rest may still be to come.
+            Proof::Missing(_) if self.session.connections.last().is_some_and(withholds) => {}
             Proof::Missing(control) => findings.limit(Verdict::Inconclusive, format!("{observed}; {control}")),
         }
     }
 
-    fn proof(&self, lost: &Publication, back: &Connection) -> Proof<'_> {
+    /// The rule that explains a loss best; without any sign of a certain one the usual.
+    fn rule_of_loss(&self, lost: &[&Publication], usual: Rule) -> Rule {
+        let first = lost[0];
+        let of_cell = |p: &&Publication| p.is_of_same_source(first) && p.accepted.is_some();
+        let before = |p: &Publication| p.at < first.at;
+        if lost.iter().all(|p| matches!(p.message, Message::Clear(_))) {
+            return AN_EMPTY_MESSAGE_IS_FORWARDED;
+        }
+        let stuck = |p: &Publication| before(p) && self.is_too_large(p) && !self.came_after(first, p.at);
+        if self.story.publications.iter().filter(of_cell).any(stuck) {
+            return BEHIND_A_TOO_LARGE_MESSAGE;
+        }
+        if self.identifiers_explain(first) {
+            return if first.qos == 1 { AN_IDENTIFIER_IS_NEW_AFTER_PUBACK } else { AN_IDENTIFIER_IS_NEW_AFTER_PUBCOMP };
+        }
+        if self.unsubscribed_another(first) {
+            return UNSUBSCRIBE_BY_CHARACTER;
+        }
+        if self.replaced_since(first) { REPLACING_LOSES_NOTHING } else { usual }
+    }
+
+    /// All that is lost of this source has a Packet Identifier that was used before, and nothing that came has.
+    fn identifiers_explain(&self, lost: &Publication) -> bool {
+        let of_source = |p: &&Publication| p.is_of_same_source(lost) && p.accepted.is_some();
+        let mut own = self.story.publications.iter().filter(of_source).peekable();
+        // What was taken for a repetition went nowhere, so the witness lacks it too.
+        let fits_one = |p: &Publication| p.reuses_id != self.has_come(p) && (!p.reuses_id || p.witnessed_in.is_none());
+        let fits = own.peek().is_some() && own.all(fits_one);
+        // Only what the witness would have got proves that.
+        let is_proof = |p: &Publication| p.reuses_id && p.is_of_experiment();
+        fits && self.story.publications.iter().filter(of_source).any(is_proof)
+    }
+
+    /// An UNSUBSCRIBE named another filter that matches the topic too.
+    fn unsubscribed_another(&self, lost: &Publication) -> bool {
+        let in_force: Vec<&Subscribing> = self.session.relation(lost).subscriptions;
+        let mut unsubscribes = self.session.connections.iter().flat_map(|connection| &connection.unsubscribes);
+        unsubscribes.any(|unsubscribing| {
+            unsubscribing.step < lost.step
+                && !self.came_after(lost, unsubscribing.at)
+                && topic::matches(&unsubscribing.filter, &lost.topic)
+                && in_force.iter().all(|subscription| subscription.filter.filter != unsubscribing.filter)
+        })
+    }
+
+    /// Something of the message's source that was published after a place has come.
+    fn came_after(&self, lost: &Publication, place: usize) -> bool {
+        let later = |copy: &&Copy<'_>| copy.publication.is_of_same_source(lost) && copy.publication.at > place;
+        self.copies.iter().any(|copy| copy.kind == Kind::Subscribed && later(&copy))
+    }
+
+    /// The subscription was replaced while the message may have been on its way, and another client, whose subscription
+    /// was not, has it.
+    fn replaced_since(&self, lost: &Publication) -> bool {
+        let subscribes = self.session.connections.iter().flat_map(|connection| &connection.subscribes);
+        let mut replacing = subscribes.filter(|subscribe| {
+            subscribe.matches(&lost.topic) && subscribe.step > lost.step && self.session.had_subscription(subscribe)
+        });
+        let fenced_before = |subscribe: &Subscribing| {
+            let later = |copy: &&Copy<'_>| copy.publication.is_of_same_source(lost) && copy.publication.at > lost.at;
+            self.copies.iter().filter(later).any(|copy| copy.delivery.at < subscribe.at)
+        };
+        let others = self.story.connections.iter().filter(|connection| connection.id != self.session.id);
+        let mut deliveries = others.flat_map(|connection| &connection.deliveries);
+        replacing.any(|subscribe| !fenced_before(subscribe))
+            && deliveries.any(|delivery| delivery.message == Some(lost.message))
+    }
+
+    pub(super) fn proof(&self, lost: &Publication, back: &Connection) -> Proof<'_> {
         let fence = self.copies.iter().find(|copy| {
             matches!(copy.publication.message, Message::Fence(_))
                 && copy.publication.is_of_same_source(lost)
@@ -143,7 +293,9 @@ impl Balance<'_> {
             None if !self.loop_back_came(lost) => {
                 Proof::Missing("the loop-back that would show the subscription in force did not come")
             }
-            None if lost.witnessed_in.is_none() => Proof::Missing("accepted, not seen by the witness"),
+            None if lost.witnessed_in.is_none() && !self.identifiers_explain(lost) => {
+                Proof::Missing("accepted, not seen by the witness")
+            }
             None if !self.time_has_passed(back.opened_at) => Proof::Missing("no fence shows that the backlog has come"),
             None => Proof::Time,
         }
@@ -155,37 +307,55 @@ impl Balance<'_> {
         })
     }
 
+    /// A loop-back behind a SUBSCRIBE that replaced a subscription, which ended the experiment by not coming.
+    pub fn interrupted(&self, findings: &mut Findings) -> bool {
+        let mut loop_backs = self.story.publications.iter().filter(|p| matches!(p.message, Message::LoopBack(_)));
+        let last =
+            loop_backs.rfind(|p| p.step == self.story.steps && p.accepted.is_some() && self.effective_qos(p) > 0);
+        let Some(lost) = last.filter(|last| !self.has_come(last)) else { return false };
+        let subscribes = self.session.connections.iter().flat_map(|connection| &connection.subscribes);
+        let mut replacing = subscribes.filter(|s| s.step == lost.step && self.session.had_subscription(s));
+        let Some(subscribe) = replacing.next() else { return false };
+        findings.broken_in(
+            ATTEMPTS_FOR_AN_ABSENCE,
+            self.session.connections[0].protocol(),
+            REPLACING_LOSES_NOTHING,
+            &[subscribe.at, lost.at],
+            format!("{} after the SUBSCRIBE with the same filter", lost.message),
+            "it did not come",
+        );
+        true
+    }
+
+    /// On this connection a fence has answered and a settle window has passed.
+    pub fn time_has_passed_on(&self, connection: &Connection) -> bool {
+        self.time_has_passed_since(connection, connection.opened_at)
+    }
+
+    /// As [`Balance::time_has_passed_on`], since a place.
+    pub fn time_has_passed_since(&self, connection: &Connection, place: usize) -> bool {
+        let here = |copy: &&Copy<'_>| copy.connection.opened_at == connection.opened_at && copy.delivery.at > place;
+        let mut copies = self.copies.iter().filter(here);
+        copies.any(|copy| matches!(copy.publication.message, Message::Fence(_)))
+            && connection.settled_at.iter().any(|settled| *settled > place)
+    }
+
     /// Since `place` a fence topic has answered and a settle window has passed.
-    fn time_has_passed(&self, place: usize) -> bool {
+    pub fn time_has_passed(&self, place: usize) -> bool {
         let fenced = self
             .copies
             .iter()
             .any(|copy| matches!(copy.publication.message, Message::Fence(_)) && copy.delivery.at > place);
-        fenced && self.last_settled().is_some_and(|settled| settled > place)
+        fenced && self.has_settled(place)
+    }
+
+    /// Since `place` a settle window has passed in which nothing came.
+    pub fn has_settled(&self, place: usize) -> bool {
+        self.last_settled().is_some_and(|settled| settled > place)
     }
 
     fn last_settled(&self) -> Option<usize> {
-        self.session.connections.iter().filter_map(|connection| connection.settled_at).max()
-    }
-
-    /// The user declared a queue limit: then what is missing beyond it is the broker's choice.
-    fn is_within_queue_limit(&self, owed: &[&Publication], lost: &[&Publication], findings: &mut Findings) -> bool {
-        let kept = owed.len() - lost.len();
-        let end = self.queue_limit.filter(|limit| kept >= *limit as usize).and_then(|_| missing_end(owed, lost));
-        if let Some(end) = end {
-            findings.choice("queue_full", end.dropped());
-        }
-        end.is_some()
-    }
-
-    fn looks_like_a_limit(&self, owed: &[&Publication], lost: &[&Publication]) -> String {
-        match missing_end(owed, lost) {
-            Some(end) => {
-                let kept = owed.len() - lost.len();
-                format!("; looks like a queue limit of {kept}, {} dropped", end.dropped().trim_start_matches("drop_"))
-            }
-            None => String::new(),
-        }
+        self.session.connections.iter().flat_map(|connection| &connection.settled_at).max().copied()
     }
 
     /// What the broker did with messages that have QoS 0 for the session, which it may store or not (3.1.1, section
@@ -194,7 +364,7 @@ impl Balance<'_> {
         let at_qos_0: Vec<&&Publication> =
             away.iter().filter(|p| self.effective_qos(p) == 0 && p.accepted.is_some()).collect();
         let Some(first) = at_qos_0.first() else { return };
-        let granted = self.session.relation(first).subscription().and_then(Subscribing::granted).unwrap_or(0);
+        let granted = self.session.relation(first).granted().unwrap_or(0);
         let name = match (first.qos, granted) {
             (0, 0) => "qos0_both_while_away",
             (0, _) => "qos0_publication_while_away",
@@ -209,78 +379,6 @@ impl Balance<'_> {
         findings.choice(name, value);
     }
 
-    /// The retained message that each SUBSCRIBE finds.
-    pub fn retained(&self, findings: &mut Findings) {
-        for connection in &self.session.connections {
-            for subscribe in connection.subscribes.iter().filter(|subscribe| subscribe.granted().is_some()) {
-                if let Some(publication) = retained(self.story, &subscribe.topic, subscribe.step) {
-                    self.retained_copy(connection, subscribe, publication, findings);
-                }
-            }
-        }
-    }
-
-    fn retained_copy(
-        &self,
-        connection: &Connection,
-        subscribe: &Subscribing,
-        publication: &Publication,
-        findings: &mut Findings,
-    ) {
-        let came = self.copies.iter().find(|copy| {
-            copy.kind == Kind::Retained
-                && copy.publication.message == publication.message
-                && copy.connection.opened_at == connection.opened_at
-                && copy.delivery.at > subscribe.at
-        });
-        // A retained message of QoS 0 may be discarded at any time (section 3.3.1.3).
-        if publication.qos == 0 && (came.is_some() || self.time_has_passed(subscribe.at)) {
-            findings.choice("retained_qos0", if came.is_some() { "kept" } else { "gone" });
-        }
-        match came {
-            Some(copy) => self.retained_copy_order(copy, subscribe, findings),
-            None if publication.qos == 0 => {}
-            None if !self.time_has_passed(subscribe.at) => {
-                let reason = format!("the retained copy of {} did not come, and no fence", publication.message);
-                findings.limit(Verdict::Inconclusive, reason);
-            }
-            None => {
-                let rule = if self.session.had_subscription(subscribe) {
-                    RETAINED_AGAIN_TO_A_REPLACED_SUBSCRIPTION
-                } else {
-                    RETAINED_TO_A_NEW_SUBSCRIPTION
-                };
-                let mut events = vec![publication.at, subscribe.at];
-                events.extend(self.last_settled());
-                findings.broken_in(
-                    ATTEMPTS_FOR_AN_ABSENCE,
-                    connection.protocol(),
-                    rule,
-                    &events,
-                    format!("the retained message {} because of the SUBSCRIBE", publication.message),
-                    "no retained message",
-                );
-            }
-        }
-    }
-
-    /// No statement orders a copy sent because of a SUBSCRIBE among the others.
-    fn retained_copy_order(&self, retained: &Copy<'_>, subscribe: &Subscribing, findings: &mut Findings) {
-        let queued = |copy: &&Copy<'_>| copy.kind == Kind::Subscribed && self.is_away(copy.publication);
-        let fenced = self.copies.iter().any(|copy| {
-            matches!(copy.publication.message, Message::Fence(_))
-                && copy.delivery.at > subscribe.at
-                && copy.delivery.at < retained.delivery.at
-        });
-        let last_queued = self.copies.iter().filter(queued).map(|copy| copy.delivery.at).max();
-        match last_queued {
-            _ if fenced => findings.choice("retained_copy_order", "after_fence"),
-            Some(queued) if queued > retained.delivery.at => findings.choice("retained_copy_order", "before_queue"),
-            Some(_) => findings.choice("retained_copy_order", "after_queue"),
-            None => {}
-        }
-    }
-
     /// Something is owed that has not come yet, or something was published that did not come at all.
     pub fn is_open(&self) -> bool {
         let mut open = Findings::default();
@@ -288,44 +386,12 @@ impl Balance<'_> {
         !open.violations.is_empty()
             || !open.limits.is_empty()
             || self.lost_fences().next().is_some()
+            || self.resend_is_due()
             || self.experiment().any(|p| !self.has_come(p))
     }
 }
 
-/// Which end of the backlog is missing.
-#[derive(Debug, Clone, Copy)]
-enum MissingEnd {
-    Oldest,
-    Newest,
-}
-
-impl MissingEnd {
-    fn dropped(self) -> &'static str {
-        match self {
-            MissingEnd::Oldest => "drop_oldest",
-            MissingEnd::Newest => "drop_newest",
-        }
-    }
-}
-
-/// Whether what is missing is one head or one tail of the backlog, and something was kept.
-fn missing_end(owed: &[&Publication], lost: &[&Publication]) -> Option<MissingEnd> {
-    let is_lost = |publication: &&Publication| lost.iter().any(|lost| lost.message == publication.message);
-    let head = owed.iter().take_while(|publication| is_lost(publication)).count();
-    let tail = owed.iter().rev().take_while(|publication| is_lost(publication)).count();
-    match (head, tail) {
-        _ if lost.len() >= owed.len() => None,
-        (head, _) if head == lost.len() => Some(MissingEnd::Oldest),
-        (_, tail) if tail == lost.len() => Some(MissingEnd::Newest),
-        _ => None,
-    }
-}
-
-/// The first few names, and how many more.
-fn names(publications: &[&Publication]) -> String {
-    let shown: Vec<String> = publications.iter().take(5).map(|publication| publication.message.to_string()).collect();
-    match publications.len() - shown.len() {
-        0 => shown.join(", "),
-        more => format!("{} and {more} more", shown.join(", ")),
-    }
+/// The client has not acknowledged all that came on this connection.
+fn withholds(connection: &&Connection) -> bool {
+    connection.deliveries.iter().any(|delivery| !delivery.complete)
 }

@@ -3,15 +3,18 @@
 use super::finding::{ATTEMPTS_FOR_AN_ABSENCE, Findings, Rule, rule};
 use super::story::{Connection, Publication, Story};
 use crate::connection::End;
-use crate::history::{Awaited, Event, History, Message, PROBE};
+use crate::history::{Awaited, Event, History, Message, PROBE, PROOF_WILL_TOPIC};
 use crate::packet::{AckKind, Packet, Protocol};
 use crate::results::Verdict;
 
+const ACKS_HAVE_THEIR_ID: Rule = rule("MQTT-2.3.1-6", "MQTT-2.2.1-5");
 const SUBACK_HAS_ITS_ID: Rule = rule("MQTT-3.8.4-2", "MQTT-3.8.4-2");
 const CLOSES_AFTER_DISCONNECT: Rule = rule("3.14.4", "3.14.4");
 const UNANNOUNCED_QOS: Rule = Rule { v3: None, v5: Some("MQTT-3.2.2-9") };
 const UNANNOUNCED_RETAIN: Rule = Rule { v3: None, v5: Some("3.2.2.3.5") };
 
+/// A full window holds up PUBLISH packets and nothing else.
+const NOTHING_ELSE_WAITS_FOR_THE_WINDOW: Rule = rule("MQTT-3.12.4-1", "MQTT-3.3.4-10");
 const ANSWER_OF_THE_QOS: Rule = rule("MQTT-3.3.4-1", "MQTT-3.3.4-1");
 
 /// The rule that a missing answer breaks, if the broker shows that it read what it did not answer.
@@ -46,7 +49,7 @@ pub fn check(history: &History, story: &Story, findings: &mut Findings) {
     }
     for connection in &story.connections {
         missing(history, story, connection, findings);
-        refusals(connection, findings);
+        refusals(story, connection, findings);
         ended(story, connection, findings);
     }
     refused_publications(story, findings);
@@ -96,6 +99,9 @@ fn missing(history: &History, story: &Story, connection: &Connection, findings: 
             continue;
         }
         match (packet.as_str(), sign, rule_of_answer(packet)) {
+            // The end that another connection, silence or a refusal has to bring is judged with those.
+            ("end", _, _) if connection.left_at.is_none() => {}
+            ("will", _, _) => {}
             ("end", _, _) => findings.broken_in(
                 ATTEMPTS_FOR_AN_ABSENCE,
                 connection.protocol(),
@@ -109,10 +115,18 @@ fn missing(history: &History, story: &Story, connection: &Connection, findings: 
             }
             (_, Some(sign), Some(rule)) => {
                 let mut events = vec![*at, *sign];
-                events.extend(&connection.stray_subacks);
-                let stray = packet == "SUBACK" && !connection.stray_subacks.is_empty();
+                let (strays, stray_rule) = match packet.as_str() {
+                    "SUBACK" => (&connection.stray_subacks, SUBACK_HAS_ITS_ID),
+                    _ => (&connection.stray_acks, ACKS_HAVE_THEIR_ID),
+                };
+                let unanswered =
+                    connection.deliveries.iter().filter(|d| d.publish.qos > 0 && !d.complete && d.at < *at);
+                let is_full = packet == "PINGRESP" && unanswered.count() >= connection.receive_maximum();
+                let rule = if is_full { NOTHING_ELSE_WAITS_FOR_THE_WINDOW } else { rule };
+                let stray = matches!(packet.as_str(), "SUBACK" | "PUBACK" | "PUBREC") && !strays.is_empty();
+                events.extend(strays.iter().filter(|_| stray));
                 let (rule, observed) = match stray {
-                    true => (SUBACK_HAS_ITS_ID, "a SUBACK with another Packet Identifier".into()),
+                    true => (stray_rule, format!("a {packet} with another Packet Identifier")),
                     false => (rule, format!("no {packet} before the deadline, but an answer to a later PINGREQ")),
                 };
                 // A PUBREL that another one has overtaken will not come: they are in order (MQTT-4.6.0-6, 5.0 -5).
@@ -171,11 +185,10 @@ fn is_overtaken(history: &History, connection: &Connection, awaited: &Awaited) -
 }
 
 /// CONNACK and SUBACK that refuse.
-fn refusals(connection: &Connection, findings: &mut Findings) {
+fn refusals(story: &Story, connection: &Connection, findings: &mut Findings) {
     let client = &connection.client;
     if let Some((_, connack)) = connection.connack.as_ref().filter(|(_, connack)| connack.code != 0) {
-        let code = connack.code;
-        findings.limit(Verdict::Inconclusive, format!("CONNECT of {client} was refused with CONNACK {code:#04x}"));
+        refused_connect(story, connection, connack.code, findings);
     }
     for subscribe in &connection.subscribes {
         if let Some((_, code)) = subscribe.suback.filter(|(_, code)| *code >= 0x80) {
@@ -185,6 +198,26 @@ fn refusals(connection: &Connection, findings: &mut Findings) {
     let granted_0 = connection.connack.as_ref().is_some_and(|(_, connack)| connack.session_expiry == Some(0));
     if granted_0 && connection.connect.session_expiry.is_some_and(|asked| asked > 0) {
         findings.limit(Verdict::Unsupported, "sessions: the broker granted a Session Expiry Interval of 0");
+    }
+}
+
+/// A CONNECT was refused: for its will, if the same client was let in without it.
+fn refused_connect(story: &Story, connection: &Connection, code: u8, findings: &mut Findings) {
+    let client = &connection.client;
+    let mut later = story.connections_of(client).filter(|other| other.opened_at > connection.opened_at);
+    let let_in = later.next().filter(|other| other.is_accepted() && other.opened_in == connection.opened_in);
+    match (&connection.connect.will, let_in) {
+        // A will that only proves the end of a connection does so at QoS 0 too.
+        (Some(will), Some(_)) if will.topic == PROOF_WILL_TOPIC => {}
+        (Some(will), Some(_)) => {
+            let (qos, retain) = (will.qos, u8::from(will.retain));
+            let how = format!("refused with CONNACK {code:#04x}, and let in without it");
+            let what = format!("a will at QoS {qos} with Will Retain {retain}: {client} was {how}");
+            findings.limit(Verdict::Unsupported, what);
+        }
+        _ => {
+            findings.limit(Verdict::Inconclusive, format!("CONNECT of {client} was refused with CONNACK {code:#04x}"));
+        }
     }
 }
 
@@ -210,7 +243,7 @@ fn ended(story: &Story, connection: &Connection, findings: &mut Findings) {
         let reason = format!("{client} received bytes that are no packet (event {})", at + 1);
         findings.limit(Verdict::Inconclusive, reason);
     }
-    if let Some((_, code @ (0x9a | 0x9b | 0x87))) = connection.dismissed {
+    if let Some((_, code @ (0x9a | 0x9b | 0x87), _)) = connection.dismissed {
         findings.limit(Verdict::Unsupported, format!("{client} was sent DISCONNECT {code:#04x}"));
         return;
     }
@@ -246,7 +279,7 @@ fn refused_feature<'a>(story: &'a Story, connection: &Connection) -> Option<(&'a
 
 /// The broker takes the same message without RETAIN, or at QoS 0: so it does not support the feature.
 fn unannounced(connection: &Connection, publication: &Publication, control: &Publication, findings: &mut Findings) {
-    let (feature, rule) = match publication.retain {
+    let (feature, rule) = match publication.retain && control.qos == publication.qos {
         true => ("RETAIN 1".to_owned(), UNANNOUNCED_RETAIN),
         false => (format!("QoS {}", publication.qos), UNANNOUNCED_QOS),
     };

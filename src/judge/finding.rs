@@ -33,7 +33,7 @@ pub struct Finding {
 }
 
 /// The id of a rule in each protocol version; `None` where the version has no such rule.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rule {
     pub v3: Option<&'static str>,
     pub v5: Option<&'static str>,
@@ -45,7 +45,8 @@ pub const fn rule(v3: &'static str, v5: &'static str) -> Rule {
 }
 
 impl Rule {
-    fn id(self, protocol: Protocol) -> Option<&'static str> {
+    /// Its id in this version.
+    pub fn id(self, protocol: Protocol) -> Option<&'static str> {
         match protocol {
             Protocol::V3 => self.v3,
             Protocol::V5 => self.v5,
@@ -144,8 +145,12 @@ fn alike(one: &Finding, other: &Finding) -> bool {
 /// The finding in the plural, as far as several messages are concerned.
 fn with_messages(mut finding: Finding, messages: &[Message]) -> Finding {
     if let [first, .., _] = messages {
-        let mut names: Vec<String> = messages.iter().map(Message::to_string).collect();
-        names.dedup();
+        let mut names: Vec<String> = Vec::new();
+        for message in messages.iter().map(Message::to_string) {
+            if !names.contains(&message) {
+                names.push(message);
+            }
+        }
         let more = names.split_off(names.len().min(NAMED_MESSAGES)).len();
         let names = names.join(", ") + &if more > 0 { format!(" and {more} more") } else { String::new() };
         let violation = &mut finding.violation;

@@ -3,6 +3,7 @@
 use super::story::{Connection, Delivery, Story};
 use crate::history::Message;
 use crate::results::{Phase, Received};
+use crate::topic;
 
 /// The measured part of a cell's record.
 #[derive(Debug, Default)]
@@ -25,13 +26,15 @@ pub fn measure(story: &Story) -> Measured {
     };
     let Some(subject) = story.subject() else { return measured };
     let connections: Vec<&Connection> = story.connections_of(subject).collect();
-    let Some(topic) = connections.iter().flat_map(|connection| &connection.subscribes).next().map(|s| &s.topic) else {
+    let Some(filter) =
+        connections.iter().flat_map(|connection| &connection.subscribes).next().map(|s| s.filter.filter.as_str())
+    else {
         return measured;
     };
     let codes: Vec<Option<u8>> = connections
         .iter()
         .flat_map(|connection| &connection.subscribes)
-        .filter(|subscribe| subscribe.topic == *topic)
+        .filter(|subscribe| subscribe.filter.filter == filter)
         .map(|subscribe| subscribe.suback.map(|(_, code)| code))
         .collect();
     measured.granted_qos = codes.first().copied().flatten();
@@ -39,23 +42,24 @@ pub fn measure(story: &Story) -> Measured {
     let back = connections.get(1).and_then(|connection| connection.connack.as_ref());
     measured.session_present = back.map(|(_, connack)| connack.session_present);
     for (number, connection) in connections.iter().enumerate().skip(1) {
-        let on_topic = connection.deliveries.iter().filter(|delivery| delivery.publish.topic == *topic);
-        let copies =
-            on_topic.filter(|delivery| !matches!(delivery.message, Some(Message::LoopBack(_) | Message::Fence(_))));
-        measured.received.extend(copies.map(|delivery| received(number, connection, topic, delivery)));
+        let on_topic = connection.deliveries.iter().filter(|delivery| topic::matches(filter, &delivery.topic));
+        let copies = on_topic.filter(|delivery| {
+            !matches!(delivery.message, Some(Message::LoopBack(_) | Message::Fence(_) | Message::Will(_)))
+        });
+        measured.received.extend(copies.map(|delivery| received(number, connection, filter, delivery)));
     }
     measured
 }
 
-fn received(number: usize, connection: &Connection, topic: &str, delivery: &Delivery) -> Received {
-    let subscribed = connection.subscribes.iter().any(|s| s.topic == topic && s.at < delivery.at);
+fn received(number: usize, connection: &Connection, filter: &str, delivery: &Delivery) -> Received {
+    let subscribed = connection.subscribes.iter().any(|s| s.filter.filter == filter && s.at < delivery.at);
     let phase = match (number, subscribed) {
         (1, false) => Phase::Resumed,
         (1, true) => Phase::Resubscribed,
         _ => Phase::Again,
     };
     let fenced = connection.deliveries.iter().any(|other| {
-        matches!(other.message, Some(Message::Fence(_))) && other.publish.topic == topic && other.at < delivery.at
+        matches!(other.message, Some(Message::Fence(_))) && other.topic == delivery.topic && other.at < delivery.at
     });
     let publish = &delivery.publish;
     Received {

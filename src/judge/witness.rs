@@ -7,7 +7,7 @@ use super::story::{Connection, Story};
 /// The witness's copies: it subscribed at QoS 0 before anything was published.
 pub fn check(story: &Story, findings: &mut Findings) {
     let Some(protocol) = story.connections.first().map(Connection::protocol) else { return };
-    for (at, publish) in &story.witnessed {
+    for (at, _, publish) in &story.witnessed {
         let payload = String::from_utf8_lossy(&publish.payload);
         if publish.retain {
             let expected = format!("RETAIN 0 on {payload} to the witness: its subscription was there before");

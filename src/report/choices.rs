@@ -14,7 +14,7 @@ struct Choice {
     decides_count: bool,
 }
 
-const CHOICES: [Choice; 7] = [
+const CHOICES: [Choice; 11] = [
     Choice {
         name: "qos0_publication_while_away",
         meaning: "published at QoS 0, subscribed at 1 or 2, away",
@@ -37,6 +37,22 @@ const CHOICES: [Choice; 7] = [
         meaning: "messages that no subscription of the session explains",
         decides_count: true,
     },
+    Choice {
+        name: "takeover_disconnect",
+        meaning: "what DISCONNECT tells a client whose session is taken over (5.0)",
+        decides_count: false,
+    },
+    Choice {
+        name: "shared_while_away",
+        meaning: "messages of a shared subscription while a client of the group is away",
+        decides_count: true,
+    },
+    Choice {
+        name: "will_at_clean_start",
+        meaning: "a delayed will when its client is back in time with a clean start (5.0)",
+        decides_count: false,
+    },
+    Choice { name: "sys_topics", meaning: "what the broker publishes below $SYS", decides_count: false },
     Choice { name: "queue_full", meaning: "messages beyond the declared queue limit", decides_count: true },
 ];
 

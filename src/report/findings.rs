@@ -93,7 +93,7 @@ fn block(results: &Results, all: &[&CellResult], members: &[&CellResult], palett
     text
 }
 
-fn violated(violation: &Violation, history: &[String]) -> String {
+pub(super) fn violated(violation: &Violation, history: &[String]) -> String {
     let Violation { protocol, statement, level, expected, observed, events } = violation;
     let paraphrase = statement::find(*protocol, statement).map_or("", |found| found.paraphrase);
     let mut text = wrap("  Cited        ", &format!("{statement} (MQTT {protocol}, {}): {paraphrase}", level.name()));
@@ -161,6 +161,12 @@ fn repeat(results: &Results, cell: &CellResult) -> String {
         _ => format!("mqtt-sessions run {}", quoted(scenario)),
     };
     command += &format!(" --filter {}", quoted(&cell.id));
+    command + &options(results)
+}
+
+/// The options of a command that measures the same broker in the same way.
+pub(super) fn options(results: &Results) -> String {
+    let mut command = String::new();
     match results.broker.how.as_str() {
         "embedded" => {}
         "url" => command += &format!(" --broker {}", quoted(&results.run.url)),
@@ -179,7 +185,7 @@ fn repeat(results: &Results, cell: &CellResult) -> String {
 }
 
 /// Single quotes, unless no shell reads anything into it.
-fn quoted(word: &str) -> String {
+pub(super) fn quoted(word: &str) -> String {
     let plain = |character: char| character.is_ascii_alphanumeric() || "-_./:@".contains(character);
     match word.chars().all(plain) {
         true => word.to_owned(),

@@ -3,10 +3,14 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use crate::connection::{Connection, End, Incoming};
 use crate::history::{Awaited, Message};
-use crate::packet::{AckKind, Connack, Packet, Protocol, Publish};
+use crate::packet::{self, Ack, AckKind, Connack, Packet, Protocol, Publish};
 use crate::plan;
+use crate::scenario::Answers;
+use crate::topic;
 
 /// A client of a cell while the cell runs.
 pub struct Client {
@@ -23,17 +27,51 @@ pub struct Client {
     pub has_session: bool,
     /// DISCONNECT was sent: nothing may follow it.
     pub leaving: bool,
+    /// The broker is about to end the connection by right: another one takes over, or the client has fallen silent.
+    pub may_end: bool,
+    /// Nothing that comes in is read any more.
+    pub deaf: bool,
     /// The answers that are due on this connection.
     pub unanswered: Vec<Awaited>,
     /// Messages of ours that came on this connection.
     pub arrivals: Vec<Message>,
+    /// The same with the QoS at which they came.
+    pub arrived_at: HashSet<(Message, u8)>,
+    /// The client has closed its connection, as the standard orders it to when it is told of a session that it never had.
+    pub closed_by_rule: bool,
     /// Messages of the experiment's that came on any connection.
     pub seen: HashSet<Message>,
-    /// The subscriptions of the session as far as the client knows: topic and granted QoS.
-    pub subscriptions: Vec<(String, u8)>,
+    /// The subscriptions of the session as far as the client knows.
+    pub subscriptions: Vec<Subscribed>,
+    /// PUBLISH packets of the session whose handshake is not finished, in the order of sending.
+    pub outbox: Vec<Outgoing>,
+    /// How what comes in is answered, until the connection ends.
+    pub answers: Answers,
+    /// The CONNECT of this connection, or of the last one.
+    pub connect: Option<plan::Connect>,
+    /// Since when the client is gone.
+    pub gone_since: Option<Instant>,
+    /// The number of this connection's will.
+    pub will: Option<Message>,
     /// The codes of the last SUBACK on this connection, until a receive step takes them as a sign of life.
     pub granted: Vec<u8>,
     last_id: u16,
+}
+
+/// How many Packet Identifiers a client takes in turn: one more than it leaves unacknowledged.
+const IDS_IN_TURN: u16 = 9;
+
+/// A subscription that was granted.
+pub struct Subscribed {
+    pub filter: packet::Filter,
+    pub granted: u8,
+}
+
+/// A PUBLISH of QoS 1 or 2 that was sent, and what it waits for.
+pub struct Outgoing {
+    pub publish: Publish,
+    /// PUBREC came, so that PUBREL is what would be sent again.
+    pub released: bool,
 }
 
 impl Client {
@@ -47,34 +85,109 @@ impl Client {
             ended: None,
             has_session: false,
             leaving: false,
+            may_end: false,
+            deaf: false,
             unanswered: Vec::new(),
             arrivals: Vec::new(),
+            arrived_at: HashSet::new(),
+            closed_by_rule: false,
             seen: HashSet::new(),
             subscriptions: Vec::new(),
+            outbox: Vec::new(),
+            answers: Answers::All,
+            connect: None,
+            gone_since: None,
+            will: None,
             granted: Vec::new(),
             last_id: 0,
         }
     }
 
     /// Forgets what belongs to the connection before; called for each new one.
-    pub fn connected(&mut self, connection: Connection) {
+    pub fn connected(&mut self, connection: Connection, connect: &plan::Connect) {
+        self.answers = Answers::All;
+        if connect.clean || !self.session_persists() {
+            self.forget_session();
+        }
+        // Fence topics are subscribed to anew, so that they show what is true now.
+        self.subscriptions.retain(|subscribed| !subscribed.filter.filter.starts_with("fence"));
+        self.connect = Some(connect.clone());
         self.connection = Some(connection);
         self.incoming.clear();
         self.connack = None;
         self.ended = None;
         self.leaving = false;
+        self.may_end = false;
+        self.deaf = false;
         self.unanswered.clear();
         self.arrivals.clear();
+        self.arrived_at.clear();
+        self.closed_by_rule = false;
         self.granted.clear();
-        if self.plan.clean_session {
-            self.subscriptions.clear();
+    }
+
+    /// The session is not there any more, or is not resumed.
+    pub fn forget_session(&mut self) {
+        self.subscriptions.clear();
+        self.outbox.clear();
+        self.has_session = false;
+    }
+
+    /// The session outlives its connection, as far as this client asked for it.
+    pub fn session_persists(&self) -> bool {
+        self.connect.as_ref().is_some_and(|connect| match self.plan.protocol {
+            Protocol::V3 => !connect.clean,
+            Protocol::V5 => connect.session_expiry.is_some_and(|seconds| seconds > 0),
+        })
+    }
+
+    /// A Packet Identifier that is not in use (MQTT-2.3.1-2, 5.0 MQTT-2.2.1-3). There are few, taken in turn, so that each
+    /// comes back soon: a broker has to take it for a new message then (MQTT-4.3.2-2, 5.0 MQTT-4.3.2-5).
+    pub fn next_id(&mut self) -> u16 {
+        let in_use = |id: u16| {
+            self.outbox.iter().any(|outgoing| outgoing.publish.id == id)
+                || self.unanswered.iter().any(|due| due.packet != "PUBREL" && due.id == Some(id))
+        };
+        let turns = (1..=IDS_IN_TURN).map(|turn| (self.last_id + turn - 1) % IDS_IN_TURN + 1);
+        // Where all are in use, as after messages whose answers were not read, there are more.
+        let id = turns.chain(IDS_IN_TURN + 1..u16::MAX).find(|id| !in_use(*id)).unwrap_or(u16::MAX);
+        self.last_id = id.min(IDS_IN_TURN);
+        id
+    }
+
+    /// Notes what the session keeps of a packet that this client sends.
+    pub fn keep_sent(&mut self, packet: &Packet) {
+        if let Packet::Publish(publish) = packet
+            && publish.qos > 0
+            && !publish.dup
+        {
+            self.outbox.push(Outgoing { publish: publish.clone(), released: false });
         }
     }
 
-    /// A Packet Identifier that is not in use: there are never 65,535 in flight (MQTT-2.3.1-2, 5.0 MQTT-2.2.1-3).
-    pub fn next_id(&mut self) -> u16 {
-        self.last_id = self.last_id.checked_add(1).unwrap_or(1);
-        self.last_id
+    /// Notes what the session need not keep any more, by what came in.
+    pub fn keep_received(&mut self, packet: &Packet) {
+        let Packet::Ack(ack) = packet else { return };
+        match ack.kind {
+            AckKind::Pubrec if ack.reason < 0x80 => {
+                let own = self.outbox.iter_mut().find(|outgoing| outgoing.publish.id == ack.id);
+                own.into_iter().for_each(|outgoing| outgoing.released = true);
+            }
+            AckKind::Puback | AckKind::Pubrec | AckKind::Pubcomp => {
+                self.outbox.retain(|outgoing| outgoing.publish.id != ack.id);
+            }
+            AckKind::Pubrel => {}
+        }
+    }
+
+    /// What the standard orders a client to send again on a resumed session, in the original order (MQTT-4.4.0-1,
+    /// MQTT-4.6.0-1).
+    pub fn to_resend(&self) -> Vec<Packet> {
+        let again = |outgoing: &Outgoing| match outgoing.released {
+            true => Packet::ack(AckKind::Pubrel, outgoing.publish.id),
+            false => Packet::Publish(Publish { dup: true, ..outgoing.publish.clone() }),
+        };
+        self.outbox.iter().map(again).collect()
     }
 
     /// Messages sent whose handshake is not finished.
@@ -102,9 +215,33 @@ impl Client {
         }
     }
 
-    /// The QoS that was granted for a topic, while the subscription exists.
+    /// What the broker's CONNACK forbids this client to ask for in a SUBSCRIBE (5.0, sections 3.2.2.3.11 to 3.2.2.3.13).
+    pub fn unavailable(&self, filters: &[packet::Filter], identifier: Option<u32>) -> Option<String> {
+        let connack = self.connack.as_ref().filter(|_| self.plan.protocol == Protocol::V5)?;
+        let any = |what: fn(&str) -> bool| filters.iter().any(|filter| what(&filter.filter));
+        if any(|filter| filter.contains(['+', '#'])) && connack.wildcards_available == Some(false) {
+            return Some("SUBSCRIBE with a wildcard: Wildcard Subscription Available 0".into());
+        }
+        if any(|filter| topic::share_name(filter).is_some()) && connack.shared_available == Some(false) {
+            return Some("SUBSCRIBE to a share: Shared Subscription Available 0".into());
+        }
+        let refused = identifier.is_some() && connack.subscription_ids_available == Some(false);
+        refused.then(|| "SUBSCRIBE with an identifier: Subscription Identifiers Available 0".into())
+    }
+
+    /// The highest QoS that was granted for a topic by a subscription that is not shared, while there is one.
     pub fn granted_for(&self, topic: &str) -> Option<u8> {
-        self.subscriptions.iter().find(|(name, _)| name == topic).map(|(_, qos)| *qos)
+        let own = self.subscriptions.iter().filter(|subscribed| {
+            let filter = &subscribed.filter;
+            topic::share_name(&filter.filter).is_none() && topic::matches(&filter.filter, topic)
+        });
+        own.map(|subscribed| subscribed.granted).max()
+    }
+
+    /// As [`Client::granted_for`], without the subscriptions that leave out what this client publishes itself.
+    pub fn granted_for_own(&self, topic: &str) -> Option<u8> {
+        let local = |subscribed: &&Subscribed| subscribed.filter.no_local;
+        if self.subscriptions.iter().any(|subscribed| local(&subscribed)) { None } else { self.granted_for(topic) }
     }
 
     /// Notes which answer a sent packet calls for.
@@ -114,7 +251,7 @@ impl Client {
             Packet::Publish(Publish { qos: 1, .. }) => "PUBACK",
             Packet::Publish(Publish { qos: 2, .. }) => "PUBREC",
             Packet::Ack(ack) if ack.kind == AckKind::Pubrel => "PUBCOMP",
-            Packet::Ack(ack) if ack.kind == AckKind::Pubrec => "PUBREL",
+            Packet::Ack(ack) if ack.kind == AckKind::Pubrec && ack.reason < 0x80 => "PUBREL",
             Packet::Subscribe(_) => "SUBACK",
             Packet::Unsubscribe(_) => "UNSUBACK",
             Packet::Pingreq => "PINGRESP",
@@ -140,16 +277,26 @@ impl Client {
     }
 }
 
-/// The acknowledgement that a received packet calls for (MQTT-3.3.4-1, MQTT-4.3.2-2, MQTT-4.3.3-1 and -2).
-pub fn answer(received: &Packet) -> Option<Packet> {
+/// The acknowledgement that a received packet calls for (MQTT-3.3.4-1, MQTT-4.3.2-2, MQTT-4.3.3-1 and -2), as far as it
+/// is given.
+pub fn answer(received: &Packet, answers: Answers) -> Option<Packet> {
+    let first = |kind, id| match answers {
+        Answers::None => None,
+        Answers::Refuse => Some(Packet::Ack(Ack { kind, id, reason: IMPLEMENTATION_SPECIFIC_ERROR })),
+        Answers::All | Answers::Pubrec => Some(Packet::ack(kind, id)),
+    };
     match received {
-        Packet::Publish(Publish { qos: 1, id, .. }) => Some(Packet::ack(AckKind::Puback, *id)),
-        Packet::Publish(Publish { qos: 2, id, .. }) => Some(Packet::ack(AckKind::Pubrec, *id)),
+        Packet::Publish(Publish { qos: 1, .. }) if answers == Answers::Pubrec => None,
+        Packet::Publish(Publish { qos: 1, id, .. }) => first(AckKind::Puback, *id),
+        Packet::Publish(Publish { qos: 2, id, .. }) => first(AckKind::Pubrec, *id),
         Packet::Ack(ack) => match ack.kind {
             AckKind::Pubrec if ack.reason < 0x80 => Some(Packet::ack(AckKind::Pubrel, ack.id)),
-            AckKind::Pubrel => Some(Packet::ack(AckKind::Pubcomp, ack.id)),
-            AckKind::Pubrec | AckKind::Puback | AckKind::Pubcomp => None,
+            AckKind::Pubrel if answers != Answers::Pubrec => Some(Packet::ack(AckKind::Pubcomp, ack.id)),
+            AckKind::Pubrec | AckKind::Pubrel | AckKind::Puback | AckKind::Pubcomp => None,
         },
         _ => None,
     }
 }
+
+/// The reason code of a PUBACK or PUBREC that refuses (5.0, sections 3.4.2.1 and 3.5.2.1).
+const IMPLEMENTATION_SPECIFIC_ERROR: u8 = 0x83;

@@ -14,6 +14,7 @@ use super::probe;
 use super::witness::KEEP_ALIVE_S;
 use crate::connection::{Connection, Incoming};
 use crate::packet::{Connect, Filter, Packet, Protocol, Publish, Subscribe};
+use crate::scenario::Answers;
 
 /// How many sessions are ended at once.
 const SIDE_BY_SIDE: usize = 64;
@@ -191,7 +192,15 @@ async fn cleaner(target: &Target, prefix: &Prefix, protocol: Protocol) -> Option
 /// broker is known to have read.
 async fn clear(connection: &mut Connection, topics: &[String], target: &Target) -> usize {
     for (number, topic) in topics.iter().enumerate() {
-        let publish = Publish { dup: false, qos: 0, retain: true, topic: topic.clone(), id: 0, payload: Vec::new() };
+        let publish = Publish {
+            dup: false,
+            qos: 0,
+            retain: true,
+            topic: topic.clone(),
+            id: 0,
+            payload: Vec::new(),
+            ..Publish::default()
+        };
         // Our own topics are short enough.
         let _ = connection.send(&Packet::Publish(publish));
         if number % 64 == 63 {
@@ -207,9 +216,9 @@ async fn clear(connection: &mut Connection, topics: &[String], target: &Target) 
 /// The topics under the prefix that hold a retained message, or nothing where the broker does not let us look.
 async fn retained_under(target: &Target, prefix: &Prefix, protocol: Protocol) -> Option<Vec<String>> {
     let mut connection = cleaner(target, prefix, protocol).await?;
-    let filter = Filter { filter: prefix.filter(), qos: 0 };
+    let filter = Filter::new(prefix.filter(), 0);
     // These packets have no string that could be too long.
-    let _ = connection.send(&Packet::Subscribe(Subscribe { id: 1, filters: vec![filter] }));
+    let _ = connection.send(&Packet::Subscribe(Subscribe { id: 1, filters: vec![filter], ..Subscribe::default() }));
     connection.flush().await;
     let mut topics: Vec<String> = Vec::new();
     let mut granted = false;
@@ -250,7 +259,7 @@ async fn until(connection: &mut Connection, deadline: Instant, mut found: impl F
         for incoming in batch {
             match incoming {
                 Incoming::Packet(packet) => {
-                    if let Some(answer) = answer(&packet) {
+                    if let Some(answer) = answer(&packet, Answers::All) {
                         let _ = connection.send(&answer);
                     }
                     done |= found(&packet);

@@ -1,16 +1,17 @@
 //! One cell in one repetition, through all its attempts.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Shared;
 use super::client::Client;
-use super::names::{Names, Place};
+use super::names::{ClientName, Names, Place};
 use super::player::Player;
 use super::record::Record;
 use crate::history::{Event, History};
 use crate::judge::{self, Judgement};
-use crate::plan::{Action, Cell};
+use crate::plan::{self, Action, Cell};
 
 /// By what each further attempt at an absence multiplies the settle window.
 const SETTLE_FACTOR: u32 = 4;
@@ -51,7 +52,7 @@ impl Job {
         let attempt = self.attempts.len() as u32 + 1;
         let names = self.names(&shared, self.tries + 1);
         self.tries += 1;
-        let publisher = self.cell.steps.iter().find(|step| matches!(step.action, Action::Publish { .. }));
+        let publisher = self.cell.steps.iter().find(|step| matches!(step.action, Action::Publish(_)));
         let protocol = publisher.map_or(self.cell.clients[0].protocol, |step| self.cell.clients[step.client].protocol);
         let player = Player {
             cell: &self.cell,
@@ -65,6 +66,9 @@ impl Job {
             loop_backs: 0,
             fences: 0,
             messages: 0,
+            wills: 0,
+            clearings: 0,
+            witnessed: HashSet::new(),
         };
         let history = player.play().await;
         let judgement = judge::judge(&self.cell, &history);
@@ -75,7 +79,8 @@ impl Job {
 
     pub fn names(&self, shared: &Shared, attempt: u32) -> Names {
         let place = Place { cell: &self.cell.id, repetition: self.repetition, attempt };
-        let clients = self.cell.clients.iter().map(|client| client.name.clone()).collect();
+        let name = |client: &plan::Client| ClientName { name: client.name.clone(), client_id: client.client_id };
+        let clients = self.cell.clients.iter().map(name).collect();
         Names::new(&shared.options.prefix, &shared.nonce, place, clients)
     }
 

@@ -17,6 +17,10 @@ pub struct Prefix {
     pub topic: String,
 }
 
+/// How the filter of a shared subscription begins.
+const SHARE: &str = "$share/";
+/// What a payload is filled up with.
+const FILLER: u8 = b'-';
 /// How many characters a cell's tag has.
 const TAG_CHARS: usize = 10;
 /// The longest prefix of client ids, in characters: with the tag and the client's place that makes 23.
@@ -69,11 +73,19 @@ pub struct Names {
     prefix: Prefix,
     nonce: String,
     tag: String,
-    clients: Vec<String>,
+    clients: Vec<ClientName>,
+}
+
+/// A client of the cell, and which client's identifier it uses.
+#[derive(Debug, Clone)]
+pub struct ClientName {
+    pub name: String,
+    /// By its place; `None` lets the broker assign one.
+    pub client_id: Option<usize>,
 }
 
 impl Names {
-    pub fn new(prefix: &Prefix, nonce: &str, place: Place<'_>, clients: Vec<String>) -> Names {
+    pub fn new(prefix: &Prefix, nonce: &str, place: Place<'_>, clients: Vec<ClientName>) -> Names {
         Names { prefix: prefix.clone(), nonce: nonce.into(), tag: place.tag(), clients }
     }
 
@@ -84,20 +96,45 @@ impl Names {
 
     /// The client id of the client at this place in the scenario.
     pub fn client_id(&self, client: usize) -> String {
-        client_id(&self.prefix, &self.tag, client)
+        match self.clients[client].client_id {
+            Some(place) => client_id(&self.prefix, &self.tag, place),
+            None => String::new(),
+        }
     }
 
+    /// The topic or filter on the wire. What is the broker's own, or reaches for it, is left as it is.
     pub fn topic(&self, name: &str) -> String {
-        topic(&self.prefix, &self.tag, name)
+        if name.starts_with("$SYS/") || name.starts_with("+/") {
+            return name.into();
+        }
+        match name.strip_prefix(SHARE).and_then(|rest| rest.split_once('/')) {
+            // A Share Name is known to the whole broker, so it carries the names of the run too.
+            Some((share, filter)) => {
+                format!("{SHARE}{}{}{share}/{}", self.prefix.client_id, self.tag, self.topic(filter))
+            }
+            None => topic(&self.prefix, &self.tag, name),
+        }
     }
 
-    /// The payload of a message; a message that is sent again has a new number in `copy`, from 1.
-    pub fn payload(&self, message: Message, copy: u32) -> Vec<u8> {
-        format!("{}{}:{message}.{copy}", self.nonce, self.tag).into_bytes()
+    /// The payload of a message, filled up to so many bytes; one that is sent again has a new number in `copy`, from 1.
+    pub fn payload(&self, message: Message, copy: u32, bytes: usize) -> Vec<u8> {
+        if matches!(message, Message::Clear(_)) {
+            return Vec::new();
+        }
+        let mut payload = format!("{}{}:{message}.{copy}", self.nonce, self.tag).into_bytes();
+        payload.resize(payload.len().max(bytes), FILLER);
+        payload
     }
 
     /// The scenario's name of a topic or filter; what is not ours begins with a question mark.
     pub fn local_topic(&self, topic: &str) -> String {
+        if topic.is_empty() || topic.starts_with("$SYS/") || topic.starts_with("+/") {
+            return topic.into();
+        }
+        if let Some((share, filter)) = topic.strip_prefix(SHARE).and_then(|rest| rest.split_once('/')) {
+            let own = format!("{}{}", self.prefix.client_id, self.tag);
+            return format!("{SHARE}{}/{}", share.strip_prefix(&own).unwrap_or(share), self.local_topic(filter));
+        }
         let Some(rest) = topic.strip_prefix(&self.prefix.topic) else { return format!("?{topic}") };
         match rest.strip_prefix('/').and_then(|rest| rest.strip_prefix(self.tag.as_str())?.strip_prefix('/')) {
             Some(name) => name.into(),
@@ -107,20 +144,33 @@ impl Names {
 
     /// The scenario's name of the client with this id.
     pub fn local_client(&self, id: &str) -> String {
+        if id.is_empty() {
+            return String::new();
+        }
         let place = (0..self.clients.len()).find(|client| self.client_id(*client) == id);
-        place.map_or_else(|| format!("?{id}"), |client| self.clients[client].clone())
+        place.map_or_else(|| format!("?{id}"), |client| self.clients[client].name.clone())
+    }
+
+    /// A payload as it stands in the history, for a message that is ours.
+    pub fn history_payload(&self, message: Message, copy: u32, payload: &[u8]) -> Vec<u8> {
+        match payload.len() > self.payload(message, copy, 0).len() {
+            true => message.filled(payload.len()),
+            false => message.to_string().into_bytes(),
+        }
     }
 
     /// The message in a payload with its copy number; `Err` is how a foreign payload stands in the history.
     pub fn local_payload(&self, payload: &[u8]) -> Result<(Message, u32), Vec<u8>> {
         let ours = std::str::from_utf8(payload).ok().and_then(|text| text.strip_prefix(&self.nonce));
         let Some(ours) = ours else { return Err([b"?", payload].concat()) };
-        let message = ours
-            .strip_prefix(&self.tag)
-            .and_then(|text| text.strip_prefix(':')?.rsplit_once('.'))
-            .and_then(|(message, copy)| Some((message.parse().ok()?, copy.parse().ok()?)));
+        let message = ours.strip_prefix(&self.tag).and_then(|text| text.strip_prefix(':')?.rsplit_once('.')).and_then(
+            |(message, copy)| {
+                let copy = copy.trim_end_matches(char::from(FILLER));
+                Some((message.parse().ok()?, copy.parse().ok()?))
+            },
+        );
         match message {
-            Some((message, copy)) if self.payload(message, copy) == payload => Ok((message, copy)),
+            Some((message, copy)) if self.payload(message, copy, payload.len()) == payload => Ok((message, copy)),
             Some(_) => Err([b"?", payload].concat()),
             None => Err(b"?elsewhere".to_vec()),
         }
@@ -174,9 +224,10 @@ mod tests {
     use super::*;
 
     fn names() -> Names {
+        let name = |name: &str, place| ClientName { name: name.into(), client_id: Some(place) };
         let prefix = Prefix::new("ms1", "ms1").unwrap();
         let place = Place { cell: "matrix[a=1]", repetition: 1, attempt: 1 };
-        Names::new(&prefix, "nonce", place, vec!["subscriber".into(), "publisher".into()])
+        Names::new(&prefix, "nonce", place, vec![name("subscriber", 0), name("publisher", 1)])
     }
 
     #[test]
@@ -184,8 +235,13 @@ mod tests {
         let names = names();
         assert_eq!(names.local_topic(&names.topic("t")), "t");
         assert_eq!(names.local_client(&names.client_id(1)), "publisher");
-        assert_eq!(names.local_payload(&names.payload(Message::Fence(2), 3)), Ok((Message::Fence(2), 3)));
-        assert!(names.client_id(7).len() <= 23);
+        for (bytes, filter) in [(0, "#"), (200, "$share/g/t"), (1, "$SYS/broker/version"), (0, "+/broker/version")] {
+            assert_eq!(names.local_topic(&names.topic(filter)), filter);
+            let payload = names.payload(Message::Fence(2), 3, bytes);
+            assert!(payload.len() >= bytes);
+            assert_eq!(names.local_payload(&payload), Ok((Message::Fence(2), 3)));
+        }
+        assert!(names.client_id(1).len() <= 23);
     }
 
     #[test]
@@ -195,7 +251,7 @@ mod tests {
         assert_eq!(names.local_topic("ms1/zzzzzzzzzz/t"), "?elsewhere");
         assert_eq!(names.local_payload(b"m1"), Err(b"?m1".to_vec()));
         assert_eq!(names.local_payload(b"noncezzz:m1.1"), Err(b"?elsewhere".to_vec()));
-        let changed = [names.payload(Message::Experiment(1), 1), b"x".to_vec()].concat();
+        let changed = [names.payload(Message::Experiment(1), 1, 0), b"x".to_vec()].concat();
         assert!(names.local_payload(&changed).is_err());
     }
 

@@ -3,6 +3,7 @@
 //! This file is the machinery (sending, receiving, waiting); what a step does stands in [`super::steps`], and how the
 //! player proves that nothing more will come in [`super::receive`].
 
+use std::collections::HashSet;
 use std::future::poll_fn;
 use std::task::Poll;
 use std::time::Duration;
@@ -16,9 +17,11 @@ use super::record::Record;
 use super::witness::Mailbox;
 use crate::connection::Incoming;
 use crate::history::{Event, History, Message};
-use crate::packet::{Packet, Publish};
+use crate::packet::{self, Packet, Properties, Publish};
 use crate::plan::Cell;
 
+/// The topic of a SUBSCRIBE that only asks for its answer.
+const SIGN_TOPIC: &str = "fence";
 /// The shortest wait for a message that is expected to come.
 const PATIENCE_MIN: Duration = Duration::from_millis(100);
 
@@ -31,6 +34,8 @@ pub struct Player<'a> {
     pub record: Record,
     /// Where the witness's copies arrive, if there is a witness.
     pub witness: Option<Mailbox>,
+    /// What the witness has.
+    pub witnessed: HashSet<Message>,
     /// How long a cell that is about to say "absent" stays open.
     pub settle: Duration,
     pub attempt: u32,
@@ -38,6 +43,8 @@ pub struct Player<'a> {
     pub loop_backs: u32,
     pub fences: u32,
     pub messages: u32,
+    pub wills: u32,
+    pub clearings: u32,
 }
 
 /// The cell cannot go on; why stands in the history.
@@ -82,6 +89,9 @@ impl Player<'_> {
 
     /// Sends a packet with the next [`Player::pump`], and notes the answer that is due.
     pub fn send(&mut self, client: usize, packet: Packet) -> Result<(), Stop> {
+        if self.clients[client].closed_by_rule {
+            return Err(Stop);
+        }
         let Some(connection) = &mut self.clients[client].connection else {
             self.record.noted(Event::Broken(format!("{} is not connected", self.clients[client].name)));
             return Err(Stop);
@@ -92,6 +102,7 @@ impl Player<'_> {
         }
         self.record.sent(&self.names, client, &packet);
         self.clients[client].expect_answer(&packet);
+        self.clients[client].keep_sent(&packet);
         Ok(())
     }
 
@@ -108,7 +119,8 @@ impl Player<'_> {
             retain: message.retain,
             topic: self.names.topic(message.topic),
             id,
-            payload: self.names.payload(message.message, message.copy),
+            payload: self.names.payload(message.message, message.copy, message.bytes),
+            properties: message.properties,
         };
         self.send(client, Packet::Publish(packet))
     }
@@ -131,7 +143,8 @@ impl Player<'_> {
                 }
             };
             self.handle_next(client);
-            if self.clients[client].connection.is_none() {
+            let is_over = self.clients[client].connection.is_none();
+            if is_over && (!self.clients[client].may_end || done(&self.clients)) {
                 break if done(&self.clients) { Waited::Done } else { Waited::Ended(client) };
             }
         };
@@ -153,7 +166,8 @@ impl Player<'_> {
         }
     }
 
-    async fn flush(&mut self) {
+    /// Writes what was sent on all connections.
+    pub async fn flush(&mut self) {
         for connection in self.clients.iter_mut().filter_map(|client| client.connection.as_mut()) {
             connection.flush().await;
         }
@@ -175,11 +189,22 @@ impl Player<'_> {
         for awaited in std::mem::take(&mut self.clients[client].unanswered) {
             self.record.observed(client, |name| Event::Missing(name, awaited));
         }
-        if self.clients[client].connack.is_some() && self.send(client, Packet::Pingreq).is_ok() {
+        let is_ping = self.record.is_missing(client, "PINGRESP");
+        if self.clients[client].connack.is_some() && self.ask_for_a_sign(client, is_ping).is_ok() {
             let deadline = Instant::now() + self.target.deadline;
             self.pump(deadline, |clients| clients[client].unanswered.is_empty()).await;
         }
         Stop
+    }
+
+    /// Asks for what a broker that is alive answers: PINGREQ, or SUBSCRIBE where it leaves that without an answer.
+    fn ask_for_a_sign(&mut self, client: usize, without_ping: bool) -> Result<(), Stop> {
+        if !without_ping {
+            return self.send(client, Packet::Pingreq);
+        }
+        let filters = vec![packet::Filter::new(self.names.topic(SIGN_TOPIC), 0)];
+        let id = self.clients[client].next_id();
+        self.send(client, Packet::Subscribe(packet::Subscribe { id, filters, subscription_id: None }))
     }
 
     fn handle(&mut self, client: usize, incoming: Incoming) {
@@ -187,9 +212,13 @@ impl Player<'_> {
             Incoming::Packet(packet) => {
                 let message = self.record.received(&self.names, client, &packet);
                 self.clients[client].arrivals.extend(message);
+                if let (Some(message), Packet::Publish(publish)) = (message, &packet) {
+                    self.clients[client].arrived_at.insert((message, publish.qos));
+                }
                 self.clients[client].seen.extend(message.filter(|message| matches!(message, Message::Experiment(_))));
                 self.clients[client].answered(&packet);
-                match (&packet, answer(&packet)) {
+                self.clients[client].keep_received(&packet);
+                match (&packet, answer(&packet, self.clients[client].answers)) {
                     (_, Some(answer)) if !self.clients[client].leaving => {
                         // The connection is there, since the packet came over it, and an answer can be encoded.
                         let _ = self.send(client, answer);
@@ -201,32 +230,52 @@ impl Player<'_> {
             }
             Incoming::Undecodable { bytes, .. } => {
                 self.record.observed(client, |name| Event::Undecodable(name, bytes));
-                self.clients[client].connection = None;
+                self.gone(client);
             }
             Incoming::End(end) => {
                 self.record.observed(client, |name| Event::Ended(name, end));
                 self.clients[client].ended = Some(end);
-                self.clients[client].connection = None;
+                self.gone(client);
             }
         }
     }
 
-    /// Records the copies of the experiment's messages that the witness has by now.
-    pub fn take_witness_copies(&mut self) -> u32 {
-        let mut count = 0;
-        while let Some(copy) = self.witness.as_mut().and_then(Mailbox::take) {
-            count += u32::from(self.record_witness_copy(copy));
-        }
-        count
+    /// The client's connection is over, by whatever.
+    pub fn gone(&mut self, client: usize) {
+        self.clients[client].connection = None;
+        self.clients[client].gone_since = Some(Instant::now());
     }
 
-    /// Loop-backs and fences are left out: their proof is at the subscriber.
-    pub fn record_witness_copy(&mut self, copy: Publish) -> bool {
-        let ours = matches!(self.names.local_payload(&copy.payload), Ok((Message::Experiment(_), _)));
-        if ours {
-            self.record.received(&self.names, self.record.witness(), &Packet::Publish(copy));
+    /// Records the copies of the experiment's messages that the witness has by now.
+    pub fn take_witness_copies(&mut self) {
+        while let Some(copy) = self.witness.as_mut().and_then(Mailbox::take) {
+            self.record_witness_copy(copy);
         }
-        ours
+    }
+
+    /// Waits until the witness has all of these messages; whether it does by the deadline.
+    pub async fn await_witness(&mut self, messages: &[Message], deadline: Instant) -> bool {
+        self.take_witness_copies();
+        while !messages.iter().all(|message| self.witnessed.contains(message)) {
+            let Some(mailbox) = self.witness.as_mut() else { return false };
+            match timeout_at(deadline, mailbox.next()).await {
+                Ok(Some(copy)) => drop(self.record_witness_copy(copy)),
+                Ok(None) | Err(_) => return false,
+            }
+        }
+        true
+    }
+
+    /// Records a copy of the witness's, and says which message of ours it is. Loop-backs and fences are left out: their
+    /// proof is at the subscriber.
+    pub fn record_witness_copy(&mut self, copy: Publish) -> Option<Message> {
+        let message = match self.names.local_payload(&copy.payload) {
+            Ok((message @ (Message::Experiment(_) | Message::Will(_)), _)) => message,
+            _ => return None,
+        };
+        self.record.received(&self.names, self.record.witness(), &Packet::Publish(copy));
+        self.witnessed.insert(message);
+        Some(message)
     }
 
     /// Leaves in good order wherever a connection is still open.
@@ -240,7 +289,7 @@ impl Player<'_> {
 }
 
 /// A message to publish.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Outgoing<'a> {
     pub topic: &'a str,
     pub qos: u8,
@@ -248,14 +297,24 @@ pub struct Outgoing<'a> {
     pub message: Message,
     /// From 1; what may legally vanish is sent again with the next number.
     pub copy: u32,
+    /// The payload is filled up to so many bytes.
+    pub bytes: usize,
+    pub properties: Properties,
+}
+
+impl<'a> Outgoing<'a> {
+    /// The first copy of a plain message.
+    pub fn new(topic: &'a str, qos: u8, message: Message) -> Outgoing<'a> {
+        Outgoing { topic, qos, retain: false, message, copy: 1, bytes: 0, properties: Properties::default() }
+    }
 }
 
 /// Waits until packets come in on any connection of the cell, and says on whose.
 async fn next_batch(clients: &mut [Client]) -> usize {
     poll_fn(|cx| {
         for (index, client) in clients.iter_mut().enumerate() {
-            if let Some(Poll::Ready(batch)) = client.connection.as_mut().map(|connection| connection.poll_incoming(cx))
-            {
+            let connection = client.connection.as_mut().filter(|_| !client.deaf);
+            if let Some(Poll::Ready(batch)) = connection.map(|connection| connection.poll_incoming(cx)) {
                 client.incoming.extend(batch);
                 return Poll::Ready(index);
             }

@@ -33,6 +33,10 @@ pub struct Refusal {
     pub kind: RefusalKind,
     /// Half a sentence for the user.
     pub how: String,
+    /// The CONNACK that refused, if one did.
+    pub connack: Option<Box<Connack>>,
+    /// The connection was still open at the deadline after it.
+    pub stayed_open: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,14 +52,14 @@ pub enum RefusalKind {
     /// Bytes came that are no packet, or only the head of one. Here is how they begin.
     NotMqtt(Vec<u8>),
     /// Another packet than CONNACK came.
-    Other(Packet),
+    Other(Box<Packet>),
     /// The CONNECT cannot be sent, since MQTT cannot carry what is in it.
     Unencodable,
 }
 
 impl Refusal {
     fn new<T>(kind: RefusalKind, how: impl Into<String>) -> Result<T, Refusal> {
-        Err(Refusal { kind, how: how.into() })
+        Err(Refusal { kind, how: how.into(), connack: None, stayed_open: false })
     }
 
     /// Whether the broker may still answer the other version: this was no CONNACK at all, or one about the version.
@@ -90,12 +94,19 @@ pub async fn connect(target: &Target, connect: Connect) -> Result<(Connection, C
     };
     match incoming {
         Incoming::Packet(Packet::Connack(connack)) if connack.code == 0 => Ok((connection, connack)),
-        Incoming::Packet(Packet::Connack(Connack { code, .. })) => {
-            Refusal::new(RefusalKind::Code(code), format!("CONNACK {code:#04x} ({})", code_name(code)))
+        Incoming::Packet(Packet::Connack(connack)) => {
+            let code = connack.code;
+            let ended = timeout_at(Instant::now() + target.deadline, poll_fn(|cx| connection.poll_end(cx))).await;
+            Err(Refusal {
+                kind: RefusalKind::Code(code),
+                how: format!("CONNACK {code:#04x} ({})", code_name(code)),
+                connack: Some(Box::new(connack)),
+                stayed_open: ended.is_err(),
+            })
         }
         Incoming::Packet(packet) => {
             let how = format!("the answer to CONNECT was {}", packet.name());
-            Refusal::new(RefusalKind::Other(packet), how)
+            Refusal::new(RefusalKind::Other(Box::new(packet)), how)
         }
         Incoming::Undecodable { bytes, why } => not_mqtt(&bytes, &why),
         Incoming::End(End::Reset) => {
@@ -177,27 +188,33 @@ fn probe_history(mut packet: Connect, connected: &Result<(Connection, Connack), 
     packet.client_id = PROBE.into();
     packet.login = None;
     let sent = Event::Sent(PROBE.into(), Packet::Connect(packet));
-    let answer = match connected {
+    let mut events = vec![Event::Step(format!("0 connect {PROBE}")), sent];
+    events.push(match connected {
         Ok((_, connack)) => Event::Received(PROBE.into(), Packet::Connack(connack.clone())),
         Err(refusal) => match refusal.kind.clone() {
             RefusalKind::Code(code) => {
-                Event::Received(PROBE.into(), Packet::Connack(Connack { code, ..Connack::default() }))
+                let connack = refusal.connack.as_deref().cloned();
+                let connack = connack.unwrap_or(Connack { code, ..Connack::default() });
+                Event::Received(PROBE.into(), Packet::Connack(connack))
             }
-            RefusalKind::Other(packet) => Event::Received(PROBE.into(), packet),
+            RefusalKind::Other(packet) => Event::Received(PROBE.into(), *packet),
             RefusalKind::NotMqtt(bytes) => Event::Undecodable(PROBE.into(), bytes),
             RefusalKind::Closed(end) => Event::Ended(PROBE.into(), end),
             RefusalKind::Silence => Event::Missing(PROBE.into(), Awaited { packet: "CONNACK".into(), id: None }),
             RefusalKind::Unreachable | RefusalKind::Unencodable => Event::Unreachable(PROBE.into()),
         },
-    };
-    History { events: vec![Event::Step(format!("0 connect {PROBE}")), sent, answer] }
+    });
+    if connected.as_ref().is_err_and(|refusal| refusal.stayed_open) {
+        events.push(Event::Missing(PROBE.into(), Awaited { packet: "end".into(), id: None }));
+    }
+    History { events }
 }
 
 /// Reads `$SYS/broker/version`, where the broker has it, and leaves in good order.
 async fn version(target: &Target, mut connection: Connection) -> Option<String> {
-    let filter = Filter { filter: "$SYS/broker/version".into(), qos: 0 };
+    let filter = Filter::new("$SYS/broker/version", 0);
     // These packets have no string that could be too long.
-    let _ = connection.send(&Packet::Subscribe(Subscribe { id: 1, filters: vec![filter] }));
+    let _ = connection.send(&Packet::Subscribe(Subscribe { id: 1, filters: vec![filter], ..Subscribe::default() }));
     connection.flush().await;
     let deadline = Instant::now() + target.deadline;
     let mut version = None;

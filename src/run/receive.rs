@@ -7,36 +7,54 @@ use super::player::{Outgoing, Player, Stop, Waited};
 use super::steps::COPIES_MAX;
 use crate::history::{Awaited, Event, Message};
 use crate::judge;
-use crate::packet::{Packet, Unsubscribe};
+use crate::packet::{Filter, Packet};
 use crate::plan::Source;
+use crate::scenario::Answers;
 
 /// A fence: a message behind everything that its source published before.
 struct Fence {
     source: Source,
     message: Message,
-    /// It has QoS 0 for the session, so it may legally vanish and is sent again.
-    at_qos_0: bool,
+    /// Its QoS for the session. At 0 it may legally vanish and is sent again.
+    qos: u8,
+}
+
+impl Fence {
+    /// It has come at its own QoS: a copy at QoS 0 for another subscription may overtake what is queued.
+    fn has_come(&self, client: &Client) -> bool {
+        client.arrived_at.iter().any(|(message, qos)| *message == self.message && *qos >= self.qos)
+    }
 }
 
 impl Player<'_> {
     /// Waits until everything that the session holds for the client has come.
-    pub async fn receive(&mut self, client: usize, sources: &[Source], last: bool) -> Result<(), Stop> {
+    pub async fn receive(
+        &mut self,
+        client: usize,
+        answers: Answers,
+        sources: &[Source],
+        last: bool,
+    ) -> Result<(), Stop> {
+        self.clients[client].answers = answers;
         // On a fresh connection nothing shows yet that the broker read us; after a SUBSCRIBE its SUBACK did.
         if std::mem::take(&mut self.clients[client].granted).is_empty() {
             self.send(client, Packet::Pingreq)?;
             self.answers(client).await?;
         }
-        let subscribed =
-            sources.iter().filter(|source| self.clients[client].granted_for(&source.topic).is_some()).cloned();
+        if answers != Answers::All {
+            return self.receive_withholding(client).await;
+        }
+        let subscribed = sources.iter().filter(|source| self.granted(client, source).is_some()).cloned();
         let mut fences = self.fences(client, subscribed.collect());
         let mut arrived = !fences.is_empty() && self.raise(client, &mut fences).await?;
-        if !arrived && !sources.is_empty() {
+        let something_was_published = self.messages + self.wills + self.clearings > 0;
+        if !arrived && something_was_published {
             let topics = self.fence_topics(client, sources).await?;
             let mut time_fences = self.fences(client, topics);
             arrived = self.raise(client, &mut time_fences).await?;
-        }
-        if !arrived && !sources.is_empty() {
-            self.await_fence(client).await?;
+            if !arrived {
+                self.await_fences(client, &time_fences).await?;
+            }
         }
         self.answers(client).await?;
         for source in sources {
@@ -53,8 +71,8 @@ impl Player<'_> {
     fn fences(&mut self, client: usize, sources: Vec<Source>) -> Vec<Fence> {
         let numbered = sources.into_iter().map(|source| {
             self.fences += 1;
-            let granted = self.clients[client].granted_for(&source.topic).unwrap_or(0);
-            Fence { at_qos_0: source.qos.min(granted) == 0, message: Message::Fence(self.fences), source }
+            let granted = self.granted(client, &source).unwrap_or(0);
+            Fence { qos: source.qos.min(granted), message: Message::Fence(self.fences), source }
         });
         numbered.collect()
     }
@@ -63,20 +81,20 @@ impl Player<'_> {
     /// all have come.
     async fn raise(&mut self, client: usize, fences: &mut [Fence]) -> Result<bool, Stop> {
         for copy in 1..=COPIES_MAX {
-            let missing = |fence: &&Fence, clients: &[Client]| !clients[client].arrivals.contains(&fence.message);
+            let missing = |fence: &&Fence, clients: &[Client]| !fence.has_come(&clients[client]);
             let due: Vec<&Fence> =
-                fences.iter().filter(|fence| copy == 1 || fence.at_qos_0 && missing(fence, &self.clients)).collect();
+                fences.iter().filter(|fence| copy == 1 || fence.qos == 0 && missing(fence, &self.clients)).collect();
             if due.is_empty() {
                 break;
             }
             for fence in due {
                 let Source { publisher, topic, qos } = &fence.source;
-                let outgoing = Outgoing { topic, qos: *qos, retain: false, message: fence.message, copy };
+                let outgoing = Outgoing { copy, ..Outgoing::new(topic, *qos, fence.message) };
                 self.publish(*publisher, outgoing)?;
             }
             let all = |clients: &[Client]| !fences.iter().any(|fence| missing(&fence, clients));
             // What may not vanish gets more time: which fences a cell needs must not depend on how busy the broker is.
-            let may_vanish = fences.iter().any(|fence| fence.at_qos_0 && missing(&fence, &self.clients));
+            let may_vanish = fences.iter().any(|fence| fence.qos == 0 && missing(&fence, &self.clients));
             let window = if may_vanish { self.settle } else { self.settle.max(self.target.deadline / 10) };
             match self.pump(Instant::now() + window, all).await {
                 Waited::Done => return Ok(true),
@@ -91,6 +109,9 @@ impl Player<'_> {
     /// brokers queue the classes apart. They prove that time has passed, not order.
     async fn fence_topics(&mut self, client: usize, sources: &[Source]) -> Result<Vec<Source>, Stop> {
         let mut topics: Vec<Source> = Vec::new();
+        // Where nobody is left who published, the client publishes to itself: time passes for it all the same.
+        let own = Source { publisher: client, topic: String::new(), qos: 1 };
+        let sources = if sources.is_empty() { std::slice::from_ref(&own) } else { sources };
         for source in sources {
             for qos in [0, source.qos] {
                 let topic = Source { publisher: source.publisher, topic: format!("fence{qos}"), qos };
@@ -99,22 +120,26 @@ impl Player<'_> {
                 }
             }
         }
-        let new = topics.iter().filter(|topic| self.clients[client].granted_for(&topic.topic).is_none());
-        let new: Vec<(&str, u8)> = new.map(|topic| (topic.topic.as_str(), topic.qos)).collect();
+        let known = |topic: &&Source| {
+            !self.clients[client].subscriptions.iter().any(|subscribed| subscribed.filter.filter == topic.topic)
+        };
+        let new: Vec<Filter> =
+            topics.iter().filter(known).map(|topic| Filter::new(topic.topic.as_str(), topic.qos)).collect();
         if !new.is_empty() {
-            self.subscribe(client, &new).await?;
+            self.subscribe(client, &new, None).await?;
             self.clients[client].granted.clear();
         }
         Ok(topics)
     }
 
-    /// Gives the fences that are out the whole deadline.
-    async fn await_fence(&mut self, client: usize) -> Result<(), Stop> {
-        let newest = Message::Fence(self.fences);
+    /// Gives the fences that are out the whole deadline. One of them is enough to show that time has passed.
+    async fn await_fences(&mut self, client: usize, fences: &[Fence]) -> Result<(), Stop> {
         let deadline = Instant::now() + self.target.deadline;
-        match self.pump(deadline, |clients| clients[client].arrivals.contains(&newest)).await {
+        let arrived = |clients: &[Client], fence: &Fence| fence.has_come(&clients[client]);
+        match self.pump(deadline, |clients| fences.iter().all(|fence| arrived(clients, fence))).await {
             Waited::Done => Ok(()),
             Waited::Ended(_) => Err(Stop),
+            Waited::Deadline if fences.iter().any(|fence| arrived(&self.clients, fence)) => Ok(()),
             Waited::Deadline => {
                 let awaited = Awaited { packet: "fence".into(), id: None };
                 self.record.observed(client, |name| Event::Missing(name, awaited));
@@ -125,7 +150,8 @@ impl Player<'_> {
 
     /// What was sent and never came is absent without a look at the model.
     fn something_is_absent(&self, client: usize) -> bool {
-        self.clients[client].seen.len() < self.messages as usize || !judge::nothing_is_absent(&self.history())
+        self.clients[client].seen.len() < self.messages as usize
+            || !judge::nothing_is_absent(&self.history(), &self.clients[client].name)
     }
 
     /// Stays open for one settle window, restarted by each arrival, unless everything that was sent is here.
@@ -148,21 +174,43 @@ impl Player<'_> {
 
     /// Ends the subscriptions to the fence topics, since they would change a session that outlives the connection.
     async fn leave_fence_topics(&mut self, client: usize) -> Result<(), Stop> {
-        if self.clients[client].plan.clean_session {
+        if !self.clients[client].session_persists() {
             return Ok(());
         }
-        let of_fences = |(topic, _): &(String, u8)| topic.starts_with("fence");
-        let topics: Vec<String> = self.clients[client]
-            .subscriptions
-            .extract_if(.., |topic| of_fences(topic))
-            .map(|(topic, _)| topic)
-            .collect();
-        if topics.is_empty() {
-            return Ok(());
+        let filters = self.clients[client].subscriptions.iter().map(|subscribed| subscribed.filter.filter.clone());
+        let topics: Vec<String> = filters.filter(|filter| filter.starts_with("fence")).collect();
+        match topics.is_empty() {
+            true => Ok(()),
+            false => self.unsubscribe(client, topics).await,
         }
-        let filters = topics.iter().map(|topic| self.names.topic(topic)).collect();
-        let id = self.clients[client].next_id();
-        self.send(client, Packet::Unsubscribe(Unsubscribe { id, filters }))?;
-        self.answers(client).await
+    }
+
+    /// The QoS at which what this source publishes reaches the client, while there is a subscription.
+    fn granted(&self, client: usize, source: &Source) -> Option<u8> {
+        let state = &self.clients[client];
+        match self.clients[source.publisher].plan.client_id == state.plan.client_id {
+            true => state.granted_for_own(&source.topic),
+            false => state.granted_for(&source.topic),
+        }
+    }
+
+    /// Takes what comes and withholds or refuses its acknowledgements. A fence could not come behind a full window, so
+    /// one settle window has to pass; nothing is concluded from what did not come until then.
+    async fn receive_withholding(&mut self, client: usize) -> Result<(), Stop> {
+        let deadline = Instant::now() + self.target.deadline;
+        loop {
+            let arrived = self.clients[client].arrivals.len();
+            let window = (Instant::now() + self.patience()).min(deadline);
+            match self.pump(window, |clients| clients[client].arrivals.len() > arrived).await {
+                Waited::Done => {}
+                Waited::Ended(_) => return Err(Stop),
+                Waited::Deadline => break,
+            }
+        }
+        // The answer shows that the broker has read what was acknowledged or refused, and is not held up by the rest.
+        self.send(client, Packet::Pingreq)?;
+        self.answers(client).await?;
+        self.catch_up(client).await;
+        Ok(())
     }
 }

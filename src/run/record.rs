@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::names::Names;
 use crate::history::{self, Client, Event, History, Message, Recorded, WITNESS};
-use crate::packet::{AckKind, Packet, Publish};
+use crate::packet::{AckKind, Connack, Packet, Publish};
 
 /// The growing record of one attempt.
 pub struct Record {
@@ -18,6 +18,8 @@ pub struct Record {
     copies: HashMap<(usize, Message), u32>,
     /// The handshakes of messages that are left out: client, who chose the Packet Identifier, and the identifier.
     hidden: HashSet<(usize, Side, u16)>,
+    /// The client identifiers that the broker assigned, in the order of their coming: they differ from run to run.
+    assigned: Vec<String>,
 }
 
 /// Who chose a Packet Identifier.
@@ -31,7 +33,14 @@ impl Record {
     pub fn new(clients: impl Iterator<Item = String>) -> Record {
         let mut clients: Vec<Client> = clients.map(Arc::from).collect();
         clients.push(Arc::from(WITNESS));
-        Record { clients, steps: Vec::new(), recorded: Vec::new(), copies: HashMap::new(), hidden: HashSet::new() }
+        Record {
+            clients,
+            steps: Vec::new(),
+            recorded: Vec::new(),
+            copies: HashMap::new(),
+            hidden: HashSet::new(),
+            assigned: Vec::new(),
+        }
     }
 
     /// Where the witness stands among the clients: last.
@@ -54,7 +63,10 @@ impl Record {
 
     /// Records a packet that came in, and says which message of ours it carries.
     pub fn received(&mut self, names: &Names, client: usize, packet: &Packet) -> Option<Message> {
-        let (local, copy) = localise(names, packet);
+        let (mut local, copy) = localise(names, packet);
+        if let Packet::Connack(Connack { assigned_client_id: Some(id), .. }) = &mut local {
+            *id = self.local_assigned(names, id);
+        }
         let message = copy.map(|(message, _)| message);
         if let Some((message, copy)) = copy {
             let first = *self.copies.entry((client, message)).or_insert(copy);
@@ -67,6 +79,18 @@ impl Record {
             self.push(client, Event::Received(self.clients[client].clone(), local));
         }
         message
+    }
+
+    fn local_assigned(&mut self, names: &Names, id: &str) -> String {
+        if let Some(ours) = Some(names.local_client(id)).filter(|local| !local.starts_with('?')) {
+            return ours;
+        }
+        let known = self.assigned.iter().position(|seen| seen == id);
+        let place = known.unwrap_or_else(|| {
+            self.assigned.push(id.into());
+            self.assigned.len() - 1
+        });
+        format!("assigned{}", place + 1)
     }
 
     fn hide(&mut self, client: usize, side: Side, packet: &Packet) {
@@ -92,6 +116,12 @@ impl Record {
         self.push(client, event);
     }
 
+    /// The last thing recorded is that this packet did not come to the client.
+    pub fn is_missing(&self, client: usize, packet: &str) -> bool {
+        let last = self.recorded.last().filter(|recorded| recorded.client == client);
+        matches!(last.map(|last| &last.event), Some(Event::Missing(_, awaited)) if awaited.packet == packet)
+    }
+
     /// Records something of the harness's own.
     pub fn noted(&mut self, event: Event) {
         self.push(self.clients.len(), event);
@@ -111,16 +141,33 @@ impl Record {
 fn localise(names: &Names, packet: &Packet) -> (Packet, Option<(Message, u32)>) {
     let mut packet = packet.clone();
     let mut carried = None;
+    if let Packet::Publish(Publish { properties, .. }) = &mut packet {
+        // Some brokers add the client identifier of the publisher.
+        for (_, value) in &mut properties.user {
+            let local = names.local_client(value);
+            if !local.starts_with('?') {
+                *value = local;
+            }
+        }
+    }
     match &mut packet {
         Packet::Connect(connect) => {
             connect.client_id = names.local_client(&connect.client_id);
             connect.login = None;
+            if let Some(will) = &mut connect.will {
+                will.topic = names.local_topic(&will.topic);
+                if let Ok((message, _)) = names.local_payload(&will.payload) {
+                    will.payload = message.to_string().into_bytes();
+                }
+            }
         }
+        // Behind a Topic Alias the topic itself may be empty.
+        Packet::Publish(Publish { topic, payload, .. }) if payload.is_empty() => *topic = names.local_topic(topic),
         Packet::Publish(Publish { topic, payload, .. }) => {
             *topic = names.local_topic(topic);
             match names.local_payload(payload) {
                 Ok((message, copy)) => {
-                    *payload = message.to_string().into_bytes();
+                    *payload = names.history_payload(message, copy, payload);
                     carried = Some((message, copy));
                 }
                 Err(foreign) => *payload = foreign,

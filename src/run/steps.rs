@@ -1,14 +1,15 @@
-//! What each step of a scenario does, with the proofs that belong to it.
+//! What each step of a scenario does, with the proofs that belong to it. How clients go away stands in
+//! [`super::endings`], how they receive in [`super::receive`].
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
-use super::client::Client;
+use super::client::{Client, Subscribed};
 use super::player::{Outgoing, Player, Stop, Waited};
-use super::witness::KEEP_ALIVE_S;
-use crate::connection::{Connection, END_AFTER_DISCONNECT};
-use crate::history::{Awaited, Event, Message};
-use crate::packet::{Filter, Packet, Protocol, Subscribe};
-use crate::plan::{Action, Source};
+use crate::connection::Connection;
+use crate::history::{Awaited, Event, Message, PROOF_WILL_TOPIC};
+use crate::packet::{self, Filter, Packet, Properties, Protocol, Subscribe, Unsubscribe};
+use crate::plan::{Action, Connect, Publication, Source, Will};
+use crate::scenario::Timer;
 
 /// How often a message that may legally vanish is sent in all.
 pub const COPIES_MAX: u32 = 3;
@@ -18,29 +19,38 @@ impl Player<'_> {
         let step = &self.cell.steps[number];
         let client = step.client;
         match &step.action {
-            Action::Connect => self.connect(client).await,
-            Action::Subscribe { topic, qos, loop_backs } => {
-                self.subscribe(client, &[(topic, *qos)]).await?;
+            Action::Connect(connect) => {
+                self.connect(client, connect).await?;
+                self.resend(client)
+            }
+            Action::Subscribe { filters, identifier, loop_backs } => {
+                self.subscribe(client, filters, *identifier).await?;
                 for source in loop_backs {
                     self.loop_back(client, source).await?;
                 }
                 Ok(())
             }
-            Action::Publish { topic, qos, retain, messages } => {
-                self.publish_messages(client, (topic, *qos, *retain), *messages).await
+            Action::Unsubscribe { filter } => self.unsubscribe(client, vec![filter.clone()]).await,
+            Action::Publish(publication) => self.publish_messages(client, publication).await,
+            Action::Receive { answers, fences, last } => self.receive(client, *answers, fences, *last).await,
+            Action::Disconnect { with_will, session_expiry } => {
+                self.disconnect(client, *with_will, *session_expiry).await
             }
-            Action::Receive { fences, last } => self.receive(client, fences, *last).await,
-            Action::Disconnect => self.disconnect(client).await,
+            Action::Cut { how } => self.cut(client, *how).await,
+            Action::Silence => self.silence(client).await,
+            Action::Wait { timer, seconds } => self.wait(client, *timer, *seconds).await,
         }
     }
 
     /// Opens a connection, sends CONNECT and waits for CONNACK.
-    pub async fn connect(&mut self, client: usize) -> Result<(), Stop> {
+    pub async fn connect(&mut self, client: usize, connect: &Connect) -> Result<(), Stop> {
         let target = self.target;
-        // Beyond the broker's listen backlog a SYN is sent again only after a second.
-        let _permit = target.connecting.acquire().await;
-        let plan = self.clients[client].plan.clone();
-        let opened = Connection::open(&target.endpoint, plan.protocol, target.connect_timeout).await;
+        let protocol = self.clients[client].plan.protocol;
+        let opened = {
+            // Beyond the broker's listen backlog a SYN is sent again only after a second.
+            let _permit = target.connecting.acquire().await;
+            Connection::open(&target.endpoint, protocol, target.connect_timeout).await
+        };
         let connection = match opened {
             Ok(connection) => connection,
             Err(error) => {
@@ -49,51 +59,175 @@ impl Player<'_> {
                 return Err(Stop);
             }
         };
-        self.clients[client].connected(connection);
-        let client_id = self.names.client_id(client);
-        let packet = target.connect(plan.protocol, client_id, plan.clean_session, KEEP_ALIVE_S);
+        let gone_since = self.clients[client].gone_since.take();
+        let before = self.clients[client].connect.clone();
+        let older = self.take_over(client);
+        self.clients[client].connected(connection, connect);
+        let packet = self.connect_packet(client, connect);
         self.send(client, Packet::Connect(packet))?;
         let deadline = Instant::now() + target.connect_timeout;
         match self.pump(deadline, |clients| clients[client].unanswered.is_empty()).await {
-            Waited::Done => self.accepted(client),
-            Waited::Ended(_) => Err(Stop),
-            Waited::Deadline => Err(self.missing(client).await),
+            Waited::Done => {}
+            Waited::Ended(_) => return Err(Stop),
+            Waited::Deadline => return Err(self.missing(client).await),
+        }
+        if connect.will.is_some() && self.clients[client].connack.as_ref().is_some_and(|connack| connack.code != 0) {
+            return Box::pin(self.without_its_will(client, connect)).await;
+        }
+        if let (Some(before), Some(since)) = (before, gone_since) {
+            self.note_timers(client, &before, since);
+        }
+        self.accepted(client)?;
+        match older {
+            Some(older) => self.await_takeover(older).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The CONNECT was refused, perhaps for its will: a will that is there only to prove the end of the connection is
+    /// tried at QoS 0, and any other is left out, to show that it was the will.
+    async fn without_its_will(&mut self, client: usize, connect: &Connect) -> Result<(), Stop> {
+        self.gone(client);
+        let is_proof = |will: &&Will| will.topic == PROOF_WILL_TOPIC;
+        let lesser = connect.will.as_ref().filter(is_proof).filter(|will| will.qos > 0);
+        let will = lesser.map(|will| Will { qos: 0, ..will.clone() });
+        let goes_on = will.is_some();
+        self.connect(client, &Connect { will, ..connect.clone() }).await?;
+        if goes_on { Ok(()) } else { Err(Stop) }
+    }
+
+    fn connect_packet(&mut self, client: usize, connect: &Connect) -> packet::Connect {
+        let mut packet = packet::Connect {
+            clean: connect.clean,
+            session_expiry: connect.session_expiry,
+            receive_maximum: connect.receive_maximum,
+            maximum_packet_size: connect.maximum_packet_size,
+            topic_alias_maximum: connect.topic_alias_maximum,
+            keep_alive: connect.keep_alive,
+            login: self.target.login.clone(),
+            ..packet::Connect::new(self.clients[client].plan.protocol, self.names.client_id(client))
+        };
+        self.clients[client].will = None;
+        if let Some(will) = &connect.will {
+            self.wills += 1;
+            let message = Message::Will(self.wills);
+            self.clients[client].will = Some(message);
+            packet.will = Some(packet::Will {
+                topic: self.names.topic(&will.topic),
+                payload: self.names.payload(message, 1, 0),
+                qos: will.qos,
+                retain: will.retain,
+                delay: will.delay,
+            });
+        }
+        packet
+    }
+
+    /// A client that is online under the same identifier is about to lose its connection, and knows nothing of the
+    /// session any more: it is the new client's.
+    fn take_over(&mut self, client: usize) -> Option<usize> {
+        let id = self.clients[client].plan.client_id?;
+        let same = |other: &usize| *other != client && self.clients[*other].plan.client_id == Some(id);
+        let others: Vec<usize> = (0..self.clients.len()).filter(same).collect();
+        let older = others.iter().copied().find(|other| self.clients[*other].connection.is_some());
+        if let Some(latest) = older.or_else(|| others.iter().copied().find(|other| self.clients[*other].has_session)) {
+            let subscriptions = std::mem::take(&mut self.clients[latest].subscriptions);
+            let outbox = std::mem::take(&mut self.clients[latest].outbox);
+            let connect = self.clients[latest].connect.clone();
+            let state = &mut self.clients[client];
+            (state.subscriptions, state.outbox, state.connect) = (subscriptions, outbox, connect);
+            state.has_session = state.session_persists();
+        }
+        if let Some(older) = older {
+            self.clients[older].may_end = true;
+        }
+        older
+    }
+
+    /// The broker has to end the connection of the client that was taken over (3.1.1 MQTT-3.1.4-2, 5.0 MQTT-3.1.4-3).
+    async fn await_takeover(&mut self, older: usize) -> Result<(), Stop> {
+        let deadline = Instant::now() + self.target.deadline;
+        if self.pump(deadline, |clients| clients[older].connection.is_none()).await == Waited::Deadline {
+            let awaited = Awaited { packet: "end".into(), id: None };
+            self.record.observed(older, |name| Event::Missing(name, awaited));
+            return Err(Stop);
+        }
+        Ok(())
+    }
+
+    /// Records what the clock says about the timers that ran while the client was away. A session of an hour needs no
+    /// clock.
+    fn note_timers(&mut self, client: usize, before: &Connect, since: Instant) {
+        let elapsed = since.elapsed();
+        let of_will = before.will.as_ref().and_then(|will| will.delay).map(|delay| (Timer::WillDelay, delay));
+        let of_session = before.session_expiry.filter(|seconds| *seconds < crate::scenario::SESSION_EXPIRY_S);
+        let timers = of_will.into_iter().chain(of_session.map(|seconds| (Timer::SessionExpiry, seconds)));
+        for (timer, seconds) in timers.filter(|(_, seconds)| *seconds > 0 && elapsed.as_secs() < u64::from(*seconds)) {
+            self.record.observed(client, |client| Event::Timed { client, timer, seconds, passed: false });
         }
     }
 
     /// Looks at the CONNACK as the standard orders a client to.
     fn accepted(&mut self, client: usize) -> Result<(), Stop> {
         let state = &mut self.clients[client];
-        let Some(connack) = state.connack.as_ref().filter(|connack| connack.code == 0) else {
-            state.connection = None;
+        let Some(connack) = state.connack.clone().filter(|connack| connack.code == 0) else {
+            self.gone(client);
             return Err(Stop);
         };
-        let keeps_state = state.has_session && !state.plan.clean_session;
         // A client without state that is told of a session has to close (5.0, MQTT-3.2.2-4).
-        if state.plan.protocol == Protocol::V5 && connack.session_present && !keeps_state {
-            state.connection = None;
-            self.record.observed(client, Event::Closed);
-            return Err(Stop);
+        if state.plan.protocol == Protocol::V5 && connack.session_present && !state.has_session {
+            self.gone(client);
+            self.record.observed(client, |name| Event::Closed(name, crate::connection::End::Fin));
+            // What others do may still tell whose session it was.
+            self.clients[client].closed_by_rule = true;
+            return Ok(());
         }
-        state.has_session = !state.plan.clean_session;
+        if !connack.session_present {
+            // What the client kept belonged to a session that is not there (5.0, MQTT-3.2.2-5).
+            state.outbox.clear();
+        }
+        state.has_session = state.session_persists();
+        Ok(())
+    }
+
+    /// Sends again what the session before left without an answer (MQTT-4.4.0-1).
+    fn resend(&mut self, client: usize) -> Result<(), Stop> {
+        for packet in self.clients[client].to_resend() {
+            self.send(client, packet)?;
+        }
         Ok(())
     }
 
     /// Sends SUBSCRIBE and waits for SUBACK. A refusal stops the cell.
-    pub async fn subscribe(&mut self, client: usize, topics: &[(&str, u8)]) -> Result<(), Stop> {
-        let filters = topics.iter().map(|(topic, qos)| Filter { filter: self.names.topic(topic), qos: *qos });
-        let packet = Subscribe { id: self.clients[client].next_id(), filters: filters.collect() };
+    pub async fn subscribe(&mut self, client: usize, filters: &[Filter], identifier: Option<u32>) -> Result<(), Stop> {
+        if let Some(why) = self.clients[client].unavailable(filters, identifier) {
+            self.record.observed(client, |name| Event::Withheld(name, why));
+            return Err(Stop);
+        }
+        let on_wire =
+            filters.iter().map(|filter| Filter { filter: self.names.topic(&filter.filter), ..filter.clone() });
+        let packet =
+            Subscribe { id: self.clients[client].next_id(), subscription_id: identifier, filters: on_wire.collect() };
         self.send(client, Packet::Subscribe(packet))?;
         self.answers(client).await?;
         let state = &mut self.clients[client];
-        if state.granted.len() != topics.len() || state.granted.iter().any(|code| *code >= 0x80) {
+        if state.granted.len() != filters.len() || state.granted.iter().any(|code| *code >= 0x80) {
             return Err(Stop);
         }
-        for ((topic, _), granted) in topics.iter().zip(&state.granted) {
-            state.subscriptions.retain(|(name, _)| name != topic);
-            state.subscriptions.push(((*topic).into(), *granted));
+        for (filter, granted) in filters.iter().zip(&state.granted) {
+            state.subscriptions.retain(|subscribed| subscribed.filter.filter != filter.filter);
+            state.subscriptions.push(Subscribed { filter: filter.clone(), granted: *granted });
         }
         Ok(())
+    }
+
+    /// Sends UNSUBSCRIBE and waits for UNSUBACK.
+    pub async fn unsubscribe(&mut self, client: usize, filters: Vec<String>) -> Result<(), Stop> {
+        self.clients[client].subscriptions.retain(|subscribed| !filters.contains(&subscribed.filter.filter));
+        let on_wire = filters.iter().map(|filter| self.names.topic(filter)).collect();
+        let id = self.clients[client].next_id();
+        self.send(client, Packet::Unsubscribe(Unsubscribe { id, filters: on_wire }))?;
+        self.answers(client).await
     }
 
     /// Proves that the subscription is in force: a message of the experiment's publisher at the experiment's QoS is
@@ -104,7 +238,7 @@ impl Player<'_> {
         let at_qos_0 = source.qos.min(self.clients[client].granted_for(&source.topic).unwrap_or(0)) == 0;
         let deadline = Instant::now() + self.target.deadline;
         for copy in 1..=COPIES_MAX {
-            let outgoing = Outgoing { topic: &source.topic, qos: source.qos, retain: false, message, copy };
+            let outgoing = Outgoing { copy, ..Outgoing::new(&source.topic, source.qos, message) };
             self.publish(source.publisher, outgoing)?;
             let again = at_qos_0 && copy < COPIES_MAX;
             let until = if again { Instant::now() + self.patience() } else { deadline };
@@ -129,102 +263,110 @@ impl Player<'_> {
 
     /// Publishes the experiment's messages, at most a window of them unacknowledged, and waits until the witness has
     /// them.
-    async fn publish_messages(&mut self, client: usize, how: (&str, u8, bool), count: u32) -> Result<(), Stop> {
-        let (topic, qos, retain) = how;
-        let source = Source { publisher: client, topic: topic.into(), qos };
+    async fn publish_messages(&mut self, client: usize, publication: &Publication) -> Result<(), Stop> {
+        let Publication { topic, qos, retain, .. } = publication;
+        let source = Source { publisher: client, topic: topic.clone(), qos: *qos };
         let deadline = Instant::now() + self.target.deadline;
-        for _ in 0..count {
-            self.messages += 1;
-            let message = Message::Experiment(self.messages);
-            self.publish(client, Outgoing { topic, qos, retain, message, copy: 1 })?;
+        let mut published = Vec::new();
+        for _ in 0..publication.messages {
+            let message = self.next_message(publication.empty);
+            published.push(message);
+            let outgoing = Outgoing {
+                retain: *retain,
+                bytes: publication.bytes.unwrap_or(0) as usize,
+                properties: properties(publication, message),
+                ..Outgoing::new(topic, *qos, message)
+            };
+            self.publish(client, outgoing)?;
             let window = self.clients[client].window();
-            if self.clients[client].unacknowledged() >= window {
+            if self.clients[client].unacknowledged() >= window && !publication.unread {
                 let room = |clients: &[Client]| clients[client].unacknowledged() < window;
                 match self.pump(deadline, room).await {
                     Waited::Done => {}
-                    Waited::Ended(_) => return Err(self.control(client, &source, retain).await),
+                    Waited::Ended(_) => return Err(self.control(client, &source, *retain).await),
                     Waited::Deadline => return Err(self.missing(client).await),
                 }
             }
         }
-        if qos == 0 {
+        if publication.unread {
+            // The client is about to go away without knowing what the broker has answered.
+            self.clients[client].deaf = true;
+            self.clients[client].unanswered.clear();
+            self.flush().await;
+            return Ok(());
+        }
+        if *qos == 0 {
             self.send(client, Packet::Pingreq)?;
         }
         match self.pump(deadline, |clients| clients[client].unanswered.is_empty()).await {
             Waited::Done => {}
-            Waited::Ended(_) => return Err(self.control(client, &source, retain).await),
+            Waited::Ended(_) => return Err(self.control(client, &source, *retain).await),
             Waited::Deadline => return Err(self.missing(client).await),
         }
-        self.await_witness(count).await;
+        // For a short time only: what is published may legally never come to the witness.
+        let deadline = Instant::now() + self.settle.max(self.target.deadline / 10);
+        published.retain(|message| matches!(message, Message::Experiment(_)));
+        self.await_witness(&published, deadline).await;
         Ok(())
     }
 
-    /// Waits until the witness has what was just published, for a short time: it may legally never come.
-    async fn await_witness(&mut self, count: u32) {
-        let deadline = Instant::now() + self.settle.max(self.target.deadline / 10);
-        let mut seen = self.take_witness_copies();
-        while seen < count {
-            let Some(mailbox) = self.witness.as_mut() else { return };
-            match timeout_at(deadline, mailbox.next()).await {
-                Ok(Some(copy)) => seen += u32::from(self.record_witness_copy(copy)),
-                Ok(None) | Err(_) => return,
-            }
+    fn next_message(&mut self, empty: bool) -> Message {
+        if empty {
+            self.clearings += 1;
+            return Message::Clear(self.clearings);
         }
+        self.messages += 1;
+        Message::Experiment(self.messages)
     }
 
-    /// The broker ended the publisher's connection on a PUBLISH. Is it the feature that it does not want? The same
-    /// publisher sends a message without it on the same topic.
+    /// The broker ended the publisher's connection on a PUBLISH. Is it a feature that it does not want? The same publisher
+    /// sends a message without it on the same topic: first without RETAIN, then at QoS 0.
     async fn control(&mut self, publisher: usize, source: &Source, retain: bool) -> Stop {
-        // A plain message at QoS 0 has no feature that a broker could refuse.
-        if source.qos == 0 && !retain {
-            return Stop;
-        }
-        let qos = if retain { source.qos } else { 0 };
-        self.loop_backs += 1;
-        let message = Message::LoopBack(self.loop_backs);
-        let outgoing = Outgoing { topic: &source.topic, qos, retain: false, message, copy: 1 };
-        if self.connect(publisher).await.is_ok() && self.publish(publisher, outgoing).is_ok() {
-            // Where this fails too the history says so, and the cell is over anyway.
-            let _ = self.send(publisher, Packet::Pingreq);
-            let _ = self.answers(publisher).await;
-            // Whoever is online gets it too, and has it in every run or in none.
-            let arrived = |client: &Client| {
-                client.connection.is_none()
-                    || client.granted_for(&source.topic).is_none()
-                    || client.arrivals.contains(&message)
-            };
-            self.pump(Instant::now() + self.settle, |clients| clients.iter().all(arrived)).await;
+        let without_retain = retain.then_some(source.qos);
+        let at_qos_0 = (source.qos > 0).then_some(0);
+        for qos in without_retain.into_iter().chain(at_qos_0) {
+            if self.accepts(publisher, source, qos).await {
+                break;
+            }
         }
         Stop
     }
 
-    /// Sends DISCONNECT and waits until the broker has ended the connection: only then is the client really gone.
-    async fn disconnect(&mut self, client: usize) -> Result<(), Stop> {
-        self.send(client, Packet::Disconnect { reason: 0 })?;
-        self.clients[client].leaving = true;
-        let deadline = Instant::now() + self.target.deadline;
-        let gone = |clients: &[Client]| clients[client].connection.is_none();
-        let mut waited = self.pump(Instant::now() + END_AFTER_DISCONNECT, gone).await;
-        if waited == Waited::Deadline {
-            if let Some(connection) = &mut self.clients[client].connection {
-                connection.half_close().await;
-            }
-            waited = self.pump(deadline, gone).await;
+    /// Whether the broker takes a plain message at this QoS, on a connection of its own.
+    async fn accepts(&mut self, publisher: usize, source: &Source, qos: u8) -> bool {
+        self.loop_backs += 1;
+        let message = Message::LoopBack(self.loop_backs);
+        let Some(connect) = self.clients[publisher].connect.clone() else { return false };
+        let outgoing = Outgoing::new(&source.topic, qos, message);
+        if self.connect(publisher, &connect).await.is_err() || self.publish(publisher, outgoing).is_err() {
+            return false;
         }
-        match waited {
-            Waited::Done => {}
-            Waited::Ended(_) => return Err(Stop),
-            Waited::Deadline => {
-                let awaited = Awaited { packet: "end".into(), id: None };
-                self.record.observed(client, |name| Event::Missing(name, awaited));
-                self.clients[client].connection = None;
-            }
-        }
-        // The connection gone is not the session detached: a later attempt gives the broker time for that.
-        if self.attempt > 1 {
-            self.pump(Instant::now() + self.settle, |_| false).await;
-            self.record.observed(client, Event::Settled);
-        }
-        Ok(())
+        let answered = self.send(publisher, Packet::Pingreq).is_ok() && self.answers(publisher).await.is_ok();
+        // Whoever is online gets it too, and has it in every run or in none.
+        let arrived = |client: &Client| {
+            client.connection.is_none()
+                || client.granted_for(&source.topic).is_none()
+                || client.arrivals.contains(&message)
+        };
+        self.pump(Instant::now() + self.settle, |clients| clients.iter().all(arrived)).await;
+        answered
+    }
+}
+
+/// A value for each property that a broker has to pass on unaltered. The user properties have a key twice, since their
+/// order counts.
+fn properties(publication: &Publication, message: Message) -> Properties {
+    let bare = Properties { message_expiry: publication.message_expiry, ..Properties::default() };
+    if !publication.properties {
+        return bare;
+    }
+    let user = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    Properties {
+        payload_format: Some(1),
+        content_type: Some("text/plain".into()),
+        response_topic: Some(format!("answers/{message}")),
+        correlation_data: Some(vec![0, 1, 0xfe, 0xff]),
+        user: vec![user("b", "2"), user("a", "1"), user("b", "1")],
+        ..bare
     }
 }

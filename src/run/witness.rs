@@ -16,6 +16,7 @@ use super::names::Prefix;
 use super::probe::{self, Refusal};
 use crate::connection::{Connection, Incoming};
 use crate::packet::{Filter, Packet, Protocol, Publish, Subscribe};
+use crate::scenario::Answers;
 
 use super::Target;
 
@@ -46,8 +47,8 @@ impl Witness {
         let connect = target.connect(protocol, client_id, true, KEEP_ALIVE_S);
         let (mut connection, _) =
             probe::connect(target, connect).await.map_err(|Refusal { how, .. }| format!("its CONNECT: {how}"))?;
-        let filter = Filter { filter: prefix.filter(), qos: 0 };
-        let subscribe = Packet::Subscribe(Subscribe { id: 1, filters: vec![filter] });
+        let filter = Filter::new(prefix.filter(), 0);
+        let subscribe = Packet::Subscribe(Subscribe { id: 1, filters: vec![filter], ..Subscribe::default() });
         connection.send(&subscribe).map_err(|error| error.to_string())?;
         connection.flush().await;
         let mailboxes = Mailboxes::default();
@@ -142,7 +143,7 @@ async fn read(mut connection: Connection, prefix: Prefix, mailboxes: Mailboxes, 
             match incoming {
                 Incoming::Packet(packet) => {
                     // At QoS 0 there is nothing to acknowledge, but a broker may ignore the QoS that it granted.
-                    if let Some(answer) = answer(&packet) {
+                    if let Some(answer) = answer(&packet, Answers::All) {
                         let _ = connection.send(&answer);
                     }
                     if let Packet::Publish(publish) = packet {

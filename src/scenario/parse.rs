@@ -1,5 +1,9 @@
 //! TOML to [`Scenario`], with a line for every mistake.
 
+mod clients;
+mod steps;
+mod values;
+
 use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
@@ -8,8 +12,8 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::document::{Document, Entry, Section, kind};
-use super::{ActionPlan, Axis, ClientPlan, FromAxis, Scenario, StepPlan, Value, order};
-use crate::history::WITNESS;
+use super::{Axis, ClientPlan, FromAxis, Scenario, StepPlan, Value, order};
+use crate::history::{PROOF_WILL_TOPIC, WITNESS};
 use crate::results::AxisValue;
 
 /// The most messages that one step publishes.
@@ -22,18 +26,12 @@ const NAME_MAX: usize = 20;
 /// The topic of a step that names none.
 const DEFAULT_TOPIC: &str = "t";
 /// Words that mean something else in a history.
-const RESERVED: [&str; 4] = [WITNESS, "attempt", "step", "broken"];
+const RESERVED: [&str; 5] = [WITNESS, "attempt", "step", "broken", PROOF_WILL_TOPIC];
 /// How the topics of the harness's own begin.
 const RESERVED_START: &str = "fence";
-/// The verbs of steps, each with the keys that it takes besides itself.
-const VERBS: [(&str, &[&str]); 5] = [
-    ("connect", &["when"]),
-    ("subscribe", &["topic", "qos", "when"]),
-    ("publish", &["topic", "qos", "retain", "messages", "when"]),
-    ("receive", &["when"]),
-    ("disconnect", &["when"]),
-];
-
+/// Topics and filters that begin with one of these are not put under the prefix of the run: `$` is the broker's own, and
+/// a filter that begins with a wildcard is there to not match it.
+const NOT_OURS: [&str; 2] = ["$SYS/", "+/broker/"];
 /// Why a scenario cannot be used.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ScenarioError {
@@ -142,159 +140,23 @@ impl<'a> Reader<'a> {
         Ok(values)
     }
 
-    fn clients(&mut self, root: &Section<'a>) -> Result<Vec<Spanned<ClientPlan>>, ScenarioError> {
-        let (clients_at, value) = root.need("clients", "a table for each client")?;
-        let mut clients = Vec::new();
-        for (key, at, value) in Section::of(self.document, "`clients`", clients_at.clone(), value)?.entries() {
-            let name = self.name("client", &at, key)?;
-            if clients.len() == CLIENTS_MAX {
-                return Err(self.document.mistake(&at, format!("a scenario has at most {CLIENTS_MAX} clients")));
-            }
-            let client = Section::of(self.document, "a client", at.clone(), value)?;
-            client.only(&["protocol", "clean_session"])?;
-            let protocol = self.required(&client, "protocol")?;
-            let clean_session = self.required(&client, "clean_session")?;
-            clients.push(Spanned::new(at, ClientPlan { name, protocol, clean_session }));
-        }
-        if clients.is_empty() {
-            return Err(self.document.mistake(&clients_at, "`clients` is empty; a scenario has at least one client"));
-        }
-        Ok(clients)
-    }
-
-    fn steps(
-        &mut self,
-        root: &Section<'a>,
-        clients: &[Spanned<ClientPlan>],
-    ) -> Result<Vec<Spanned<StepPlan>>, ScenarioError> {
-        let (at, value) = root.need("steps", "an array of steps")?;
-        let DeValue::Array(entries) = value.get_ref() else {
-            let why = format!("`steps` is an array of steps, not {}", kind(value.get_ref()));
-            return Err(self.document.mistake(&value.span(), why));
-        };
-        if entries.is_empty() || entries.len() > STEPS_MAX {
-            let why = format!("there are {} steps; a scenario has 1 to {STEPS_MAX}", entries.len());
-            return Err(self.document.mistake(&at, why));
-        }
-        entries.iter().map(|entry| self.step(entry, clients)).collect()
-    }
-
-    fn step(
-        &mut self,
-        entry: &'a Entry<'a>,
-        clients: &[Spanned<ClientPlan>],
-    ) -> Result<Spanned<StepPlan>, ScenarioError> {
-        let step = Section::of(self.document, "a step", entry.span(), entry)?;
-        let (verb, at, actor) = self.verb(&step, entry)?;
-        let name = self.text(verb, actor)?;
-        let Some(client) = clients.iter().position(|client| client.get_ref().name == name) else {
-            let names: Vec<&str> = clients.iter().map(|client| client.get_ref().name.as_str()).collect();
-            let shown = self.document.source(&actor.span());
-            let why = format!("there is no client {shown}; the clients are {}", names.join(", "));
-            return Err(self.document.mistake(&actor.span(), why));
-        };
-        let action = match verb {
-            "connect" => ActionPlan::Connect,
-            "subscribe" => ActionPlan::Subscribe { topic: self.topic(&step)?, qos: self.required(&step, "qos")? },
-            "publish" => ActionPlan::Publish {
-                topic: self.topic(&step)?,
-                qos: self.required(&step, "qos")?,
-                retain: self.optional(&step, "retain", false)?,
-                messages: self.messages(&step)?,
-            },
-            "receive" => ActionPlan::Receive,
-            _ => ActionPlan::Disconnect,
-        };
-        let when = self.optional(&step, "when", true)?;
-        Ok(Spanned::new(at, StepPlan { when, client, action }))
-    }
-
-    /// The one verb of a step, where it stands, and its value; the other keys are checked against it.
-    fn verb(
-        &self,
-        step: &Section<'a>,
-        entry: &Entry<'a>,
-    ) -> Result<(&'static str, Range<usize>, &'a Entry<'a>), ScenarioError> {
-        let verbs = VERBS.map(|(verb, _)| verb);
-        let mut known: Vec<&str> = verbs.to_vec();
-        known.extend(["topic", "qos", "retain", "messages", "when"]);
-        step.only(&known)?;
-
-        let mut found = step
-            .entries()
-            .filter_map(|(key, at, value)| Some((VERBS.iter().find(|(verb, _)| *verb == key)?, at, value)));
-        let Some(((verb, keys), at, actor)) = found.next() else {
-            let why = format!("a step needs one of {}, with the name of a client", verbs.join(", "));
-            return Err(self.document.mistake(&entry.span(), why));
-        };
-        if let Some(((second, _), at, _)) = found.next() {
-            let why = format!("this step says both {verb} and {second}; a step takes one of {}", verbs.join(", "));
-            return Err(self.document.mistake(&at, why));
-        }
-        if let Some((key, at, _)) = step.entries().find(|(key, ..)| key != verb && !keys.contains(key)) {
-            let why = format!("`{key}` does not belong to {verb}; besides the client it takes {}", keys.join(", "));
-            return Err(self.document.mistake(&at, why));
-        }
-        Ok((verb, at, actor))
-    }
-
-    fn topic(&self, step: &Section<'a>) -> Result<String, ScenarioError> {
-        match step.find("topic") {
+    /// The topic of a publication or a will.
+    fn topic(&self, section: &Section<'a>, default: &str) -> Result<String, ScenarioError> {
+        match section.find("topic") {
             Some((_, value)) => self.name("topic", &value.span(), self.text("topic", value)?),
-            None => Ok(DEFAULT_TOPIC.into()),
+            None => Ok(default.into()),
         }
     }
 
-    fn messages(&self, step: &Section<'a>) -> Result<Option<u32>, ScenarioError> {
-        let Some((_, value)) = step.find("messages") else { return Ok(None) };
-        match scalar(value) {
-            Some(AxisValue::Number(messages @ 1..=MESSAGES_MAX)) => Ok(Some(messages)),
-            _ => {
-                let shown = self.document.source(&value.span());
-                let why = format!("`messages` cannot be {shown}; it takes a whole number from 1 to {MESSAGES_MAX}");
-                Err(self.document.mistake(&value.span(), why))
+    /// The Topic Filter of a subscription.
+    fn filter_topic(&self, section: &Section<'a>) -> Result<String, ScenarioError> {
+        let Some((_, value)) = section.find("topic") else { return Ok(DEFAULT_TOPIC.into()) };
+        match self.text("topic", value)? {
+            filter if matches!(filter, "+" | "#") || NOT_OURS.iter().any(|start| filter.starts_with(start)) => {
+                Ok(filter.into())
             }
+            name => self.name("topic", &value.span(), name),
         }
-    }
-
-    fn required<T: FromAxis>(&mut self, section: &Section<'a>, key: &str) -> Result<Value<T>, ScenarioError> {
-        let (_, value) = section.need(key, T::ACCEPTED)?;
-        self.value(key, value)
-    }
-
-    fn optional<T: FromAxis>(
-        &mut self,
-        section: &Section<'a>,
-        key: &str,
-        default: T,
-    ) -> Result<Value<T>, ScenarioError> {
-        section.find(key).map_or(Ok(Value::Is(default)), |(_, value)| self.value(key, value))
-    }
-
-    /// A value as it stands there, or the axis that gives it.
-    fn value<T: FromAxis>(&mut self, key: &str, entry: &Entry<'a>) -> Result<Value<T>, ScenarioError> {
-        let shown = self.document.source(&entry.span());
-        let accepted = T::ACCEPTED;
-        let Some(name) = entry.get_ref().as_str().and_then(|text| text.strip_prefix('$')) else {
-            return scalar(entry).as_ref().and_then(T::from_axis).map(Value::Is).ok_or_else(|| {
-                let why =
-                    format!("`{key}` cannot be {shown}; it takes {accepted}, or \"$\" and an axis of such values");
-                self.document.mistake(&entry.span(), why)
-            });
-        };
-        let Some(axis) = self.axes.iter().map(Spanned::get_ref).find(|axis| axis.name == name) else {
-            let names: Vec<&str> = self.axes.iter().map(|axis| axis.get_ref().name.as_str()).collect();
-            let exist =
-                if names.is_empty() { "none is declared".into() } else { format!("there are {}", names.join(", ")) };
-            let why = format!("there is no axis for {shown}; `{key}` takes {accepted}, or \"$\" and an axis: {exist}");
-            return Err(self.document.mistake(&entry.span(), why));
-        };
-        if let Some(misfit) = axis.values.iter().find(|value| T::from_axis(value).is_none()) {
-            let why = format!("`{key}` cannot be {shown}, because that axis holds {misfit}; it takes {accepted}");
-            return Err(self.document.mistake(&entry.span(), why));
-        }
-        self.used.insert(name.into());
-        Ok(Value::Axis(name.into()))
     }
 
     fn text<'b>(&self, key: &str, entry: &'b Entry<'_>) -> Result<&'b str, ScenarioError> {

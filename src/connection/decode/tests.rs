@@ -1,0 +1,80 @@
+use super::*;
+
+fn reads(protocol: Protocol, frame: &[u8], packet: Packet) {
+    assert_eq!(decode(protocol, frame), Ok(packet), "{frame:02x?}");
+}
+
+fn refused(code: u8) -> Packet {
+    Packet::Connack(Connack { code, ..Connack::default() })
+}
+
+#[test]
+fn each_packet_type_is_read_at_its_shortest_legal_length() {
+    use Protocol::{V3, V5};
+    for protocol in Protocol::ALL {
+        for (first, kind) in [(0x40, AckKind::Puback), (0x50, AckKind::Pubrec), (0x62, AckKind::Pubrel)] {
+            reads(protocol, &[first, 2, 0, 7], Packet::ack(kind, 7));
+        }
+        reads(protocol, &[0x70, 2, 0, 7], Packet::ack(AckKind::Pubcomp, 7));
+        reads(protocol, &[0xc0, 0], Packet::Pingreq);
+        reads(protocol, &[0xd0, 0], Packet::Pingresp);
+        reads(protocol, &[0xe0, 0], Packet::disconnect(0));
+    }
+    reads(V3, &[0x20, 2, 1, 0], Packet::Connack(Connack { session_present: true, ..Connack::default() }));
+    reads(V5, &[0x20, 3, 1, 0, 0], Packet::Connack(Connack { session_present: true, ..Connack::default() }));
+    reads(V3, &[0x90, 3, 0, 7, 1], Packet::Suback(Suback { id: 7, codes: vec![1] }));
+    reads(V5, &[0x90, 4, 0, 7, 0, 1], Packet::Suback(Suback { id: 7, codes: vec![1] }));
+    reads(V3, &[0xb0, 2, 0, 7], Packet::Unsuback(Unsuback { id: 7, codes: vec![] }));
+    reads(V5, &[0xb0, 4, 0, 7, 0, 0x11], Packet::Unsuback(Unsuback { id: 7, codes: vec![0x11] }));
+    reads(V5, &[0xe0, 1, 0x8e], Packet::disconnect(0x8e));
+    reads(V5, &[0xf0, 2, 0x18, 0], Packet::Auth { reason: 0x18 });
+    let empty = Publish { topic: "t".into(), ..Publish::default() };
+    reads(V3, &[0x30, 3, 0, 1, b't'], Packet::Publish(empty.clone()));
+    reads(V5, &[0x30, 4, 0, 1, b't', 0], Packet::Publish(empty));
+}
+
+#[test]
+fn refusals_keep_their_code_whatever_their_shape() {
+    for code in [0x01, 0x84, 0xff] {
+        reads(Protocol::V3, &[0x20, 2, 0, code], refused(code));
+        reads(Protocol::V5, &[0x20, 2, 0, code], refused(code));
+        reads(Protocol::V5, &[0x20, 3, 0, code, 0], refused(code));
+    }
+    reads(Protocol::V3, &[0x90, 3, 0, 1, 0x87], Packet::Suback(Suback { id: 1, codes: vec![0x87] }));
+    let ack = Ack { kind: AckKind::Puback, id: 1, reason: 0xfe };
+    reads(Protocol::V5, &[0x40, 3, 0, 1, 0xfe], Packet::Ack(ack));
+}
+
+#[test]
+fn connack_properties_are_read_also_beside_an_error_code() {
+    let frame = [0x20, 0x0b, 0, 0x97, 8, 0x11, 0, 0, 0, 9, 0x21, 0, 20];
+    let Ok(Packet::Connack(connack)) = decode(Protocol::V5, &frame) else { panic!("not read") };
+    assert_eq!((connack.code, connack.session_expiry, connack.receive_maximum), (0x97, Some(9), Some(20)));
+}
+
+#[test]
+fn the_third_subscription_identifier_is_no_payload() {
+    let frame = [0x30, 0x0c, 0, 1, b't', 6, 0x0b, 1, 0x0b, 2, 0x0b, 3, b'm', b'1'];
+    let Ok(Packet::Publish(publish)) = decode(Protocol::V5, &frame) else { panic!("not read") };
+    assert_eq!((publish.properties.subscription_ids, publish.payload), (vec![1, 2, 3], b"m1".to_vec()));
+}
+
+#[test]
+fn a_broken_frame_is_an_error_and_never_a_wait() {
+    let broken: [&[u8]; 9] = [
+        &[0x20, 1, 0],
+        &[0x20, 2, 0xfe, 0],
+        &[0x40, 1, 0],
+        &[0x40, 2, 0, 0],
+        &[0x90, 2, 0, 1],
+        &[0x36, 5, 0, 1, b't', 0, 1],
+        &[0x32, 3, 0, 1, b't'],
+        &[0x00, 0],
+        &[0xd0, 1, 0],
+    ];
+    for frame in broken {
+        for protocol in Protocol::ALL {
+            assert!(decode(protocol, frame).is_err(), "{protocol} {frame:02x?}");
+        }
+    }
+}

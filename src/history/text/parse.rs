@@ -1,0 +1,301 @@
+//! One line of a history to its event.
+
+use super::super::{Awaited, Client, Event};
+use crate::connection::End;
+use crate::packet::{
+    Ack, AckKind, Connack, Connect, Filter, Packet, Properties, Protocol, Publish, Suback, Subscribe, Unsuback,
+    Unsubscribe, Will,
+};
+use crate::scenario::Timer;
+
+fn unescape(text: &str) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        rest = match (first, tail) {
+            (b'%', [high, low, tail @ ..]) => {
+                bytes.push(hex_byte(*high, *low)?);
+                tail
+            }
+            (b'%', _) => return Err(format!("\"{text}\" ends inside a %XX")),
+            (byte, tail) => {
+                bytes.push(*byte);
+                tail
+            }
+        };
+    }
+    Ok(bytes)
+}
+
+fn hex_byte(high: u8, low: u8) -> Result<u8, String> {
+    let digit = |digit: u8| char::from(digit).to_digit(16);
+    match (digit(high), digit(low)) {
+        (Some(high), Some(low)) => Ok((high * 16 + low) as u8),
+        _ => Err(format!("\"{}{}\" is no hexadecimal byte", char::from(high), char::from(low))),
+    }
+}
+
+/// Reads one line.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub fn parse(line: &str) -> Result<Event, String> {
+    if line == "stopped" {
+        return Ok(Event::Stopped);
+    }
+    if let Some(number) = line.strip_prefix("attempt ") {
+        return number.parse().map(Event::Attempt).map_err(|_| format!("\"{number}\" is no number"));
+    }
+    if let Some(step) = line.strip_prefix("step ") {
+        return Ok(Event::Step(step.into()));
+    }
+    if let Some(why) = line.strip_prefix("broken off: ") {
+        return Ok(Event::Broken(why.into()));
+    }
+    let mut parts = line.splitn(3, ' ');
+    let (Some(client), Some(arrow), Some(what)) = (parts.next(), parts.next(), parts.next()) else {
+        return Err("it has no client, arrow and packet".into());
+    };
+    let client: Client = client.into();
+    match (arrow, what) {
+        ("<-", "end fin") => Ok(Event::Ended(client, End::Fin)),
+        ("<-", "end reset") => Ok(Event::Ended(client, End::Reset)),
+        ("->", "end fin") => Ok(Event::Closed(client, End::Fin)),
+        ("->", "end reset") => Ok(Event::Closed(client, End::Reset)),
+        ("--", "no connection") => Ok(Event::Unreachable(client)),
+        ("--", "settled") => Ok(Event::Settled(client)),
+        ("--", what) if what.starts_with("withheld ") => Ok(Event::Withheld(client, what["withheld ".len()..].into())),
+        ("--", what) if what.ends_with("passed") => parse_timed(client, what),
+        ("--", what) => parse_missing(what).map(|awaited| Event::Missing(client, awaited)),
+        ("<-", what) if what.starts_with("undecodable ") => {
+            let digits = &what.as_bytes()["undecodable ".len()..];
+            let bytes = digits.chunks(2).map(|pair| match pair {
+                [high, low] => hex_byte(*high, *low),
+                _ => Err("the bytes end inside a byte".into()),
+            });
+            Ok(Event::Undecodable(client, bytes.collect::<Result<_, _>>()?))
+        }
+        ("->", what) => parse_packet(what).map(|packet| Event::Sent(client, packet)),
+        ("<-", what) => parse_packet(what).map(|packet| Event::Received(client, packet)),
+        (arrow, _) => Err(format!("\"{arrow}\" is none of ->, <- and --")),
+    }
+}
+
+/// `session_expiry 2 s: passed`.
+fn parse_timed(client: Client, what: &str) -> Result<Event, String> {
+    let timed = || {
+        let (timer, rest) = what.split_once(' ')?;
+        let (seconds, passed) = rest.split_once(" s: ")?;
+        let passed = match passed {
+            "passed" => true,
+            "not passed" => false,
+            _ => return None,
+        };
+        Some(Event::Timed { client, timer: Timer::of_name(timer)?, seconds: seconds.parse().ok()?, passed })
+    };
+    timed().ok_or_else(|| format!("\"{what}\" is no timer with its seconds"))
+}
+
+fn parse_missing(what: &str) -> Result<Awaited, String> {
+    let what = what.strip_prefix("no ").ok_or("it says nothing that is known about a client")?;
+    match what.split_once(" id=") {
+        Some((packet, id)) => {
+            let id = id.parse().map_err(|_| format!("\"{id}\" is no Packet Identifier"))?;
+            Ok(Awaited { packet: packet.into(), id: Some(id) })
+        }
+        None => Ok(Awaited { packet: what.into(), id: None }),
+    }
+}
+
+fn parse_packet(what: &str) -> Result<Packet, String> {
+    let (name, rest) = what.split_once(' ').unwrap_or((what, ""));
+    let fields = Fields::parse(rest)?;
+    if let Some(kind) = AckKind::ALL.into_iter().find(|kind| kind.name() == name) {
+        return Ok(Packet::Ack(Ack { kind, id: fields.number("id")?, reason: fields.code("reason")?.unwrap_or(0) }));
+    }
+    match name {
+        "CONNECT" => parse_connect(&fields).map(Packet::Connect),
+        "CONNACK" => Ok(Packet::Connack(Connack {
+            session_present: fields.flag("session_present")?,
+            code: fields.code("code")?.ok_or("it has no code")?,
+            session_expiry: fields.optional("session_expiry")?,
+            receive_maximum: fields.optional("receive_maximum")?,
+            maximum_qos: fields.optional("maximum_qos")?,
+            retain_available: fields.optional_flag("retain_available")?,
+            assigned_client_id: fields.optional_string("assigned_client_id")?,
+            server_keep_alive: fields.optional("server_keep_alive")?,
+            maximum_packet_size: fields.optional("maximum_packet_size")?,
+            topic_alias_maximum: fields.optional("topic_alias_maximum")?,
+            wildcards_available: fields.optional_flag("wildcards_available")?,
+            subscription_ids_available: fields.optional_flag("subscription_ids_available")?,
+            shared_available: fields.optional_flag("shared_available")?,
+        })),
+        "PUBLISH" => parse_publish(&fields).map(Packet::Publish),
+        "SUBSCRIBE" => Ok(Packet::Subscribe(Subscribe {
+            id: fields.number("id")?,
+            subscription_id: fields.optional("subscription_id")?,
+            filters: parse_filters(&fields)?,
+        })),
+        "SUBACK" => Ok(Packet::Suback(Suback { id: fields.number("id")?, codes: fields.codes()? })),
+        "UNSUBSCRIBE" => {
+            let filters = fields.all("filter").map(string).collect::<Result<_, _>>()?;
+            Ok(Packet::Unsubscribe(Unsubscribe { id: fields.number("id")?, filters }))
+        }
+        "UNSUBACK" => Ok(Packet::Unsuback(Unsuback { id: fields.number("id")?, codes: fields.codes()? })),
+        "PINGREQ" => Ok(Packet::Pingreq),
+        "PINGRESP" => Ok(Packet::Pingresp),
+        "DISCONNECT" => Ok(Packet::Disconnect {
+            reason: fields.code("reason")?.unwrap_or(0),
+            session_expiry: fields.optional("session_expiry")?,
+        }),
+        "AUTH" => Ok(Packet::Auth { reason: fields.code("reason")?.unwrap_or(0) }),
+        other => Err(format!("\"{other}\" is no packet type")),
+    }
+}
+
+fn parse_connect(fields: &Fields<'_>) -> Result<Connect, String> {
+    let protocol = fields.text("protocol")?;
+    let protocol: Protocol = protocol.parse().map_err(|()| format!("\"{protocol}\" is no protocol version"))?;
+    let clean = match protocol {
+        Protocol::V3 => fields.flag("clean_session")?,
+        Protocol::V5 => fields.flag("clean_start")?,
+    };
+    Ok(Connect {
+        protocol,
+        clean,
+        session_expiry: fields.optional("session_expiry")?,
+        receive_maximum: fields.optional("receive_maximum")?,
+        maximum_packet_size: fields.optional("maximum_packet_size")?,
+        topic_alias_maximum: fields.optional("topic_alias_maximum")?,
+        keep_alive: fields.number("keep_alive")?,
+        client_id: fields.string("client_id")?,
+        will: match fields.optional_string("will_topic")? {
+            Some(topic) => Some(Will {
+                topic,
+                payload: unescape(fields.text("will_payload")?)?,
+                qos: fields.number("will_qos")?,
+                retain: fields.flag("will_retain")?,
+                delay: fields.optional("will_delay")?,
+            }),
+            None => None,
+        },
+        login: None,
+    })
+}
+
+fn parse_publish(fields: &Fields<'_>) -> Result<Publish, String> {
+    let qos = fields.number("qos")?;
+    let user = fields.all("user_key").map(string).zip(fields.all("user_value").map(string));
+    let properties = Properties {
+        payload_format: fields.optional("payload_format")?,
+        message_expiry: fields.optional("message_expiry")?,
+        topic_alias: fields.optional("topic_alias")?,
+        content_type: fields.optional_string("content_type")?,
+        response_topic: fields.optional_string("response_topic")?,
+        correlation_data: fields.all("correlation_data").next().map(unescape).transpose()?,
+        user: user.map(|(key, value)| Ok((key?, value?))).collect::<Result<_, String>>()?,
+        subscription_ids: fields
+            .all("subscription_id")
+            .map(|id| id.parse().map_err(|_| format!("\"{id}\" is no Subscription Identifier")))
+            .collect::<Result<_, _>>()?,
+    };
+    Ok(Publish {
+        dup: fields.flag("dup")?,
+        qos,
+        retain: fields.flag("retain")?,
+        topic: fields.string("topic")?,
+        id: if qos > 0 { fields.number("id")? } else { 0 },
+        payload: unescape(fields.text("payload")?)?,
+        properties,
+    })
+}
+
+fn parse_filters(fields: &Fields<'_>) -> Result<Vec<Filter>, String> {
+    let filters = fields.all("filter").zip(fields.all("qos"));
+    filters
+        .map(|(filter, options)| {
+            let mut options = options.split(',');
+            let qos = options.next().unwrap_or_default();
+            let qos = qos.parse().map_err(|_| format!("\"{qos}\" is no QoS"))?;
+            let mut filter = Filter::new(string(filter)?, qos);
+            for option in options {
+                match option {
+                    "no_local" => filter.no_local = true,
+                    "retain_as_published" => filter.retain_as_published = true,
+                    "retain_handling=1" => filter.retain_handling = 1,
+                    "retain_handling=2" => filter.retain_handling = 2,
+                    other => return Err(format!("\"{other}\" is no Subscription Option")),
+                }
+            }
+            Ok(filter)
+        })
+        .collect()
+}
+
+fn string(text: &str) -> Result<String, String> {
+    String::from_utf8(unescape(text)?).map_err(|_| format!("\"{text}\" is not UTF-8"))
+}
+
+/// The `key=value` pairs of a line.
+struct Fields<'a>(Vec<(&'a str, &'a str)>);
+
+impl<'a> Fields<'a> {
+    fn parse(text: &'a str) -> Result<Fields<'a>, String> {
+        let pair = |pair: &'a str| pair.split_once('=').ok_or_else(|| format!("\"{pair}\" is no key=value"));
+        text.split(' ').filter(|pair| !pair.is_empty()).map(pair).collect::<Result<_, _>>().map(Fields)
+    }
+
+    fn all(&self, key: &'static str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(name, _)| *name == key).map(|(_, value)| *value)
+    }
+
+    fn text(&self, key: &'static str) -> Result<&'a str, String> {
+        self.all(key).next().ok_or_else(|| format!("it has no {key}"))
+    }
+
+    fn string(&self, key: &'static str) -> Result<String, String> {
+        string(self.text(key)?)
+    }
+
+    fn number<N: std::str::FromStr>(&self, key: &'static str) -> Result<N, String> {
+        let text = self.text(key)?;
+        text.parse().map_err(|_| format!("{key}={text} is out of range"))
+    }
+
+    fn optional<N: std::str::FromStr>(&self, key: &'static str) -> Result<Option<N>, String> {
+        match self.text(key) {
+            Ok(_) => self.number(key).map(Some),
+            Err(_) => Ok(None),
+        }
+    }
+
+    fn optional_string(&self, key: &'static str) -> Result<Option<String>, String> {
+        self.all(key).next().map(string).transpose()
+    }
+
+    fn optional_flag(&self, key: &'static str) -> Result<Option<bool>, String> {
+        if self.all(key).next().is_some() { self.flag(key).map(Some) } else { Ok(None) }
+    }
+
+    fn flag(&self, key: &'static str) -> Result<bool, String> {
+        match self.text(key)? {
+            "0" => Ok(false),
+            "1" => Ok(true),
+            other => Err(format!("{key}={other} is neither 0 nor 1")),
+        }
+    }
+
+    fn code(&self, key: &'static str) -> Result<Option<u8>, String> {
+        self.all(key).next().map(parse_code).transpose()
+    }
+
+    fn codes(&self) -> Result<Vec<u8>, String> {
+        self.all("code").map(parse_code).collect()
+    }
+}
+
+fn parse_code(text: &str) -> Result<u8, String> {
+    text.strip_prefix("0x")
+        .and_then(|digits| u8::from_str_radix(digits, 16).ok())
+        .ok_or_else(|| format!("\"{text}\" is no reason code like 0x00"))
+}

@@ -1,0 +1,90 @@
+use super::parse;
+use crate::history::{History, Message};
+
+#[test]
+fn every_kind_of_line_is_read_as_it_was_written() {
+    let lines = [
+        "attempt 2",
+        "step 3 disconnect subscriber",
+        "subscriber -> CONNECT protocol=3.1.1 clean_session=0 keep_alive=60 client_id=subscriber",
+        "subscriber -> CONNECT protocol=5.0 clean_start=1 session_expiry=0 keep_alive=60 client_id=subscriber",
+        "subscriber <- CONNACK session_present=1 code=0x00",
+        "subscriber <- CONNACK session_present=0 code=0x87 session_expiry=9 receive_maximum=20 maximum_qos=1 \
+         retain_available=0",
+        "subscriber -> CONNECT protocol=5.0 clean_start=1 receive_maximum=3 maximum_packet_size=200 \
+         topic_alias_maximum=2 keep_alive=60 client_id=subscriber will_topic=w will_qos=1 will_retain=1 \
+         will_delay=2 will_payload=will1",
+        "subscriber <- CONNACK session_present=0 code=0x00 assigned_client_id=x server_keep_alive=5 \
+         maximum_packet_size=9 topic_alias_maximum=10 wildcards_available=0 subscription_ids_available=1 \
+         shared_available=0",
+        "subscriber -> SUBSCRIBE id=1 filter=t qos=1 filter=u qos=0",
+        "subscriber -> SUBSCRIBE id=1 subscription_id=7 filter=t/# \
+         qos=1,no_local,retain_as_published,retain_handling=2 filter=u qos=0,retain_handling=1",
+        "subscriber <- PUBLISH topic=t qos=1 retain=0 dup=0 id=1 payload_format=1 message_expiry=4 topic_alias=2 \
+         content_type=a%20b response_topic=r correlation_data=%00 user_key=k user_value=v user_key=k user_value= \
+         subscription_id=1 subscription_id=7 payload=m1",
+        "subscriber -> DISCONNECT reason=0x04 session_expiry=9",
+        "subscriber <- SUBACK id=1 code=0x01 code=0x80",
+        "publisher -> PUBLISH topic=t qos=2 retain=1 dup=0 id=1 payload=m1",
+        "witness <- PUBLISH topic=t qos=0 retain=0 dup=0 payload=?%00%25x",
+        "publisher <- PUBREC id=1",
+        "publisher -> PUBREL id=1",
+        "publisher <- PUBCOMP id=1 reason=0x92",
+        "publisher <- PUBACK id=2 reason=0x10",
+        "subscriber -> UNSUBSCRIBE id=2 filter=fence",
+        "subscriber <- UNSUBACK id=2",
+        "subscriber <- UNSUBACK id=2 code=0x11",
+        "subscriber -> PINGREQ",
+        "subscriber <- PINGRESP",
+        "subscriber -- settled",
+        "subscriber -- no PUBREL id=3",
+        "subscriber -- no PINGRESP",
+        "subscriber -- no connection",
+        "publisher -- withheld PUBLISH at QoS 2: Maximum QoS 1",
+        "subscriber -> DISCONNECT",
+        "subscriber <- DISCONNECT reason=0x8e",
+        "subscriber <- AUTH reason=0x18",
+        "subscriber <- end fin",
+        "subscriber <- end reset",
+        "subscriber -> end fin",
+        "subscriber -> end reset",
+        "subscriber -- session_expiry 2 s: passed",
+        "subscriber -- will_delay 3 s: not passed",
+        "subscriber <- undecodable 20020001ff",
+        "broken off: the CONNECT is too long",
+        "stopped",
+    ];
+    let history = History::parse(lines).unwrap();
+    assert_eq!(history.lines(), lines);
+}
+
+#[test]
+fn a_line_that_is_no_event_is_refused_in_words() {
+    let lines = [
+        "",
+        "subscriber",
+        "subscriber => PINGREQ",
+        "subscriber -> PING",
+        "subscriber -> PUBLISH topic=t qos=1 retain=0 dup=0 payload=m1",
+        "subscriber -> PUBLISH topic=t qos=0 retain=2 dup=0 payload=m1",
+        "subscriber -> PUBLISH topic=% qos=0 retain=0 dup=0 payload=m1",
+        "subscriber <- SUBACK id=1 code=1",
+        "subscriber <- undecodable 123",
+        "subscriber -> CONNECT protocol=4 clean_session=0 keep_alive=60 client_id=a",
+    ];
+    for line in lines {
+        assert!(parse(line).is_err(), "{line}");
+    }
+    let error = History::parse(["attempt 1", "nonsense"]).unwrap_err();
+    assert_eq!(error.line, 2);
+}
+
+#[test]
+fn only_our_own_spelling_of_a_message_is_ours() {
+    assert_eq!(Message::of(b"m12"), Some(Message::Experiment(12)));
+    assert_eq!(Message::of(b"loop1"), Some(Message::LoopBack(1)));
+    assert_eq!(Message::of(b"fence3"), Some(Message::Fence(3)));
+    for foreign in [&b"m"[..], b"m+1", b"m01", b"M1", b"?m1", b"fence", b"", b"\xff"] {
+        assert_eq!(Message::of(foreign), None, "{foreign:?}");
+    }
+}

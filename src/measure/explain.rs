@@ -1,0 +1,143 @@
+//! One cell, explained: from a broker, from a results file, or as a scenario of its own.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow};
+
+use super::{on_broker, prefix, settings};
+use crate::cli::{Explain, Histories, Measure, Plan};
+use crate::exit_code::ExitCode;
+use crate::judge;
+use crate::output::{note, print};
+use crate::plan::{self, Cell};
+use crate::report::{self, Explained, Palette};
+use crate::results::{AxisValue, CellResult, Results, Summary};
+use crate::scenario::{Axis, Scenario};
+
+/// Explains one cell.
+///
+/// # Errors
+/// A sentence for the user, wherever the id, a file or the broker does not allow to go on.
+pub async fn explain(explain: Explain) -> Result<ExitCode> {
+    if let Some(path) = &explain.results {
+        return of_file(&explain.cell, path);
+    }
+    let source = source(&explain)?;
+    let scenario = Scenario::load(&source)?;
+    let mut cells = plan::cells(&scenario, settings(&explain.amounts));
+    let Some(place) = cells.iter().position(|cell| cell.id == explain.cell) else {
+        let ids: Vec<&str> = cells.iter().map(|cell| cell.id.as_str()).collect();
+        return Err(no_such_cell(&explain.cell, &ids, &source));
+    };
+    let cell = cells.swap_remove(place);
+    if explain.as_scenario {
+        print(&scenario.written_for(&cell.axes, explain.amounts.messages, &cell.id))?;
+        return Ok(ExitCode::Success);
+    }
+    of_broker(&source, explain, cell, &scenario.question).await
+}
+
+/// Where the scenario of the cell is found.
+fn source(explain: &Explain) -> Result<String> {
+    if let Some(scenario) = &explain.scenario {
+        return Ok(scenario.clone());
+    }
+    let (name, _) = explain.cell.split_once('[').unwrap_or((&explain.cell, ""));
+    match Scenario::built_in_names().find(|built_in| *built_in == name) {
+        Some(name) => Ok(name.into()),
+        None => Err(anyhow!(
+            "{}: no built-in scenario has the name \"{name}\"; `mqtt-sessions list` prints all ids, and --scenario FILE \
+             gives the file of another scenario",
+            explain.cell
+        )),
+    }
+}
+
+fn no_such_cell(id: &str, ids: &[&str], scenario: &str) -> anyhow::Error {
+    let question = nearest(id, ids).map(|nearest| format!("; did you mean '{nearest}'?")).unwrap_or_default();
+    anyhow!("{id}: there is no such cell{question}; `mqtt-sessions list {scenario}` prints the ids")
+}
+
+/// The id that has most in common with what was typed, if no other has as much and more than half of it is there.
+fn nearest<'a>(typed: &str, ids: &[&'a str]) -> Option<&'a str> {
+    let parts = |id: &str| -> Vec<String> { id.split(['[', ']', ',', ' ']).map(String::from).collect() };
+    let value = |part: &String| part.split_once('=').map(|(_, value)| value.to_owned());
+    let typed = parts(typed);
+    let score = |id: &str| -> usize {
+        let own = parts(id);
+        let exact = own.iter().filter(|part| part.contains('=') && typed.contains(part)).count();
+        // A slip in the name of an axis leaves its value.
+        let in_place = own.iter().zip(&typed).filter(|(one, other)| value(one).is_some() && value(one) == value(other));
+        2 * exact + in_place.count()
+    };
+    let best = ids.iter().map(|id| score(id)).max()?;
+    let mut of_best = ids.iter().filter(|id| score(id) == best);
+    let first = of_best.next().filter(|_| of_best.next().is_none())?;
+    let axes = parts(first).iter().filter(|part| part.contains('=')).count();
+    (best > axes).then_some(first)
+}
+
+/// Runs the cell and explains what came.
+async fn of_broker(source: &str, explain: Explain, cell: Cell, question: &str) -> Result<ExitCode> {
+    let measure = Measure {
+        broker: explain.broker,
+        plan: Plan { amounts: explain.amounts, filter: vec![cell.id.clone()] },
+        prefixes: explain.prefixes,
+        broker_name: None,
+        broker_version: None,
+        export_json: None,
+        histories: Histories::All,
+        baseline: None,
+        jobs: None,
+        repeat: 1,
+        settle: explain.settle,
+        prefix: explain.prefix,
+    };
+    let prefix = prefix(measure.prefix.as_deref(), &measure.prefixes)?;
+    let measured = on_broker(&[source.to_owned()], &measure, prefix, vec![cell]).await?;
+    let Some((results, interrupted)) = measured else { return Ok(ExitCode::Interrupted) };
+    let Some(result) = results.cells.first().filter(|_| !interrupted) else { return Ok(ExitCode::Interrupted) };
+    tell(&results, result, Some(question), explain.scenario.as_deref())?;
+    Ok(ExitCode::of(&results.summary))
+}
+
+/// Explains the history that a results file keeps of a cell.
+fn of_file(id: &str, path: &Path) -> Result<ExitCode> {
+    let results = Results::load(path)?;
+    let shown = path.display();
+    let Some(stored) = results.cells.iter().find(|cell| cell.id == id) else {
+        let ids: Vec<&str> = results.cells.iter().map(|cell| cell.id.as_str()).collect();
+        let (name, _) = id.split_once('[').unwrap_or((id, ""));
+        return Err(no_such_cell(id, &ids, name).context(format!("{shown} has {} cells", ids.len())));
+    };
+    let judged = judge::judge_again(stored, &results.options).with_context(|| format!("{shown}: {id}"))?;
+    let Some(judged) = judged else {
+        return Err(anyhow!(
+            "{shown}: the history of {id} was not kept, since it passed; run with --histories all to keep it, or leave \
+             out --results to run the cell"
+        ));
+    };
+    if judged.verdict != stored.verdict {
+        let (then, now) = (stored.verdict.name(), judged.verdict.name());
+        note(&format!("the file says {then}, and this version judges the same history as {now}"));
+    }
+    let built_in = Scenario::built_in_names().find(|name| *name == stored.scenario);
+    let scenario = built_in.map(Scenario::load).transpose()?;
+    let question = scenario.as_ref().filter(|scenario| has_cell(scenario, stored));
+    tell(&results, &judged, question.map(|scenario| scenario.question.as_str()), None)?;
+    Ok(ExitCode::of(&Summary::of([&judged])))
+}
+
+/// The scenario spans this cell, so it is not another one of the same name.
+fn has_cell(scenario: &Scenario, cell: &CellResult) -> bool {
+    let has_value =
+        |(axis, (name, value)): (&Axis, &(String, AxisValue))| axis.name == *name && axis.values.contains(value);
+    scenario.axes.len() == cell.axes.0.len() && scenario.axes.iter().zip(&cell.axes.0).all(has_value)
+}
+
+fn tell(results: &Results, cell: &CellResult, question: Option<&str>, file: Option<&str>) -> Result<()> {
+    let attempts = judge::attempts(cell, &results.options)?;
+    let explained = Explained { results, cell, question, attempts: &attempts, file };
+    print(&report::explain(&explained, Palette::Coloured))?;
+    Ok(())
+}

@@ -1,0 +1,80 @@
+//! What the steps around a step give to it: messages that prove a subscription or an absence, and wills that prove that
+//! a client is gone.
+
+use super::{Action, Client, Connect, Source, Step, Will};
+use crate::history::PROOF_WILL_TOPIC;
+use crate::topic;
+
+/// Tells each step what the steps around it publish, and whether its client stays.
+pub fn add(clients: &[Client], steps: &mut [Step]) {
+    let mut online = vec![false; clients.len()];
+    for index in 0..steps.len() {
+        let (earlier, rest) = steps.split_at_mut(index);
+        let Some((step, later)) = rest.split_first_mut() else { return };
+        let client = step.client;
+        let next_of_client = later.iter().find(|next| next.client == client);
+        match &mut step.action {
+            Action::Connect(connect) => {
+                let id = clients[client].client_id;
+                let others = (0..clients.len()).filter(|other| id.is_some() && clients[*other].client_id == id);
+                others.for_each(|other| online[other] = false);
+                online[client] = true;
+                prove_the_end(connect, later, client);
+            }
+            Action::Subscribe { filters, loop_backs, .. } => {
+                let reaches = |source: &Source| {
+                    let is_own = clients[source.publisher].client_id == clients[client].client_id;
+                    filters.iter().any(|filter| {
+                        let not_back = is_own && filter.no_local;
+                        topic::share_name(&filter.filter).is_none()
+                            && !not_back
+                            && topic::matches(&filter.filter, &source.topic)
+                    })
+                };
+                *loop_backs = sources(later);
+                loop_backs.retain(|source| online[source.publisher] && reaches(source));
+            }
+            Action::Receive { fences, last, .. } => {
+                *fences = sources(earlier);
+                fences.retain(|source| online[source.publisher]);
+                let takes_over = |next: &Step| {
+                    let same_id = clients[next.client].client_id == clients[client].client_id;
+                    next.client != client && same_id && matches!(next.action, Action::Connect(_))
+                };
+                let goes = |next: &Step| {
+                    matches!(next.action, Action::Disconnect { .. } | Action::Cut { .. } | Action::Silence)
+                };
+                *last = next_of_client.is_none_or(goes) || later.iter().any(takes_over);
+            }
+            Action::Disconnect { .. } | Action::Cut { .. } | Action::Silence => online[client] = false,
+            Action::Unsubscribe { .. } | Action::Publish(_) | Action::Wait { .. } => {}
+        }
+    }
+}
+
+/// A client that goes away without DISCONNECT, and that has no will, gets one: its publication shows that the broker has
+/// noticed.
+fn prove_the_end(connect: &mut Connect, later: &[Step], client: usize) {
+    let end = later.iter().filter(|step| step.client == client).find_map(|step| match step.action {
+        Action::Cut { .. } | Action::Silence => Some(true),
+        Action::Disconnect { .. } | Action::Connect(_) => Some(false),
+        _ => None,
+    });
+    if end == Some(true) && connect.will.is_none() && !connect.without_will {
+        connect.will = Some(Will { topic: PROOF_WILL_TOPIC.into(), qos: 1, retain: false, delay: None });
+    }
+}
+
+/// The distinct sources of the publish steps among these, in their order.
+fn sources(steps: &[Step]) -> Vec<Source> {
+    let mut sources = Vec::new();
+    for step in steps {
+        if let Action::Publish(publication) = &step.action {
+            let source = Source { publisher: step.client, topic: publication.topic.clone(), qos: publication.qos };
+            if !sources.contains(&source) {
+                sources.push(source);
+            }
+        }
+    }
+    sources
+}

@@ -1,0 +1,139 @@
+//! How clients go away, and the proof that the broker has noticed; and waits for timers of the protocol.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::client::Client;
+use super::player::{Player, Stop, Waited};
+use crate::connection::{END_AFTER_DISCONNECT, End};
+use crate::history::{Awaited, Event};
+use crate::packet::Packet;
+use crate::scenario::{Answers, Timer};
+
+/// What a timer is given beyond its time before it counts as passed: brokers look at their clocks once a second.
+const BEYOND_TIMER: Duration = Duration::from_secs(1);
+/// DISCONNECT with this reason code asks for the will (5.0, section 3.14.2.1).
+const DISCONNECT_WITH_WILL: u8 = 0x04;
+
+impl Player<'_> {
+    /// Sends DISCONNECT and waits until the broker has ended the connection: only then is the client really gone.
+    pub async fn disconnect(
+        &mut self,
+        client: usize,
+        with_will: bool,
+        session_expiry: Option<u32>,
+    ) -> Result<(), Stop> {
+        let reason = if with_will { DISCONNECT_WITH_WILL } else { 0 };
+        // Where 0 was granted, anything else would be an error of the client's (5.0, section 3.14.2.2.2).
+        let granted_0 = self.clients[client].connack.as_ref().is_some_and(|connack| connack.session_expiry == Some(0));
+        let session_expiry = session_expiry.filter(|seconds| *seconds == 0 || !granted_0);
+        self.send(client, Packet::Disconnect { reason, session_expiry })?;
+        self.clients[client].leaving = true;
+        if let (Some(seconds), Some(connect)) = (session_expiry, &mut self.clients[client].connect) {
+            connect.session_expiry = Some(seconds);
+        }
+        let deadline = Instant::now() + self.target.deadline;
+        let gone = |clients: &[Client]| clients[client].connection.is_none();
+        let mut waited = self.pump(Instant::now() + END_AFTER_DISCONNECT, gone).await;
+        if waited == Waited::Deadline {
+            if let Some(connection) = &mut self.clients[client].connection {
+                connection.half_close().await;
+            }
+            waited = self.pump(deadline, gone).await;
+        }
+        match waited {
+            Waited::Done => {}
+            Waited::Ended(_) => return Err(Stop),
+            Waited::Deadline => {
+                let awaited = Awaited { packet: "end".into(), id: None };
+                self.record.observed(client, |name| Event::Missing(name, awaited));
+                self.gone(client);
+            }
+        }
+        if with_will {
+            self.await_will(client).await?;
+        }
+        self.detach(client).await;
+        Ok(())
+    }
+
+    /// Ends the connection without DISCONNECT, and waits for the will as the proof that the broker has noticed.
+    pub async fn cut(&mut self, client: usize, how: End) -> Result<(), Stop> {
+        self.flush().await;
+        let Some(connection) = self.clients[client].connection.take() else {
+            self.record.noted(Event::Broken(format!("{} is not connected", self.clients[client].name)));
+            return Err(Stop);
+        };
+        self.record.observed(client, |name| Event::Closed(name, how));
+        self.gone(client);
+        connection.cut(how).await;
+        self.await_will(client).await?;
+        self.detach(client).await;
+        Ok(())
+    }
+
+    /// Sends nothing any more until the broker ends the connection, which it has to after one and a half times the Keep
+    /// Alive.
+    pub async fn silence(&mut self, client: usize) -> Result<(), Stop> {
+        let state = &mut self.clients[client];
+        state.answers = Answers::None;
+        state.may_end = true;
+        let own = state.connect.as_ref().map_or(0, |connect| connect.keep_alive);
+        let seconds = state.connack.as_ref().and_then(|connack| connack.server_keep_alive).unwrap_or(own);
+        let silent_since = Instant::now();
+        let allowed = Duration::from_millis(1500) * u32::from(seconds);
+        let gone = |clients: &[Client]| clients[client].connection.is_none();
+        // Brokers look at their clocks every few seconds.
+        let waited = self.pump(silent_since + allowed + 2 * self.target.deadline, gone).await;
+        let timer = Timer::KeepAlive;
+        let passed = silent_since.elapsed() >= Duration::from_secs(1) * u32::from(seconds);
+        let seconds = u32::from(seconds);
+        self.record.observed(client, |client| Event::Timed { client, timer, seconds, passed });
+        if waited == Waited::Deadline {
+            let awaited = Awaited { packet: "end".into(), id: None };
+            self.record.observed(client, |name| Event::Missing(name, awaited));
+            self.gone(client);
+            return Err(Stop);
+        }
+        self.await_will(client).await?;
+        self.detach(client).await;
+        Ok(())
+    }
+
+    /// Lets a timer of the protocol run out, and somewhat more.
+    pub async fn wait(&mut self, client: usize, timer: Timer, seconds: u32) -> Result<(), Stop> {
+        let until = Instant::now() + Duration::from_secs(1) * seconds + BEYOND_TIMER;
+        match self.pump(until, |_| false).await {
+            Waited::Ended(_) => Err(Stop),
+            Waited::Done | Waited::Deadline => {
+                self.record.observed(client, |client| Event::Timed { client, timer, seconds, passed: true });
+                Ok(())
+            }
+        }
+    }
+
+    /// The will at the witness shows that the broker has noticed the end of the connection. One that is delayed shows
+    /// nothing.
+    async fn await_will(&mut self, client: usize) -> Result<(), Stop> {
+        let delay = self.clients[client].connect.as_ref().and_then(|connect| connect.will.as_ref()?.delay);
+        let Some(will) = self.clients[client].will.filter(|_| delay.is_none_or(|delay| delay == 0)) else {
+            return Ok(());
+        };
+        let deadline = Instant::now() + self.target.deadline;
+        if self.witness.is_none() || self.await_witness(&[will], deadline).await {
+            return Ok(());
+        }
+        let awaited = Awaited { packet: "will".into(), id: None };
+        self.record.observed(client, |name| Event::Missing(name, awaited));
+        Err(Stop)
+    }
+
+    /// The connection gone is not the session detached: a later attempt gives the broker time for that.
+    async fn detach(&mut self, client: usize) {
+        if self.attempt > 1 {
+            self.pump(Instant::now() + self.settle, |_| false).await;
+            self.record.observed(client, Event::Settled);
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! One cell as a scenario file of its own: no axes, every value written out.
+
+use std::fmt::Write;
+
+use super::value::{Words, word};
+use super::{
+    ActionPlan, Answers, ClientId, ClientPlan, ConnectPlan, FilterPlan, FromAxis, PublishPlan, Scenario, Value,
+};
+use crate::packet::Protocol;
+use crate::results::Axes;
+
+/// Key and value of a table in one line.
+type Pairs = Vec<(&'static str, String)>;
+
+impl Scenario {
+    /// The text of a scenario file with the one cell that has these axis values. `messages` is what a step publishes
+    /// that does not say how many; `id` is the cell's, for the comment at the top.
+    pub fn written_for(&self, axes: &Axes, messages: u32, id: &str) -> String {
+        let mut text = format!("# {id}\n# This one cell, with all values written out.\n\n");
+        let question = self.question.replace('\\', r"\\").replace('"', "\\\"");
+        // Writing to a String cannot fail.
+        let _ = write!(text, "name = \"{}\"\nquestion = \"{question}\"\n\n", self.name);
+        let steps: Vec<_> = self.steps.iter().filter(|step| step.when.in_cell(axes)).collect();
+        for (place, client) in self.clients.iter().enumerate() {
+            // A client without a step in this cell has no place in the file.
+            if steps.iter().any(|step| step.client == place) {
+                let _ = writeln!(text, "clients.{} = {}", client.name, table(self.client(client, axes)));
+            }
+        }
+        text += "\nsteps = [\n";
+        for step in steps {
+            let client = &self.clients[step.client];
+            let v5 = client.protocol.in_cell(axes) == Protocol::V5;
+            let mut pairs: Pairs = vec![(step.action.verb(), quoted(&client.name))];
+            pairs.extend(action(&step.action, v5, messages, axes));
+            let _ = writeln!(text, "    {},", table(pairs));
+        }
+        text + "]\n"
+    }
+
+    fn client(&self, client: &ClientPlan, axes: &Axes) -> Pairs {
+        let protocol = client.protocol.in_cell(axes);
+        let v5 = protocol == Protocol::V5;
+        let mut pairs: Pairs = vec![
+            ("protocol", quoted(protocol.name())),
+            ("clean_session", client.clean_session.in_cell(axes).to_string()),
+        ];
+        match client.client_id {
+            ClientId::Own => {}
+            ClientId::Of(other) => pairs.push(("client_id", quoted(&self.clients[other].name))),
+            ClientId::Assigned => pairs.push(("client_id", quoted(""))),
+        }
+        pairs.extend(connect(&client.connect, v5, axes));
+        if let Some(will) = &client.will {
+            let mut own: Pairs = vec![("topic", quoted(&will.topic)), ("qos", will.qos.in_cell(axes).to_string())];
+            own.push(("retain", will.retain.in_cell(axes).to_string()));
+            own.extend(number("delay", will.delay.as_ref().filter(|_| v5), axes));
+            pairs.push(("will", table(own)));
+        }
+        pairs
+    }
+}
+
+fn action(action: &ActionPlan, v5: bool, messages: u32, axes: &Axes) -> Pairs {
+    match action {
+        ActionPlan::Connect { connect: asked, will } => {
+            let mut pairs = connect(asked, v5, axes);
+            if !will.in_cell(axes) {
+                pairs.push(("will", "false".into()));
+            }
+            pairs
+        }
+        ActionPlan::Subscribe { filters, identifier } => {
+            let mut pairs: Pairs = match &filters[..] {
+                [filter] => self::filter(filter, v5, axes),
+                filters => {
+                    let all: Vec<String> = filters.iter().map(|own| table(filter(own, v5, axes))).collect();
+                    vec![("filters", format!("[{}]", all.join(", ")))]
+                }
+            };
+            pairs.extend(number("identifier", identifier.as_ref().filter(|_| v5), axes));
+            pairs
+        }
+        ActionPlan::Unsubscribe { topic } => vec![("topic", quoted(topic))],
+        ActionPlan::Publish(publish) => self::publish(publish, v5, messages, axes),
+        ActionPlan::Receive { answers } => unless("answers", answers.in_cell(axes), Answers::All),
+        ActionPlan::Disconnect { with_will, session_expiry } => {
+            let mut pairs = flag("with_will", v5 && with_will.in_cell(axes));
+            pairs.extend(number("session_expiry", session_expiry.as_ref().filter(|_| v5), axes));
+            pairs
+        }
+        ActionPlan::Cut { how } => vec![("how", quoted(word(how.in_cell(axes))))],
+        ActionPlan::Silence => Vec::new(),
+        ActionPlan::Wait { timer, seconds } => {
+            vec![("timer", quoted(timer.in_cell(axes).name())), ("seconds", seconds.in_cell(axes).to_string())]
+        }
+    }
+}
+
+fn connect(connect: &ConnectPlan, v5: bool, axes: &Axes) -> Pairs {
+    let clean_start = connect.clean_start.as_ref().filter(|_| v5);
+    let mut pairs: Pairs = Vec::new();
+    pairs.extend(clean_start.map(|clean| ("clean_start", clean.in_cell(axes).to_string())));
+    for (key, value) in [
+        ("session_expiry", &connect.session_expiry),
+        ("receive_maximum", &connect.receive_maximum),
+        ("maximum_packet_size", &connect.maximum_packet_size),
+        ("topic_alias_maximum", &connect.topic_alias_maximum),
+    ] {
+        pairs.extend(number(key, value.as_ref().filter(|_| v5), axes));
+    }
+    pairs.extend(number("keep_alive", connect.keep_alive.as_ref(), axes));
+    pairs
+}
+
+fn filter(filter: &FilterPlan, v5: bool, axes: &Axes) -> Pairs {
+    let mut pairs: Pairs = vec![("topic", quoted(&filter.topic))];
+    pairs.extend(filter.share.as_ref().filter(|_| v5).map(|share| ("share", quoted(share))));
+    pairs.push(("qos", filter.qos.in_cell(axes).to_string()));
+    pairs.extend(flag("no_local", v5 && filter.no_local.in_cell(axes)));
+    pairs.extend(flag("retain_as_published", v5 && filter.retain_as_published.in_cell(axes)));
+    match filter.retain_handling.in_cell(axes) {
+        handling if v5 && handling > 0 => pairs.push(("retain_handling", handling.to_string())),
+        _ => {}
+    }
+    pairs
+}
+
+fn publish(publish: &PublishPlan, v5: bool, messages: u32, axes: &Axes) -> Pairs {
+    let mut pairs: Pairs = vec![
+        ("topic", quoted(&publish.topic)),
+        ("qos", publish.qos.in_cell(axes).to_string()),
+        ("retain", publish.retain.in_cell(axes).to_string()),
+        ("messages", publish.messages.unwrap_or(messages).to_string()),
+    ];
+    pairs.extend(flag("empty", publish.empty.in_cell(axes)));
+    pairs.extend(number("bytes", publish.bytes.as_ref(), axes));
+    pairs.extend(number("message_expiry", publish.message_expiry.as_ref().filter(|_| v5), axes));
+    pairs.extend(flag("properties", v5 && publish.properties.in_cell(axes)));
+    pairs.extend(flag("unread", publish.unread.in_cell(axes)));
+    pairs
+}
+
+/// A number that may be absent.
+fn number<T: FromAxis + ToString>(
+    key: &'static str,
+    value: Option<&Value<T>>,
+    axes: &Axes,
+) -> Option<(&'static str, String)> {
+    value.map(|value| (key, value.in_cell(axes).to_string()))
+}
+
+/// A flag that is false where it is left out.
+fn flag(key: &'static str, value: bool) -> Pairs {
+    value.then(|| (key, "true".to_owned())).into_iter().collect()
+}
+
+/// A word that is the usual one where it is left out.
+fn unless<T: Words>(key: &'static str, value: T, usual: T) -> Pairs {
+    (value != usual).then(|| (key, quoted(word(value)))).into_iter().collect()
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{name}\"")
+}
+
+fn table(pairs: Pairs) -> String {
+    let pairs: Vec<String> = pairs.into_iter().map(|(key, value)| format!("{key} = {value}")).collect();
+    format!("{{ {} }}", pairs.join(", "))
+}
