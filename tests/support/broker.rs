@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mqtt_sessions::connection::{Endpoint, encode};
-use mqtt_sessions::packet::Packet;
+use mqtt_sessions::packet::{Connect, Packet};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
@@ -61,7 +61,7 @@ impl Broker {
 
     /// A broker with one lie.
     pub fn lying(defect: Defect) -> Broker {
-        Broker::new(Choices::default(), Some(defect))
+        Broker::new(defect.choices(), Some(defect))
     }
 
     pub fn new(choices: Choices, defect: Option<Defect>) -> Broker {
@@ -130,8 +130,10 @@ impl Broker {
         self.act(|state, now| state.ended(now, link));
     }
 
-    fn silence_allowed(&self, keep_alive: u16) -> Option<Duration> {
-        self.shared.lock().unwrap().state.rules().silence_allowed(keep_alive)
+    fn silence_allowed(&self, connect: &Connect) -> Option<Duration> {
+        let shared = self.shared.lock().unwrap();
+        let rules = shared.state.rules();
+        rules.silence_allowed(rules.keep_alive(connect.protocol, connect.keep_alive))
     }
 
     fn wake(&self, link: Link, wake: Wake) {

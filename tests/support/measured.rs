@@ -11,12 +11,16 @@ use tokio::sync::watch;
 
 use super::broker::Broker;
 
-/// Runs one scenario against the broker. Time passes only while everybody waits, so it costs none.
+/// Runs a scenario, by its name, against the broker.
 pub fn measure(broker: &Broker, scenario: &str) -> Vec<CellResult> {
+    measure_scenario(broker, &Scenario::load(scenario).unwrap())
+}
+
+/// Runs one scenario against the broker. Time passes only while everybody waits, so it costs none.
+pub fn measure_scenario(broker: &Broker, scenario: &Scenario) -> Vec<CellResult> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     runtime.block_on(async {
-        let scenario = Scenario::load(scenario).unwrap();
-        let cells = plan::cells(&scenario, Settings { messages: 3, queue_limit: None });
+        let cells = plan::cells(scenario, Settings { messages: 3, queue_limit: None });
         let second = Duration::from_secs(1);
         let target = Target::new(broker.endpoint(), None, 5 * second, 5 * second);
         let prefix = Prefix::random();

@@ -68,6 +68,21 @@ pub struct Choices {
     pub session_expiry_at_most: u32,
     /// How many messages above QoS 0 may be under way to one client.
     pub window: usize,
+    /// The broker knows 5.0 only, and refuses 3.1.1 with CONNACK 0x01.
+    pub refuse_v3: bool,
+    /// 5.0 only: the Keep Alive that CONNACK sets in the place of a longer one, in seconds.
+    pub server_keep_alive: Option<u16>,
+    /// 5.0 only: topics have aliases where the client takes them.
+    pub topic_aliases: bool,
+    /// 5.0 only: what CONNACK announces as not available.
+    pub wildcards: bool,
+    pub subscription_ids: bool,
+    pub shared_subscriptions: bool,
+    /// What is queued for a subscription goes with it at UNSUBSCRIBE; it MAY be delivered (section 3.10.4).
+    pub unsubscribe_discards_queue: bool,
+    /// 5.0 only: a PUBLISH for an absent subscriber with so many messages waiting is refused with 0x97 (sections
+    /// 3.4.2.1 and 3.5.2.1). What 3.1.1 publishes cannot be refused, and is kept.
+    pub queue_at_most: Option<usize>,
     /// 5.0 only: PUBACK and PUBREC say 0x10 where no subscription matches (sections 3.4.2.1 and 3.5.2.1: MAY).
     pub tell_no_subscribers: bool,
 }
@@ -93,6 +108,14 @@ impl Default for Choices {
             retain_available: true,
             session_expiry_at_most: u32::MAX,
             window: 20,
+            refuse_v3: false,
+            server_keep_alive: None,
+            topic_aliases: false,
+            wildcards: true,
+            subscription_ids: true,
+            shared_subscriptions: true,
+            unsubscribe_discards_queue: false,
+            queue_at_most: None,
             tell_no_subscribers: false,
         }
     }
@@ -132,6 +155,14 @@ impl Choices {
             ("session-expiry-at-most-60", with(|c| c.session_expiry_at_most = 60)),
             ("session-expiry-at-most-0", with(|c| c.session_expiry_at_most = 0)),
             ("window-of-1", with(|c| c.window = 1)),
+            ("refuse-v3", with(|c| c.refuse_v3 = true)),
+            ("server-keep-alive", with(|c| c.server_keep_alive = Some(30))),
+            ("topic-aliases", with(|c| c.topic_aliases = true)),
+            ("no-wildcards", with(|c| c.wildcards = false)),
+            ("no-subscription-ids", with(|c| c.subscription_ids = false)),
+            ("no-shared-subscriptions", with(|c| c.shared_subscriptions = false)),
+            ("unsubscribe-discards-queue", with(|c| c.unsubscribe_discards_queue = true)),
+            ("queue-of-10", with(|c| c.queue_at_most = Some(10))),
             ("tell-no-subscribers", with(|c| c.tell_no_subscribers = true)),
         ]
     }
@@ -166,7 +197,16 @@ impl Choices {
             retain_available: !random.once_in(10),
             session_expiry_at_most: random.pick(&[u32::MAX, u32::MAX, u32::MAX, 60, 0]),
             window: random.pick(&[20, 20, 20, 3, 1]),
+            // One that refuses both versions would be no broker.
+            refuse_v3: false,
+            server_keep_alive: random.pick(&[None, Some(30)]),
+            topic_aliases: random.once_in(2),
+            wildcards: !random.once_in(10),
+            subscription_ids: !random.once_in(10),
+            shared_subscriptions: !random.once_in(10),
+            unsubscribe_discards_queue: random.once_in(2),
             tell_no_subscribers: random.once_in(2),
+            queue_at_most: random.pick(&[None, None, None, None, Some(10)]),
         }
     }
 }

@@ -46,7 +46,7 @@ async fn read<S: AsyncRead>(broker: &Broker, link: Link, mut reader: ReadHalf<S>
             // 4.8.0-1, 4.13.1-1: after what is no packet the connection is closed.
             let Ok(packet) = decode(spoken, &frame) else { return };
             if let Packet::Connect(connect) = &packet {
-                silence_allowed = broker.silence_allowed(connect.keep_alive);
+                silence_allowed = broker.silence_allowed(connect);
             }
             let last = matches!(packet, Packet::Disconnect { .. });
             broker.handle(link, packet);

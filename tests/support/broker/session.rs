@@ -1,14 +1,21 @@
 //! The Session State of one client (section 3.1.2.4 of 3.1.1, 4.1 of 5.0) and the delivery of messages to it.
 
-use std::collections::{BTreeMap, VecDeque};
+mod under_way;
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
-use mqtt_sessions::packet::{Ack, AckKind, Packet, Protocol, Publish};
+use mqtt_sessions::connection::encode::encode;
+use mqtt_sessions::packet::{AckKind, Connect, Packet, Protocol, Publish, Will};
+use mqtt_sessions::topic;
 use tokio::time::Instant;
 
 use super::choices::RetainedCopies;
 use super::rules::Rules;
 use super::state::Link;
+
+use under_way::InFlight;
+pub use under_way::{Acknowledged, IDENTIFIER_NOT_FOUND};
 
 /// How long a session outlives its connection; `None` is for ever.
 pub type Lifetime = Option<Duration>;
@@ -16,27 +23,37 @@ pub type Lifetime = Option<Duration>;
 /// The session ends with its connection.
 pub const ENDS_AT_CLOSE: Lifetime = Some(Duration::ZERO);
 
+/// A message that the broker took over, and since when it has it.
+#[derive(Debug, Clone)]
+pub struct Message {
+    pub publish: Publish,
+    pub taken_at: Instant,
+    /// The client identifier of its publisher.
+    pub publisher: String,
+}
+
 /// A message on its way to one subscriber.
 #[derive(Debug, Clone)]
 pub struct Delivery {
-    pub topic: String,
-    pub payload: Vec<u8>,
+    pub message: Message,
     /// The QoS of this delivery.
     pub qos: u8,
     /// The RETAIN flag of this delivery.
     pub retain: bool,
+    pub subscription_ids: Vec<u32>,
     /// It was queued for an absent subscriber.
     pub queued: bool,
+    /// The filter of the group that it was taken from.
+    pub share: Option<String>,
 }
 
-/// A delivery above QoS 0 that is under way. It keeps its Packet Identifier until the last answer (3.1.1 2.3.1-4, 5.0
-/// 2.2.1-4).
+/// A subscription (5.0, section 3.8.3.1; 3.1.1 has the QoS alone).
 #[derive(Debug, Clone)]
-struct InFlight {
-    id: u16,
-    delivery: Delivery,
-    /// The answer that comes next: PUBACK, or PUBREC and then PUBCOMP.
-    awaits: AckKind,
+pub struct Subscription {
+    pub granted: u8,
+    pub no_local: bool,
+    pub retain_as_published: bool,
+    pub id: Option<u32>,
 }
 
 pub struct Session {
@@ -46,21 +63,37 @@ pub struct Session {
     pub lifetime: Lifetime,
     /// When the session ends, while it has no connection.
     pub ends_at: Option<Instant>,
-    /// Topic Filters with the QoS granted to each.
-    pub subscriptions: BTreeMap<String, u8>,
+    /// By Topic Filter.
+    pub subscriptions: BTreeMap<String, Subscription>,
+    /// What was unsubscribed, where that is to be forgotten.
+    pub unsubscribed: BTreeMap<String, Subscription>,
     /// PUBLISH packets of QoS 2 from the client whose PUBREL has not come, with the message if it still has to go
     /// onward.
     pub incoming: BTreeMap<u16, Option<Publish>>,
+    /// Identifiers that were used before, by QoS, where that is to be held against them.
+    pub used: HashSet<(u8, u16)>,
+    /// The will of the connection that is there, or was there last.
+    pub will: Option<Will>,
+    /// When the will of a connection that has ended goes out.
+    pub will_due: Option<Instant>,
     /// Retained copies that come late.
     pub late: Vec<Delivery>,
     /// Nothing of the queue is sent for now.
     pub held: bool,
     /// So many messages are to be lost.
     pub interrupted: usize,
+    /// What the client announced for this connection.
+    pub receive_maximum: usize,
+    pub maximum_packet_size: Option<u32>,
+    pub topic_alias_maximum: u16,
+    aliases: HashMap<String, u16>,
+    /// A topic of which nothing more is sent.
+    stuck: Option<String>,
+    pub opened_at: Option<Instant>,
     queue: VecDeque<Delivery>,
     /// In the order in which they were sent first.
     in_flight: Vec<InFlight>,
-    /// What was acknowledged, where that is to be forgotten.
+    /// What was acknowledged or refused, where that is to be forgotten.
     acknowledged: Vec<InFlight>,
     last_id: u16,
 }
@@ -73,14 +106,39 @@ impl Session {
             lifetime: ENDS_AT_CLOSE,
             ends_at: None,
             subscriptions: BTreeMap::new(),
+            unsubscribed: BTreeMap::new(),
             incoming: BTreeMap::new(),
+            used: HashSet::new(),
+            will: None,
+            will_due: None,
             late: Vec::new(),
             held: false,
             interrupted: 0,
+            receive_maximum: 0,
+            maximum_packet_size: None,
+            topic_alias_maximum: 0,
+            aliases: HashMap::new(),
+            stuck: None,
+            opened_at: None,
             queue: VecDeque::new(),
             in_flight: Vec::new(),
             acknowledged: Vec::new(),
             last_id: 0,
+        }
+    }
+
+    /// A connection takes the session: what its CONNECT announces holds for this connection alone.
+    pub fn attach(&mut self, rules: &Rules, link: Link, connect: &Connect, now: Instant) {
+        self.protocol = connect.protocol;
+        self.link = Some(link);
+        self.ends_at = None;
+        self.lifetime = rules.lifetime(connect.protocol, connect.clean, connect.session_expiry);
+        self.receive_maximum = rules.receive_maximum(self.receive_maximum, connect);
+        self.maximum_packet_size = connect.maximum_packet_size;
+        self.topic_alias_maximum = connect.topic_alias_maximum.unwrap_or(0);
+        self.opened_at = Some(now);
+        if !rules.keeps_aliases() {
+            self.aliases.clear();
         }
     }
 
@@ -89,44 +147,54 @@ impl Session {
         !self.queue.is_empty()
     }
 
-    /// The QoS granted to each subscription that matches the topic.
-    pub fn granted(&self, rules: &Rules, topic: &str) -> Vec<u8> {
-        let matching = self.subscriptions.iter().filter(|(filter, _)| rules.matches(filter, topic));
-        matching.map(|(_, granted)| *granted).collect()
+    /// The subscriptions of this client alone that match the topic of a message.
+    fn matching(&self, rules: &Rules, message: &Message, id: &str) -> Vec<Subscription> {
+        let local = message.publisher == id && !rules.ignores_no_local();
+        let own = self.subscriptions.iter().filter(|(filter, subscription)| {
+            let shared = topic::share_name(filter).is_some();
+            !shared && rules.matches(filter, &message.publish.topic) && !(local && subscription.no_local)
+        });
+        own.map(|(_, subscription)| subscription.clone()).collect()
     }
 
     /// 4.5.0-1 in both versions: a message is added to the session of each client with a matching subscription. Returns
     /// what goes out now, or `None` where no subscription matches.
-    pub fn offer(&mut self, rules: &Rules, message: &Publish) -> Option<Vec<Packet>> {
-        let granted = self.granted(rules, &message.topic);
-        if granted.is_empty() {
+    pub fn offer(&mut self, rules: &Rules, message: &Message, id: &str, now: Instant) -> Option<Vec<Packet>> {
+        let matching = self.matching(rules, message, id);
+        if matching.is_empty() {
             return None;
         }
-        let mut packets = Vec::new();
         let queued = self.link.is_none();
-        for granted in rules.copies(message.qos, granted) {
-            if (queued && !rules.queues(message.qos, granted)) || self.is_interrupted() {
+        let mut packets = Vec::new();
+        for copy in rules.copies(&message.publish, &matching, queued) {
+            if (queued && !rules.queues(message.publish.qos, copy.granted)) || self.is_interrupted() {
                 continue;
             }
             let delivery = Delivery {
-                topic: message.topic.clone(),
-                payload: message.payload.clone(),
-                qos: rules.delivered_qos(message.qos, granted),
-                retain: rules.retain_of_copy(message.retain, queued),
+                message: message.clone(),
+                qos: copy.qos,
+                retain: copy.retain,
+                subscription_ids: copy.subscription_ids,
                 queued,
+                share: None,
             };
-            if !queued && rules.overtakes(self.held) {
-                packets.push(self.send(rules, delivery));
-                self.held = false;
-            } else {
-                self.enqueue(rules, delivery);
-            }
+            packets.extend(self.take(rules, delivery, now));
         }
         if rules.choices.retained_copies == RetainedCopies::AfterNextMessage {
             self.release_late();
         }
-        packets.extend(self.flush(rules));
+        packets.extend(self.flush(rules, now));
         Some(packets)
+    }
+
+    /// Takes one message for the client, or lets it overtake what waits.
+    pub fn take(&mut self, rules: &Rules, delivery: Delivery, now: Instant) -> Vec<Packet> {
+        if !delivery.queued && rules.overtakes(self.held) {
+            self.held = false;
+            return self.send(rules, delivery, now).into_iter().collect();
+        }
+        self.enqueue(rules, delivery);
+        Vec::new()
     }
 
     fn is_interrupted(&mut self) -> bool {
@@ -148,40 +216,96 @@ impl Session {
         }
     }
 
+    /// How many messages wait to be sent.
+    pub fn backlog(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Whether a message of this publisher would be stored for the absent client.
+    pub fn stores(&self, rules: &Rules, message: &Message, id: &str) -> bool {
+        let matching = self.matching(rules, message, id);
+        self.link.is_none() && matching.iter().any(|own| rules.queues(message.publish.qos, own.granted))
+    }
+
+    /// Removes what is queued for a Topic Filter and for no subscription that is left.
+    pub fn discard_unsubscribed(&mut self, rules: &Rules, filter: &str) {
+        let left: Vec<&String> = self.subscriptions.keys().collect();
+        let wanted = |topic: &str| left.iter().any(|own| rules.matches(topic::unshared(own), topic));
+        self.queue.retain(|delivery| {
+            let topic = &delivery.message.publish.topic;
+            !rules.matches(topic::unshared(filter), topic) || wanted(topic)
+        });
+    }
+
     /// Removes what is queued for a Topic Filter.
     pub fn discard_queued(&mut self, rules: &Rules, filter: &str) {
-        self.queue.retain(|delivery| !rules.matches(filter, &delivery.topic));
+        self.queue.retain(|delivery| !rules.matches(filter, &delivery.message.publish.topic));
     }
 
     /// Sends what is queued, in order, as far as the window has room. QoS 0 needs no room.
-    pub fn flush(&mut self, rules: &Rules) -> Vec<Packet> {
+    pub fn flush(&mut self, rules: &Rules, now: Instant) -> Vec<Packet> {
         if self.link.is_none() || self.held {
             return Vec::new();
         }
         let mut packets = Vec::new();
+        let room = rules.window().min(self.receive_maximum);
+        // What belongs to the resumed session goes first, and takes its room.
+        packets.extend(self.resend_more(rules, room, now));
+        let mut full = false;
         for delivery in std::mem::take(&mut self.queue) {
-            if delivery.qos == 0 || self.in_flight.len() < rules.window() {
-                packets.push(self.send(rules, delivery));
-            } else {
-                self.queue.push_back(delivery);
+            full |= self.under_way() >= room;
+            match full && delivery.qos > 0 {
+                true => self.queue.push_back(delivery),
+                false => packets.extend(self.send(rules, delivery, now)),
             }
         }
         packets
     }
 
-    /// The first PUBLISH of a delivery.
-    pub fn send(&mut self, rules: &Rules, delivery: Delivery) -> Packet {
-        let id = if delivery.qos == 0 { 0 } else { self.unused_id() };
-        let packet = publish(&delivery, id, rules.dup_of_first(&delivery));
-        if delivery.qos > 0 {
-            let awaits = first_answer(&delivery);
-            self.in_flight.push(InFlight { id, delivery, awaits });
+    /// The first PUBLISH of a delivery, unless it has expired or is too large for the client.
+    pub fn send(&mut self, rules: &Rules, delivery: Delivery, now: Instant) -> Option<Packet> {
+        // 5.0 3.3.2-5.
+        if rules.has_expired(&delivery.message, now) {
+            return None;
         }
-        packet
+        let mut packet = rules.forwarded(&delivery, now);
+        packet.dup = rules.dup_of_first(&delivery);
+        let mut aliases = self.aliases.clone();
+        if self.protocol == Protocol::V5 {
+            rules.alias(&mut packet, self.topic_alias_maximum, &mut aliases);
+        }
+        // 5.0 3.1.2-24 and 3.1.2-25.
+        if self.is_too_large(rules, &packet) {
+            self.stuck = rules.stops_at_too_large().then_some(delivery.message.publish.topic);
+            return None;
+        }
+        if self.stuck.as_ref() == Some(&delivery.message.publish.topic) {
+            return None;
+        }
+        self.aliases = aliases;
+        if delivery.qos > 0 {
+            packet.id = self.unused_id(rules);
+            let awaits = if delivery.qos == 1 { AckKind::Puback } else { AckKind::Pubrec };
+            self.in_flight.push(InFlight { id: packet.id, delivery, awaits, resent: true });
+        }
+        Some(Packet::Publish(packet))
+    }
+
+    /// Whether a PUBLISH exceeds the Maximum Packet Size of this connection.
+    fn is_too_large(&self, rules: &Rules, packet: &Publish) -> bool {
+        let Some(maximum) = self.maximum_packet_size.filter(|_| rules.heeds_packet_size()) else { return false };
+        // The identifier, which may not have been given yet, takes the same room whatever it is.
+        let packet = Publish { id: packet.id.max(1), ..packet.clone() };
+        let mut bytes = Vec::new();
+        encode(self.protocol, &Packet::Publish(packet), &mut bytes).expect("what was read can be written");
+        bytes.len() > maximum as usize
     }
 
     /// 3.1.1 2.3.1-4, 5.0 2.2.1-4: a new PUBLISH gets a Packet Identifier that is not in use, and never 0.
-    fn unused_id(&mut self) -> u16 {
+    fn unused_id(&mut self, rules: &Rules) -> u16 {
+        if rules.reuses_ids() {
+            return 1;
+        }
         loop {
             self.last_id = self.last_id.wrapping_add(1).max(1);
             if self.in_flight.iter().all(|in_flight| in_flight.id != self.last_id) {
@@ -190,73 +314,13 @@ impl Session {
         }
     }
 
-    /// 4.4.0-1 in both versions: on a resumed session each PUBLISH and PUBREL that was not acknowledged is sent again
-    /// under its old identifier, in the original order (4.6.0-1). 5.0 forbids it at any other time.
-    pub fn resend(&mut self, rules: &Rules) -> Vec<Packet> {
-        self.in_flight.splice(0..0, self.acknowledged.drain(..));
-        if rules.resends_nothing() {
-            self.in_flight.clear();
-        }
-        for in_flight in &mut self.in_flight {
-            in_flight.awaits = rules.awaited_after_resume(in_flight.awaits);
-        }
-        let again = |in_flight: &InFlight| match in_flight.awaits {
-            // 4.3.3-1 (5.0: 4.3.3-6): after PUBREL the PUBLISH is never sent again.
-            AckKind::Pubcomp => Packet::ack(AckKind::Pubrel, in_flight.id),
-            _ => publish(&in_flight.delivery, in_flight.id, rules.dup_of_resent()),
-        };
-        self.in_flight.iter().map(again).collect()
+    /// Nothing above QoS 0 has room.
+    pub fn is_full(&self, rules: &Rules) -> bool {
+        self.under_way() >= rules.window().min(self.receive_maximum)
     }
 
     /// Gives what waits for an absent subscriber into the hands of the rules.
     pub fn prepare_backlog(&mut self, rules: &Rules) {
         rules.prepare_backlog(&mut self.queue);
     }
-
-    /// Takes an answer of the client to one of our PUBLISH or PUBREL packets.
-    pub fn acknowledge(&mut self, rules: &Rules, ack: Ack) -> Option<Packet> {
-        let position = self.in_flight.iter().position(|f| f.id == ack.id && f.awaits == ack.kind);
-        match (ack.kind, position) {
-            // 4.3.3-1 (5.0: 4.3.3-4): PUBREC is answered by PUBREL under the same identifier, and that is
-            // unacknowledged until PUBCOMP.
-            (AckKind::Pubrec, Some(position)) if ack.reason < 0x80 => {
-                self.in_flight[position].awaits = AckKind::Pubcomp;
-                Some(Packet::ack(AckKind::Pubrel, ack.id))
-            }
-            // 3.1.1 2.3.1-3: the identifier is free after PUBACK or PUBCOMP; 5.0 4.4.0-2: also after a refusal.
-            (_, Some(position)) => {
-                let done = self.in_flight.remove(position);
-                if rules.forgets_acknowledgement(ack.kind) {
-                    self.acknowledged.push(InFlight { awaits: first_answer(&done.delivery), ..done });
-                }
-                None
-            }
-            // A PUBREC that answers nothing of ours, or comes twice, wants its PUBREL nevertheless.
-            (AckKind::Pubrec, None) if ack.reason < 0x80 => {
-                let known = self.in_flight.iter().any(|f| f.id == ack.id && f.awaits == AckKind::Pubcomp);
-                let reason = if known || self.protocol == Protocol::V3 { 0 } else { IDENTIFIER_NOT_FOUND };
-                Some(Packet::Ack(Ack { kind: AckKind::Pubrel, id: ack.id, reason }))
-            }
-            _ => None,
-        }
-    }
-}
-
-/// Packet Identifier not found (5.0, sections 3.6.2.1 and 3.7.2.1).
-pub const IDENTIFIER_NOT_FOUND: u8 = 0x92;
-
-/// The answer to the PUBLISH of a delivery above QoS 0.
-fn first_answer(delivery: &Delivery) -> AckKind {
-    if delivery.qos == 1 { AckKind::Puback } else { AckKind::Pubrec }
-}
-
-fn publish(delivery: &Delivery, id: u16, dup: bool) -> Packet {
-    Packet::Publish(Publish {
-        dup,
-        qos: delivery.qos,
-        retain: delivery.retain,
-        topic: delivery.topic.clone(),
-        id,
-        payload: delivery.payload.clone(),
-    })
 }

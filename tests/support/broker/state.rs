@@ -4,15 +4,23 @@
 //! for in each place is decided by [`Rules`].
 
 mod answers;
+mod connections;
+mod routing;
+mod subscribing;
+mod wills;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-use mqtt_sessions::packet::{Connack, Connect, Packet, Protocol, Publish};
+use mqtt_sessions::packet::{Packet, Protocol, Publish, Will};
 use tokio::time::Instant;
 
+use super::defect::Defect;
 use super::rules::Rules;
-use super::session::{Delivery, ENDS_AT_CLOSE, Session};
+use super::session::{Message, Session};
+
+/// Where the broker tells its version.
+const VERSION_TOPIC: &str = "$SYS/broker/version";
 
 /// The number of a Network Connection.
 pub type Link = u64;
@@ -34,6 +42,12 @@ pub enum Wake {
     Queue,
     /// To send the retained copies that come late.
     Retained,
+    /// To look for wills and sessions whose time has come.
+    Time,
+    /// To forget the subscriptions.
+    Forget,
+    /// To send again what was not acknowledged.
+    Resend,
 }
 
 pub struct State {
@@ -45,7 +59,15 @@ pub struct State {
     /// 3.1.3-2: the ClientId names the session.
     sessions: BTreeMap<String, Session>,
     /// 3.1.1 3.1.2-7: retained messages are no session's. At most one for each topic.
-    retained: BTreeMap<String, Publish>,
+    retained: BTreeMap<String, Message>,
+    /// Wills of sessions that are gone, with the time at which they go out and their client identifier.
+    orphaned_wills: Vec<(Instant, Will, String)>,
+    /// Client identifiers that were here before, where a new one adopts a session.
+    known: BTreeSet<String>,
+    /// How many client identifiers were assigned.
+    assigned: usize,
+    /// By the filter of a group, which member is next, counted up.
+    turns: BTreeMap<String, usize>,
     effects: Vec<Effect>,
 }
 
@@ -53,16 +75,31 @@ pub struct State {
 struct Client {
     protocol: Protocol,
     id: String,
+    /// The Session Expiry Interval of its CONNECT.
+    session_expiry: u32,
 }
 
 impl State {
     pub fn new(rules: Rules) -> State {
+        let version = Publish {
+            retain: true,
+            topic: VERSION_TOPIC.into(),
+            payload: b"test broker version 1.0".to_vec(),
+            ..Publish::default()
+        };
+        // Without support of retained messages it tells no version.
+        let told = rules.choices.retain_available;
+        let version = Message { publish: version, taken_at: Instant::now(), publisher: String::new() };
         State {
             rules,
             now: Instant::now(),
             clients: HashMap::new(),
             sessions: BTreeMap::new(),
-            retained: BTreeMap::new(),
+            retained: told.then(|| (VERSION_TOPIC.to_owned(), version)).into_iter().collect(),
+            orphaned_wills: Vec::new(),
+            known: BTreeSet::new(),
+            assigned: 0,
+            turns: BTreeMap::new(),
             effects: Vec::new(),
         }
     }
@@ -76,12 +113,13 @@ impl State {
     }
 
     pub fn retained_topics(&self) -> Vec<String> {
-        self.retained.keys().cloned().collect()
+        self.retained.keys().filter(|topic| *topic != VERSION_TOPIC).cloned().collect()
     }
 
     /// Takes a packet from a connection.
     pub fn handle(&mut self, now: Instant, link: Link, packet: Packet) -> Vec<Effect> {
         self.now = now;
+        self.pass_time();
         match (self.clients.get(&link).cloned(), packet) {
             (None, Packet::Connect(connect)) => self.connect(link, connect),
             // 3.1.0-1: the first packet is CONNECT.
@@ -101,13 +139,17 @@ impl State {
     /// Does what was put off.
     pub fn wake(&mut self, now: Instant, link: Link, wake: Wake) -> Vec<Effect> {
         self.now = now;
+        self.pass_time();
         if let Some(client) = self.clients.get(&link).cloned() {
             self.with_session(link, &client, |session, rules| {
                 match wake {
                     Wake::Queue => session.held = false,
                     Wake::Retained => session.release_late(),
+                    Wake::Time => {}
+                    Wake::Forget => session.subscriptions.retain(|_, own| own.granted == 0),
+                    Wake::Resend => return session.resend_live(rules, now),
                 }
-                session.flush(rules)
+                session.flush(rules, now)
             });
         }
         std::mem::take(&mut self.effects)
@@ -119,137 +161,14 @@ impl State {
         std::mem::take(&mut self.effects)
     }
 
-    /// 5.0 4.1.0-2: a session whose connection is closed is discarded when its interval has passed. Nobody can tell
-    /// when exactly it is, as long as it is done before a CONNECT or a message finds the session.
-    fn end_expired_sessions(&mut self) {
-        let now = self.now;
-        self.sessions.retain(|_, session| session.ends_at.is_none_or(|end| now < end));
-    }
-}
-
-/// Connections.
-impl State {
-    fn connect(&mut self, link: Link, connect: Connect) {
-        let Connect { protocol, clean, session_expiry, client_id, .. } = connect;
-        if protocol == Protocol::V5 && self.rules.choices.refuse_v5 {
-            return self.refuse(link, Protocol::V3, 0x01);
-        }
-        if client_id.is_empty() {
-            // 3.1.3-8: to invent a ClientId is a MAY (3.1.3-6).
-            return self.refuse(link, protocol, if protocol == Protocol::V3 { 0x02 } else { 0x85 });
-        }
-        self.end_expired_sessions();
-        self.take_over(&client_id);
-        if clean && self.rules.discards_at_clean_connect() {
-            self.sessions.remove(&client_id);
-        }
-        let earlier = self.sessions.get(&client_id).map(|session| session.lifetime);
-        let session = self.sessions.entry(client_id.clone()).or_insert_with(|| Session::new(protocol));
-        session.protocol = protocol;
-        session.link = Some(link);
-        session.ends_at = None;
-        session.lifetime = self.rules.lifetime(protocol, clean, session_expiry);
-        let client = Client { protocol, id: client_id };
-        self.clients.insert(link, client.clone());
-
-        let connack = self.connack(protocol, session_expiry, self.rules.session_present(clean, earlier));
-        if self.rules.connack_first() {
-            self.send(link, protocol, connack);
-            self.resume(link, &client);
-        } else {
-            self.resume(link, &client);
-            self.send(link, protocol, connack);
-        }
-    }
-
-    fn connack(&self, protocol: Protocol, session_expiry: Option<u32>, session_present: bool) -> Packet {
-        let choices = &self.rules.choices;
-        let v5 = protocol == Protocol::V5;
-        let granted = self.rules.granted_expiry(session_expiry);
-        Packet::Connack(Connack {
-            session_present,
-            // What is left out is as it was asked for, or without limit (5.0, sections 3.2.2.3.2, 3.2.2.3.4 and
-            // 3.2.2.3.5).
-            session_expiry: (v5 && granted != session_expiry.unwrap_or(0)).then_some(granted),
-            maximum_qos: (v5 && choices.maximum_qos < 2).then_some(choices.maximum_qos),
-            retain_available: (v5 && !choices.retain_available).then_some(false),
-            ..Connack::default()
-        })
-    }
-
-    /// 3.2.2-4 and 3.2.2-5, 3.2.2-6 and 3.2.2-7: a refusal says Session Present 0, and the connection is closed.
-    fn refuse(&mut self, link: Link, protocol: Protocol, code: u8) {
-        self.send(link, protocol, Packet::Connack(Connack { code, ..Connack::default() }));
-        self.close(link);
-    }
-
-    /// 3.1.4-2, 3.1.4-3: the connection that has the session is closed; in 5.0 DISCONNECT 0x8E says why.
-    fn take_over(&mut self, client_id: &str) {
-        let Some(session) = self.sessions.get(client_id) else { return };
-        let (Some(older), protocol) = (session.link, session.protocol) else { return };
-        if !self.rules.takes_over() {
-            return;
-        }
-        if protocol == Protocol::V5 && self.rules.choices.takeover_disconnect {
-            self.send(older, protocol, Packet::Disconnect { reason: 0x8e });
-        }
-        self.close(older);
-    }
-
-    /// 3.1.2-4, 3.1.2-5: a stored session goes on where it was: first what was under way, then what was queued. A new
-    /// one has neither.
-    fn resume(&mut self, link: Link, client: &Client) {
-        let delay = self.rules.backlog_delay();
-        let copies = self.retained_on_resume(&client.id);
-        let mut held = false;
-        self.with_session(link, client, |session, rules| {
-            if rules.forgets_subscriptions() {
-                session.subscriptions.clear();
-            }
-            let mut packets = session.resend(rules);
-            session.prepare_backlog(rules);
-            copies.into_iter().for_each(|copy| session.enqueue(rules, copy));
-            session.held = session.has_backlog() && !delay.is_zero();
-            held = session.held;
-            packets.extend(session.flush(rules));
-            packets
-        });
-        if held {
-            self.effects.push(Effect::WakeAfter(delay, link, Wake::Queue));
-        }
-    }
-
-    fn retained_on_resume(&self, client_id: &str) -> Vec<Delivery> {
-        match self.sessions.get(client_id) {
-            Some(session) if self.rules.sends_retained_on_resume() => {
-                session.subscriptions.iter().flat_map(|(filter, granted)| self.retained(filter, *granted)).collect()
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    /// Ends a connection, and the session with it if it is not to be kept (3.1.2-6, 5.0 4.1.0-2).
-    fn close(&mut self, link: Link) {
-        self.detach(link);
-        self.effects.push(Effect::Close(link));
-    }
-
-    fn detach(&mut self, link: Link) {
-        let Some(client) = self.clients.remove(&link) else { return };
-        let Some(session) = self.sessions.get_mut(&client.id).filter(|session| session.link == Some(link)) else {
-            return;
-        };
-        session.link = None;
-        session.held = false;
-        // They were owed to this connection's SUBSCRIBE; on the next they would come without one.
-        session.late.clear();
-        match self.rules.outlives(session.lifetime) {
-            ENDS_AT_CLOSE => drop(self.sessions.remove(&client.id)),
-            lifetime => session.ends_at = lifetime.map(|lifetime| self.now + lifetime),
-        }
-    }
-
     fn send(&mut self, link: Link, protocol: Protocol, packet: Packet) {
+        if let Packet::Publish(publish) = &packet
+            && publish.qos > 0
+            && !publish.dup
+            && let Some(delay) = self.rules.resends_live_after(protocol)
+        {
+            self.effects.push(Effect::WakeAfter(delay, link, Wake::Resend));
+        }
         match self.rules.spoken(packet) {
             Some(packets) => {
                 self.effects.extend(packets.into_iter().map(|packet| Effect::Send(link, protocol, packet)))

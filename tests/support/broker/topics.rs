@@ -39,3 +39,10 @@ pub fn is_filter(filter: &str) -> bool {
 pub fn is_topic(topic: &str) -> bool {
     !topic.is_empty() && !topic.contains(['+', '#'])
 }
+
+/// Whether a shared subscription is well formed: it has a name without wildcards, and a Topic Filter (5.0 4.8.2-1 and
+/// 4.8.2-2).
+pub fn is_shared_filter(filter: &str) -> bool {
+    let parts = filter.strip_prefix("$share/").and_then(|rest| rest.split_once('/'));
+    parts.is_some_and(|(name, filter)| is_topic(name) && is_filter(filter))
+}

@@ -1,0 +1,244 @@
+//! How messages are delivered.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use mqtt_sessions::packet::{AckKind, Properties, Protocol, Publish};
+use tokio::time::Instant;
+
+use super::super::session::{Delivery, Subscription};
+use super::super::topics;
+use super::{Defect, Rules};
+
+/// A copy of a message for one subscriber.
+#[derive(Debug, Clone)]
+pub struct Copy {
+    pub granted: u8,
+    pub qos: u8,
+    pub retain: bool,
+    pub subscription_ids: Vec<u32>,
+}
+
+impl Rules {
+    /// 4.7.2-1: wildcards at the head of a filter do not match `$`.
+    pub fn matches(&self, filter: &str, topic: &str) -> bool {
+        if self.lies(Defect::WildcardsMatchDollar) {
+            return topics::levels_match(filter, topic);
+        }
+        topics::matches(filter, topic)
+    }
+
+    /// 3.3.5-1, 3.3.4-2: one copy that respects the highest QoS granted to the matching subscriptions, or a copy for
+    /// each. 5.0 3.3.4-3 to 3.3.4-5: one copy has all Subscription Identifiers, each of several its own.
+    pub fn copies(&self, publish: &Publish, matching: &[Subscription], queued: bool) -> Vec<Copy> {
+        let all_ids: Vec<u32> = matching.iter().filter_map(|subscription| subscription.id).collect();
+        let mut copies: Vec<Copy> = matching.iter().map(|own| self.copy(publish, own, queued)).collect();
+        copies.sort_by_key(|copy| std::cmp::Reverse(copy.granted));
+        if self.lies(Defect::OverlapTakesLowestQos) {
+            copies.reverse();
+        }
+        if !self.choices.copy_for_each_subscription {
+            copies.truncate(1);
+            let first = copies.iter_mut().filter(|_| !self.lies(Defect::OneSubscriptionIdOfMany));
+            first.for_each(|copy| copy.subscription_ids.clone_from(&all_ids));
+        }
+        for copy in &mut copies {
+            match self.defect {
+                Some(Defect::NoSubscriptionIds) => copy.subscription_ids.clear(),
+                Some(Defect::SubscriptionIdLostInQueue) if queued => copy.subscription_ids.clear(),
+                Some(Defect::AllSubscriptionIdsOnEachCopy) => copy.subscription_ids.clone_from(&all_ids),
+                _ => {}
+            }
+        }
+        let twice = match self.defect {
+            Some(Defect::TwiceAtQos1) => 1,
+            Some(Defect::TwiceAtQos2) => 2,
+            _ => return copies,
+        };
+        copies.into_iter().flat_map(|copy| vec![copy.clone(); if copy.qos == twice { 2 } else { 1 }]).collect()
+    }
+
+    fn copy(&self, publish: &Publish, subscription: &Subscription, queued: bool) -> Copy {
+        let as_published = subscription.retain_as_published
+            && !self.lies(Defect::IgnoresRetainAsPublished)
+            && !(queued && self.lies(Defect::RetainAsPublishedLostInQueue));
+        Copy {
+            granted: subscription.granted,
+            qos: self.delivered_qos(publish.qos, subscription.granted),
+            retain: publish.retain && as_published || self.retain_of_copy(publish.retain, queued),
+            subscription_ids: subscription.id.into_iter().collect(),
+        }
+    }
+
+    /// The PUBLISH of a delivery: in 5.0 with the properties as they were published (3.3.2-4, 3.3.2-15 to 3.3.2-20), and
+    /// with what is left of the Message Expiry Interval (3.3.2-6).
+    pub fn forwarded(&self, delivery: &Delivery, now: Instant) -> Publish {
+        let published = &delivery.message.publish;
+        let mut properties = published.properties.clone();
+        properties.topic_alias = None;
+        properties.subscription_ids.clone_from(&delivery.subscription_ids);
+        if !self.lies(Defect::MessageExpiryNotReduced) {
+            let waited = now.saturating_duration_since(delivery.message.taken_at).as_secs() as u32;
+            properties.message_expiry = properties.message_expiry.map(|expiry| expiry.saturating_sub(waited));
+        }
+        self.alter(&mut properties, delivery.queued);
+        Publish {
+            dup: false,
+            qos: delivery.qos,
+            retain: delivery.retain,
+            topic: published.topic.clone(),
+            id: 0,
+            payload: published.payload.clone(),
+            properties,
+        }
+    }
+
+    fn alter(&self, properties: &mut Properties, queued: bool) {
+        match self.defect {
+            Some(Defect::AltersPayloadFormat) => properties.payload_format = None,
+            Some(Defect::AltersResponseTopic) => properties.response_topic = None,
+            Some(Defect::AltersCorrelationData) => {
+                properties.correlation_data.iter_mut().for_each(|data| data.push(0));
+            }
+            Some(Defect::DropsUserProperty) => drop(properties.user.pop()),
+            Some(Defect::ReordersUserProperties) => properties.user.sort(),
+            Some(Defect::AltersContentType) => properties.content_type = None,
+            Some(Defect::QueueDropsProperties) if queued => {
+                let (message_expiry, ids) =
+                    (properties.message_expiry, std::mem::take(&mut properties.subscription_ids));
+                *properties = Properties { message_expiry, subscription_ids: ids, ..Properties::default() };
+            }
+            _ => {}
+        }
+    }
+
+    /// 5.0 3.1.2-26, 3.1.2-27 and 3.3.2-7: aliases up to the client's maximum, none without one, and those of this
+    /// connection only.
+    pub fn alias(&self, packet: &mut Publish, maximum: u16, known: &mut HashMap<String, u16>) {
+        let maximum = match self.defect {
+            Some(Defect::AliasUnasked) => 10,
+            Some(Defect::AliasAboveMaximum) if maximum > 0 => 10,
+            _ if self.choices.topic_aliases => maximum,
+            _ => return,
+        };
+        if maximum == 0 {
+            return;
+        }
+        let next = known.len() as u16 + 1;
+        if let Some(alias) = known.get(&packet.topic) {
+            packet.properties.topic_alias = Some(*alias);
+            packet.topic.clear();
+        } else if next <= maximum {
+            known.insert(packet.topic.clone(), next);
+            packet.properties.topic_alias = Some(next);
+        }
+    }
+
+    pub fn keeps_aliases(&self) -> bool {
+        self.lies(Defect::AliasSurvives)
+    }
+
+    /// 3.8.4-6, 3.8.4-8: the lower of the published and the granted QoS.
+    pub fn delivered_qos(&self, published: u8, granted: u8) -> u8 {
+        match self.defect {
+            Some(Defect::QosOfSubscription) => granted,
+            Some(Defect::QosOfPublication) => published,
+            Some(Defect::Qos1Where0Granted) if granted == 0 => published.min(1),
+            _ => published.min(granted),
+        }
+    }
+
+    /// 3.3.1-9, 3.3.1-12: RETAIN is 0 on what matches an established subscription, queued or not.
+    pub fn retain_of_copy(&self, published: bool, queued: bool) -> bool {
+        published
+            && match self.defect {
+                Some(Defect::RetainOnQueued) => queued,
+                Some(Defect::RetainOnLive) => !queued,
+                _ => false,
+            }
+    }
+
+    /// 3.3.1-3: DUP says whether this broker sends the message again, so it is 0 on a first copy; 3.3.1-2: and at QoS
+    /// 0.
+    pub fn dup_of_first(&self, delivery: &Delivery) -> bool {
+        match self.defect {
+            Some(Defect::DupOnFirst) => delivery.queued && delivery.qos > 0,
+            Some(Defect::DupOnQos0) => delivery.qos == 0,
+            _ => false,
+        }
+    }
+
+    /// 3.3.1-1: DUP is 1 on what is sent again.
+    pub fn dup_of_resent(&self) -> bool {
+        !self.lies(Defect::DupNever)
+    }
+
+    /// 4.4.0-1: what was not acknowledged is sent again on resume.
+    pub fn resends_nothing(&self) -> bool {
+        self.lies(Defect::ResendsNothing)
+    }
+
+    /// 4.4.0-1: so is the PUBREL that was not answered.
+    pub fn drops_pubrel(&self) -> bool {
+        self.lies(Defect::PubrelNotResent)
+    }
+
+    /// 4.6.0-6, 4.6.0-5: what is sent again comes in its original order.
+    pub fn reverses_resent(&self) -> bool {
+        self.lies(Defect::ResendsReversed)
+    }
+
+    /// 4.4.0-1: and under its original identifier.
+    pub fn renumbers_resent(&self) -> bool {
+        self.lies(Defect::ResendsWithNewId)
+    }
+
+    /// 5.0 4.4.0-1: nothing is sent again at any other time. 3.1.1 does not forbid it.
+    pub fn resends_live_after(&self, protocol: Protocol) -> Option<Duration> {
+        (self.lies(Defect::ResendsLive) && protocol == Protocol::V5).then_some(Duration::from_secs(1))
+    }
+
+    /// 3.1.1 2.3.1-4, 5.0 2.2.1-4.
+    pub fn reuses_ids(&self) -> bool {
+        self.lies(Defect::ReusesIdInUse)
+    }
+
+    /// 4.3.3-1, 4.3.3-6: after the PUBREC the PUBREL is sent again, never the PUBLISH.
+    pub fn awaited_after_resume(&self, awaited: AckKind) -> AckKind {
+        match awaited {
+            AckKind::Pubcomp if self.lies(Defect::ForgetsPubrec) => AckKind::Pubrec,
+            awaited => awaited,
+        }
+    }
+
+    /// 4.3.2-1 and 4.3.3-1, 4.4.0-1: what was acknowledged is done with.
+    pub fn forgets_acknowledgement(&self, kind: AckKind, refused: bool) -> bool {
+        if refused {
+            return self.lies(Defect::ResendsRefused);
+        }
+        match kind {
+            AckKind::Puback => self.lies(Defect::ForgetsPuback),
+            AckKind::Pubcomp => self.lies(Defect::ForgetsPubcomp),
+            _ => false,
+        }
+    }
+
+    /// 3.1.1 4.3.2-2 and 4.3.3-2, 5.0 4.3.2-5 and 4.3.3-12: after the last answer an identifier stands for a new message.
+    pub fn remembers_id(&self, qos: u8) -> bool {
+        match qos {
+            1 => self.lies(Defect::RemembersPubackId),
+            2 => self.lies(Defect::RemembersPubcompId),
+            _ => false,
+        }
+    }
+
+    /// 5.0 4.3.3-9: and so it does after a PUBREC that refuses.
+    pub fn remembers_refused_id(&self) -> bool {
+        self.lies(Defect::RemembersRefusedId)
+    }
+
+    /// 4.3.3-2, 4.3.3-10: identifiers whose PUBREL has not come belong to the session.
+    pub fn forgets_received_ids(&self) -> bool {
+        self.lies(Defect::ForgetsReceivedIds)
+    }
+}
