@@ -1,0 +1,210 @@
+//! Any event with any packet, as far as the text form has to carry it.
+
+use mqtt_sessions::connection::End;
+use mqtt_sessions::history::{Awaited, Client, Event};
+use mqtt_sessions::packet::{
+    Ack, AckKind, Connack, Connect, Filter, Packet, Properties, Protocol, Publish, Suback, Subscribe, Unsuback,
+    Unsubscribe, Will,
+};
+use mqtt_sessions::scenario::Timer;
+use proptest::collection::vec;
+use proptest::option::of;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+pub fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        1 => any::<u32>().prop_map(Event::Attempt),
+        1 => line().prop_map(Event::Step),
+        1 => line().prop_map(Event::Broken),
+        1 => Just(Event::Stopped),
+        8 => (client(), packet()).prop_map(|(client, packet)| Event::Sent(client, packet)),
+        8 => (client(), packet()).prop_map(|(client, packet)| Event::Received(client, packet)),
+        4 => observed(),
+    ]
+}
+
+/// What is no packet.
+fn observed() -> impl Strategy<Value = Event> {
+    let awaited = (select(&["SUBACK", "PUBREL", "PINGRESP", "end", "fence"][..]), of(any::<u16>()));
+    prop_oneof![
+        client().prop_map(|client| Event::Ended(client, End::Fin)),
+        client().prop_map(|client| Event::Ended(client, End::Reset)),
+        client().prop_map(|client| Event::Closed(client, End::Fin)),
+        client().prop_map(|client| Event::Closed(client, End::Reset)),
+        (client(), vec(any::<u8>(), 0..9)).prop_map(|(client, bytes)| Event::Undecodable(client, bytes)),
+        (client(), awaited)
+            .prop_map(|(client, (packet, id))| Event::Missing(client, Awaited { packet: packet.into(), id })),
+        client().prop_map(Event::Unreachable),
+        client().prop_map(Event::Settled),
+        (client(), timer(), any::<u32>(), any::<bool>()).prop_map(|(client, timer, seconds, passed)| Event::Timed {
+            client,
+            timer,
+            seconds,
+            passed
+        }),
+        (client(), line()).prop_map(|(client, what)| Event::Withheld(client, what)),
+    ]
+}
+
+fn timer() -> impl Strategy<Value = Timer> {
+    select(&[Timer::SessionExpiry, Timer::MessageExpiry, Timer::WillDelay, Timer::KeepAlive][..])
+}
+
+/// The name of a client as a scenario may have it.
+fn client() -> impl Strategy<Value = Client> {
+    let reserved = ["attempt", "step", "broken"];
+    "[a-z][a-z0-9_]{0,19}"
+        .prop_filter("reserved", move |name| !reserved.contains(&name.as_str()))
+        .prop_map(Client::from)
+}
+
+/// Text without a line break.
+fn line() -> impl Strategy<Value = String> {
+    "[^\r\n]{0,12}"
+}
+
+/// Text with anything in it that is a character.
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof!["[a-z/+#$]{0,8}", any::<String>(), "[ =%,\n0-9a-f]{0,6}"]
+}
+
+fn bytes() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof!["m[1-9]".prop_map(String::into_bytes), vec(any::<u8>(), 0..9)]
+}
+
+pub fn packet() -> impl Strategy<Value = Packet> {
+    let codes = || vec(any::<u8>(), 0..4);
+    prop_oneof![
+        connect().prop_map(Packet::Connect),
+        connack().prop_map(Packet::Connack),
+        publish().prop_map(Packet::Publish),
+        (select(&AckKind::ALL[..]), any::<u16>(), any::<u8>()).prop_map(|(kind, id, reason)| Packet::Ack(Ack {
+            kind,
+            id,
+            reason
+        })),
+        (any::<u16>(), of(any::<u32>()), vec(filter(), 0..4))
+            .prop_map(|(id, subscription_id, filters)| Packet::Subscribe(Subscribe { id, subscription_id, filters })),
+        (any::<u16>(), codes()).prop_map(|(id, codes)| Packet::Suback(Suback { id, codes })),
+        (any::<u16>(), vec(text(), 0..4)).prop_map(|(id, filters)| Packet::Unsubscribe(Unsubscribe { id, filters })),
+        (any::<u16>(), codes()).prop_map(|(id, codes)| Packet::Unsuback(Unsuback { id, codes })),
+        Just(Packet::Pingreq),
+        Just(Packet::Pingresp),
+        (any::<u8>(), of(any::<u32>()))
+            .prop_map(|(reason, session_expiry)| Packet::Disconnect { reason, session_expiry }),
+        any::<u8>().prop_map(|reason| Packet::Auth { reason }),
+    ]
+}
+
+fn filter() -> impl Strategy<Value = Filter> {
+    (text(), any::<u8>(), any::<bool>(), any::<bool>(), 0..3u8).prop_map(
+        |(filter, qos, no_local, retain_as_published, retain_handling)| Filter {
+            no_local,
+            retain_as_published,
+            retain_handling,
+            ..Filter::new(filter, qos)
+        },
+    )
+}
+
+prop_compose! {
+    fn will()(topic in text(), payload in bytes(), qos: u8, retain: bool, delay in of(any::<u32>())) -> Will {
+        Will { topic, payload, qos, retain, delay }
+    }
+}
+
+prop_compose! {
+    // Credentials are never part of the text form.
+    fn connect()(
+        protocol in select(&Protocol::ALL[..]),
+        clean: bool,
+        session_expiry in of(any::<u32>()),
+        receive_maximum in of(any::<u16>()),
+        maximum_packet_size in of(any::<u32>()),
+        topic_alias_maximum in of(any::<u16>()),
+        keep_alive: u16,
+        client_id in text(),
+        will in of(will()),
+    ) -> Connect {
+        Connect {
+            clean,
+            session_expiry,
+            receive_maximum,
+            maximum_packet_size,
+            topic_alias_maximum,
+            keep_alive,
+            will,
+            ..Connect::new(protocol, client_id)
+        }
+    }
+}
+
+prop_compose! {
+    fn connack()(
+        (session_present, code) in any::<(bool, u8)>(),
+        session_expiry in of(any::<u32>()),
+        receive_maximum in of(any::<u16>()),
+        maximum_qos in of(any::<u8>()),
+        retain_available in of(any::<bool>()),
+        assigned_client_id in of(text()),
+        server_keep_alive in of(any::<u16>()),
+        maximum_packet_size in of(any::<u32>()),
+        topic_alias_maximum in of(any::<u16>()),
+        (wildcards_available, subscription_ids_available, shared_available) in any::<[Option<bool>; 3]>()
+            .prop_map(|[wildcards, ids, shared]| (wildcards, ids, shared)),
+    ) -> Connack {
+        Connack {
+            session_present,
+            code,
+            session_expiry,
+            receive_maximum,
+            maximum_qos,
+            retain_available,
+            assigned_client_id,
+            server_keep_alive,
+            maximum_packet_size,
+            topic_alias_maximum,
+            wildcards_available,
+            subscription_ids_available,
+            shared_available,
+        }
+    }
+}
+
+prop_compose! {
+    fn properties()(
+        payload_format in of(any::<u8>()),
+        message_expiry in of(any::<u32>()),
+        topic_alias in of(any::<u16>()),
+        content_type in of(text()),
+        response_topic in of(text()),
+        correlation_data in of(bytes()),
+        user in vec((text(), text()), 0..3),
+        subscription_ids in vec(any::<u32>(), 0..4),
+    ) -> Properties {
+        Properties {
+            payload_format,
+            message_expiry,
+            topic_alias,
+            content_type,
+            response_topic,
+            correlation_data,
+            user,
+            subscription_ids,
+        }
+    }
+}
+
+prop_compose! {
+    fn publish()(
+        (dup, retain) in any::<(bool, bool)>(),
+        qos in 0..3u8,
+        topic in text(),
+        id: u16,
+        payload in bytes(),
+        properties in prop_oneof![Just(Properties::default()), properties()],
+    ) -> Publish {
+        Publish { dup, qos, retain, topic, id: if qos > 0 { id } else { 0 }, payload, properties }
+    }
+}

@@ -1,0 +1,30 @@
+//! The text form of a history.
+
+use mqtt_sessions::history::History;
+use proptest::prelude::*;
+
+use super::{any_event, config};
+
+proptest! {
+    #![proptest_config(config(3000))]
+
+    #[test]
+    fn an_event_is_read_as_it_was_written(event in any_event::event()) {
+        let line = event.to_string();
+        prop_assert!(!line.contains('\n'), "{line:?} is more than a line");
+        let read = History::parse([line.as_str()]);
+        prop_assert_eq!(read.map(|history| history.events), Ok(vec![event]), "{}", line);
+    }
+
+    #[test]
+    fn any_text_is_read_or_refused_in_words(line in "(subscriber (->|<-|--) )?(PUBLISH|SUBACK|no|attempt|step)?[ -~]{0,40}") {
+        match History::parse([line.as_str()]) {
+            // What was read is written in one way only, and that way is read again as the same.
+            Ok(history) => {
+                let lines = history.lines();
+                prop_assert_eq!(History::parse(lines.iter().map(String::as_str)), Ok(history));
+            }
+            Err(error) => prop_assert!(error.line == 1 && !error.why.is_empty()),
+        }
+    }
+}
