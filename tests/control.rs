@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use mqtt_sessions::broker::{Broker, EMBEDDED, Given};
-use mqtt_sessions::cli::Plan;
+use mqtt_sessions::cli::{Amounts, Plan};
 use mqtt_sessions::measure;
 use mqtt_sessions::plan::Cell;
 use mqtt_sessions::results::{AxisValue, Phase, Results};
@@ -154,7 +154,7 @@ fn by_tool(url: &str) -> Table {
 
 /// What rumqttc's clients count, all cells side by side.
 async fn by_rumqttc(address: &str) -> Table {
-    let plan = Plan { messages: MESSAGES, queue_limit: None, filter: vec![ONLY_V3.into()] };
+    let plan = Plan { amounts: Amounts { messages: MESSAGES, queue_limit: None }, filter: vec![ONLY_V3.into()] };
     let mut playing = JoinSet::new();
     for (number, cell) in measure::plan(&["matrix".into()], &plan).unwrap().into_iter().enumerate() {
         let address = address.to_owned();

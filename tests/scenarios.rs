@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use mqtt_sessions::plan::{Action, Cell, Settings, cells};
+use mqtt_sessions::plan::{Action, Cell, Publication, Settings, cells};
 use mqtt_sessions::results::AxisValue;
 use mqtt_sessions::scenario::{Scenario, ScenarioError};
 
@@ -56,9 +56,11 @@ fn the_ids_of_all_built_in_cells_are_distinct() {
 #[test]
 fn the_backlog_is_longer_than_a_usual_window_and_always_kept() {
     for cell in plan("backlog") {
-        assert!(!cell.clients[0].clean_session);
+        assert!(cell.persistent_clients().any(|client| client == 0));
         assert!(
-            cell.steps.iter().any(|step| matches!(step.action, Action::Publish { messages: 25, retain: false, .. }))
+            cell.steps
+                .iter()
+                .any(|step| matches!(step.action, Action::Publish(Publication { messages: 25, retain: false, .. })))
         );
     }
 }
@@ -166,7 +168,7 @@ fn keys_that_are_unknown_missing_or_of_another_step() {
             2,
             "unknown key `tags`; a scenario takes name, question, axes, clients, steps",
         ),
-        ("clean_session = true", "clean_start = true", 15, "`clean_start`; a client takes protocol, clean_session"),
+        ("clean_session = true", "clean_stars = true", 15, "`clean_stars`; a client takes protocol, clean_session"),
         ("receive = \"reader\"", "recieve = \"reader\"", 37, "unknown key `recieve`; a step takes connect, subscribe"),
         ("name = \"mine\"\n", "", 1, "a scenario needs the key `name`"),
         ("question = \"What arrives?\"\n", "", 1, "a scenario needs the key `question`"),
@@ -177,7 +179,7 @@ fn keys_that_are_unknown_missing_or_of_another_step() {
             "receive = \"reader\"",
             "when = true",
             36,
-            "a step needs one of connect, subscribe, publish, receive, disconnect",
+            "a step needs one of connect, subscribe, unsubscribe, publish, receive, disconnect, cut, silence, wait",
         ),
         ("receive = \"reader\"\n", "", 36, "a step needs one of connect"),
         ("connect = \"writer\"", "connect = \"writer\"\nreceive = \"reader\"", 22, "says both connect and receive"),
@@ -186,7 +188,31 @@ fn keys_that_are_unknown_missing_or_of_another_step() {
             "qos = \"$qos\"",
             "qos = \"$qos\"\nretain = true",
             27,
-            "`retain` does not belong to subscribe; besides the client it takes topic, qos, when",
+            "`retain` does not belong to subscribe; besides the client it takes topic, share, qos, no_local, retain_as_published, retain_handling, filters, identifier, when",
+        ),
+    ]);
+}
+
+#[test]
+fn keys_of_the_richer_steps() {
+    check(&[
+        ("retain = false", "retain_handling = 1", 33, "`retain_handling` does not belong to publish"),
+        ("retain = false", "message_expiry = \"2\"", 33, "`message_expiry` cannot be \"2\"; it takes a whole number"),
+        (
+            "receive = \"reader\"",
+            "receive = \"reader\"\nanswers = \"some\"",
+            38,
+            "it takes \"all\", \"none\", \"pubrec\" or",
+        ),
+        ("receive = \"reader\"", "wait = \"reader\"\nseconds = 1", 36, "a step needs the key `timer`"),
+        ("receive = \"reader\"", "cut = \"reader\"\nhow = \"rst\"", 38, "it takes \"fin\" or \"reset\""),
+        ("when = \"$kept\"", "when = \"$nothing=1\"", 27, "`when` asks for an axis that does not exist"),
+        ("when = \"$kept\"", "when = \"$qos=7\"", 27, "axis \"qos\" does not hold all of 7"),
+        (
+            "clean_session = true",
+            "clean_session = true\nclient_id = \"nobody\"",
+            16,
+            "`client_id` takes the name of a client",
         ),
     ]);
 }
@@ -303,7 +329,7 @@ fn names_that_cannot_stand_in_an_id() {
             "[clients.writer]",
             "[clients.witness]",
             13,
-            "witness cannot name the client; witness, attempt, step, broken and all",
+            "witness cannot name the client; witness, attempt, step, broken, gone and all",
         ),
         ("topic = \"news\"\nqos = 2", "topic = \"a/b\"\nqos = 2", 31, "\"a/b\" cannot name the topic"),
         ("topic = \"news\"\nqos = 2", "topic = \"fence7\"\nqos = 2", 31, "all that begins with fence are reserved"),
@@ -374,7 +400,7 @@ fn a_file_that_cannot_be_read_names_the_built_in_scenarios() {
     let error = Scenario::load("no/such/file.toml").unwrap_err();
     assert_eq!(error.line, None);
     assert!(error.to_string().starts_with("no/such/file.toml: it cannot be read ("), "{error}");
-    assert!(error.why.ends_with("name a file, or a built-in scenario: matrix, backlog"), "{error}");
+    assert!(error.why.contains("name a file, or a built-in scenario: matrix, backlog, queue"), "{error}");
 }
 
 #[test]

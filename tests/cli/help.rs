@@ -3,7 +3,7 @@
 use crate::program::{Ended, program, run};
 
 /// The options of each command, as its help lists them.
-const OPTIONS: [(&str, &str); 7] = [
+const OPTIONS: [(&str, &str); 8] = [
     ("", "--color --help --version"),
     (
         "matrix",
@@ -13,11 +13,16 @@ const OPTIONS: [(&str, &str); 7] = [
     ),
     (
         "run",
-        "--baseline --broker --broker-name --broker-version --client-id-prefix --color --connect-timeout --deadline \
+        "--all --baseline --broker --broker-name --broker-version --client-id-prefix --color --connect-timeout --deadline \
          --export-json --filter --help --histories --jobs --messages --password --prefix --queue-limit --repeat \
          --settle --topic-prefix --username",
     ),
     ("list", "--color --filter --help --messages --queue-limit"),
+    (
+        "explain",
+        "--as-scenario --broker --client-id-prefix --color --connect-timeout --deadline --help --messages --password \
+         --prefix --queue-limit --results --scenario --settle --topic-prefix --username",
+    ),
     ("compare", "--color --help"),
     ("judge", "--color --export-json --help"),
     (
@@ -78,7 +83,7 @@ fn the_version() {
 fn without_a_command_the_help_is_the_answer() {
     let ended = run(program::<&str>([]));
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""));
-    for command in ["matrix", "run", "list", "compare", "judge", "clean", "Exit codes"] {
+    for command in ["matrix", "run", "list", "explain", "compare", "judge", "clean", "Exit codes"] {
         assert!(ended.stderr.contains(command), "{command}");
     }
 }

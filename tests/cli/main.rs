@@ -3,6 +3,7 @@
 mod arguments;
 mod baselines;
 mod cuts;
+mod explain;
 mod files;
 mod forbidden;
 mod garbage;

@@ -119,8 +119,8 @@ impl Proxy {
         self.dead.store(true, SeqCst);
         if matches!(afterwards, Afterwards::Refuse) {
             self.refuses.store(true, SeqCst);
-            // The listener waits in accept, and closes only when that returns.
-            let _ = TcpStream::connect(self.address);
+            // The listener waits in accept, and closes only when that returns. Whoever is cut off must not find it open.
+            while TcpStream::connect(self.address).is_ok() {}
         }
         for stream in open {
             let _ = stream.shutdown(Shutdown::Both);

@@ -1,0 +1,175 @@
+//! One cell, explained: the exchange, the obligations and what became of them, of brokers that are right and of liars.
+
+mod support;
+
+use mqtt_sessions::judge::{self, Duty, Obligation, Outcome};
+use mqtt_sessions::plan::{Action, Cell, Settings, cells};
+use mqtt_sessions::report::{self, Explained, Palette};
+use mqtt_sessions::results::{BrokerLabel, CellResult, Format, Options, Results, Run, Summary, Tool, Verdict};
+use mqtt_sessions::scenario::Scenario;
+use support::broker::{Broker, Defect};
+use support::measured::measure;
+
+const OPTIONS: Options = Options { messages: 3, queue_limit: None };
+
+/// A cell of the matrix in which three messages are queued.
+const QUEUED: &str =
+    "matrix[protocol=3.1.1,clean_session=false,publish_qos=1,subscribe_qos=1,retain=false,resubscribe=false]";
+
+fn cell<'a>(cells: &'a [CellResult], id: &str) -> &'a CellResult {
+    cells.iter().find(|cell| cell.id == id).unwrap()
+}
+
+fn obligations(cell: &CellResult) -> Vec<Obligation> {
+    let attempts = judge::attempts(cell, &OPTIONS).unwrap();
+    attempts.into_iter().flat_map(|attempt| attempt.obligations).collect()
+}
+
+fn explained(cell: &CellResult) -> String {
+    let results = Results {
+        format: Format::default(),
+        tool: Tool::default(),
+        broker: BrokerLabel { name: Some("test".into()), version: None, how: "url".into() },
+        options: OPTIONS,
+        run: Run {
+            started_at: String::new(),
+            prefix: String::new(),
+            duration_ms: 0,
+            host: String::new(),
+            url: "mqtt://host:1883".into(),
+            settle_ms: 100,
+            cleanup: String::new(),
+            cells: Default::default(),
+        },
+        summary: Summary::of([cell]),
+        cells: Vec::new(),
+    };
+    let attempts = judge::attempts(cell, &results.options).unwrap();
+    let question = Some("What arrives?");
+    let explained = Explained { results: &results, cell, question, attempts: &attempts, file: None };
+    report::explain(&explained, Palette::Plain)
+}
+
+#[track_caller]
+fn says(text: &str, phrases: &[&str]) {
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let unwrapped = words(text);
+    for phrase in phrases {
+        assert!(unwrapped.contains(&words(phrase)), "\"{phrase}\" is missing in:\n{text}");
+    }
+}
+
+#[test]
+fn what_a_correct_broker_owes_it_gives() {
+    for name in Scenario::built_in_names() {
+        for cell in measure(&Broker::correct(), name).iter().filter(|cell| cell.verdict == Verdict::Pass) {
+            for obligation in obligations(cell) {
+                assert!(!matches!(obligation.outcome, Outcome::Broken(_)), "{}: {obligation:?}", cell.id);
+            }
+            let text = explained(cell);
+            let too_wide = text.lines().find(|line| line.chars().count() > 100 && !line.contains(&cell.id));
+            assert_eq!(too_wide, None, "{}", cell.id);
+            assert!(!text.contains("What was owed and did not come\n        broken"), "{text}");
+        }
+    }
+}
+
+#[test]
+fn every_event_stands_there_under_the_number_that_findings_cite() {
+    let cells = measure(&Broker::correct(), "matrix");
+    let cell = cell(&cells, QUEUED);
+    let text = explained(cell);
+    for (place, line) in cell.history.iter().enumerate() {
+        let number = format!("{:>5}  ", place + 1);
+        let is_heading = line.starts_with("step ") || line.starts_with("attempt ");
+        assert_eq!(text.lines().any(|shown| shown.starts_with(&number)), !is_heading, "{line}\n{text}");
+    }
+}
+
+#[test]
+fn a_kept_session_and_its_messages() {
+    let cells = measure(&Broker::correct(), "matrix");
+    says(
+        &explained(cell(&cells, QUEUED)),
+        &[
+            "Measured: test at mqtt://host:1883",
+            "1 connect subscriber",
+            "A session is asked for, to go on with or to begin, and to be kept.",
+            "owes Session Present 0 to subscriber: this client id never had a session (MQTT-3.2.2-3)",
+            "A loop-back:",
+            "The witness, an always-online client of the tool at QoS 0, has it",
+            "m1 is accepted: from here on it is the broker's.",
+            "owes m1 to subscriber at QoS 1: stored while it is away (MQTT-3.1.2-5)",
+            "owes Session Present 1 to subscriber: its session of the connection before goes on",
+            "met m3, owed since",
+            "A fence: sent after everything else.",
+            "pass: as the standard orders",
+            &format!("Repeat with mqtt-sessions explain '{QUEUED}' --broker mqtt://host:1883"),
+        ],
+    );
+}
+
+#[test]
+fn what_is_owed_to_nobody() {
+    let cells = measure(&Broker::correct(), "matrix");
+    let clean = explained(cell(&cells, &QUEUED.replace("clean_session=false", "clean_session=true")));
+    says(&clean, &["owes nothing more to subscriber: the session was discarded at the end of its connection"]);
+    assert!(!clean.contains("owes    m1"), "{clean}");
+    let at_qos_0 = explained(cell(&cells, &QUEUED.replace("publish_qos=1", "publish_qos=0")));
+    says(&at_qos_0, &["may keep for subscriber: it has QoS 0 for this session, and the client is away: m1"]);
+}
+
+#[test]
+fn a_lost_message_is_a_broken_obligation() {
+    let cells = measure(&Broker::lying(Defect::QueuesNothing), "matrix");
+    let cell = cell(&cells, QUEUED);
+    assert_eq!(cell.verdict, Verdict::Fail);
+    let broken: Vec<String> = obligations(cell)
+        .into_iter()
+        .filter(|obligation| obligation.duty == Duty::Must && obligation.outcome == Outcome::Broken(None))
+        .map(|obligation| format!("{} {}", obligation.what, obligation.statement.unwrap()))
+        .collect();
+    assert_eq!(broken[..3], ["m1 MQTT-3.1.2-5", "m2 MQTT-3.1.2-5", "m3 MQTT-3.1.2-5"]);
+    says(
+        &explained(cell),
+        &[
+            "What was owed and did not come broken m1 to subscriber at QoS 1: stored while it is away, owed since",
+            "(MQTT-3.1.2-5: While a client with Clean Session 0 is away, store the QoS 1 and QoS 2 messages",
+            "✗ fail: 1 statement broken Cited MQTT-3.1.2-5 (MQTT 3.1.1, MUST)",
+            "Expected 3 of 3 accepted messages",
+            "Observed 3 missing: m1, m2, m3",
+        ],
+    );
+}
+
+#[test]
+fn a_wrong_session_present_is_broken_where_it_stands() {
+    let cells = measure(&Broker::lying(Defect::SessionPresent0), "matrix");
+    let cell = cell(&cells, QUEUED);
+    let broken = obligations(cell).into_iter().find(|obligation| matches!(obligation.outcome, Outcome::Broken(_)));
+    let broken = broken.unwrap();
+    assert_eq!(broken.what, "Session Present 1");
+    says(&explained(cell), &["broken Session Present 1 to subscriber: the broker has its session"]);
+}
+
+/// Steps by the names of their clients, since a client without a step is not in the file.
+fn steps(cell: &Cell) -> Vec<(String, Action)> {
+    cell.steps.iter().map(|step| (cell.clients[step.client].name.clone(), step.action.clone())).collect()
+}
+
+#[test]
+fn every_cell_can_be_written_as_a_scenario_of_its_own() {
+    let settings = Settings { messages: 3, queue_limit: None };
+    for name in Scenario::built_in_names() {
+        let scenario = Scenario::load(name).unwrap();
+        for cell in cells(&scenario, settings) {
+            let text = scenario.written_for(&cell.axes, settings.messages, &cell.id);
+            let again =
+                Scenario::parse("written.toml", &text).unwrap_or_else(|why| panic!("{}: {why}\n{text}", cell.id));
+            assert_eq!((&again.name, &again.question), (&scenario.name, &scenario.question));
+            // What is written out depends on no option.
+            let [planned] = &cells(&again, Settings { messages: 9, queue_limit: None })[..] else { panic!("{text}") };
+            assert_eq!(steps(planned), steps(&cell), "{}\n{text}", cell.id);
+        }
+    }
+}
