@@ -177,7 +177,7 @@ fn renumber(events: &mut [Event]) {
     }
     for event in events {
         let (client, sent, packet) = match event {
-            Event::Sent(client, packet) => (client.clone(), true, packet),
+            Event::Sent(client, packet) | Event::Half(client, packet) => (client.clone(), true, packet),
             Event::Received(client, packet) => (client.clone(), false, packet),
             Event::Missing(client, awaited) => {
                 let by_client = awaited.packet != AckKind::Pubrel.name();
