@@ -83,6 +83,7 @@ impl Story {
                 self.released_again(at, client, *ack);
                 self.change(client, |connection| answered(connection, at, *ack));
             }
+            Packet::Pingreq => self.change(client, |connection| connection.pings_due += 1),
             Packet::Disconnect { reason, session_expiry } => self.change(client, |connection| {
                 connection.left_at = Some((at, *reason));
                 connection.expiry_at_end = *session_expiry;
@@ -183,7 +184,10 @@ impl Story {
             }
             Packet::Suback(suback) => connection.granted(at, suback),
             Packet::Unsuback(_) => connection.signs_of_life.push(at),
+            // One that nobody asked for shows nothing.
+            Packet::Pingresp if connection.pings_due == 0 => {}
             Packet::Pingresp => {
+                connection.pings_due -= 1;
                 connection.signs_of_life.push(at);
                 let since = connection.opened_at;
                 self.accept(client, at, |publication| publication.qos == 0 && publication.at > since);
