@@ -101,7 +101,7 @@ fn judge_file(path: &Path, export: Option<&Path>) -> Result<ExitCode> {
         }
     }
     results.summary = Summary::of(&results.cells);
-    deliver(&report::terminal(&results, Palette::Coloured), &results, export.as_ref())?;
+    deliver(&report::terminal(&results, &[], Palette::Coloured), &results, export.as_ref())?;
     if left > 0 {
         note(&format!("{left} cells have no history and keep their verdicts; --histories all keeps all histories"));
     }

@@ -17,12 +17,12 @@ use crate::output::{note, println};
 use crate::packet::Protocol;
 use crate::plan::{self, Cell, Filter, Settings};
 use crate::progress::Progress;
-use crate::report::{self, Palette};
-use crate::results::{BrokerLabel, Format, Options, Results, Run, Summary, Tool};
+use crate::report::{self, Palette, Teaching};
+use crate::results::{BrokerLabel, Format, Options, Results, Run, Summary, Tool, Verdict};
 use crate::run::{
     self, Leftovers, Outcome, Place, Prefix, Probe, Refusal, RefusalKind, RunOptions, SessionLeft, Target,
 };
-use crate::scenario::Scenario;
+use crate::scenario::{Lesson, Scenario};
 
 pub use explain::explain;
 
@@ -51,12 +51,19 @@ pub async fn measure(scenarios: &[String], measure: Measure) -> Result<ExitCode>
     if let Some(baseline) = &baseline {
         same_options(&baseline.options, &options)?;
     }
+    let teachings = teachings(scenarios, &cells)?;
     let selected: HashSet<String> = cells.iter().map(|cell| cell.id.clone()).collect();
-    let Some((results, interrupted)) = on_broker(scenarios, &measure, prefix, cells).await? else {
+    // A lesson tells what happened, also where all went well.
+    let keep_all = !teachings.is_empty();
+    let Some((mut results, interrupted)) = on_broker(scenarios, &measure, prefix, cells, keep_all).await? else {
         return Ok(ExitCode::Interrupted);
     };
     let comparison = baseline.map(|baseline| compare(&baseline, &results, Some(&selected))).transpose()?;
-    deliver(&text(&results, comparison.as_ref()), &results, export.as_ref())?;
+    let text = text(&results, &teachings, comparison.as_ref());
+    if measure.histories == Histories::Unclear {
+        results.cells.iter_mut().filter(|cell| cell.verdict == Verdict::Pass).for_each(|cell| cell.history.clear());
+    }
+    deliver(&text, &results, export.as_ref())?;
     Ok(match comparison {
         _ if interrupted => ExitCode::Interrupted,
         Some(comparison) => ExitCode::of_comparison(&comparison),
@@ -74,6 +81,7 @@ async fn on_broker(
     measure: &Measure,
     prefix: Prefix,
     cells: Vec<Cell>,
+    keep_all_histories: bool,
 ) -> Result<Option<(Results, bool)>> {
     let interrupted = interruption();
     let reached = unless_interrupted(&interrupted, async {
@@ -90,7 +98,7 @@ async fn on_broker(
         jobs: jobs(measure, &target, &cells)?,
         settle: measure.settle,
         repeat: measure.repeat,
-        keep_all_histories: measure.histories == Histories::All,
+        keep_all_histories: keep_all_histories || measure.histories == Histories::All,
         prefix: prefix.clone(),
     };
     let cure = how_to_clean(scenarios, measure, &prefix, &broker);
@@ -118,9 +126,9 @@ async fn on_broker(
 }
 
 /// What people read of a run.
-fn text(results: &Results, comparison: Option<&Comparison>) -> String {
+fn text(results: &Results, teachings: &[Teaching], comparison: Option<&Comparison>) -> String {
     let measured = report::measured(&results.broker, &results.run.url);
-    let mut text = format!("{measured}\n\n{}", report::terminal(results, Palette::Coloured));
+    let mut text = format!("{measured}\n\n{}", report::terminal(results, teachings, Palette::Coloured));
     if let Some(comparison) = comparison {
         text.push_str("\n\n");
         text.push_str(&report::changes(comparison, Palette::Coloured));
@@ -172,6 +180,20 @@ pub fn plan(scenarios: &[String], plan: &Plan) -> Result<Vec<Cell>> {
         cells.extend(planned);
     }
     Ok(filter.select(cells)?)
+}
+
+/// The lessons of those scenarios that have any, with their cells.
+fn teachings(scenarios: &[String], cells: &[Cell]) -> Result<Vec<Teaching>> {
+    let mut teachings = Vec::new();
+    for scenario in scenarios {
+        let Scenario { name, question, parts, .. } = Scenario::load(scenario)?;
+        let lessons: Vec<Lesson> = parts.into_iter().filter_map(|part| part.lesson).collect();
+        if !lessons.is_empty() {
+            let cells = cells.iter().filter(|cell| cell.scenario == name).cloned().collect();
+            teachings.push(Teaching { scenario: name, question, lessons, cells });
+        }
+    }
+    Ok(teachings)
 }
 
 fn settings(amounts: &Amounts) -> Settings {

@@ -1,7 +1,8 @@
 //! The scenario file: an experiment as data, steps and axes, without a verdict.
 //!
 //! A scenario names its clients, the axes that vary, and the steps in order. A value may be `"$axis"`, which stands for
-//! the value of that axis in each cell. Every mistake is reported with its line and with what would be accepted.
+//! the value of that axis in each cell. In place of clients and steps it may have lessons, each with clients and steps
+//! of its own. Every mistake is reported with its line and with what would be accepted.
 
 mod document;
 mod order;
@@ -15,22 +16,50 @@ use std::path::Path;
 use crate::connection::End;
 use crate::packet::Protocol;
 use crate::results::{Axes, AxisValue};
+use crate::statement::Statement;
 
 pub use parse::{MESSAGES_MAX, ScenarioError};
 pub use value::{Answers, FromAxis, Timer, Value};
 
-/// An experiment: steps over named clients, and the axes along which they vary.
+/// A scenario file: one experiment, or several that are lessons.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scenario {
     /// The first part of each cell's id.
     pub name: String,
-    /// What the experiment asks, in one sentence.
+    /// What the experiment asks, in one sentence; with lessons, what they are about.
     pub question: String,
-    /// In the order of the file, which is the order in a cell's id.
+    /// In the order of the file, which is the order in a cell's id; with lessons, [`LESSON`] is the first.
+    pub axes: Vec<Axis>,
+    /// One without a lesson, or one for each lesson.
+    pub parts: Vec<Part>,
+}
+
+/// An experiment: steps over named clients, and the axes along which they vary.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Part {
+    pub lesson: Option<Lesson>,
+    /// Those of the scenario; [`LESSON`] has the one value that is this part's.
     pub axes: Vec<Axis>,
     /// In the order of the file. The first one's fate is what the experiment is about.
     pub clients: Vec<ClientPlan>,
     pub steps: Vec<StepPlan>,
+}
+
+/// The axis that tells the lessons of a scenario apart.
+pub const LESSON: &str = "lesson";
+
+/// What an experiment is to teach. Nothing in it decides about a verdict.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lesson {
+    /// The value of [`LESSON`] in its cells.
+    pub name: String,
+    pub question: String,
+    /// What the tutorial expects that the reader comes from.
+    pub expected: Option<String>,
+    /// What the tutorial found.
+    pub actual: Option<String>,
+    /// The statements that decide, for the reader to look at.
+    pub statements: Vec<&'static Statement>,
 }
 
 /// A property that varies from cell to cell.
@@ -114,7 +143,7 @@ pub const SESSION_EXPIRY_S: u32 = 3600;
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepPlan {
     pub when: When,
-    /// The client that acts, by its place in [`Scenario::clients`].
+    /// The client that acts, by its place in [`Part::clients`].
     pub client: usize,
     pub action: ActionPlan,
 }
@@ -239,7 +268,8 @@ impl ActionPlan {
 }
 
 /// The scenarios that are built into the program, by name.
-const BUILT_IN: [(&str, &str); 16] = [
+const BUILT_IN: [(&str, &str); 17] = [
+    ("tutorial", include_str!("../scenarios/tutorial.toml")),
     ("matrix", include_str!("../scenarios/matrix.toml")),
     ("backlog", include_str!("../scenarios/backlog.toml")),
     ("queue", include_str!("../scenarios/queue.toml")),
@@ -289,5 +319,18 @@ impl Scenario {
     /// [`ScenarioError`] with the line of the mistake and what is accepted there.
     pub fn parse(file: &str, text: &str) -> Result<Scenario, ScenarioError> {
         parse::parse(file, text)
+    }
+
+    /// The part to which the cell with these axis values belongs.
+    pub fn part(&self, axes: &Axes) -> Option<&Part> {
+        let lesson = axes.get(LESSON).map(AxisValue::to_string);
+        let mut parts = self.parts.iter();
+        parts.find(|part| part.lesson.as_ref().is_none_or(|own| lesson.as_ref() == Some(&own.name)))
+    }
+
+    /// What the cell with these axis values asks.
+    pub fn question_of(&self, axes: &Axes) -> &str {
+        let lesson = self.part(axes).and_then(|part| part.lesson.as_ref());
+        lesson.map_or(&self.question, |lesson| &lesson.question)
     }
 }

@@ -71,7 +71,7 @@ fn axes_and_clients_keep_the_order_of_the_file() {
     let axes: Vec<&str> = scenario.axes.iter().map(|axis| axis.name.as_str()).collect();
     assert_eq!(axes, ["protocol", "clean_session", "publish_qos", "subscribe_qos", "retain", "resubscribe"]);
     assert_eq!(scenario.axes[1].values, [AxisValue::Bool(true), AxisValue::Bool(false)]);
-    let clients: Vec<&str> = scenario.clients.iter().map(|client| client.name.as_str()).collect();
+    let clients: Vec<&str> = scenario.parts[0].clients.iter().map(|client| client.name.as_str()).collect();
     assert_eq!(clients, ["subscriber", "publisher"]);
 }
 

@@ -1,10 +1,10 @@
 //! Whether the steps can be played in their order, in every cell.
 
-use super::{ActionPlan, Axis, ClientId, Scenario, combinations};
+use super::{ActionPlan, Axis, ClientId, Part, combinations};
 use crate::results::Axes;
 
 /// Finds the first step that cannot work in some cell, and says why.
-pub fn check(scenario: &Scenario) -> Result<(), (usize, String)> {
+pub fn check(scenario: &Part) -> Result<(), (usize, String)> {
     // Only the axes of `when` decide which steps a cell has.
     let axes: Vec<Axis> = scenario
         .axes
@@ -20,7 +20,7 @@ pub fn check(scenario: &Scenario) -> Result<(), (usize, String)> {
 }
 
 /// The first step whose client is not in the state that the step needs.
-fn first_mistake(scenario: &Scenario, cell: &Axes) -> Option<usize> {
+fn first_mistake(scenario: &Part, cell: &Axes) -> Option<usize> {
     let mut connected = vec![false; scenario.clients.len()];
     for (index, step) in scenario.steps.iter().enumerate() {
         if !step.when.in_cell(cell) {
@@ -47,7 +47,7 @@ fn first_mistake(scenario: &Scenario, cell: &Axes) -> Option<usize> {
 }
 
 /// The client whose identifier this one uses; `None` where the broker assigns one.
-fn identifier(scenario: &Scenario, client: usize) -> Option<usize> {
+fn identifier(scenario: &Part, client: usize) -> Option<usize> {
     match scenario.clients[client].client_id {
         ClientId::Own => Some(client),
         ClientId::Of(other) => identifier(scenario, other),
@@ -55,7 +55,7 @@ fn identifier(scenario: &Scenario, client: usize) -> Option<usize> {
     }
 }
 
-fn sentence(scenario: &Scenario, index: usize, cell: &Axes) -> String {
+fn sentence(scenario: &Part, index: usize, cell: &Axes) -> String {
     let step = &scenario.steps[index];
     let client = &scenario.clients[step.client].name;
     let decisive = |axis: &str| {
