@@ -5,6 +5,7 @@
 
 mod changes;
 mod choices;
+mod control;
 mod explain;
 mod findings;
 mod fold;
@@ -17,6 +18,7 @@ use anstyle::{AnsiColor, Style};
 use crate::results::{BrokerLabel, CellResult, Results, Summary, Verdict};
 
 pub use changes::changes;
+pub use control::{Control, ControlPlayed, control};
 pub use explain::{Explained, explain};
 pub use lessons::Teaching;
 
@@ -70,7 +72,7 @@ pub fn measured(broker: &BrokerLabel, url: &str) -> String {
 pub fn terminal(results: &Results, teachings: &[Teaching], palette: Palette) -> String {
     let section = |(scenario, cells): (&str, Vec<&CellResult>)| {
         let teaching = teachings.iter().find(|teaching| teaching.scenario == scenario);
-        let lessons = teaching.map(|teaching| lessons::section(teaching, &cells, palette));
+        let lessons = teaching.map(|teaching| lessons::section(teaching, results, palette));
         lessons.or_else(|| matrix::table(&cells, palette)).unwrap_or_else(|| table::table(scenario, &cells, palette))
     };
     let mut sections: Vec<String> = scenarios(results).into_iter().map(section).collect();

@@ -269,8 +269,8 @@ impl ActionPlan {
 
 /// The scenarios that are built into the program, by name.
 const BUILT_IN: [(&str, &str); 17] = [
-    ("tutorial", include_str!("../scenarios/tutorial.toml")),
     ("matrix", include_str!("../scenarios/matrix.toml")),
+    ("tutorial", include_str!("../scenarios/tutorial.toml")),
     ("backlog", include_str!("../scenarios/backlog.toml")),
     ("queue", include_str!("../scenarios/queue.toml")),
     ("resend", include_str!("../scenarios/resend.toml")),

@@ -400,7 +400,7 @@ fn a_file_that_cannot_be_read_names_the_built_in_scenarios() {
     let error = Scenario::load("no/such/file.toml").unwrap_err();
     assert_eq!(error.line, None);
     assert!(error.to_string().starts_with("no/such/file.toml: it cannot be read ("), "{error}");
-    assert!(error.why.contains("name a file, or a built-in scenario: matrix, backlog, queue"), "{error}");
+    assert!(error.why.contains("name a file, or a built-in scenario: matrix, tutorial, backlog, queue"), "{error}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
 
-use super::{on_broker, prefix, settings};
+use super::{Lessons, Measured, on_broker, prefix, settings};
 use crate::cli::{Explain, Histories, Measure, Plan};
 use crate::exit_code::ExitCode;
 use crate::judge;
@@ -95,8 +95,8 @@ async fn of_broker(source: &str, explain: Explain, cell: Cell, question: &str) -
         prefix: explain.prefix,
     };
     let prefix = prefix(measure.prefix.as_deref(), &measure.prefixes)?;
-    let measured = on_broker(&[source.to_owned()], &measure, prefix, vec![cell], true).await?;
-    let Some((results, interrupted)) = measured else { return Ok(ExitCode::Interrupted) };
+    let measured = on_broker(&[source.to_owned()], &measure, prefix, vec![cell], &Lessons::default()).await?;
+    let Some(Measured { results, interrupted, .. }) = measured else { return Ok(ExitCode::Interrupted) };
     let Some(result) = results.cells.first().filter(|_| !interrupted) else { return Ok(ExitCode::Interrupted) };
     tell(&results, result, Some(question), explain.scenario.as_deref())?;
     Ok(ExitCode::of(&results.summary))

@@ -6,10 +6,10 @@ pub(super) mod steps;
 
 use std::collections::BTreeSet;
 
-use super::{Palette, choices, mark, matrix, style, wrap};
+use super::{Palette, choices, findings, group, mark, matrix, style, wrap};
 use crate::packet::Protocol;
 use crate::plan::{Action, Cell};
-use crate::results::{CellResult, Phase, Verdict};
+use crate::results::{CellResult, Phase, Results, Verdict};
 use crate::scenario::{LESSON, Lesson};
 use crate::statement::{Duty, Statement};
 
@@ -32,11 +32,11 @@ pub(super) struct Taught<'a> {
 
 impl Teaching {
     /// The lessons of which at least one cell is among the results, in the order of the scenario.
-    pub(super) fn taught<'a>(&'a self, results: &[&'a CellResult]) -> Vec<Taught<'a>> {
+    pub(super) fn taught<'a>(&'a self, results: &'a [CellResult]) -> Vec<Taught<'a>> {
         let of_lesson =
             |lesson: &Lesson, cell: &Cell| cell.axes.get(LESSON).is_some_and(|value| value.to_string() == lesson.name);
         let with_result =
-            |cell: &'a Cell| results.iter().find(|result| result.id == cell.id).map(|found| (cell, *found));
+            |cell: &'a Cell| results.iter().find(|result| result.id == cell.id).map(|found| (cell, found));
         let taught = self.lessons.iter().map(|lesson| Taught {
             lesson,
             cells: self.cells.iter().filter(|cell| of_lesson(lesson, cell)).filter_map(with_result).collect(),
@@ -45,10 +45,20 @@ impl Teaching {
     }
 }
 
+const HOW_TO_READ: &str = "A persistent session is clean_session=false; in MQTT 5.0 it is Clean Start 0 with a Session \
+     Expiry Interval. Each lesson was played in both versions, and what names neither is true of both. m1, m2 and so on \
+     are the messages.";
+
 /// All lessons of a scenario.
-pub(super) fn section(teaching: &Teaching, results: &[&CellResult], palette: Palette) -> String {
-    let taught = teaching.taught(results);
+pub(super) fn section(teaching: &Teaching, results: &Results, palette: Palette) -> String {
+    let taught = teaching.taught(&results.cells);
     let mut text = table(teaching, &taught, palette);
+    text += "\n";
+    text += &wrap("", HOW_TO_READ);
+    if let Some((cell, _)) = taught.iter().find_map(|taught| taught.cells.first()) {
+        let command = format!("mqtt-sessions explain {}{}", findings::quoted(&cell.id), findings::options(results));
+        text += &format!("Packet by packet: {command}\n");
+    }
     for taught in &taught {
         text += "\n";
         text += &lesson(taught, palette);
@@ -59,7 +69,7 @@ pub(super) fn section(teaching: &Teaching, results: &[&CellResult], palette: Pal
 /// The tests with the tutorial's results beside ours.
 fn table(teaching: &Teaching, taught: &[Taught<'_>], palette: Palette) -> String {
     let tests: Vec<&Taught<'_>> = taught.iter().filter(|taught| taught.lesson.actual.is_some()).collect();
-    let mut text = palette.heading(&teaching.question) + "\n";
+    let mut text = palette.heading(wrap("", &teaching.question).trim_end()) + "\n";
     if tests.is_empty() {
         return text;
     }
@@ -149,7 +159,9 @@ fn lesson(taught: &Taught<'_>, palette: Palette) -> String {
     let lesson = taught.lesson;
     let mut text = format!("{}\n", palette.heading(&lesson.name));
     text += &wrap("", &lesson.question);
+    text += "\n";
     text += &steps::table(&taught.cells);
+    text += "\n";
     if let Some(actual) = &lesson.actual {
         let expected = lesson.expected.as_deref().unwrap_or("nothing");
         let here = here(taught, Palette::Plain);
@@ -160,22 +172,19 @@ fn lesson(taught: &Taught<'_>, palette: Palette) -> String {
     text + &verdicts(taught, palette)
 }
 
-/// The statements in plain words; where both versions say the same, once.
+/// The statements in plain words, those for brokers apart from those for clients.
 fn why(statements: &[&Statement]) -> String {
     let mut text = String::new();
-    let mut head = "  Why       ";
-    for (place, statement) in statements.iter().enumerate() {
-        let same = |other: &&&Statement| {
-            (other.paraphrase, other.duty == Duty::Client) == (statement.paraphrase, statement.duty == Duty::Client)
-        };
-        if statements[..place].iter().any(|other| same(&other)) {
-            continue;
+    for (who, duty_of_client) in [("broker", false), ("client", true)] {
+        let own = statements.iter().filter(|statement| (statement.duty == Duty::Client) == duty_of_client);
+        for (place, (paraphrase, alike)) in group(own, |statement| statement.paraphrase).iter().enumerate() {
+            if place == 0 {
+                let head = if text.is_empty() { "Why" } else { "" };
+                text += &format!("  {head:<9} The standard tells every {who}:\n");
+            }
+            let places: Vec<String> = alike.iter().map(|own| format!("{} {}", own.protocol, own.id)).collect();
+            text += &wrap("            - ", &format!("{paraphrase} [{}]", places.join(", ")));
         }
-        let names: Vec<String> =
-            statements.iter().filter(same).map(|own| format!("{} in {}", own.id, own.protocol)).collect();
-        let who = if statement.duty == Duty::Client { "clients" } else { "brokers" };
-        text += &wrap(head, &format!("{} tells {who}: {}", names.join(", "), statement.paraphrase));
-        head = "            ";
     }
     text
 }
@@ -184,13 +193,10 @@ fn why(statements: &[&Statement]) -> String {
 fn left_open(taught: &Taught<'_>) -> String {
     let names: BTreeSet<&String> = taught.cells.iter().flat_map(|(_, result)| result.choices.keys()).collect();
     let line = |name: &String| {
-        let values =
-            taught.cells.iter().filter_map(|(cell, result)| Some((protocol(cell), result.choices.get(name)?.clone())));
-        let what = choices::meaning(name).map(|meaning| format!(" ({meaning})")).unwrap_or_default();
-        wrap(
-            "  Open      ",
-            &format!("the standard leaves {name}{what} to the broker: {}", folded(values.collect(), ", ")),
-        )
+        let of_cell = |(cell, result): &(&Cell, &CellResult)| Some((protocol(cell), result.choices.get(name)?.clone()));
+        let values = folded(taught.cells.iter().filter_map(of_cell).collect(), ", ");
+        let what = choices::meaning(name).unwrap_or(name);
+        wrap("  Open      ", &format!("The standard lets the broker choose: {what}. This one chose: {values}."))
     };
     names.into_iter().map(line).collect()
 }

@@ -7,7 +7,7 @@ use crate::plan::{Action, Cell, Connect, Publication};
 /// The words for each step; empty where there is nothing to say. Nothing at all for a cell that was not played.
 pub fn happened(cell: &Cell, history: &History) -> Vec<String> {
     let played = by_step(history, cell.steps.len());
-    if played.iter().all(Vec::is_empty) {
+    if played.iter().all(Option::is_none) {
         return Vec::new();
     }
     (0..cell.steps.len()).map(|step| said(cell, &played, step)).collect()
@@ -19,9 +19,11 @@ pub fn last_attempt(lines: &[String]) -> History {
     stored.attempts().pop().unwrap_or_default()
 }
 
-/// The events of each step.
-fn by_step(history: &History, steps: usize) -> Vec<Vec<&Event>> {
-    let mut played = vec![Vec::new(); steps];
+/// The events of each step; nothing where it was not taken.
+type Played<'a> = Vec<Option<Vec<&'a Event>>>;
+
+fn by_step(history: &History, steps: usize) -> Played<'_> {
+    let mut played = vec![None; steps];
     let mut current = None;
     for event in &history.events {
         match event {
@@ -29,23 +31,19 @@ fn by_step(history: &History, steps: usize) -> Vec<Vec<&Event>> {
             Event::Step(line) => {
                 let number = line.split_once(' ').and_then(|(number, _)| number.parse::<usize>().ok());
                 current = number.and_then(|number| number.checked_sub(1)).filter(|place| *place < steps);
+                current.into_iter().for_each(|place| played[place] = Some(Vec::new()));
             }
-            event => {
-                if let Some(place) = current {
-                    played[place].push(event);
-                }
-            }
+            event => current.into_iter().for_each(|place| played[place].get_or_insert_default().push(event)),
         }
     }
     played
 }
 
-fn said(cell: &Cell, played: &[Vec<&Event>], step: usize) -> String {
+fn said(cell: &Cell, played: &Played<'_>, step: usize) -> String {
     let client = cell.steps[step].client;
     let name = cell.clients[client].name.as_str();
-    let events = &played[step];
+    let Some(events) = &played[step] else { return "not played".into() };
     match &cell.steps[step].action {
-        _ if events.is_empty() => "not played".into(),
         Action::Connect(connect) => connected(connect, name, events),
         Action::Subscribe { .. } => subscribed(name, events),
         Action::Publish(publication) => published(publication, name, events),
@@ -54,9 +52,7 @@ fn said(cell: &Cell, played: &[Vec<&Event>], step: usize) -> String {
             true => "the broker ends the connection".into(),
             false => "the broker keeps the connection".into(),
         },
-        Action::Unsubscribe { .. } | Action::Disconnect { .. } | Action::Cut { .. } | Action::Wait { .. } => {
-            String::new()
-        }
+        _ => String::new(),
     }
 }
 
@@ -79,7 +75,7 @@ fn connected(connect: &Connect, name: &str, events: &[&Event]) -> String {
     let mut parts = vec![session(connect, connack).to_owned()];
     parts.extend(connack.assigned_client_id.as_ref().map(|_| "the broker assigns an id".to_owned()));
     let other = events.iter().filter(ended).find(|event| !is_of(event, name)).and_then(|event| event.client());
-    parts.extend(other.map(|other| format!("{other} is thrown out")));
+    parts.extend(other.map(|other| format!("{other} is disconnected")));
     let again = events.iter().filter_map(|event| match event {
         Event::Sent(client, Packet::Publish(publish)) if publish.dup && client.as_ref() == name => {
             Some(format!("sends {} again, DUP 1", payload(publish)))
@@ -94,7 +90,7 @@ fn session(connect: &Connect, connack: &Connack) -> &'static str {
     match (connack.session_present, connect.clean) {
         (true, _) => "its session is there",
         (false, true) => "a new session",
-        (false, false) => "no session yet, a new one",
+        (false, false) => "no session yet: a new one",
     }
 }
 
@@ -125,7 +121,7 @@ fn published(publication: &Publication, name: &str, events: &[&Event]) -> String
 }
 
 /// What came to the client since it took messages last, or since it connected.
-fn received(cell: &Cell, played: &[Vec<&Event>], step: usize) -> String {
+fn received(cell: &Cell, played: &Played<'_>, step: usize) -> String {
     let client = cell.steps[step].client;
     let name = cell.clients[client].name.as_str();
     let own = |place: &usize| cell.steps[*place].client == client;
@@ -134,7 +130,7 @@ fn received(cell: &Cell, played: &[Vec<&Event>], step: usize) -> String {
         Action::Receive { .. } => Some(place + 1),
         _ => None,
     });
-    let messages = played[since.unwrap_or(0)..=step].iter().flatten().filter_map(|event| match event {
+    let messages = played[since.unwrap_or(0)..=step].iter().flatten().flatten().filter_map(|event| match event {
         Event::Received(client, Packet::Publish(publish)) if client.as_ref() == name => Some(publish),
         _ => None,
     });

@@ -7,57 +7,63 @@ use crate::plan::{Action, Cell, Connect, Publication};
 use crate::report::WIDTH;
 use crate::results::CellResult;
 
-/// Where the column begins that says what happened.
-const HAPPENED_AT: usize = 47;
+/// Where the columns begin that say what was done and what happened.
+const COLUMNS: [usize; 2] = [5, 47];
 
 /// A step in words, and what happened in each protocol version that took it.
 struct Line {
     done: String,
+    taken_in: Vec<Protocol>,
     happened: Vec<(Protocol, String)>,
 }
 
-/// The steps in two columns.
+/// The steps, numbered, in two columns.
 pub(super) fn table(cells: &[(&Cell, &CellResult)]) -> String {
-    let mut text = String::new();
-    for (number, line) in (1..).zip(lines(cells)) {
-        let said: Vec<String> = match folded(line.happened.clone(), "\n") {
-            said if line.happened.iter().any(|(_, own)| !own.is_empty()) => {
-                said.split('\n').map(String::from).collect()
-            }
-            _ => Vec::new(),
+    let row = |(number, line): (usize, Line)| {
+        let only = match line.taken_in.len() == cells.len() {
+            true => String::new(),
+            false => line.taken_in.iter().map(|protocol| format!(" (in {protocol})")).collect(),
         };
-        text += &columns(&format!("{number:>3}  "), &line.done, &said);
-    }
-    text
+        let happened = folded(line.happened, "\n");
+        columns(&COLUMNS, &[format!("{number:>3}"), format!("{}{only}", line.done), happened])
+    };
+    (1..).zip(lines(cells)).map(row).collect()
 }
 
-/// Two texts side by side, each wrapped in its column.
-fn columns(head: &str, left: &str, right: &[String]) -> String {
-    let indent = head.chars().count();
-    let left = in_lines(left, HAPPENED_AT - indent - 2);
-    let right: Vec<String> = right.iter().flat_map(|text| in_lines(text, WIDTH - HAPPENED_AT)).collect();
-    let mut text = String::new();
-    for place in 0..left.len().max(right.len()) {
-        let head = if place == 0 { head } else { "" };
-        let of = |lines: &[String]| lines.get(place).cloned().unwrap_or_default();
-        let line = format!("{head:indent$}{:<width$}{}", of(&left), of(&right), width = HAPPENED_AT - indent);
-        text += line.trim_end();
-        text.push('\n');
+/// Texts side by side, each wrapped in its column. The first one begins at the left, the others where it is said.
+pub fn columns(begin: &[usize], texts: &[String]) -> String {
+    let begin = |column: usize| if column == 0 { 0 } else { begin[column - 1] };
+    let ends = (1..texts.len()).map(|column| begin(column).saturating_sub(2)).chain([WIDTH]);
+    let wrapped: Vec<Vec<String>> =
+        texts.iter().zip(ends).enumerate().map(|(column, (text, end))| in_lines(text, end - begin(column))).collect();
+    let mut table = String::new();
+    for place in 0..wrapped.iter().map(Vec::len).max().unwrap_or(0) {
+        let mut line = String::new();
+        for (column, lines) in wrapped.iter().enumerate() {
+            let gap = begin(column).saturating_sub(line.chars().count());
+            line += &format!("{:gap$}{}", "", lines.get(place).map_or("", String::as_str));
+        }
+        table += line.trim_end();
+        table.push('\n');
     }
-    text
+    table
 }
 
 /// Words in lines of so many columns.
 fn in_lines(text: &str, width: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
-        let last = lines.last_mut().expect("there is always a line");
-        if !last.is_empty() && last.chars().count() + 1 + word.chars().count() > width {
-            lines.push(word.to_owned());
-        } else {
-            *last += if last.is_empty() { "" } else { " " };
-            *last += word;
+    let mut lines = Vec::new();
+    for paragraph in text.split('\n') {
+        let mut line = paragraph.chars().take_while(|c| *c == ' ').collect::<String>();
+        for word in paragraph.split_whitespace() {
+            let begins = line.trim().is_empty();
+            if !begins && line.chars().count() + 1 + word.chars().count() > width {
+                lines.push(std::mem::take(&mut line));
+            } else if !begins {
+                line.push(' ');
+            }
+            line += word;
         }
+        lines.push(line);
     }
     lines
 }
@@ -69,7 +75,7 @@ fn lines(cells: &[(&Cell, &CellResult)]) -> Vec<Line> {
         let played = happened(cell, &last_attempt(&result.history));
         let steps = (0..cell.steps.len()).map(|step| {
             let said = played.get(step).map(|said| (protocol(cell), said.clone()));
-            Line { done: done(cell, step), happened: said.into_iter().collect() }
+            Line { done: done(cell, step), taken_in: vec![protocol(cell)], happened: said.into_iter().collect() }
         });
         all = if place == 0 { steps.collect() } else { merged(all, steps.collect()) };
     }
@@ -82,7 +88,11 @@ fn merged(one: Vec<Line>, other: Vec<Line>) -> Vec<Line> {
     let mut other = other.into_iter().peekable();
     for mut line in one {
         if other.peek().is_some_and(|next| next.done == line.done) {
-            line.happened.extend(other.next().into_iter().flat_map(|same| same.happened));
+            let same = other.next().into_iter();
+            same.for_each(|same| {
+                line.taken_in.extend(same.taken_in);
+                line.happened.extend(same.happened);
+            });
         }
         merged.push(line);
     }

@@ -55,9 +55,8 @@ impl State {
             Protocol::V3 if choices.refuse_v3 => return Some((protocol, 0x01)),
             _ => {}
         }
-        // 3.1.1 3.1.3-8: without an identifier a client cannot ask for a session.
         if protocol == Protocol::V3 && connect.client_id.is_empty() && !connect.clean {
-            return Some((protocol, 0x02));
+            return self.rules.refuses_nameless_session().map(|code| (protocol, code));
         }
         if self.rules.refuses_id(&connect.client_id) {
             return Some((protocol, if protocol == Protocol::V3 { 0x02 } else { 0x85 }));
