@@ -1,5 +1,7 @@
 //! The steps of a lesson, each with what was done and what happened, the protocol versions folded into one list.
 
+use std::collections::VecDeque;
+
 use super::happened::{happened, last_attempt};
 use super::{folded, protocol};
 use crate::packet::Protocol;
@@ -82,17 +84,17 @@ fn lines(cells: &[(&Cell, &CellResult)]) -> Vec<Line> {
     all
 }
 
-/// Two lists that have most of their steps in common.
+/// Two lists that have most of their steps in common, as one in which each stands in its place.
 fn merged(one: Vec<Line>, other: Vec<Line>) -> Vec<Line> {
     let mut merged = Vec::new();
-    let mut other = other.into_iter().peekable();
+    let mut other = VecDeque::from(other);
     for mut line in one {
-        if other.peek().is_some_and(|next| next.done == line.done) {
-            let same = other.next().into_iter();
-            same.for_each(|same| {
+        if let Some(same) = other.iter().position(|next| next.done == line.done) {
+            merged.extend(other.drain(..same));
+            if let Some(same) = other.pop_front() {
                 line.taken_in.extend(same.taken_in);
                 line.happened.extend(same.happened);
-            });
+            }
         }
         merged.push(line);
     }

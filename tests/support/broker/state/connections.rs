@@ -102,9 +102,9 @@ impl State {
 
     /// 3.2.2-4 and 3.2.2-5, 3.2.2-6 and 3.2.2-7: a refusal says Session Present 0, and the connection is closed.
     pub(super) fn refuse(&mut self, link: Link, protocol: Protocol, code: u8) {
-        let session_present = self.rules.session_present_of_refusal();
+        let session_present = self.rules.session_present_of_refusal(protocol);
         self.send(link, protocol, Packet::Connack(Connack { code, session_present, ..Connack::default() }));
-        if self.rules.closes_after_refusal() {
+        if self.rules.closes_after_refusal(protocol) {
             self.close(link);
         }
     }
