@@ -86,9 +86,9 @@ async fn play(cells: &[&Cell], target: &Target, prefix: &Prefix) -> Vec<ControlP
         };
         playing.spawn(async move {
             let history = match (control::cannot_play(&cell), stage) {
-                (Some(why), _) => Err(why),
-                (None, None) => Err("rumqttc speaks TCP".into()),
-                (None, Some(stage)) => control::play(&cell, &stage).await.map_err(|error| format!("{error:#}")),
+                (Some(why), _) => Err(format!("not played: {why}")),
+                (None, None) => Err("not played: rumqttc speaks TCP".into()),
+                (None, Some(stage)) => control::play(&cell, &stage).await.map_err(|why| format!("broken off: {why:#}")),
             };
             ControlPlayed { id: cell.id, history }
         });

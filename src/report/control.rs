@@ -45,7 +45,7 @@ pub fn control(results: &Results, teachings: &[Teaching], control: &Control, pal
     text += &format!("{}\n", "─".repeat(72));
     for row in &rows {
         let mark = if differences(row).is_empty() { "" } else { "≠" };
-        let other = row.other.as_ref().map_or_else(|why| format!("not played: {why}"), |said| arrived(row.cell, said));
+        let other = row.other.as_ref().map_or_else(|why| (*why).to_owned(), |said| arrived(row.cell, said));
         let own = if row.own.is_empty() { "not played".into() } else { arrived(row.cell, &row.own) };
         text += &columns(&COLUMNS, &[mark.into(), row.lesson.into(), own, other]);
     }

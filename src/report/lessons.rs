@@ -46,8 +46,7 @@ impl Teaching {
 }
 
 const HOW_TO_READ: &str = "A persistent session is clean_session=false; in MQTT 5.0 it is Clean Start 0 with a Session \
-     Expiry Interval. Each lesson was played in both versions, and what names neither is true of both. m1, m2 and so on \
-     are the messages.";
+     Expiry Interval. m1, m2 and so on are the messages. What names no version of MQTT is true of each that was played.";
 
 /// All lessons of a scenario.
 pub(super) fn section(teaching: &Teaching, results: &Results, palette: Palette) -> String {
@@ -73,7 +72,7 @@ fn table(teaching: &Teaching, taught: &[Taught<'_>], palette: Palette) -> String
     if tests.is_empty() {
         return text;
     }
-    text += &format!("\n{:40}the tutorial\n", "");
+    text += &format!("\n{:36}the tutorial\n", "");
     text += &row(["test", "session", "publish", "subscribe", "expects", "found", "here"]);
     text += &format!("{}\n", "─".repeat(60));
     for test in &tests {
@@ -89,7 +88,7 @@ fn table(teaching: &Teaching, taught: &[Taught<'_>], palette: Palette) -> String
 
 fn row(columns: [&str; 7]) -> String {
     let [test, session, publish, subscribe, expected, found, here] = columns;
-    let line = format!("{test:<8}{session:<12}{publish:<9}{subscribe:<11}{expected:<9}{found:<7}{here}");
+    let line = format!("{test:<7}{session:<11}{publish:<8}{subscribe:<10}{expected:<8}{found:<6}{here}");
     line.trim_end().to_owned() + "\n"
 }
 
@@ -124,7 +123,7 @@ fn here(taught: &Taught<'_>, palette: Palette) -> String {
 /// Which of the messages came after the return.
 fn arrived(cell: &CellResult) -> String {
     if matches!(cell.verdict, Verdict::Unsupported | Verdict::Error) {
-        return "not known".into();
+        return "unknown".into();
     }
     let back = cell.received.iter().filter(|copy| copy.phase != Phase::Again);
     let messages: BTreeSet<u32> = back.filter_map(|copy| copy.seq).collect();
@@ -139,7 +138,7 @@ fn arrived(cell: &CellResult) -> String {
 pub(super) fn folded(said: Vec<(Protocol, String)>, separator: &str) -> String {
     match said.first() {
         Some((_, first)) if said.iter().all(|(_, text)| text == first) => first.clone(),
-        _ => said.iter().map(|(protocol, text)| format!("{protocol} {text}")).collect::<Vec<_>>().join(separator),
+        _ => said.iter().map(|(protocol, text)| format!("{protocol}: {text}")).collect::<Vec<_>>().join(separator),
     }
 }
 

@@ -22,10 +22,10 @@ fn the_tutorial_is_printed_as_lessons() {
     says(
         &ended,
         &[
-            "test_2  persistent  QoS 0    QoS 0      all      none   none *",
-            "test_4  persistent  QoS 1    QoS 1      all      all    all ✓",
+            "test_2 persistent QoS 0   QoS 0     all     none  none *",
+            "test_4 persistent QoS 1   QoS 1     all     all   all ✓",
             "  7  subscriber takes what comes               m1 m2 m3 at QoS 1\n",
-            "3.1.1 refused with 0x02,",
+            "3.1.1: refused with 0x02,",
             "30 cells: 30 pass",
         ],
     );
@@ -59,7 +59,7 @@ fn a_lesson_that_goes_wrong_has_its_finding() {
     let broker = url(serve(&Broker::lying(Defect::NamelessSession)));
     let ended = tutorial(&broker, &["--filter", "lesson=empty_id_persistent"]);
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    says(&ended, &["Cited        MQTT-3.1.3-8", "3.1.1 ✗ fail   5.0 ✓ pass"]);
+    says(&ended, &["Cited        MQTT-3.1.3-8", "3.1.1: ✗ fail   5.0: ✓ pass"]);
 }
 
 #[test]
