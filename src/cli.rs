@@ -41,6 +41,9 @@ pub enum Command {
         /// All built-in scenarios
         #[arg(long, conflicts_with = "scenarios")]
         all: bool,
+        /// Play the tutorial with this client library too, and say where it gets something else: rumqttc
+        #[arg(long, value_name = "CLIENT", hide_possible_values = true, help_heading = "Running")]
+        client: Option<Library>,
         #[command(flatten)]
         measure: Measure,
     },
@@ -241,6 +244,12 @@ pub struct Prefixes {
 pub enum Histories {
     Unclear,
     All,
+}
+
+/// A client library that can play lessons.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Library {
+    Rumqttc,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -7,6 +7,7 @@ pub mod broker;
 pub mod cli;
 pub mod compare;
 pub mod connection;
+pub mod control;
 pub mod exit_code;
 pub mod export;
 pub mod history;

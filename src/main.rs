@@ -45,10 +45,10 @@ fn usage(message: &clap::Error) -> process::ExitCode {
 
 fn execute(command: Command) -> Result<ExitCode> {
     match command {
-        Command::Matrix(options) => on_runtime(measure::measure(&["matrix".into()], options)),
-        Command::Run { scenarios, all, measure: options } => {
+        Command::Matrix(options) => on_runtime(measure::measure(&["matrix".into()], options, None)),
+        Command::Run { scenarios, all, client, measure: options } => {
             let scenarios = if all { built_in() } else { scenarios };
-            on_runtime(measure::measure(&scenarios, options))
+            on_runtime(measure::measure(&scenarios, options, client))
         }
         Command::List { scenarios, plan } => list(scenarios, &plan),
         Command::Explain(options) => on_runtime(measure::explain(options)),
@@ -101,7 +101,7 @@ fn judge_file(path: &Path, export: Option<&Path>) -> Result<ExitCode> {
         }
     }
     results.summary = Summary::of(&results.cells);
-    deliver(&report::terminal(&results, Palette::Coloured), &results, export.as_ref())?;
+    deliver(&report::terminal(&results, &[], Palette::Coloured), &results, export.as_ref())?;
     if left > 0 {
         note(&format!("{left} cells have no history and keep their verdicts; --histories all keeps all histories"));
     }

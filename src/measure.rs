@@ -1,6 +1,7 @@
 //! The commands that talk to a broker, stage by stage.
 
 mod explain;
+mod lessons;
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::{Instant, SystemTime};
@@ -8,7 +9,7 @@ use std::time::{Instant, SystemTime};
 use anyhow::{Result, anyhow};
 
 use crate::broker::{Broker, EMBEDDED, Given};
-use crate::cli::{Amounts, Clean, Histories, Measure, Plan, Prefixes, Reach};
+use crate::cli::{Amounts, Clean, Histories, Library, Measure, Plan, Prefixes, Reach};
 use crate::compare::{Comparison, compare, same_options};
 use crate::exit_code::ExitCode;
 use crate::export::{Export, deliver};
@@ -17,14 +18,15 @@ use crate::output::{note, println};
 use crate::packet::Protocol;
 use crate::plan::{self, Cell, Filter, Settings};
 use crate::progress::Progress;
-use crate::report::{self, Palette};
-use crate::results::{BrokerLabel, Format, Options, Results, Run, Summary, Tool};
+use crate::report::{self, Control, Palette, Teaching};
+use crate::results::{BrokerLabel, Format, Options, Results, Run, Summary, Tool, Verdict};
 use crate::run::{
     self, Leftovers, Outcome, Place, Prefix, Probe, Refusal, RefusalKind, RunOptions, SessionLeft, Target,
 };
 use crate::scenario::Scenario;
 
 pub use explain::explain;
+use lessons::Lessons;
 
 /// Cells side by side against a broker on this machine: all of a plan of usual size.
 const JOBS_ON_LOOPBACK: usize = 1024;
@@ -39,8 +41,9 @@ const TRIES_MAX: u32 = 6;
 ///
 /// # Errors
 /// A sentence for the user, wherever the command line, a file or the broker does not allow to go on.
-pub async fn measure(scenarios: &[String], measure: Measure) -> Result<ExitCode> {
+pub async fn measure(scenarios: &[String], measure: Measure, library: Option<Library>) -> Result<ExitCode> {
     let cells = plan(scenarios, &measure.plan)?;
+    let lessons = Lessons::of(scenarios, &cells, library)?;
     if cells.is_empty() {
         return Ok(nothing_selected());
     }
@@ -52,11 +55,17 @@ pub async fn measure(scenarios: &[String], measure: Measure) -> Result<ExitCode>
         same_options(&baseline.options, &options)?;
     }
     let selected: HashSet<String> = cells.iter().map(|cell| cell.id.clone()).collect();
-    let Some((results, interrupted)) = on_broker(scenarios, &measure, prefix, cells).await? else {
+    let Some(Measured { mut results, control, interrupted }) =
+        on_broker(scenarios, &measure, prefix, cells, &lessons).await?
+    else {
         return Ok(ExitCode::Interrupted);
     };
     let comparison = baseline.map(|baseline| compare(&baseline, &results, Some(&selected))).transpose()?;
-    deliver(&text(&results, comparison.as_ref()), &results, export.as_ref())?;
+    let text = text(&results, &lessons.teachings, control.as_ref(), comparison.as_ref());
+    if measure.histories == Histories::Unclear {
+        results.cells.iter_mut().filter(|cell| cell.verdict == Verdict::Pass).for_each(|cell| cell.history.clear());
+    }
+    deliver(&text, &results, export.as_ref())?;
     Ok(match comparison {
         _ if interrupted => ExitCode::Interrupted,
         Some(comparison) => ExitCode::of_comparison(&comparison),
@@ -68,13 +77,23 @@ fn options(amounts: &Amounts) -> Options {
     Options { messages: amounts.messages, queue_limit: amounts.queue_limit }
 }
 
-/// The results of the cells, and whether they were interrupted; nothing if that was before they began.
+/// What a run gives.
+struct Measured {
+    results: Results,
+    /// What another client got in the same cells, where that was asked for.
+    control: Option<Control>,
+    /// Not all cells are there.
+    interrupted: bool,
+}
+
+/// The results of the cells; nothing if the run was interrupted before they began.
 async fn on_broker(
     scenarios: &[String],
     measure: &Measure,
     prefix: Prefix,
     cells: Vec<Cell>,
-) -> Result<Option<(Results, bool)>> {
+    lessons: &Lessons,
+) -> Result<Option<Measured>> {
     let interrupted = interruption();
     let reached = unless_interrupted(&interrupted, async {
         let (broker, target) =
@@ -90,7 +109,8 @@ async fn on_broker(
         jobs: jobs(measure, &target, &cells)?,
         settle: measure.settle,
         repeat: measure.repeat,
-        keep_all_histories: measure.histories == Histories::All,
+        // A lesson tells what happened, also where all went well.
+        keep_all_histories: !lessons.teachings.is_empty() || measure.histories == Histories::All,
         prefix: prefix.clone(),
     };
     let cure = how_to_clean(scenarios, measure, &prefix, &broker);
@@ -107,20 +127,30 @@ async fn on_broker(
     }
     let started = (SystemTime::now(), Instant::now());
     let progress = Progress::new();
-    let outcome = run::run(&target, cells, &probes, &run_options, &progress, interrupted).await;
+    let outcome = run::run(&target, cells, &probes, &run_options, &progress, interrupted.clone()).await;
     progress.finish();
     note(&after_the_run(&outcome.cleanup, &prefix, cure.as_deref()));
 
-    let interrupted = outcome.interrupted;
+    let control = lessons.control(&target, &prefix, &probes, &interrupted).await;
+    let interrupted = *interrupted.borrow();
     let options = options(&measure.plan.amounts);
     let results = results(outcome, label(&broker, &probes), options, started, &run_options, &broker.url);
-    Ok(Some((results, interrupted)))
+    Ok(Some(Measured { results, control, interrupted }))
 }
 
 /// What people read of a run.
-fn text(results: &Results, comparison: Option<&Comparison>) -> String {
+fn text(
+    results: &Results,
+    teachings: &[Teaching],
+    control: Option<&Control>,
+    comparison: Option<&Comparison>,
+) -> String {
     let measured = report::measured(&results.broker, &results.run.url);
-    let mut text = format!("{measured}\n\n{}", report::terminal(results, Palette::Coloured));
+    let mut text = format!("{measured}\n\n{}", report::terminal(results, teachings, Palette::Coloured));
+    if let Some(control) = control {
+        text.push('\n');
+        text.push_str(&report::control(results, teachings, control, Palette::Coloured));
+    }
     if let Some(comparison) = comparison {
         text.push_str("\n\n");
         text.push_str(&report::changes(comparison, Palette::Coloured));

@@ -9,7 +9,7 @@ mod tests;
 use crate::connection::End;
 use crate::packet::{self, Protocol};
 use crate::results::Axes;
-use crate::scenario::{Answers, ClientId, Point, Scenario, Timer};
+use crate::scenario::{Answers, ClientId, Part, Point, Scenario, Timer};
 
 pub use filter::{Filter, FilterError};
 
@@ -164,19 +164,19 @@ pub struct Settings {
 
 /// All cells of a scenario, in the order of its axes' values, the last axis fastest.
 pub fn cells(scenario: &Scenario, settings: Settings) -> Vec<Cell> {
-    scenario.combinations().map(|axes| cell(scenario, axes, settings)).collect()
+    let combined = scenario.parts.iter().flat_map(|part| part.combinations().map(move |axes| (part, axes)));
+    combined.map(|(part, axes)| cell(&scenario.name, part, axes, settings)).collect()
 }
 
-fn cell(scenario: &Scenario, axes: Axes, settings: Settings) -> Cell {
-    let clients: Vec<Client> = (0..scenario.clients.len()).map(|place| client(scenario, &axes, place)).collect();
-    let taken = scenario.steps.iter().filter(|step| step.when.in_cell(&axes));
-    let mut steps: Vec<Step> = taken
-        .map(|step| Step { client: step.client, action: resolve::action(scenario, step, &axes, settings) })
-        .collect();
+fn cell(scenario: &str, part: &Part, axes: Axes, settings: Settings) -> Cell {
+    let clients: Vec<Client> = (0..part.clients.len()).map(|place| client(part, &axes, place)).collect();
+    let taken = part.steps.iter().filter(|step| step.when.in_cell(&axes));
+    let mut steps: Vec<Step> =
+        taken.map(|step| Step { client: step.client, action: resolve::action(part, step, &axes, settings) }).collect();
     proofs::add(&clients, &mut steps);
     Cell {
-        id: id(&scenario.name, &axes),
-        scenario: scenario.name.clone(),
+        id: id(scenario, &axes),
+        scenario: scenario.to_owned(),
         clients,
         steps,
         axes,
@@ -184,14 +184,14 @@ fn cell(scenario: &Scenario, axes: Axes, settings: Settings) -> Cell {
     }
 }
 
-fn client(scenario: &Scenario, axes: &Axes, place: usize) -> Client {
-    let client = &scenario.clients[place];
+fn client(part: &Part, axes: &Axes, place: usize) -> Client {
+    let client = &part.clients[place];
     Client {
         name: client.name.clone(),
         protocol: client.protocol.in_cell(axes),
         client_id: match client.client_id {
             ClientId::Own => Some(place),
-            ClientId::Of(other) => self::client(scenario, axes, other).client_id,
+            ClientId::Of(other) => self::client(part, axes, other).client_id,
             ClientId::Assigned => None,
         },
     }

@@ -5,9 +5,11 @@
 
 mod changes;
 mod choices;
+mod control;
 mod explain;
 mod findings;
 mod fold;
+mod lessons;
 mod matrix;
 mod table;
 
@@ -16,7 +18,9 @@ use anstyle::{AnsiColor, Style};
 use crate::results::{BrokerLabel, CellResult, Results, Summary, Verdict};
 
 pub use changes::changes;
+pub use control::{Control, ControlPlayed, control};
 pub use explain::{Explained, explain};
+pub use lessons::Teaching;
 
 /// What fits on every terminal.
 const WIDTH: usize = 80;
@@ -64,14 +68,14 @@ pub fn measured(broker: &BrokerLabel, url: &str) -> String {
     format!("Measured: {name}{gap}{url}")
 }
 
-/// The answer of a run: a table for each scenario, the choices, the findings, and the line that sums up.
-pub fn terminal(results: &Results, palette: Palette) -> String {
-    let mut sections: Vec<String> = scenarios(results)
-        .into_iter()
-        .map(|(scenario, cells)| {
-            matrix::table(&cells, palette).unwrap_or_else(|| table::table(scenario, &cells, palette))
-        })
-        .collect();
+/// The answer of a run: a table or the lessons of each scenario, the choices, the findings, and the line that sums up.
+pub fn terminal(results: &Results, teachings: &[Teaching], palette: Palette) -> String {
+    let section = |(scenario, cells): (&str, Vec<&CellResult>)| {
+        let teaching = teachings.iter().find(|teaching| teaching.scenario == scenario);
+        let lessons = teaching.map(|teaching| lessons::section(teaching, results, palette));
+        lessons.or_else(|| matrix::table(&cells, palette)).unwrap_or_else(|| table::table(scenario, &cells, palette))
+    };
+    let mut sections: Vec<String> = scenarios(results).into_iter().map(section).collect();
     sections.extend(choices::section(results, palette));
     sections.extend(findings::sections(results, palette));
     sections.push(summary_line(&results.summary, palette));

@@ -1,7 +1,8 @@
 //! The scenario file: an experiment as data, steps and axes, without a verdict.
 //!
 //! A scenario names its clients, the axes that vary, and the steps in order. A value may be `"$axis"`, which stands for
-//! the value of that axis in each cell. Every mistake is reported with its line and with what would be accepted.
+//! the value of that axis in each cell. In place of clients and steps it may have lessons, each with clients and steps
+//! of its own. Every mistake is reported with its line and with what would be accepted.
 
 mod document;
 mod order;
@@ -15,24 +16,52 @@ use std::path::Path;
 use crate::connection::End;
 use crate::packet::Protocol;
 use crate::results::{Axes, AxisValue};
+use crate::statement::Statement;
 
 pub use parse::{MESSAGES_MAX, ScenarioError};
 pub use value::{Answers, FromAxis, Point, Timer, Value};
 
-/// An experiment: steps over named clients, and the axes along which they vary.
+/// A scenario file: one experiment, or several that are lessons.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scenario {
     /// The first part of each cell's id.
     pub name: String,
-    /// What the experiment asks, in one sentence.
+    /// What the experiment asks, in one sentence; with lessons, what they are about.
     pub question: String,
-    /// In the order of the file, which is the order in a cell's id.
+    /// In the order of the file, which is the order in a cell's id; with lessons, [`LESSON`] is the first.
+    pub axes: Vec<Axis>,
+    /// One without a lesson, or one for each lesson.
+    pub parts: Vec<Part>,
+}
+
+/// An experiment: steps over named clients, and the axes along which they vary.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Part {
+    pub lesson: Option<Lesson>,
+    /// Those of the scenario; [`LESSON`] has the one value that is this part's.
     pub axes: Vec<Axis>,
     /// Combinations of axis values that make no cell.
     pub except: Vec<Exception>,
     /// In the order of the file. The first one's fate is what the experiment is about.
     pub clients: Vec<ClientPlan>,
     pub steps: Vec<StepPlan>,
+}
+
+/// The axis that tells the lessons of a scenario apart.
+pub const LESSON: &str = "lesson";
+
+/// What an experiment is to teach. Nothing in it decides about a verdict.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lesson {
+    /// The value of [`LESSON`] in its cells.
+    pub name: String,
+    pub question: String,
+    /// What the tutorial expects that the reader comes from.
+    pub expected: Option<String>,
+    /// What the tutorial found.
+    pub actual: Option<String>,
+    /// The statements that decide, for the reader to look at.
+    pub statements: Vec<&'static Statement>,
 }
 
 /// A property that varies from cell to cell.
@@ -126,7 +155,7 @@ pub const SESSION_EXPIRY_S: u32 = 3600;
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepPlan {
     pub when: When,
-    /// The client that acts, by its place in [`Scenario::clients`].
+    /// The client that acts, by its place in [`Part::clients`].
     pub client: usize,
     pub action: ActionPlan,
 }
@@ -269,8 +298,9 @@ impl ActionPlan {
 }
 
 /// The scenarios that are built into the program, by name.
-const BUILT_IN: [(&str, &str); 19] = [
+const BUILT_IN: [(&str, &str); 20] = [
     ("matrix", include_str!("../scenarios/matrix.toml")),
+    ("tutorial", include_str!("../scenarios/tutorial.toml")),
     ("backlog", include_str!("../scenarios/backlog.toml")),
     ("away", include_str!("../scenarios/away.toml")),
     ("queue", include_str!("../scenarios/queue.toml")),
@@ -291,7 +321,7 @@ const BUILT_IN: [(&str, &str); 19] = [
     ("delayed_wills", include_str!("../scenarios/delayed_wills.toml")),
 ];
 
-impl Scenario {
+impl Part {
     /// The axis values of each cell, in order, the last axis fastest.
     pub fn combinations(&self) -> impl Iterator<Item = Axes> {
         combinations(&self.axes).filter(|axes| self.has(axes))
@@ -301,7 +331,9 @@ impl Scenario {
     fn has(&self, axes: &Axes) -> bool {
         !self.except.iter().any(|exception| exception.holds(axes))
     }
+}
 
+impl Scenario {
     /// The names of the built-in scenarios.
     pub fn built_in_names() -> impl Iterator<Item = &'static str> {
         BUILT_IN.iter().map(|(name, _)| *name)
@@ -332,5 +364,18 @@ impl Scenario {
     /// [`ScenarioError`] with the line of the mistake and what is accepted there.
     pub fn parse(file: &str, text: &str) -> Result<Scenario, ScenarioError> {
         parse::parse(file, text)
+    }
+
+    /// The part to which the cell with these axis values belongs.
+    pub fn part(&self, axes: &Axes) -> Option<&Part> {
+        let lesson = axes.get(LESSON).map(AxisValue::to_string);
+        let mut parts = self.parts.iter();
+        parts.find(|part| part.lesson.as_ref().is_none_or(|own| lesson.as_ref() == Some(&own.name)))
+    }
+
+    /// What the cell with these axis values asks.
+    pub fn question_of(&self, axes: &Axes) -> &str {
+        let lesson = self.part(axes).and_then(|part| part.lesson.as_ref());
+        lesson.map_or(&self.question, |lesson| &lesson.question)
     }
 }

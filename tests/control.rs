@@ -5,11 +5,6 @@
 
 #![cfg(feature = "embedded")]
 
-// The tutorial's connection serves here, too; its `main` does not.
-#[allow(dead_code)]
-#[path = "../examples/tutorial.rs"]
-mod tutorial;
-
 use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::Duration;
@@ -17,13 +12,12 @@ use std::time::Duration;
 use anyhow::Result;
 use mqtt_sessions::broker::{Broker, EMBEDDED, Given};
 use mqtt_sessions::cli::{Amounts, Plan};
+use mqtt_sessions::control::Connection;
 use mqtt_sessions::measure;
 use mqtt_sessions::plan::Cell;
 use mqtt_sessions::results::{AxisValue, Phase, Results};
 use rumqttc::{Publish, QoS};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
-use tutorial::Connection;
 
 const ONLY_V3: &str = "protocol=3.1.1";
 const MESSAGES: u32 = 3;
@@ -189,25 +183,17 @@ async fn play(address: &str, id: &str, cell: &Settings) -> Result<Arrived> {
     if cell.resubscribe {
         subscriber.subscribe(&topic, cell.subscribe_qos).await?;
     }
-    messages.extend(rest(&mut subscriber).await?);
+    messages.extend(subscriber.read_until_quiet(QUIET).await?);
     subscriber.leave().await?;
     let returned = Copies::of(&messages);
 
     let mut subscriber = Connection::open(address, id, cell.clean_session).await?;
     let mut messages = subscriber.read_to_fence(&mut publisher, &topic, cell.publish_qos).await?;
-    messages.extend(rest(&mut subscriber).await?);
+    messages.extend(subscriber.read_until_quiet(QUIET).await?);
     subscriber.leave().await?;
 
     publisher.publish(&topic, QoS::AtLeastOnce, true, "").await?;
     publisher.leave().await?;
     Connection::open(address, id, true).await?.leave().await?;
     Ok(Arrived { returned, again: Copies::of(&messages) })
-}
-
-/// What comes until nothing comes any more.
-async fn rest(subscriber: &mut Connection) -> Result<Vec<Publish>> {
-    while let Ok(event) = timeout(QUIET, subscriber.next()).await {
-        event?;
-    }
-    Ok(std::mem::take(&mut subscriber.received))
 }

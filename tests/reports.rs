@@ -8,7 +8,7 @@ use mqtt_sessions::report::{Palette, measured, summary_line, terminal};
 use mqtt_sessions::results::{AxisValue, BrokerLabel, Phase, Results, Summary, Verdict};
 
 fn plain(results: &Results) -> String {
-    terminal(results, Palette::Plain)
+    terminal(results, &[], Palette::Plain)
 }
 
 /// The table and its legend.
@@ -484,7 +484,7 @@ fn plain_text_is_the_coloured_text_without_colour() {
     let mut results = matrix();
     bend(&mut results, &["5.0,clean_session=false,publish_qos=2,subscribe_qos=1"], lose);
     bend(&mut results, &["3.1.1,clean_session=true,publish_qos=0"], |cell| cell.verdict = Verdict::Unsupported);
-    let (plain, coloured) = (plain(&results), terminal(&results, Palette::Coloured));
+    let (plain, coloured) = (plain(&results), terminal(&results, &[], Palette::Coloured));
     assert!(!plain.contains('\u{1b}'));
     assert!(coloured.contains("\u{1b}[31m✗"), "{coloured}");
     assert_eq!(without_colour(&coloured), plain);

@@ -71,7 +71,7 @@ fn axes_and_clients_keep_the_order_of_the_file() {
     let axes: Vec<&str> = scenario.axes.iter().map(|axis| axis.name.as_str()).collect();
     assert_eq!(axes, ["protocol", "clean_session", "publish_qos", "subscribe_qos", "retain", "resubscribe"]);
     assert_eq!(scenario.axes[1].values, [AxisValue::Bool(true), AxisValue::Bool(false)]);
-    let clients: Vec<&str> = scenario.clients.iter().map(|client| client.name.as_str()).collect();
+    let clients: Vec<&str> = scenario.parts[0].clients.iter().map(|client| client.name.as_str()).collect();
     assert_eq!(clients, ["subscriber", "publisher"]);
 }
 
@@ -400,7 +400,7 @@ fn a_file_that_cannot_be_read_names_the_built_in_scenarios() {
     let error = Scenario::load("no/such/file.toml").unwrap_err();
     assert_eq!(error.line, None);
     assert!(error.to_string().starts_with("no/such/file.toml: it cannot be read ("), "{error}");
-    assert!(error.why.contains("name a file, or a built-in scenario: matrix, backlog, queue"), "{error}");
+    assert!(error.why.contains("name a file, or a built-in scenario: matrix, tutorial, backlog, queue"), "{error}");
 }
 
 #[test]

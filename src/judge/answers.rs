@@ -187,7 +187,8 @@ fn is_overtaken(history: &History, connection: &Connection, awaited: &Awaited) -
 /// CONNACK and SUBACK that refuse.
 fn refusals(story: &Story, connection: &Connection, findings: &mut Findings) {
     let client = &connection.client;
-    if let Some((_, connack)) = connection.connack.as_ref().filter(|(_, connack)| connack.code != 0) {
+    let refusing = connection.connack.as_ref().filter(|(_, connack)| connack.code != 0);
+    if let Some((_, connack)) = refusing.filter(|_| !connection.is_refused_by_rule()) {
         refused_connect(story, connection, connack.code, findings);
     }
     for subscribe in &connection.subscribes {

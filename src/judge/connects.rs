@@ -3,9 +3,9 @@
 
 use super::finding::{ATTEMPTS_FOR_AN_ABSENCE, Findings, Rule, rule};
 use super::session::{Session, SessionEnd, shows_a_session};
-use super::story::{Connection, Story};
+use super::story::{Connection, IDENTIFIER_REJECTED, Story};
 use crate::history::PROBE;
-use crate::packet::Protocol;
+use crate::packet::{Connack, Protocol};
 use crate::scenario::Timer;
 
 const CONNACK_FIRST: Rule = rule("MQTT-3.2.0-1", "MQTT-3.2.0-1");
@@ -18,6 +18,7 @@ const AN_EXPIRED_SESSION_IS_DISCARDED: Rule = Rule { v3: None, v5: Some("MQTT-4.
 const IDENTIFIES_THE_SESSION: Rule = rule("MQTT-3.1.3-2", "MQTT-3.1.3-2");
 const CLOSES_AFTER_REFUSAL: Rule = rule("MQTT-3.2.2-5", "MQTT-3.2.2-7");
 const ACCEPTS_PLAIN_IDENTIFIERS: Rule = rule("MQTT-3.1.3-5", "MQTT-3.1.3-5");
+const REFUSES_A_SESSION_WITHOUT_IDENTIFIER: Rule = Rule { v3: Some("MQTT-3.1.3-8"), v5: None };
 const RETURNS_THE_ASSIGNED_IDENTIFIER: Rule = Rule { v3: None, v5: Some("MQTT-3.1.3-7") };
 const ASSIGNS_A_NEW_IDENTIFIER: Rule = Rule { v3: None, v5: Some("MQTT-3.2.2-16") };
 const DISCONNECTS_THE_OLDER: Rule = rule("MQTT-3.1.4-2", "MQTT-3.1.4-3");
@@ -26,10 +27,14 @@ const NOTHING_AFTER_ITS_DISCONNECT: Rule = Rule { v3: None, v5: Some("MQTT-3.14.
 const NO_EXPIRY_IN_ITS_DISCONNECT: Rule = Rule { v3: None, v5: Some("MQTT-3.14.2-2") };
 const ENDS_A_SILENT_CONNECTION: Rule = rule("MQTT-3.1.2-24", "MQTT-3.1.2-22");
 
+/// The return code of 3.1.1 with which a broker says that it serves nobody now.
+const SERVER_UNAVAILABLE: u8 = 0x03;
+
 pub fn check(story: &Story, sessions: &[Session<'_>], findings: &mut Findings) {
     for connection in &story.connections {
         first_packet(connection, findings);
         refused(connection, findings);
+        without_identifier(connection, findings);
         let session = sessions.iter().find(|session| session.has(connection));
         let lost = SessionEnd::Lost(connection.opened_at);
         let resumed = session.is_some_and(|session| session.is_resumed_by(connection))
@@ -67,6 +72,22 @@ fn refused(connection: &Connection, findings: &mut Findings) {
         let events = [connection.opened_at, *at];
         findings.broken(connection.protocol(), ACCEPTS_PLAIN_IDENTIFIERS, &events, expected, observed);
     }
+}
+
+/// A client without an identifier that asks for a session has to be told 0x02.
+fn without_identifier(connection: &Connection, findings: &mut Findings) {
+    if !connection.must_be_refused() {
+        return;
+    }
+    let (at, observed) = match (&connection.connack, connection.ended) {
+        // A broker that is not available says so to everybody.
+        (Some((_, Connack { code: IDENTIFIER_REJECTED | SERVER_UNAVAILABLE, .. })), _) | (None, None) => return,
+        (Some((at, connack)), _) => (*at, format!("CONNACK {:#04x}", connack.code)),
+        (None, Some((at, _))) => (at, "the connection was ended without a CONNACK".into()),
+    };
+    let expected = format!("CONNACK 0x02 to {}, which has no identifier and asks for a session", connection.client);
+    let events = [connection.opened_at, at];
+    findings.broken(connection.protocol(), REFUSES_A_SESSION_WITHOUT_IDENTIFIER, &events, expected, observed);
 }
 
 fn session_present(sessions: &[Session<'_>], connection: &Connection, resumed: bool, findings: &mut Findings) {

@@ -7,7 +7,7 @@ mod reading;
 use crate::history::{Client, History, Message};
 use crate::packet::{Properties, Publish};
 
-pub use connection::{Connection, Delivery, Subscribing, Timed, Unsubscribing};
+pub use connection::{Connection, Delivery, IDENTIFIER_REJECTED, Subscribing, Timed, Unsubscribing};
 
 /// The facts of one attempt at one cell.
 #[derive(Debug, Default)]

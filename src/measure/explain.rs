@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
 
-use super::{on_broker, prefix, settings};
+use super::{Lessons, Measured, on_broker, prefix, settings};
 use crate::cli::{Explain, Histories, Measure, Plan};
 use crate::exit_code::ExitCode;
 use crate::judge;
@@ -34,7 +34,8 @@ pub async fn explain(explain: Explain) -> Result<ExitCode> {
         print(&scenario.written_for(&cell.axes, explain.amounts.messages, &cell.id))?;
         return Ok(ExitCode::Success);
     }
-    of_broker(&source, explain, cell, &scenario.question).await
+    let question = scenario.question_of(&cell.axes).to_owned();
+    of_broker(&source, explain, cell, &question).await
 }
 
 /// Where the scenario of the cell is found.
@@ -94,8 +95,8 @@ async fn of_broker(source: &str, explain: Explain, cell: Cell, question: &str) -
         prefix: explain.prefix,
     };
     let prefix = prefix(measure.prefix.as_deref(), &measure.prefixes)?;
-    let measured = on_broker(&[source.to_owned()], &measure, prefix, vec![cell]).await?;
-    let Some((results, interrupted)) = measured else { return Ok(ExitCode::Interrupted) };
+    let measured = on_broker(&[source.to_owned()], &measure, prefix, vec![cell], &Lessons::default()).await?;
+    let Some(Measured { results, interrupted, .. }) = measured else { return Ok(ExitCode::Interrupted) };
     let Some(result) = results.cells.first().filter(|_| !interrupted) else { return Ok(ExitCode::Interrupted) };
     tell(&results, result, Some(question), explain.scenario.as_deref())?;
     Ok(ExitCode::of(&results.summary))
@@ -124,7 +125,7 @@ fn of_file(id: &str, path: &Path) -> Result<ExitCode> {
     let built_in = Scenario::built_in_names().find(|name| *name == stored.scenario);
     let scenario = built_in.map(Scenario::load).transpose()?;
     let question = scenario.as_ref().filter(|scenario| has_cell(scenario, stored));
-    tell(&results, &judged, question.map(|scenario| scenario.question.as_str()), None)?;
+    tell(&results, &judged, question.map(|scenario| scenario.question_of(&judged.axes)), None)?;
     Ok(ExitCode::of(&Summary::of([&judged])))
 }
 

@@ -3,12 +3,12 @@
 use super::{Action, Connect, Publication, Settings, Until, Will};
 use crate::packet::{Filter, Protocol};
 use crate::results::Axes;
-use crate::scenario::{ActionPlan, ConnectPlan, FilterPlan, FromAxis, SESSION_EXPIRY_S, Scenario, StepPlan, Value};
+use crate::scenario::{ActionPlan, ConnectPlan, FilterPlan, FromAxis, Part, SESSION_EXPIRY_S, StepPlan, Value};
 
 /// The Keep Alive of a client that asks for none, in seconds.
 const KEEP_ALIVE_S: u16 = 60;
 
-pub fn action(scenario: &Scenario, step: &StepPlan, axes: &Axes, settings: Settings) -> Action {
+pub fn action(scenario: &Part, step: &StepPlan, axes: &Axes, settings: Settings) -> Action {
     let v5 = scenario.clients[step.client].protocol.in_cell(axes) == Protocol::V5;
     match &step.action {
         ActionPlan::Connect { connect, will } => {
@@ -61,7 +61,7 @@ fn number<T: FromAxis>(value: Option<&Value<T>>, axes: &Axes) -> Option<T> {
 }
 
 /// What the client says, overridden by what the step says.
-fn connect(scenario: &Scenario, place: usize, step: &ConnectPlan, with_will: bool, axes: &Axes) -> Connect {
+fn connect(scenario: &Part, place: usize, step: &ConnectPlan, with_will: bool, axes: &Axes) -> Connect {
     let client = &scenario.clients[place];
     let v5 = client.protocol.in_cell(axes) == Protocol::V5;
     let clean_session = client.clean_session.in_cell(axes);

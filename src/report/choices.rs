@@ -61,6 +61,11 @@ pub(super) fn decide_count(cell: &CellResult) -> bool {
     cell.choices.keys().any(|name| CHOICES.iter().any(|choice| choice.name == name && choice.decides_count))
 }
 
+/// A choice in a few plain words.
+pub(super) fn meaning(name: &str) -> Option<&'static str> {
+    CHOICES.iter().find(|choice| choice.name == name).map(|choice| choice.meaning)
+}
+
 /// Each choice that a cell exercised, with its values and where they were seen.
 pub(super) fn section(results: &Results, palette: Palette) -> Option<String> {
     let mut text = String::new();

@@ -18,7 +18,7 @@ const COLUMN_AXES: [&str; 2] = ["publish_qos", "subscribe_qos"];
 const COLUMNS: [(u32, u32); 9] = [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (2, 0), (2, 1), (2, 2)];
 
 /// The mark of a pass whose count the standard leaves open.
-const CHOSEN: &str = "*";
+pub(super) const CHOSEN: &str = "*";
 
 const MEANINGS: [(&str, &str); 7] = [
     ("✓", "right"),
@@ -208,6 +208,19 @@ fn paint_marks(text: &str, palette: Palette) -> String {
 /// Only the marks that occur.
 fn legend(cells: &[&CellResult], rows: &[Row], palette: Palette) -> String {
     let marks: BTreeSet<&str> = rows.iter().flat_map(|(_, entries)| entries).flatten().map(Entry::mark).collect();
+    let mut text = meanings(&marks, palette);
+    let counts: Vec<Counts> = cells.iter().map(|cell| counts(cell)).collect();
+    if counts.iter().any(|counts| counts.retained > 0) {
+        text += "+1 a retained copy\n";
+    }
+    if counts.iter().any(|counts| counts.again > 0) {
+        text += "(+N) came once more on the next connection\n";
+    }
+    text
+}
+
+/// What the marks mean.
+pub(super) fn meanings(marks: &BTreeSet<&str>, palette: Palette) -> String {
     let mut text = String::new();
     let mut column = 0;
     for (mark, meaning) in MEANINGS.into_iter().filter(|(mark, _)| marks.contains(mark)) {
@@ -220,13 +233,5 @@ fn legend(cells: &[&CellResult], rows: &[Row], palette: Palette) -> String {
         column = if gap == "   " { column + 3 + width } else { width };
         text += &format!("{gap}{} {meaning}", paint_marks(mark, palette));
     }
-    text += "\n";
-    let counts: Vec<Counts> = cells.iter().map(|cell| counts(cell)).collect();
-    if counts.iter().any(|counts| counts.retained > 0) {
-        text += "+1 a retained copy\n";
-    }
-    if counts.iter().any(|counts| counts.again > 0) {
-        text += "(+N) came once more on the next connection\n";
-    }
-    text
+    text + "\n"
 }

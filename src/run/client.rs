@@ -182,6 +182,12 @@ impl Client {
         self.has_session = false;
     }
 
+    /// The CONNECT asks for a session under no identifier, which 3.1.1 forbids (MQTT-3.1.3-7). Only a scenario that asks
+    /// how the broker takes it has such a client.
+    pub fn must_be_refused(&self) -> bool {
+        self.plan.protocol == Protocol::V3 && self.plan.client_id.is_none() && self.session_persists()
+    }
+
     /// The session outlives its connection, as far as this client asked for it.
     pub fn session_persists(&self) -> bool {
         self.connect.as_ref().is_some_and(|connect| match self.plan.protocol {

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::client::{Client, Subscribed};
 use super::player::{Outgoing, Player, Stop, Waited};
 use crate::connection::{Connection, End};
-use crate::history::{Event, Message, PROOF_WILL_TOPIC};
+use crate::history::{Awaited, Event, Message, PROOF_WILL_TOPIC};
 use crate::packet::{self, Filter, Packet, Properties, Protocol, Subscribe, Unsubscribe};
 use crate::plan::{Action, Connect, Publication, Source, Will};
 use crate::scenario::Timer;
@@ -78,7 +78,7 @@ impl Player<'_> {
         } else if let (Some(before), Some(since)) = (before, gone_since) {
             self.note_timers(client, &before, since.elapsed());
         }
-        self.accepted(client)?;
+        self.accepted(client).await?;
         if let Some(stalled) = stalled {
             stalled.cut(End::Reset).await;
         }
@@ -152,9 +152,13 @@ impl Player<'_> {
     }
 
     /// Looks at the CONNACK as the standard orders a client to.
-    pub fn accepted(&mut self, client: usize) -> Result<(), Stop> {
+    pub async fn accepted(&mut self, client: usize) -> Result<(), Stop> {
         let state = &mut self.clients[client];
         let Some(connack) = state.connack.clone().filter(|connack| connack.code == 0) else {
+            if state.must_be_refused() {
+                self.await_end_of_refused(client).await;
+                return Ok(());
+            }
             self.gone(client);
             return Err(Stop);
         };
@@ -172,6 +176,18 @@ impl Player<'_> {
         }
         state.has_session = state.session_persists();
         Ok(())
+    }
+
+    /// The client has asked for what a broker must refuse, and was refused: the connection has to end, and other clients
+    /// go on.
+    async fn await_end_of_refused(&mut self, client: usize) {
+        self.clients[client].may_end = true;
+        let deadline = Instant::now() + self.target.deadline;
+        if self.pump(deadline, |clients| clients[client].connection.is_none()).await == Waited::Deadline {
+            let awaited = Awaited { packet: "end".into(), id: None };
+            self.record.observed(client, |name| Event::Missing(name, awaited));
+            self.gone(client);
+        }
     }
 
     /// Sends again what the session before left without an answer (MQTT-4.4.0-1).

@@ -88,7 +88,7 @@ impl Player<'_> {
             Waited::Deadline if is_gone(&self.clients[first]) => Err(self.missing(second).await),
             Waited::Deadline => Err(self.still_there(first)),
             Waited::Done | Waited::Ended(_) if is_gone(&self.clients[second]) => Err(Stop),
-            Waited::Done | Waited::Ended(_) => self.accepted(second),
+            Waited::Done | Waited::Ended(_) => self.accepted(second).await,
         }
     }
 

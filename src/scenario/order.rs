@@ -1,10 +1,10 @@
 //! Whether the steps can be played in their order, in every cell.
 
-use super::{ActionPlan, Axis, ClientId, Exception, Scenario, combinations};
+use super::{ActionPlan, Axis, ClientId, Exception, Part, combinations};
 use crate::results::Axes;
 
 /// Finds the first step that cannot work in some cell, and says why.
-pub fn check(scenario: &Scenario) -> Result<(), (usize, String)> {
+pub fn check(scenario: &Part) -> Result<(), (usize, String)> {
     // Only the axes of `when` decide which steps a cell has, and those of `except` whether there is one.
     let axes: Vec<Axis> = scenario
         .axes
@@ -34,7 +34,7 @@ enum State {
 }
 
 /// The first step whose client is not in the state that the step needs, and the state in which it is.
-fn first_mistake(scenario: &Scenario, cell: &Axes) -> Option<(usize, State)> {
+fn first_mistake(scenario: &Part, cell: &Axes) -> Option<(usize, State)> {
     let mut states = vec![State::Away; scenario.clients.len()];
     for (index, step) in scenario.steps.iter().enumerate().filter(|(_, step)| step.when.in_cell(cell)) {
         if !is_possible(scenario, &step.action, step.client, &states) {
@@ -67,7 +67,7 @@ fn first_mistake(scenario: &Scenario, cell: &Axes) -> Option<(usize, State)> {
     None
 }
 
-fn is_possible(scenario: &Scenario, action: &ActionPlan, client: usize, states: &[State]) -> bool {
+fn is_possible(scenario: &Part, action: &ActionPlan, client: usize, states: &[State]) -> bool {
     match action {
         ActionPlan::Wait { .. } => true,
         ActionPlan::Connect { .. } => states[client] == State::Away,
@@ -82,7 +82,7 @@ fn is_possible(scenario: &Scenario, action: &ActionPlan, client: usize, states: 
 }
 
 /// The client whose identifier this one uses; `None` where the broker assigns one.
-fn identifier(scenario: &Scenario, client: usize) -> Option<usize> {
+fn identifier(scenario: &Part, client: usize) -> Option<usize> {
     match scenario.clients[client].client_id {
         ClientId::Own => Some(client),
         ClientId::Of(other) => identifier(scenario, other),
@@ -90,7 +90,7 @@ fn identifier(scenario: &Scenario, client: usize) -> Option<usize> {
     }
 }
 
-fn sentence(scenario: &Scenario, index: usize, state: State, cell: &Axes) -> String {
+fn sentence(scenario: &Part, index: usize, state: State, cell: &Axes) -> String {
     let step = &scenario.steps[index];
     let client = &scenario.clients[step.client].name;
     let decisive = |axis: &str| {

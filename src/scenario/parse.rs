@@ -1,6 +1,7 @@
 //! TOML to [`Scenario`], with a line for every mistake.
 
 mod clients;
+mod lessons;
 mod steps;
 mod values;
 
@@ -12,7 +13,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::document::{Document, Entry, Section, kind};
-use super::{ActionPlan, Axis, ClientPlan, Exception, FromAxis, Scenario, StepPlan, Value, order};
+use super::{ActionPlan, Axis, ClientPlan, Exception, FromAxis, Lesson, Part, Scenario, StepPlan, Value, order};
 use crate::history::{PROOF_WILL_TOPIC, WITNESS};
 use crate::results::AxisValue;
 
@@ -57,30 +58,20 @@ pub fn parse(file: &str, text: &str) -> Result<Scenario, ScenarioError> {
     let document = Document { file, text };
     let table = document.parse()?;
     let root = Section::root(&document, table.get_ref());
-    root.only(&["name", "question", "axes", "except", "clients", "steps"])?;
+    root.only(&["name", "question", "axes", "except", "clients", "steps", "lessons"])?;
     let mut reader = Reader { document: &document, axes: Vec::new(), used: HashSet::new() };
 
     let (_, name) = root.need("name", "a text")?;
     let name = reader.name("scenario", &name.span(), reader.text("name", name)?)?;
     let (_, question) = root.need("question", "one sentence")?;
-    let question = reader.question(question)?;
+    let question = reader.sentence("question", question)?;
     reader.axes = reader.axes(&root)?;
-    let except = reader.exceptions(&root)?;
-    let clients = reader.clients(&root)?;
-    let steps = reader.steps(&root, &clients)?;
-    reader.nothing_unused(&clients, &steps)?;
-
-    let places: Vec<Range<usize>> = steps.iter().map(Spanned::span).collect();
-    let scenario = Scenario {
-        name,
-        question,
-        axes: without_places(reader.axes),
-        except,
-        clients: without_places(clients),
-        steps: without_places(steps),
+    let parts = match root.find("lessons") {
+        Some((at, value)) => reader.lessons(&root, &at, value)?,
+        None => vec![reader.part(&root, None)?],
     };
-    order::check(&scenario).map_err(|(step, why)| document.mistake(&places[step], why))?;
-    Ok(scenario)
+    reader.no_axis_unused()?;
+    Ok(Scenario { name, question, axes: lessons::axes(without_places(reader.axes), &parts), parts })
 }
 
 fn without_places<T>(parts: Vec<Spanned<T>>) -> Vec<T> {
@@ -143,8 +134,8 @@ impl<'a> Reader<'a> {
     }
 
     /// The combinations of axis values that make no cell.
-    fn exceptions(&self, root: &Section<'a>) -> Result<Vec<Exception>, ScenarioError> {
-        let Some((at, value)) = root.find("except") else { return Ok(Vec::new()) };
+    fn exceptions(&self, section: &Section<'a>) -> Result<Vec<Exception>, ScenarioError> {
+        let Some((at, value)) = section.find("except") else { return Ok(Vec::new()) };
         let DeValue::Array(entries) = value.get_ref() else {
             return Err(self.document.mistake(&at, "`except` is an array of tables, each with axes and their values"));
         };
@@ -203,13 +194,14 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn question(&self, entry: &Entry<'_>) -> Result<String, ScenarioError> {
-        let question = self.text("question", entry)?;
-        if question.trim().is_empty() || question.contains(char::is_control) {
-            let why = "`question` takes one sentence on one line: what the experiment asks";
-            return Err(self.document.mistake(&entry.span(), why));
+    fn sentence(&self, key: &str, entry: &Entry<'_>) -> Result<String, ScenarioError> {
+        let sentence = self.text(key, entry)?;
+        if sentence.trim().is_empty() || sentence.contains(char::is_control) {
+            let what =
+                if key == "question" { "one sentence on one line: what the experiment asks" } else { "one line" };
+            return Err(self.document.mistake(&entry.span(), format!("`{key}` takes {what}")));
         }
-        Ok(question.into())
+        Ok(sentence.into())
     }
 
     /// A name that can stand in ids, topics and histories.
@@ -234,17 +226,34 @@ impl<'a> Reader<'a> {
         Ok(name.into())
     }
 
+    /// Clients and steps, at the top of the file or of a lesson.
+    fn part(&mut self, section: &Section<'a>, lesson: Option<Lesson>) -> Result<Part, ScenarioError> {
+        let except = self.exceptions(section)?;
+        let clients = self.clients(section)?;
+        let steps = self.steps(section, &clients)?;
+        self.no_client_unused(&clients, &steps)?;
+        let places: Vec<Range<usize>> = steps.iter().map(Spanned::span).collect();
+        let axes = lessons::own_axes(without_places(self.axes.clone()), lesson.as_ref());
+        let (clients, steps) = (without_places(clients), without_places(steps));
+        let part = Part { lesson, axes, except, clients, steps };
+        order::check(&part).map_err(|(step, why)| self.document.mistake(&places[step], why))?;
+        Ok(part)
+    }
+
     /// What is declared and changes nothing is a slip: somebody meant something by it.
-    fn nothing_unused(
+    fn no_axis_unused(&self) -> Result<(), ScenarioError> {
+        let Some(axis) = self.axes.iter().find(|axis| !self.used.contains(&axis.get_ref().name)) else { return Ok(()) };
+        let name = &axis.get_ref().name;
+        let why = format!("axis \"{name}\" is never used; write \"${name}\" where it shall apply, or remove it");
+        Err(self.document.mistake(&axis.span(), why))
+    }
+
+    /// As [`Reader::no_axis_unused`], for clients.
+    fn no_client_unused(
         &self,
         clients: &[Spanned<ClientPlan>],
         steps: &[Spanned<StepPlan>],
     ) -> Result<(), ScenarioError> {
-        if let Some(axis) = self.axes.iter().find(|axis| !self.used.contains(&axis.get_ref().name)) {
-            let name = &axis.get_ref().name;
-            let why = format!("axis \"{name}\" is never used; write \"${name}\" where it shall apply, or remove it");
-            return Err(self.document.mistake(&axis.span(), why));
-        }
         for (index, client) in clients.iter().enumerate() {
             let acts = |step: &StepPlan| {
                 step.client == index || matches!(step.action, ActionPlan::Race { stays } if stays == index)

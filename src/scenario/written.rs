@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use super::value::{Words, word};
 use super::{
-    ActionPlan, Answers, ClientId, ClientPlan, ConnectPlan, FilterPlan, FromAxis, PublishPlan, Scenario, StepPlan,
-    Value,
+    ActionPlan, Answers, ClientId, ClientPlan, ConnectPlan, FilterPlan, FromAxis, Part, PublishPlan, Scenario,
+    StepPlan, Value,
 };
 use crate::packet::Protocol;
 use crate::results::Axes;
@@ -18,28 +18,31 @@ impl Scenario {
     /// that does not say how many; `id` is the cell's, for the comment at the top.
     pub fn written_for(&self, axes: &Axes, messages: u32, id: &str) -> String {
         let mut text = format!("# {id}\n# This one cell, with all values written out.\n\n");
-        let question = self.question.replace('\\', r"\\").replace('"', "\\\"");
+        let question = self.question_of(axes).replace('\\', r"\\").replace('"', "\\\"");
         // Writing to a String cannot fail.
         let _ = write!(text, "name = \"{}\"\nquestion = \"{question}\"\n\n", self.name);
-        let steps: Vec<_> = self.steps.iter().filter(|step| step.when.in_cell(axes)).collect();
-        for (place, client) in self.clients.iter().enumerate() {
+        let Some(part) = self.part(axes) else { return text };
+        let steps: Vec<_> = part.steps.iter().filter(|step| step.when.in_cell(axes)).collect();
+        for (place, client) in part.clients.iter().enumerate() {
             // A client without a step in this cell has no place in the file.
             let stays = |step: &&StepPlan| matches!(step.action, ActionPlan::Race { stays } if stays == place);
             if steps.iter().any(|step| step.client == place || stays(step)) {
-                let _ = writeln!(text, "clients.{} = {}", client.name, table(self.client(client, axes)));
+                let _ = writeln!(text, "clients.{} = {}", client.name, table(part.client(client, axes)));
             }
         }
         text += "\nsteps = [\n";
         for step in steps {
-            let client = &self.clients[step.client];
+            let client = &part.clients[step.client];
             let v5 = client.protocol.in_cell(axes) == Protocol::V5;
             let mut pairs: Pairs = vec![(step.action.verb(), quoted(&client.name))];
-            pairs.extend(action(&step.action, &self.clients, v5, messages, axes));
+            pairs.extend(action(&step.action, &part.clients, v5, messages, axes));
             let _ = writeln!(text, "    {},", table(pairs));
         }
         text + "]\n"
     }
+}
 
+impl Part {
     fn client(&self, client: &ClientPlan, axes: &Axes) -> Pairs {
         let protocol = client.protocol.in_cell(axes);
         let v5 = protocol == Protocol::V5;

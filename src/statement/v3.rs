@@ -29,7 +29,7 @@ pub const STATEMENTS: &[Statement] = &[
     v3(Must, Judged, "MQTT-3.1.3-5", "Accept client identifiers of 1 to 23 bytes made of digits and letters."),
     v3(Must, Unseen("no packet of 3.1.1 names the identifier that was assigned, so it cannot be compared with another"), "MQTT-3.1.3-6", "Give a client that comes with an empty client identifier, where that is allowed, one that nobody else has."),
     v3(Must, Client, "MQTT-3.1.3-7", "Ask for Clean Session 1 when the client identifier is empty."),
-    v3(Must, Unseen("only a client that itself breaks MQTT-3.1.3-7 meets it"), "MQTT-3.1.3-8", "Refuse an empty client identifier with Clean Session 0 by CONNACK 0x02, and close the connection."),
+    v3(Must, Judged, "MQTT-3.1.3-8", "Refuse an empty client identifier with Clean Session 0 by CONNACK 0x02, and close the connection."),
     v3(Must, Judged, "MQTT-3.1.4-2", "Disconnect the client that is connected when another one connects with its client identifier."),
     v3(Must, Same("MQTT-3.1.2-6"), "MQTT-3.1.4-3", "Keep or discard the earlier Session as the Clean Session of the CONNECT demands."),
     v3(Must, Unseen("a CONNECT that was accepted and not answered looks like one that was not accepted"), "MQTT-3.1.4-4", "Answer an accepted CONNECT with a CONNACK of return code 0."),

@@ -13,7 +13,7 @@ const OPTIONS: [(&str, &str); 8] = [
     ),
     (
         "run",
-        "--all --baseline --broker --broker-name --broker-version --client-id-prefix --color --connect-timeout --deadline \
+        "--all --baseline --broker --broker-name --broker-version --client --client-id-prefix --color --connect-timeout --deadline \
          --export-json --filter --help --histories --jobs --messages --password --prefix --queue-limit --repeat \
          --settle --topic-prefix --username",
     ),

@@ -10,6 +10,7 @@ mod garbage;
 mod help;
 mod interruptions;
 mod leftovers;
+mod lessons;
 mod logins;
 mod outputs;
 mod peers;

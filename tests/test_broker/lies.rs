@@ -76,6 +76,8 @@ async fn sessions(broker: &Broker, protocol: Protocol) -> Vec<String> {
         nameless.push(client);
     }
     lines.extend(nameless[0].hear().await);
+    // 3.1.1 3.1.3-8: without an identifier there is no session.
+    lines.extend(join(broker, protocol, false, "", "", "").await.1);
 
     let (mut older, _) = connect(broker, protocol, "taken").await;
     lines.extend(connect(broker, protocol, "taken").await.1);

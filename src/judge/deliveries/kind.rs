@@ -231,7 +231,11 @@ impl<'a> Judged<'a, '_> {
                 self.qos(&subscriptions, findings);
                 Kind::Subscribed
             }
-            (_, Some(subscribe)) if self.was_routed_before(subscribe) => {
+            (false, Some(_)) if self.retained_copies_are_there() => {
+                self.qos(&relation.subscriptions, findings);
+                Kind::Subscribed
+            }
+            (_, Some(subscribe)) if self.was_routed_before(subscribe) && !self.retained_copies_are_there() => {
                 let events = [self.publication.at, subscribe.at, self.delivery.at];
                 let expected = format!("RETAIN 1 on {}: it was sent because of the SUBSCRIBE", self.message());
                 findings.broken(self.protocol(), RETAIN_1_ON_A_RETAINED_COPY, &events, expected, "RETAIN 0");
@@ -252,6 +256,15 @@ impl<'a> Judged<'a, '_> {
                 Kind::Unknown
             }
         }
+    }
+
+    /// Each SUBSCRIBE of this connection has its copy with RETAIN 1, so that one without it has come for another reason.
+    /// With Retain As Published the flag tells nothing.
+    fn retained_copies_are_there(&self) -> bool {
+        let flagged = |delivery: &&Delivery| delivery.message == Some(self.message()) && delivery.publish.retain;
+        let mut own = self.connection.subscribes.iter().filter(|s| s.matches(&self.publication.topic));
+        let count = own.clone().count();
+        self.connection.deliveries.iter().filter(flagged).count() >= count && !own.any(|s| s.filter.retain_as_published)
     }
 
     /// A later message of the same source has come on this connection, so nothing of its queue is left; unless the

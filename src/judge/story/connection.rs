@@ -8,6 +8,9 @@ use crate::packet::{Connack, Connect, Filter, Protocol, Publish, Suback};
 use crate::scenario::Timer;
 use crate::topic;
 
+/// The return code of 3.1.1 for a client identifier that is refused.
+pub const IDENTIFIER_REJECTED: u8 = 0x02;
+
 /// One Network Connection of one client. Places are 0-based indices into the history.
 #[derive(Debug)]
 pub struct Connection {
@@ -198,6 +201,17 @@ impl Connection {
         self.connect.protocol
     }
 
+    /// The CONNECT asks for a session under no identifier, which no client of 3.1.1 may do (MQTT-3.1.3-7).
+    pub fn must_be_refused(&self) -> bool {
+        self.protocol() == Protocol::V3 && self.connect.client_id.is_empty() && !self.connect.clean
+    }
+
+    /// It was refused with the code that the standard orders for that (3.1.1 MQTT-3.1.3-8).
+    pub fn is_refused_by_rule(&self) -> bool {
+        let code = self.connack.as_ref().map(|(_, connack)| connack.code);
+        self.must_be_refused() && code == Some(IDENTIFIER_REJECTED)
+    }
+
     /// The broker accepted the CONNECT.
     pub fn is_accepted(&self) -> bool {
         self.connack.as_ref().is_some_and(|(_, connack)| connack.code == 0)
@@ -228,7 +242,8 @@ impl Connection {
     /// The broker ended the connection although neither the client had sent DISCONNECT nor anything allowed it to.
     pub fn was_cut(&self) -> bool {
         let silent = self.timers.iter().any(|timed| timed.timer == Timer::KeepAlive);
-        self.ended.is_some() && self.left_at.is_none() && self.taken_over_at.is_none() && !silent
+        let allowed = silent || self.taken_over_at.is_some() || self.is_refused_by_rule();
+        self.ended.is_some() && self.left_at.is_none() && !allowed
     }
 
     /// The broker has shown that it read what the client sent at `place`.

@@ -106,6 +106,15 @@ impl Rules {
         self.lies(Defect::AdoptsSession)
     }
 
+    /// 3.1.1 3.1.3-8: without an identifier a client cannot ask for a session.
+    pub fn refuses_nameless_session(&self) -> Option<u8> {
+        match self.defect {
+            Some(Defect::NamelessSession) => None,
+            Some(Defect::WrongCodeForNamelessSession) => Some(0x05),
+            _ => Some(0x02),
+        }
+    }
+
     /// 3.1.3-5: identifiers of 1 to 23 letters and digits are taken.
     pub fn refuses_id(&self, id: &str) -> bool {
         self.lies(Defect::RefusesLongIds) && id.len() > 16

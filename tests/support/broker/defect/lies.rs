@@ -243,6 +243,12 @@ defects! {
     /// A client without an identifier is not told which one it got.
     "no-assigned-id" NoAssignedId
         { | "MQTT-3.1.3-7" }
+    /// A client without an identifier gets a session that outlives its connection.
+    "nameless-session" NamelessSession
+        { "MQTT-3.1.3-8" | }
+    /// The same CONNECT is refused with 0x05, as if it were a matter of rights.
+    "wrong-code-for-nameless-session" WrongCodeForNamelessSession
+        { "MQTT-3.1.3-8" | }
     /// Every client without an identifier gets the same.
     "assigned-id-of-another" AssignedIdOfAnother silent
         { "MQTT-3.1.3-6" | "MQTT-3.2.2-16" "MQTT-3.1.3-6" }

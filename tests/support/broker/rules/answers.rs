@@ -42,13 +42,19 @@ impl Rules {
     }
 
     /// 3.2.2-5, 3.2.2-7: a connection that was refused is closed.
-    pub fn closes_after_refusal(&self) -> bool {
-        !self.lies(Defect::OpenAfterRefusalV5) && !self.lies(Defect::OpenAfterRefusalV3)
+    pub fn closes_after_refusal(&self, protocol: Protocol) -> bool {
+        !self.lies(match protocol {
+            Protocol::V3 => Defect::OpenAfterRefusalV3,
+            Protocol::V5 => Defect::OpenAfterRefusalV5,
+        })
     }
 
     /// 3.2.2-4, 3.2.2-6: a refusal says Session Present 0.
-    pub fn session_present_of_refusal(&self) -> bool {
-        self.lies(Defect::SessionPresentWithRefusalV5) || self.lies(Defect::SessionPresentWithRefusalV3)
+    pub fn session_present_of_refusal(&self, protocol: Protocol) -> bool {
+        self.lies(match protocol {
+            Protocol::V3 => Defect::SessionPresentWithRefusalV3,
+            Protocol::V5 => Defect::SessionPresentWithRefusalV5,
+        })
     }
 
     /// 4.3.3-2, 4.3.3-10: until the PUBREL a PUBLISH with the same identifier is the same message.

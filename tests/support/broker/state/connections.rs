@@ -55,9 +55,8 @@ impl State {
             Protocol::V3 if choices.refuse_v3 => return Some((protocol, 0x01)),
             _ => {}
         }
-        // 3.1.1 3.1.3-8: without an identifier a client cannot ask for a session.
         if protocol == Protocol::V3 && connect.client_id.is_empty() && !connect.clean {
-            return Some((protocol, 0x02));
+            return self.rules.refuses_nameless_session().map(|code| (protocol, code));
         }
         if self.rules.refuses_id(&connect.client_id) {
             return Some((protocol, if protocol == Protocol::V3 { 0x02 } else { 0x85 }));
@@ -103,9 +102,9 @@ impl State {
 
     /// 3.2.2-4 and 3.2.2-5, 3.2.2-6 and 3.2.2-7: a refusal says Session Present 0, and the connection is closed.
     pub(super) fn refuse(&mut self, link: Link, protocol: Protocol, code: u8) {
-        let session_present = self.rules.session_present_of_refusal();
+        let session_present = self.rules.session_present_of_refusal(protocol);
         self.send(link, protocol, Packet::Connack(Connack { code, session_present, ..Connack::default() }));
-        if self.rules.closes_after_refusal() {
+        if self.rules.closes_after_refusal(protocol) {
             self.close(link);
         }
     }

@@ -1,0 +1,122 @@
+//! What lessons need beside their cells: their texts, and another client that plays them too.
+
+use std::time::Duration;
+
+use anyhow::{Result, anyhow};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::TRIES_MAX;
+use crate::cli::Library;
+use crate::connection::Endpoint;
+use crate::control::{self, Stage};
+use crate::interruption::unless_interrupted;
+use crate::output::note;
+use crate::packet::Protocol;
+use crate::plan::Cell;
+use crate::report::{Control, ControlPlayed, Teaching};
+use crate::run::{self, Leftovers, Place, Prefix, Probe, SessionLeft, Target};
+use crate::scenario::{Lesson, Scenario};
+
+/// How long nothing must have come to the other client before nothing more is expected of the broker.
+const QUIET: Duration = Duration::from_millis(150);
+
+/// The lessons of a run.
+#[derive(Default)]
+pub struct Lessons {
+    pub teachings: Vec<Teaching>,
+    /// The client library that plays them too.
+    library: Option<Library>,
+}
+
+impl Lessons {
+    /// Those of the scenarios, with their cells.
+    ///
+    /// # Errors
+    /// A scenario that a client library cannot play, since it has no lessons.
+    pub fn of(scenarios: &[String], cells: &[Cell], library: Option<Library>) -> Result<Lessons> {
+        let mut teachings = Vec::new();
+        for scenario in scenarios {
+            let Scenario { name, question, parts, .. } = Scenario::load(scenario)?;
+            let lessons: Vec<Lesson> = parts.into_iter().filter_map(|part| part.lesson).collect();
+            if lessons.is_empty() && library.is_some() {
+                return Err(anyhow!("--client: {scenario} has no lessons; write `run tutorial --client rumqttc`"));
+            }
+            if !lessons.is_empty() {
+                let cells = cells.iter().filter(|cell| cell.scenario == name).cloned().collect();
+                teachings.push(Teaching { scenario: name, question, lessons, cells });
+            }
+        }
+        Ok(Lessons { teachings, library })
+    }
+
+    /// What the client library gets in the same cells. Whatever it leaves on the broker is ended, also after an
+    /// interruption.
+    pub async fn control(
+        &self,
+        target: &Target,
+        prefix: &Prefix,
+        probes: &[Probe],
+        interrupted: &watch::Receiver<bool>,
+    ) -> Option<Control> {
+        let Library::Rumqttc = self.library?;
+        let cells: Vec<&Cell> = self.teachings.iter().flat_map(|teaching| &teaching.cells).collect();
+        let versions: Vec<Protocol> = probes.iter().filter(|p| p.outcome.is_ok()).map(|probe| probe.protocol).collect();
+        let played = unless_interrupted(interrupted, play(&cells, target, prefix)).await;
+        let cleanup = run::clean(target, prefix, leftovers(&cells, prefix), &versions).await;
+        note(&format!("rumqttc: {}", cleanup.sentence()));
+        Some(Control { client: "rumqttc", played: played? })
+    }
+}
+
+/// All cells side by side.
+async fn play(cells: &[&Cell], target: &Target, prefix: &Prefix) -> Vec<ControlPlayed> {
+    let mut playing = JoinSet::new();
+    for cell in cells.iter().filter(|cell| speaks_v3(cell)).map(|cell| (*cell).clone()) {
+        let stage = match &target.endpoint {
+            Endpoint::Tcp(addresses) => addresses.first().map(|address| Stage {
+                address: *address,
+                login: target.login.clone(),
+                deadline: target.deadline,
+                quiet: QUIET,
+                prefix: prefix.clone(),
+                tag: tag(&cell),
+            }),
+            Endpoint::InProcess(_) => None,
+        };
+        playing.spawn(async move {
+            let history = match (control::cannot_play(&cell), stage) {
+                (Some(why), _) => Err(format!("not played: {why}")),
+                (None, None) => Err("not played: rumqttc speaks TCP".into()),
+                (None, Some(stage)) => control::play(&cell, &stage).await.map_err(|why| format!("broken off: {why:#}")),
+            };
+            ControlPlayed { id: cell.id, history }
+        });
+    }
+    playing.join_all().await
+}
+
+/// The client of rumqttc that plays here speaks 3.1.1 alone.
+fn speaks_v3(cell: &Cell) -> bool {
+    cell.clients.iter().all(|client| client.protocol == Protocol::V3)
+}
+
+/// Names that `clean --prefix` finds, and that no attempt of the harness's has left anything under.
+fn tag(cell: &Cell) -> String {
+    Place { cell: &cell.id, repetition: 1, attempt: TRIES_MAX }.tag()
+}
+
+fn leftovers(cells: &[&Cell], prefix: &Prefix) -> Leftovers {
+    let mut leftovers = Leftovers::default();
+    for cell in cells.iter().filter(|cell| speaks_v3(cell)) {
+        let tag = tag(cell);
+        leftovers.retained.extend(cell.retained_topics().map(|topic| run::topic(prefix, &tag, topic)));
+        let ids = cell.persistent_clients().filter_map(|client| cell.clients[client].client_id);
+        leftovers.sessions.extend(ids.map(|place| SessionLeft {
+            client_id: run::client_id(prefix, &tag, place),
+            protocol: Protocol::V3,
+            persists: true,
+        }));
+    }
+    leftovers
+}

@@ -1,0 +1,209 @@
+//! Lessons: what was asked, what was done, what happened, and which statements decide. Above them a table of the tests
+//! whose results the tutorial gives.
+
+pub(super) mod happened;
+pub(super) mod steps;
+
+use std::collections::BTreeSet;
+
+use super::{Palette, choices, findings, group, mark, matrix, style, wrap};
+use crate::packet::Protocol;
+use crate::plan::{Action, Cell};
+use crate::results::{CellResult, Phase, Results, Verdict};
+use crate::scenario::{LESSON, Lesson};
+use crate::statement::{Duty, Statement};
+
+/// The lessons of a scenario, and the cells that were planned for them.
+#[derive(Debug, Clone)]
+pub struct Teaching {
+    /// The name of the scenario.
+    pub scenario: String,
+    /// What the lessons are about.
+    pub question: String,
+    pub lessons: Vec<Lesson>,
+    pub cells: Vec<Cell>,
+}
+
+/// A lesson with the cells that were run for it: what was planned, and what came of it.
+pub(super) struct Taught<'a> {
+    pub lesson: &'a Lesson,
+    pub cells: Vec<(&'a Cell, &'a CellResult)>,
+}
+
+impl Teaching {
+    /// The lessons of which at least one cell is among the results, in the order of the scenario.
+    pub(super) fn taught<'a>(&'a self, results: &'a [CellResult]) -> Vec<Taught<'a>> {
+        let of_lesson =
+            |lesson: &Lesson, cell: &Cell| cell.axes.get(LESSON).is_some_and(|value| value.to_string() == lesson.name);
+        let with_result =
+            |cell: &'a Cell| results.iter().find(|result| result.id == cell.id).map(|found| (cell, found));
+        let taught = self.lessons.iter().map(|lesson| Taught {
+            lesson,
+            cells: self.cells.iter().filter(|cell| of_lesson(lesson, cell)).filter_map(with_result).collect(),
+        });
+        taught.filter(|taught| !taught.cells.is_empty()).collect()
+    }
+}
+
+const HOW_TO_READ: &str = "A persistent session is clean_session=false; in MQTT 5.0 it is Clean Start 0 with a Session \
+     Expiry Interval. m1, m2 and so on are the messages. What names no version of MQTT is true of each that was played.";
+
+/// All lessons of a scenario.
+pub(super) fn section(teaching: &Teaching, results: &Results, palette: Palette) -> String {
+    let taught = teaching.taught(&results.cells);
+    let mut text = table(teaching, &taught, palette);
+    text += "\n";
+    text += &wrap("", HOW_TO_READ);
+    if let Some((cell, _)) = taught.iter().find_map(|taught| taught.cells.first()) {
+        let command = format!("mqtt-sessions explain {}{}", findings::quoted(&cell.id), findings::options(results));
+        text += &format!("Packet by packet: {command}\n");
+    }
+    for taught in &taught {
+        text += "\n";
+        text += &lesson(taught, palette);
+    }
+    text
+}
+
+/// The tests with the tutorial's results beside ours.
+fn table(teaching: &Teaching, taught: &[Taught<'_>], palette: Palette) -> String {
+    let tests: Vec<&Taught<'_>> = taught.iter().filter(|taught| taught.lesson.actual.is_some()).collect();
+    let mut text = palette.heading(wrap("", &teaching.question).trim_end()) + "\n";
+    if tests.is_empty() {
+        return text;
+    }
+    text += &format!("\n{:36}the tutorial\n", "");
+    text += &row(["test", "session", "publish", "subscribe", "expects", "found", "here"]);
+    text += &format!("{}\n", "─".repeat(60));
+    for test in &tests {
+        let Some((cell, _)) = test.cells.first() else { continue };
+        let [session, publish, subscribe] = settings(cell);
+        let found = test.lesson.actual.as_deref().unwrap_or("");
+        let expected = test.lesson.expected.as_deref().unwrap_or("");
+        text += &row([&test.lesson.name, session, &publish, &subscribe, expected, found, &here(test, palette)]);
+    }
+    let marks: BTreeSet<&str> = tests.iter().flat_map(|test| &test.cells).map(|(_, cell)| mark_of(cell)).collect();
+    text + "\n" + &matrix::meanings(&marks, palette)
+}
+
+fn row(columns: [&str; 7]) -> String {
+    let [test, session, publish, subscribe, expected, found, here] = columns;
+    let line = format!("{test:<7}{session:<11}{publish:<8}{subscribe:<10}{expected:<8}{found:<6}{here}");
+    line.trim_end().to_owned() + "\n"
+}
+
+/// Session, QoS of the publication and QoS of the subscription, as the steps have them.
+fn settings(cell: &Cell) -> [&'static str; 3] {
+    let qos = |qos: u8| ["QoS 0", "QoS 1", "QoS 2"][usize::from(qos.min(2))];
+    let find = |wanted: fn(&Action) -> Option<u8>| cell.steps.iter().find_map(|step| wanted(&step.action));
+    let publish = find(|action| match action {
+        Action::Publish(publication) => Some(publication.qos),
+        _ => None,
+    });
+    let subscribe = find(|action| match action {
+        Action::Subscribe { filters, .. } => filters.first().map(|filter| filter.qos),
+        _ => None,
+    });
+    let clean = find(|action| match action {
+        Action::Connect(connect) => Some(u8::from(connect.clean)),
+        _ => None,
+    });
+    [if clean == Some(1) { "clean" } else { "persistent" }, publish.map_or("", qos), subscribe.map_or("", qos)]
+}
+
+/// What arrived in each protocol version, in one word where they agree.
+fn here(taught: &Taught<'_>, palette: Palette) -> String {
+    let said = taught.cells.iter().map(|(cell, result)| {
+        let mark = palette.verdict(result.verdict, mark_of(result));
+        (protocol(cell), format!("{} {mark}", arrived(result)))
+    });
+    folded(said.collect(), " ")
+}
+
+/// Which of the messages came after the return.
+fn arrived(cell: &CellResult) -> String {
+    if matches!(cell.verdict, Verdict::Unsupported | Verdict::Error) {
+        return "unknown".into();
+    }
+    let back = cell.received.iter().filter(|copy| copy.phase != Phase::Again);
+    let messages: BTreeSet<u32> = back.filter_map(|copy| copy.seq).collect();
+    match messages.len() as u32 {
+        0 => "none".into(),
+        count if count == cell.sent => "all".into(),
+        count => format!("{count} of {}", cell.sent),
+    }
+}
+
+/// What was said for each protocol version: once if it is the same for all, otherwise behind the version.
+pub(super) fn folded(said: Vec<(Protocol, String)>, separator: &str) -> String {
+    match said.first() {
+        Some((_, first)) if said.iter().all(|(_, text)| text == first) => first.clone(),
+        _ => said.iter().map(|(protocol, text)| format!("{protocol}: {text}")).collect::<Vec<_>>().join(separator),
+    }
+}
+
+pub(super) fn protocol(cell: &Cell) -> Protocol {
+    cell.clients.first().map_or(Protocol::V3, |client| client.protocol)
+}
+
+fn mark_of(cell: &CellResult) -> &'static str {
+    match cell.verdict {
+        Verdict::Pass if choices::decide_count(cell) => matrix::CHOSEN,
+        verdict => mark(verdict),
+    }
+}
+
+/// One lesson: its question, its steps with what came of each, the tutorial's result, and why.
+fn lesson(taught: &Taught<'_>, palette: Palette) -> String {
+    let lesson = taught.lesson;
+    let mut text = format!("{}\n", palette.heading(&lesson.name));
+    text += &wrap("", &lesson.question);
+    text += "\n";
+    text += &steps::table(&taught.cells);
+    text += "\n";
+    if let Some(actual) = &lesson.actual {
+        let expected = lesson.expected.as_deref().unwrap_or("nothing");
+        let here = here(taught, Palette::Plain);
+        text += &wrap("  Tutorial  ", &format!("expected: {expected}; found: {actual}; here: {here}"));
+    }
+    text += &why(&lesson.statements);
+    text += &left_open(taught);
+    text + &verdicts(taught, palette)
+}
+
+/// The statements in plain words, those for brokers apart from those for clients.
+fn why(statements: &[&Statement]) -> String {
+    let mut text = String::new();
+    for (who, duty_of_client) in [("broker", false), ("client", true)] {
+        let own = statements.iter().filter(|statement| (statement.duty == Duty::Client) == duty_of_client);
+        for (place, (paraphrase, alike)) in group(own, |statement| statement.paraphrase).iter().enumerate() {
+            if place == 0 {
+                let head = if text.is_empty() { "Why" } else { "" };
+                text += &format!("  {head:<9} The standard tells every {who}:\n");
+            }
+            let places: Vec<String> = alike.iter().map(|own| format!("{} {}", own.protocol, own.id)).collect();
+            text += &wrap("            - ", &format!("{paraphrase} [{}]", places.join(", ")));
+        }
+    }
+    text
+}
+
+/// What the standard leaves to the broker in these cells.
+fn left_open(taught: &Taught<'_>) -> String {
+    let names: BTreeSet<&String> = taught.cells.iter().flat_map(|(_, result)| result.choices.keys()).collect();
+    let line = |name: &String| {
+        let of_cell = |(cell, result): &(&Cell, &CellResult)| Some((protocol(cell), result.choices.get(name)?.clone()));
+        let values = folded(taught.cells.iter().filter_map(of_cell).collect(), ", ");
+        let what = choices::meaning(name).unwrap_or(name);
+        wrap("  Open      ", &format!("The standard lets the broker choose: {what}. This one chose: {values}."))
+    };
+    names.into_iter().map(line).collect()
+}
+
+fn verdicts(taught: &Taught<'_>, palette: Palette) -> String {
+    let said = taught.cells.iter().map(|(cell, result)| {
+        let words = format!("{} {}", mark_of(result), result.verdict.name());
+        (protocol(cell), palette.paint(style(result.verdict), &words))
+    });
+    format!("  Verdict   {}\n", folded(said.collect(), "   "))
+}

@@ -1,0 +1,169 @@
+//! What happened in each step of a cell, in few words, read from the history.
+
+use crate::history::{Event, History, Message};
+use crate::packet::{AckKind, Connack, Packet, Publish};
+use crate::plan::{Action, Cell, Connect, Publication};
+
+/// The words for each step; empty where there is nothing to say. Nothing at all for a cell that was not played.
+pub fn happened(cell: &Cell, history: &History) -> Vec<String> {
+    let played = by_step(history, cell.steps.len());
+    if played.iter().all(Option::is_none) {
+        return Vec::new();
+    }
+    (0..cell.steps.len()).map(|step| said(cell, &played, step)).collect()
+}
+
+/// The last attempt of a stored history, or an empty one where none was kept.
+pub fn last_attempt(lines: &[String]) -> History {
+    let stored = History::parse(lines.iter().map(String::as_str)).unwrap_or_default();
+    stored.attempts().pop().unwrap_or_default()
+}
+
+/// The events of each step; nothing where it was not taken.
+type Played<'a> = Vec<Option<Vec<&'a Event>>>;
+
+fn by_step(history: &History, steps: usize) -> Played<'_> {
+    let mut played = vec![None; steps];
+    let mut current = None;
+    for event in &history.events {
+        match event {
+            // A step opens as `3 subscribe subscriber`, numbered from 1.
+            Event::Step(line) => {
+                let number = line.split_once(' ').and_then(|(number, _)| number.parse::<usize>().ok());
+                current = number.and_then(|number| number.checked_sub(1)).filter(|place| *place < steps);
+                current.into_iter().for_each(|place| played[place] = Some(Vec::new()));
+            }
+            event => current.into_iter().for_each(|place| played[place].get_or_insert_default().push(event)),
+        }
+    }
+    played
+}
+
+fn said(cell: &Cell, played: &Played<'_>, step: usize) -> String {
+    let client = cell.steps[step].client;
+    let name = cell.clients[client].name.as_str();
+    let Some(events) = &played[step] else { return "not played".into() };
+    match &cell.steps[step].action {
+        Action::Connect(connect) => connected(connect, name, events),
+        Action::Subscribe { .. } => subscribed(name, events),
+        Action::Publish(publication) => published(publication, name, events),
+        Action::Receive { .. } => received(cell, played, step),
+        Action::Silence => match events.iter().any(|event| matches!(event, Event::Ended(..)) && is_of(event, name)) {
+            true => "the broker ends the connection".into(),
+            false => "the broker keeps the connection".into(),
+        },
+        _ => String::new(),
+    }
+}
+
+fn is_of(event: &Event, client: &str) -> bool {
+    event.client().is_some_and(|own| own.as_ref() == client)
+}
+
+fn connected(connect: &Connect, name: &str, events: &[&Event]) -> String {
+    let connack = events.iter().find_map(|event| match event {
+        Event::Received(client, Packet::Connack(connack)) if client.as_ref() == name => Some(connack),
+        _ => None,
+    });
+    let ended = |event: &&&Event| matches!(event, Event::Ended(..));
+    let Some(connack) = connack else { return "no CONNACK".into() };
+    if connack.code != 0 {
+        let closed = events.iter().filter(ended).any(|event| is_of(event, name));
+        let then = if closed { ", connection closed" } else { "" };
+        return format!("refused with {:#04x}{then}", connack.code);
+    }
+    let mut parts = vec![session(connect, connack).to_owned()];
+    parts.extend(connack.assigned_client_id.as_ref().map(|_| "the broker assigns an id".to_owned()));
+    let other = events.iter().filter(ended).find(|event| !is_of(event, name)).and_then(|event| event.client());
+    parts.extend(other.map(|other| format!("{other} is disconnected")));
+    let again = events.iter().filter_map(|event| match event {
+        Event::Sent(client, Packet::Publish(publish)) if publish.dup && client.as_ref() == name => {
+            Some(format!("sends {} again, DUP 1", payload(publish)))
+        }
+        _ => None,
+    });
+    parts.extend(again);
+    parts.join(", ")
+}
+
+fn session(connect: &Connect, connack: &Connack) -> &'static str {
+    match (connack.session_present, connect.clean) {
+        (true, _) => "its session is there",
+        (false, true) => "a new session",
+        (false, false) => "no session yet: a new one",
+    }
+}
+
+fn subscribed(name: &str, events: &[&Event]) -> String {
+    let codes = events.iter().find_map(|event| match event {
+        Event::Received(client, Packet::Suback(suback)) if client.as_ref() == name => suback.codes.first(),
+        _ => None,
+    });
+    match codes {
+        Some(code @ 0..=2) => format!("granted QoS {code}"),
+        Some(code) => format!("refused with {code:#04x}"),
+        None => "no SUBACK".into(),
+    }
+}
+
+fn published(publication: &Publication, name: &str, events: &[&Event]) -> String {
+    let acks = events.iter().filter(|event| {
+        let is_last = |kind| matches!(kind, AckKind::Puback | AckKind::Pubcomp);
+        matches!(event, Event::Received(client, Packet::Ack(ack))
+            if client.as_ref() == name && is_last(ack.kind) && ack.reason < 0x80)
+    });
+    match (publication.qos, publication.until, acks.count() as u32) {
+        (_, Some(_), _) => "whatever comes is not read".into(),
+        (0, ..) => "QoS 0: no answer is due".into(),
+        (_, _, count) if count == publication.messages => "acknowledged".into(),
+        (_, _, count) => format!("{count} of {} acknowledged", publication.messages),
+    }
+}
+
+/// What came to the client since it took messages last, or since it connected.
+fn received(cell: &Cell, played: &Played<'_>, step: usize) -> String {
+    let client = cell.steps[step].client;
+    let name = cell.clients[client].name.as_str();
+    let own = |place: &usize| cell.steps[*place].client == client;
+    let since = (0..step).rev().filter(own).find_map(|place| match cell.steps[place].action {
+        Action::Connect(_) => Some(place),
+        Action::Receive { .. } => Some(place + 1),
+        _ => None,
+    });
+    let messages = played[since.unwrap_or(0)..=step].iter().flatten().flatten().filter_map(|event| match event {
+        Event::Received(client, Packet::Publish(publish)) if client.as_ref() == name => Some(publish),
+        _ => None,
+    });
+    messages_in_words(messages.filter(|publish| is_of_experiment(publish)))
+}
+
+/// The harness's own messages are left out.
+fn is_of_experiment(publish: &Publish) -> bool {
+    !matches!(Message::of(&publish.payload), Some(Message::LoopBack(_) | Message::Fence(_)))
+}
+
+/// `m1 m2 at QoS 1, then m2 at QoS 1 as a retained message`.
+fn messages_in_words<'a>(messages: impl Iterator<Item = &'a Publish>) -> String {
+    let mut groups: Vec<(String, String)> = Vec::new();
+    for publish in messages {
+        let mut how = format!("at QoS {}", publish.qos);
+        how += if publish.retain { ", retained" } else { "" };
+        how += if publish.dup { ", DUP 1" } else { "" };
+        match groups.last_mut() {
+            Some((names, same)) if *same == how => *names += &format!(" {}", payload(publish)),
+            _ => groups.push((payload(publish), how)),
+        }
+    }
+    match groups.is_empty() {
+        true => "nothing comes".into(),
+        false => groups.into_iter().map(|(names, how)| format!("{names} {how}")).collect::<Vec<_>>().join(", then "),
+    }
+}
+
+fn payload(publish: &Publish) -> String {
+    match (Message::of(&publish.payload), publish.payload.is_empty()) {
+        (Some(message), _) => message.to_string(),
+        (None, true) => "an empty message".into(),
+        (None, false) => String::from_utf8_lossy(&publish.payload).into_owned(),
+    }
+}

@@ -1,0 +1,153 @@
+//! The steps of a lesson, each with what was done and what happened, the protocol versions folded into one list.
+
+use std::collections::VecDeque;
+
+use super::happened::{happened, last_attempt};
+use super::{folded, protocol};
+use crate::packet::Protocol;
+use crate::plan::{Action, Cell, Connect, Publication};
+use crate::report::WIDTH;
+use crate::results::CellResult;
+
+/// Where the columns begin that say what was done and what happened.
+const COLUMNS: [usize; 2] = [5, 47];
+
+/// A step in words, and what happened in each protocol version that took it.
+struct Line {
+    done: String,
+    taken_in: Vec<Protocol>,
+    happened: Vec<(Protocol, String)>,
+}
+
+/// The steps, numbered, in two columns.
+pub(super) fn table(cells: &[(&Cell, &CellResult)]) -> String {
+    let row = |(number, line): (usize, Line)| {
+        let only = match line.taken_in.len() == cells.len() {
+            true => String::new(),
+            false => line.taken_in.iter().map(|protocol| format!(" (in {protocol})")).collect(),
+        };
+        let happened = folded(line.happened, "\n");
+        columns(&COLUMNS, &[format!("{number:>3}"), format!("{}{only}", line.done), happened])
+    };
+    (1..).zip(lines(cells)).map(row).collect()
+}
+
+/// Texts side by side, each wrapped in its column. The first one begins at the left, the others where it is said.
+pub fn columns(begin: &[usize], texts: &[String]) -> String {
+    let begin = |column: usize| if column == 0 { 0 } else { begin[column - 1] };
+    let ends = (1..texts.len()).map(|column| begin(column).saturating_sub(2)).chain([WIDTH]);
+    let wrapped: Vec<Vec<String>> =
+        texts.iter().zip(ends).enumerate().map(|(column, (text, end))| in_lines(text, end - begin(column))).collect();
+    let mut table = String::new();
+    for place in 0..wrapped.iter().map(Vec::len).max().unwrap_or(0) {
+        let mut line = String::new();
+        for (column, lines) in wrapped.iter().enumerate() {
+            let gap = begin(column).saturating_sub(line.chars().count());
+            line += &format!("{:gap$}{}", "", lines.get(place).map_or("", String::as_str));
+        }
+        table += line.trim_end();
+        table.push('\n');
+    }
+    table
+}
+
+/// Words in lines of so many columns.
+fn in_lines(text: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    for paragraph in text.split('\n') {
+        let mut line = paragraph.chars().take_while(|c| *c == ' ').collect::<String>();
+        for word in paragraph.split_whitespace() {
+            let begins = line.trim().is_empty();
+            if !begins && line.chars().count() + 1 + word.chars().count() > width {
+                lines.push(std::mem::take(&mut line));
+            } else if !begins {
+                line.push(' ');
+            }
+            line += word;
+        }
+        lines.push(line);
+    }
+    lines
+}
+
+/// The steps of all cells in one list. A step that not all of them take says which do.
+fn lines(cells: &[(&Cell, &CellResult)]) -> Vec<Line> {
+    let mut all: Vec<Line> = Vec::new();
+    for (place, (cell, result)) in cells.iter().enumerate() {
+        let played = happened(cell, &last_attempt(&result.history));
+        let steps = (0..cell.steps.len()).map(|step| {
+            let said = played.get(step).map(|said| (protocol(cell), said.clone()));
+            Line { done: done(cell, step), taken_in: vec![protocol(cell)], happened: said.into_iter().collect() }
+        });
+        all = if place == 0 { steps.collect() } else { merged(all, steps.collect()) };
+    }
+    all
+}
+
+/// Two lists that have most of their steps in common, as one in which each stands in its place.
+fn merged(one: Vec<Line>, other: Vec<Line>) -> Vec<Line> {
+    let mut merged = Vec::new();
+    let mut other = VecDeque::from(other);
+    for mut line in one {
+        if let Some(same) = other.iter().position(|next| next.done == line.done) {
+            merged.extend(other.drain(..same));
+            if let Some(same) = other.pop_front() {
+                line.taken_in.extend(same.taken_in);
+                line.happened.extend(same.happened);
+            }
+        }
+        merged.push(line);
+    }
+    merged.extend(other);
+    merged
+}
+
+/// A step in plain words.
+pub fn done(cell: &Cell, step: usize) -> String {
+    let client = cell.steps[step].client;
+    let name = &cell.clients[client].name;
+    match &cell.steps[step].action {
+        Action::Connect(connect) => format!("{name} connects{}", asks_for(cell, client, connect)),
+        Action::Subscribe { filters, .. } => {
+            let filters: Vec<String> =
+                filters.iter().map(|filter| format!("{} at QoS {}", filter.filter, filter.qos)).collect();
+            format!("{name} subscribes to {}", filters.join(", "))
+        }
+        Action::Unsubscribe { filter } => format!("{name} unsubscribes from {filter}"),
+        Action::Publish(publication) => format!("{name} publishes {}", what(cell, step, publication)),
+        Action::Receive { .. } => format!("{name} takes what comes"),
+        Action::Disconnect { .. } => format!("{name} disconnects"),
+        Action::Cut { .. } => format!("{name} is cut off without DISCONNECT"),
+        Action::Silence => format!("{name} falls silent"),
+        Action::Stall => format!("the network of {name} is gone, and nobody is told"),
+        Action::Race { stays, .. } => format!("{name} and {} connect at once", cell.clients[*stays].name),
+        Action::Wait { seconds, .. } => format!("{seconds} s pass"),
+    }
+}
+
+fn asks_for(cell: &Cell, client: usize, connect: &Connect) -> String {
+    let id = match cell.clients[client].client_id {
+        None => " without an id".into(),
+        Some(place) if place != client => format!(" with the id of {}", cell.clients[place].name),
+        Some(_) => String::new(),
+    };
+    let session = if connect.clean { "clean session" } else { "persistent session" };
+    format!("{id}: {session}")
+}
+
+/// `m1 to m3 at QoS 1`, numbered on through the cell.
+fn what(cell: &Cell, step: usize, publication: &Publication) -> String {
+    let before = cell.steps[..step].iter().filter_map(|earlier| match &earlier.action {
+        Action::Publish(earlier) if !earlier.empty => Some(earlier.messages),
+        _ => None,
+    });
+    let first = before.sum::<u32>() + 1;
+    let messages = match publication.messages {
+        _ if publication.empty => "an empty message".into(),
+        1 => format!("m{first}"),
+        2 => format!("m{first} and m{}", first + 1),
+        count => format!("m{first} to m{}", first + count - 1),
+    };
+    let retained = if publication.retain { ", retained" } else { "" };
+    format!("{messages} at QoS {}{retained}", publication.qos)
+}
