@@ -136,6 +136,10 @@ impl Broker {
         rules.silence_allowed(rules.keep_alive(connect.protocol, connect.keep_alive))
     }
 
+    fn notices_breaks(&self) -> bool {
+        self.shared.lock().unwrap().state.rules().notices_breaks()
+    }
+
     fn wake(&self, link: Link, wake: Wake) {
         self.act(|state, now| state.wake(now, link, wake));
     }

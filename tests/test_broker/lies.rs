@@ -104,6 +104,43 @@ async fn sessions(broker: &Broker, protocol: Protocol) -> Vec<String> {
     lines
 }
 
+/// What is taken over: a delivery under way, a will, and the identifiers of a publisher. One publisher speaks the other
+/// version.
+async fn takeovers(broker: &Broker, protocol: Protocol) -> Vec<String> {
+    let (mut client, mut lines) = reserved(broker, protocol, "", "s").await;
+    client.tell("SUBSCRIBE id=1 filter=+ qos=2").await;
+    let (mut publisher, _) = reserved(broker, protocol, "", "p").await;
+    for payload in ["first", "second"] {
+        publisher.tell(&publish("t", 1, 0, payload)).await;
+    }
+    lines.extend(client.hear().await);
+    let (mut client, answer) = reserved(broker, protocol, "", "s").await;
+    lines.extend(answer);
+    lines.extend(client.hear().await);
+    client.half_close().await;
+    lines.extend(backlog(broker, protocol, "s").await);
+
+    let (mut witness, _) = connect(broker, protocol, "witness").await;
+    witness.tell("SUBSCRIBE id=1 filter=will qos=1").await;
+    let will = "will_topic=will will_qos=1 will_retain=0 will_payload=m";
+    let (_older, _) = join(broker, protocol, false, "session_expiry=60", "w", will).await;
+    let (_younger, _) = connect(broker, protocol, "w").await;
+    lines.extend(witness.hear().await);
+
+    witness.tell("SUBSCRIBE id=1 filter=t qos=2").await;
+    publisher.tell("PUBLISH topic=t qos=2 retain=0 dup=0 id=7 payload=unfinished").await;
+    let (mut publisher, _) = join(broker, protocol, true, "", "p", "").await;
+    publisher.tell("PUBLISH topic=t qos=2 retain=0 dup=0 id=7 payload=new").await;
+    publisher.tell("PUBREL id=7").await;
+    lines.extend(witness.hear().await);
+
+    let other = if protocol == V3 { V5 } else { V3 };
+    let (mut stranger, _) = join(broker, other, true, "", "stranger", "").await;
+    stranger.tell(&publish("t", 1, 0, "from-the-other-version")).await;
+    lines.extend(backlog(broker, protocol, "s").await);
+    lines
+}
+
 /// Several filters, overlapping and replaced ones, and UNSUBSCRIBE.
 async fn subscriptions(broker: &Broker, protocol: Protocol) -> Vec<String> {
     let mut lines = Vec::new();
@@ -284,6 +321,7 @@ async fn testimony(broker: impl Fn() -> Broker, protocol: Protocol) -> Vec<Strin
     let mut lines = everything(&broker(), protocol).await;
     lines.extend(wills(&broker(), protocol).await);
     lines.extend(sessions(&broker(), protocol).await);
+    lines.extend(takeovers(&broker(), protocol).await);
     lines.extend(subscriptions(&broker(), protocol).await);
     if protocol == V5 {
         lines.extend(options(&broker()).await);

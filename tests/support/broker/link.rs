@@ -16,6 +16,9 @@ use super::choices::{Choices, Writes};
 use super::random::Random;
 use super::state::Link;
 
+/// How long a break stays unnoticed by a broker that looks only at the Keep Alive, where there is none.
+const LONG_SILENCE: Duration = Duration::from_secs(90);
+
 /// Serves one connection until either side ends it.
 pub async fn serve<S: AsyncRead + AsyncWrite>(broker: Broker, stream: S) {
     let (reader, writer) = tokio::io::split(stream);
@@ -65,6 +68,9 @@ async fn read<S: AsyncRead>(broker: &Broker, link: Link, mut reader: ReadHalf<S>
             None => more.await,
         };
         if count.is_err() || count.is_ok_and(|count| count == 0) {
+            if !broker.notices_breaks() {
+                sleep(silence_allowed.unwrap_or(LONG_SILENCE)).await;
+            }
             return;
         }
     }

@@ -101,6 +101,21 @@ impl Rules {
         self.lies(Defect::TakeoverLosesSession)
     }
 
+    /// 3.1.2-6, 3.1.2-4: of a session that is discarded nothing is used again.
+    pub fn ids_outlive_session(&self) -> bool {
+        self.lies(Defect::IdsOutliveSession)
+    }
+
+    /// 3.1.2-4 and 4.4.0-1, 4.1.0-1 and 4.4.0-1: what is under way belongs to the session.
+    pub fn loses_tail_at_end(&self) -> bool {
+        self.lies(Defect::LosesTailAtEnd)
+    }
+
+    /// A connection has ended when its stream has (section 4.2).
+    pub fn notices_breaks(&self) -> bool {
+        !self.lies(Defect::NoticesNoBreak)
+    }
+
     /// 3.1.3-2: an identifier that names no session has none.
     pub fn adopts_sessions(&self) -> bool {
         self.lies(Defect::AdoptsSession)

@@ -105,6 +105,21 @@ defects! {
     /// What was not acknowledged is not sent again on the next connection.
     "resends-nothing" ResendsNothing
         { "MQTT-4.4.0-1" "MQTT-3.1.2-5" "MQTT-4.5.0-1" "MQTT-4.3.2-1" "MQTT-4.3.3-1" "MQTT-3.10.4-3" | "MQTT-4.4.0-1" "MQTT-4.5.0-1" "MQTT-4.3.2-3" "MQTT-4.3.3-3" "MQTT-4.3.3-5" "MQTT-4.3.3-7" "MQTT-3.10.4-3" }
+    /// Of what is under way at the end of a connection the last message is lost.
+    "loses-tail-at-end" LosesTailAtEnd
+        { "MQTT-4.4.0-1" "MQTT-3.1.2-5" "MQTT-4.5.0-1" "MQTT-3.10.4-3" | "MQTT-4.4.0-1" "MQTT-4.5.0-1" "MQTT-4.3.3-7" "MQTT-3.10.4-3" }
+    /// What is under way when another client takes the session over is lost.
+    "takeover-loses-under-way" TakeoverLosesUnderWay
+        { "MQTT-4.4.0-1" "MQTT-3.1.2-5" "MQTT-4.5.0-1" | "MQTT-4.4.0-1" "MQTT-4.5.0-1" }
+    /// A message of a publisher that speaks the other version is not stored.
+    "stores-one-version" StoresOneVersion
+        { "MQTT-3.1.2-5" "MQTT-4.5.0-1" | "MQTT-4.5.0-1" "MQTT-3.1.2-23" }
+    /// The Packet Identifiers that a publisher used in a session count in the next one too.
+    "ids-outlive-session" IdsOutliveSession
+        { "MQTT-3.1.2-6" | "MQTT-3.1.2-4" }
+    /// A connection that breaks is there until its Keep Alive has run out.
+    "notices-no-break" NoticesNoBreak silent
+        { "MQTT-3.1.2-8" | "MQTT-3.1.2-8" }
     /// Each message is followed by one of a topic that nobody subscribed to.
     "unsolicited-messages" UnsolicitedMessages
         { "4.5" | "4.5" }
@@ -192,6 +207,9 @@ defects! {
     /// No will is ever published.
     "no-will" NoWill silent
         { "MQTT-3.1.2-8" "MQTT-3.1.2-17" | "MQTT-3.1.2-8" "MQTT-3.1.2-15" }
+    /// The will of a client that is taken over is not published.
+    "no-will-at-takeover" NoWillAtTakeover
+        { "MQTT-3.1.2-8" | "MQTT-3.1.2-8" }
     /// DISCONNECT does not discard the will.
     "will-after-disconnect" WillAfterDisconnect
         { "MQTT-3.14.4-3" "MQTT-3.1.2-10" "MQTT-3.1.2-12" | "MQTT-3.14.4-3" "MQTT-3.1.2-10" }

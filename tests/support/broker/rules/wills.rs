@@ -33,6 +33,11 @@ impl Rules {
         !self.lies(Defect::NoWill)
     }
 
+    /// 3.1.2-8, 5.0 section 3.1.4: also when another client takes its place.
+    pub fn publishes_will_at_takeover(&self) -> bool {
+        !self.lies(Defect::NoWillAtTakeover)
+    }
+
     /// 3.1.2-10: what was published is gone.
     pub fn keeps_published_wills(&self) -> bool {
         self.lies(Defect::WillPublishedAgain)

@@ -86,6 +86,18 @@ impl Session {
         packets
     }
 
+    /// Nothing that was sent is known any more.
+    pub fn forget_under_way(&mut self) {
+        self.in_flight.clear();
+    }
+
+    /// The last message that was sent and not acknowledged is not known any more.
+    pub fn forget_last_under_way(&mut self) {
+        if self.in_flight.last().is_some_and(|in_flight| in_flight.awaits != AckKind::Pubcomp) {
+            self.in_flight.pop();
+        }
+    }
+
     /// What is sent again although the connection has not changed: nothing, in a correct broker of 5.0.
     pub fn resend_live(&mut self, rules: &Rules, now: Instant) -> Vec<Packet> {
         let open = self.in_flight.iter().filter(|in_flight| in_flight.awaits != AckKind::Pubcomp);

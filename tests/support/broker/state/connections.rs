@@ -1,9 +1,11 @@
 //! How connections begin and end, and the sessions with them.
 
+use std::collections::BTreeMap;
+
 use mqtt_sessions::packet::{Connack, Connect, Packet, Protocol};
 
 use super::super::session::{Delivery, ENDS_AT_CLOSE, Session};
-use super::{Client, Effect, Link, State, Wake};
+use super::{Client, Defect, Effect, Link, State, Wake};
 
 impl State {
     pub(super) fn connect(&mut self, link: Link, mut connect: Connect) {
@@ -17,7 +19,13 @@ impl State {
         }
         let id = connect.client_id.clone();
         self.take_over(&id);
+        let mut kept_ids = BTreeMap::new();
         if connect.clean && self.rules.discards_at_clean_connect() {
+            if self.rules.ids_outlive_session()
+                && let Some(session) = self.sessions.get(&id)
+            {
+                kept_ids = session.incoming.keys().map(|id| (*id, None)).collect();
+            }
             self.end_session(&id);
         }
         if !connect.clean && self.rules.adopts_sessions() {
@@ -28,6 +36,7 @@ impl State {
         self.leave_will_behind(&id);
         let session = self.sessions.entry(id.clone()).or_insert_with(|| Session::new(protocol));
         session.attach(&self.rules, link, &connect, now);
+        session.incoming.append(&mut kept_ids);
         if connect.will.is_some() || !self.rules.keeps_published_wills() {
             session.will.clone_from(&connect.will);
         }
@@ -120,9 +129,19 @@ impl State {
         if says_why {
             self.send(older, protocol, Packet::disconnect(0x8e));
         }
+        if !self.rules.publishes_will_at_takeover()
+            && let Some(session) = self.sessions.get_mut(client_id)
+        {
+            session.will = None;
+        }
         self.detach(older);
         if !says_why || self.rules.closes_after_disconnect() {
             self.effects.push(Effect::Close(older));
+        }
+        if self.rules.lies(Defect::TakeoverLosesUnderWay)
+            && let Some(session) = self.sessions.get_mut(client_id)
+        {
+            session.forget_under_way();
         }
         if self.rules.loses_session_at_takeover() {
             self.end_session(client_id);
@@ -197,6 +216,9 @@ impl State {
         };
         session.link = None;
         session.held = false;
+        if self.rules.loses_tail_at_end() {
+            session.forget_last_under_way();
+        }
         // They were owed to this connection's SUBSCRIBE; on the next they would come without one.
         session.late.clear();
         if self.rules.forgets_received_ids() {

@@ -17,9 +17,14 @@ impl State {
         if !self.rules.forwards(publish) {
             return true;
         }
+        let of_version = self.sessions.get(publisher).map(|session| session.protocol);
         let mut matched = false;
         let mut outgoing: Vec<(Link, Protocol, Packet)> = Vec::new();
         for (id, session) in &mut self.sessions {
+            let other_version = of_version.is_some_and(|version| version != session.protocol);
+            if other_version && session.link.is_none() && self.rules.lies(Defect::StoresOneVersion) {
+                continue;
+            }
             let Some(packets) = session.offer(&self.rules, &message, id, self.now) else { continue };
             matched = true;
             if let Some(link) = session.link {
