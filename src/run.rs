@@ -210,7 +210,7 @@ async fn rounds(
             halvings += 1;
             side_by_side = (side_by_side.min(refused.len()) / 2).max(1);
             observer.warn(format!(
-                "the broker refused connections of {} cells; going on with --jobs {side_by_side}",
+                "the broker refused connections of {} cells, or left them waiting; going on with --jobs {side_by_side}",
                 refused.len()
             ));
         }

@@ -202,7 +202,16 @@ impl<'a> Judged<'a, '_> {
             subscriptions.iter().copied().any(|now| same(&now))
         });
         let mut by_replaced = replaced.filter_map(Subscribing::granted);
-        match by_replaced.any(|granted| self.publication.qos.min(granted) == observed) {
+        // Where another copy shows that the new one is in force, this is another matter.
+        let is_in_force = |copy: &Copy<'_>| {
+            let by = |now: &&Subscribing| {
+                let minimum = now.granted().map(|granted| granted.min(copy.publication.qos));
+                copy.publication.at > now.at && minimum == Some(copy.delivery.publish.qos)
+            };
+            copy.kind == Kind::Subscribed && subscriptions.iter().any(by)
+        };
+        let is_replaced = self.before.iter().any(is_in_force);
+        match !is_replaced && by_replaced.any(|granted| self.publication.qos.min(granted) == observed) {
             true => super::subscriptions::REPLACES_THE_SUBSCRIPTION,
             false => QOS_IS_THE_MINIMUM,
         }

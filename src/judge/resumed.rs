@@ -36,14 +36,16 @@ impl<'a> Balance<'a> {
         let (rule, why) = self.why_not_sent(of, connection, delivery);
         let what = delivery.message.map_or_else(|| "the message".into(), |message| message.to_string());
         // What was published later has come in its order, so this one will not.
-        let attempts = if self.is_fenced(connection, delivery) { 1 } else { ATTEMPTS_FOR_AN_ABSENCE };
+        let is_fenced = self.is_fenced(connection, delivery);
+        let attempts = if is_fenced { 1 } else { ATTEMPTS_FOR_AN_ABSENCE };
+        let by_then = if is_fenced { " before what was published later" } else { "" };
         findings.broken_in(
             attempts,
             connection.protocol(),
             rule,
             &[delivery.at, connection.opened_at],
             format!("{awaited} of {what} again on the resumed session: {why}"),
-            format!("no {awaited}"),
+            format!("no {awaited}{by_then}"),
         );
     }
 

@@ -126,10 +126,20 @@ fn attempts(results: &Results, members: &[&CellResult]) -> String {
         Some(most) if most > 1 => {
             let least = tried.min().unwrap_or(most);
             let range = if least == most { most.to_string() } else { format!("{least} to {most}") };
-            wrap("  Attempts     ", &format!("{range}; this is what the last one gave"))
+            let shown = members.first().and_then(|cell| attempt_of_events(cell));
+            let shown =
+                shown.map_or("this is what the last one gave".into(), |number| format!("shown is attempt {number}"));
+            wrap("  Attempts     ", &format!("{range}; {shown}"))
         }
         _ => String::new(),
     }
+}
+
+/// The attempt that the events of a cell's first violation are from.
+fn attempt_of_events(cell: &CellResult) -> Option<u32> {
+    let event = *cell.violations.first()?.events.first()?;
+    let before = cell.history.iter().take(event).rev();
+    before.filter_map(|line| line.strip_prefix("attempt ")?.parse().ok()).next()
 }
 
 /// What lacked evidence at first and was found when it was tried again.

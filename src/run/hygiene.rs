@@ -18,8 +18,8 @@ use crate::scenario::Answers;
 
 /// How many sessions are ended at once.
 const SIDE_BY_SIDE: usize = 64;
-/// So many failures in a row mean that the broker is gone, and that to go on would only take time.
-const FAILURES_MAX: usize = SIDE_BY_SIDE;
+/// The same for those that were too many at once.
+const FEW_SIDE_BY_SIDE: usize = 4;
 /// How long a retained message may take to come to the subscriber that looks for leftovers.
 const LEFTOVER_WAIT: Duration = Duration::from_millis(20);
 
@@ -119,33 +119,64 @@ enum Stage {
     Check,
 }
 
-/// Does the same with each session, several at a time. Gives those with which it succeeded, and counts the others.
+/// How a stage ended with one session.
+enum Staged {
+    Done(SessionLeft),
+    /// The broker still has it.
+    Present,
+    /// No connection came about, or no CONNACK.
+    Unanswered(SessionLeft),
+}
+
+/// Does the same with each session, several at a time, and once more with those for which no connection came about. Gives
+/// those with which it succeeded, and counts the others.
 async fn each(target: &Target, sessions: Vec<SessionLeft>, stage: Stage) -> (Vec<SessionLeft>, usize) {
     let count = sessions.len();
-    let mut sessions = sessions.into_iter();
-    let mut under_way = JoinSet::new();
-    let mut succeeded = Vec::with_capacity(count);
-    let mut failures = 0;
-    loop {
-        while under_way.len() < SIDE_BY_SIDE && failures < FAILURES_MAX {
-            let Some(session) = sessions.next() else { break };
-            under_way.spawn(stage.succeeds(target.clone(), session));
-        }
-        match under_way.join_next().await {
-            None => break,
-            Some(Ok(Some(session))) => {
-                succeeded.push(session);
-                failures = 0;
-            }
-            Some(Ok(None) | Err(_)) => failures += 1,
-        }
+    let (mut succeeded, unanswered) = pass(target, sessions, stage, SIDE_BY_SIDE).await;
+    // A broker that is gone answers nobody, and one whose backlog was full answers the few who come now.
+    if !succeeded.is_empty() && !unanswered.is_empty() {
+        succeeded.extend(pass(target, unanswered, stage, FEW_SIDE_BY_SIDE).await.0);
     }
     let failed = count - succeeded.len();
     (succeeded, failed)
 }
 
+/// One pass: those with which it succeeded, and those that got no answer.
+async fn pass(
+    target: &Target,
+    sessions: Vec<SessionLeft>,
+    stage: Stage,
+    side_by_side: usize,
+) -> (Vec<SessionLeft>, Vec<SessionLeft>) {
+    let mut sessions = sessions.into_iter();
+    let mut under_way = JoinSet::new();
+    let (mut succeeded, mut unanswered) = (Vec::new(), Vec::new());
+    let mut failures = 0;
+    loop {
+        // So many failures in a row mean that the broker is gone, and that to go on would only take time.
+        while under_way.len() < side_by_side && failures < side_by_side {
+            let Some(session) = sessions.next() else { break };
+            under_way.spawn(stage.of(target.clone(), session));
+        }
+        match under_way.join_next().await {
+            None => break,
+            Some(Ok(Staged::Done(session))) => {
+                succeeded.push(session);
+                failures = 0;
+            }
+            Some(Ok(Staged::Present)) => failures = 0,
+            Some(Ok(Staged::Unanswered(session))) => {
+                unanswered.push(session);
+                failures += 1;
+            }
+            Some(Err(_)) => failures += 1,
+        }
+    }
+    (succeeded, unanswered)
+}
+
 impl Stage {
-    async fn succeeds(self, target: Target, session: SessionLeft) -> Option<SessionLeft> {
+    async fn of(self, target: Target, session: SessionLeft) -> Staged {
         let id = session.client_id.clone();
         let connect = match self {
             Stage::End => target.connect(session.protocol, id, true, KEEP_ALIVE_S),
@@ -155,9 +186,11 @@ impl Stage {
                 Connect { session_expiry: Some(0), clean: false, ..resuming }
             }
         };
-        let (connection, connack) = probe::connect(&target, connect).await.ok()?;
+        let Ok((connection, connack)) = probe::connect(&target, connect).await else {
+            return Staged::Unanswered(session);
+        };
         connection.leave().await;
-        (!connack.session_present).then_some(session)
+        if connack.session_present { Staged::Present } else { Staged::Done(session) }
     }
 }
 

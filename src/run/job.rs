@@ -86,7 +86,13 @@ impl Job {
 
     pub fn next(&self) -> Next {
         let Some((history, judgement)) = self.attempts.last() else { return Next::Done };
-        if history.events.iter().any(|event| matches!(event, Event::Unreachable(_))) {
+        // A broker that is asked for too many connections at once refuses some, or leaves some waiting.
+        let is_refused = |event: &Event| match event {
+            Event::Unreachable(_) => true,
+            Event::Missing(_, awaited) => awaited.packet == "CONNACK",
+            _ => false,
+        };
+        if history.events.iter().any(is_refused) {
             Next::Refused
         } else if judgement.attempts_needed() > self.attempts.len() as u32 {
             Next::AnotherAttempt

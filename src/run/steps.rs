@@ -11,7 +11,7 @@ use crate::connection::{Connection, End};
 use crate::history::{Awaited, Event, Message, PROOF_WILL_TOPIC};
 use crate::packet::{self, Filter, Packet, Properties, Protocol, Subscribe, Unsubscribe};
 use crate::plan::{Action, Connect, Publication, Source, Will};
-use crate::scenario::Timer;
+use crate::scenario::{Answers, Timer};
 
 /// How often a message that may legally vanish is sent in all.
 pub const COPIES_MAX: u32 = 3;
@@ -248,7 +248,10 @@ impl Player<'_> {
                     && clients[source.publisher].unanswered.is_empty()
             };
             match self.pump(until, done).await {
-                Waited::Done => return Ok(()),
+                Waited::Done => {
+                    self.let_others_finish(source, message).await;
+                    return Ok(());
+                }
                 Waited::Deadline if again => {}
                 Waited::Deadline => break,
                 Waited::Ended(ended) if ended == source.publisher => {
@@ -259,6 +262,23 @@ impl Player<'_> {
         }
         self.missing(source.publisher).await;
         Err(self.missing(client).await)
+    }
+
+    /// Others who are there get the loop-back too, and are not to leave in the middle of its handshake.
+    async fn let_others_finish(&mut self, source: &Source, message: Message) {
+        let publisher = self.clients[source.publisher].plan.client_id;
+        let done = |client: &Client| {
+            let granted = match client.plan.client_id == publisher {
+                true => client.granted_for_own(&source.topic),
+                false => client.granted_for(&source.topic),
+            };
+            let reads = client.connection.is_some() && !client.deaf && client.answers == Answers::All;
+            let is_owed = granted.is_some_and(|granted| granted.min(source.qos) > 0);
+            !reads || !is_owed || client.arrivals.contains(&message) && client.unanswered.is_empty()
+        };
+        // What is wrong with their delivery shows in the steps that ask about them.
+        let patience = Instant::now() + self.patience();
+        self.pump(patience, |clients| clients.iter().all(done)).await;
     }
 
     /// Publishes the experiment's messages, at most a window of them unacknowledged, and waits until the witness has

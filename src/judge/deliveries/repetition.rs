@@ -136,8 +136,17 @@ impl<'a> Judged<'a, '_> {
             self.protocol(),
             rule,
             &events,
-            format!("{} once: its delivery at QoS {} was complete", self.message(), first.delivery.publish.qos),
+            format!("{} once: {}", self.message(), why_it_is_over(first)),
             format!("it came once more {place}"),
         );
+    }
+}
+
+/// Why a copy is not to come again.
+fn why_it_is_over(copy: &Copy<'_>) -> String {
+    let qos = copy.delivery.publish.qos;
+    match qos == 2 && !copy.delivery.complete {
+        true => "its PUBREL had come".into(),
+        false => format!("its delivery at QoS {qos} was complete"),
     }
 }
