@@ -55,6 +55,14 @@ fn a_lesson_can_be_explained() {
 }
 
 #[test]
+fn a_refusal_that_is_owed_is_explained() {
+    let ended =
+        run(program(["explain", "tutorial[lesson=empty_id_persistent,protocol=3.1.1]", "--broker", &correct()]));
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    says(&ended, &["owes    CONNACK 0x02 to nameless", "met     CONNACK 0x02"]);
+}
+
+#[test]
 fn a_lesson_that_goes_wrong_has_its_finding() {
     let broker = url(serve(&Broker::lying(Defect::NamelessSession)));
     let ended = tutorial(&broker, &["--filter", "lesson=empty_id_persistent"]);
