@@ -80,7 +80,7 @@ fn table(teaching: &Teaching, taught: &[Taught<'_>], palette: Palette) -> String
         let [session, publish, subscribe] = settings(cell);
         let found = test.lesson.actual.as_deref().unwrap_or("");
         let expected = test.lesson.expected.as_deref().unwrap_or("");
-        text += &row([&test.lesson.name, session, &publish, &subscribe, expected, found, &here(test, palette)]);
+        text += &row([&test.lesson.name, session, publish, subscribe, expected, found, &here(test, palette)]);
     }
     let marks: BTreeSet<&str> = tests.iter().flat_map(|test| &test.cells).map(|(_, cell)| mark_of(cell)).collect();
     text + "\n" + &matrix::meanings(&marks, palette)
