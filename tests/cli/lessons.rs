@@ -47,6 +47,14 @@ fn one_lesson_alone_and_its_results() {
 }
 
 #[test]
+fn beside_other_scenarios_lessons_are_a_table() {
+    let ended = run(program(["run", "backlog", "tutorial", "--broker", &correct(), "--filter", "protocol=5.0"]));
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    says(&ended, &["Scenario backlog", "Scenario tutorial", "In every cell: protocol=5.0", "19 cells: 19 pass"]);
+    assert!(!ended.stdout.contains("The standard tells"), "{}", ended.stdout);
+}
+
+#[test]
 fn a_lesson_can_be_explained() {
     let id = "tutorial[lesson=test_4,protocol=5.0]";
     let ended = run(program(["explain", id, "--broker", &correct()]));
