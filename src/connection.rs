@@ -86,6 +86,17 @@ impl Connection {
         encode::encode(self.protocol, packet, &mut self.unsent)
     }
 
+    /// Takes the first half of a packet for sending, as it is on the wire when a connection breaks in the middle.
+    ///
+    /// # Errors
+    /// [`encode::Unencodable`] where MQTT cannot carry the packet.
+    pub fn send_half(&mut self, packet: &Packet) -> Result<(), encode::Unencodable> {
+        let mut bytes = Vec::new();
+        encode::encode(self.protocol, packet, &mut bytes)?;
+        self.unsent.extend_from_slice(&bytes[..bytes.len() / 2]);
+        Ok(())
+    }
+
     /// Writes what was sent. A failed write shows as the end of the connection when the next packet is asked for.
     pub async fn flush(&mut self) {
         if self.unsent.is_empty() {

@@ -44,6 +44,8 @@ pub enum Event {
     /// A step of the scenario begins, and everything of the step before it is finished.
     Step(String),
     Sent(Client, Packet),
+    /// The first half of a packet was sent, and the rest was not.
+    Half(Client, Packet),
     Received(Client, Packet),
     /// The broker ended the client's Network Connection.
     Ended(Client, End),
@@ -87,6 +89,7 @@ impl Event {
         match self {
             Event::Attempt(_) | Event::Step(_) | Event::Broken(_) | Event::Stopped => None,
             Event::Sent(client, _)
+            | Event::Half(client, _)
             | Event::Received(client, _)
             | Event::Ended(client, _)
             | Event::Closed(client, _)
@@ -99,7 +102,25 @@ impl Event {
         }
     }
 
-    /// The packet of the event, if it has one.
+    /// The same, to give the event to another client.
+    pub fn client_mut(&mut self) -> Option<&mut Client> {
+        match self {
+            Event::Attempt(_) | Event::Step(_) | Event::Broken(_) | Event::Stopped => None,
+            Event::Sent(client, _)
+            | Event::Half(client, _)
+            | Event::Received(client, _)
+            | Event::Ended(client, _)
+            | Event::Closed(client, _)
+            | Event::Undecodable(client, _)
+            | Event::Missing(client, _)
+            | Event::Unreachable(client)
+            | Event::Settled(client)
+            | Event::Timed { client, .. }
+            | Event::Withheld(client, _) => Some(client),
+        }
+    }
+
+    /// The packet of the event, if it has a whole one.
     pub fn packet(&self) -> Option<&Packet> {
         match self {
             Event::Sent(_, packet) | Event::Received(_, packet) => Some(packet),

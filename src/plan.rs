@@ -9,7 +9,7 @@ mod tests;
 use crate::connection::End;
 use crate::packet::{self, Protocol};
 use crate::results::Axes;
-use crate::scenario::{Answers, ClientId, Part, Scenario, Timer, combinations};
+use crate::scenario::{Answers, ClientId, Part, Point, Scenario, Timer};
 
 pub use filter::{Filter, FilterError};
 
@@ -61,6 +61,7 @@ pub enum Action {
     Publish(Publication),
     Receive {
         answers: Answers,
+        until: Option<Until>,
         /// What was published so far by clients that are there: each can be fenced.
         fences: Vec<Source>,
         /// The client goes away after this step, so it is the last moment to tell late from never.
@@ -74,6 +75,13 @@ pub enum Action {
         how: End,
     },
     Silence,
+    Stall,
+    Race {
+        /// The client that stays, by its place in [`Cell::clients`].
+        stays: usize,
+        /// What that client asks for.
+        connect: Connect,
+    },
     Wait {
         timer: Timer,
         /// How long the timer is.
@@ -125,8 +133,16 @@ pub struct Publication {
     pub message_expiry: Option<u32>,
     /// With a value for each property that a broker has to pass on unaltered.
     pub properties: bool,
-    /// The client reads nothing afterwards.
-    pub unread: bool,
+    /// How far the handshake of the last message goes; after that the client does nothing more on this connection.
+    pub until: Option<Point>,
+}
+
+/// How far the last handshake of a receive step goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Until {
+    pub point: Point,
+    /// Which of the messages that come on the connection it is, from 1.
+    pub message: u32,
 }
 
 /// Where messages come from: all of one source are delivered in the order of publication.
@@ -148,7 +164,7 @@ pub struct Settings {
 
 /// All cells of a scenario, in the order of its axes' values, the last axis fastest.
 pub fn cells(scenario: &Scenario, settings: Settings) -> Vec<Cell> {
-    let combined = scenario.parts.iter().flat_map(|part| combinations(&part.axes).map(move |axes| (part, axes)));
+    let combined = scenario.parts.iter().flat_map(|part| part.combinations().map(move |axes| (part, axes)));
     combined.map(|(part, axes)| cell(&scenario.name, part, axes, settings)).collect()
 }
 
@@ -200,9 +216,12 @@ impl Cell {
     pub fn persistent_clients(&self) -> impl Iterator<Item = usize> {
         (0..self.clients.len()).filter(|client| {
             self.steps.iter().any(|step| {
-                step.client == *client
+                let acts = step.client == *client;
+                let stays = matches!(step.action, Action::Race { stays, .. } if stays == *client);
+                (acts || stays)
                     && match &step.action {
-                        Action::Connect(connect) => match self.clients[*client].protocol {
+                        Action::Connect(connect) | Action::Race { connect, .. } => match self.clients[*client].protocol
+                        {
                             Protocol::V3 => !connect.clean,
                             Protocol::V5 => connect.session_expiry.is_some_and(|seconds| seconds > 0),
                         },
@@ -235,6 +254,8 @@ impl Action {
             Action::Disconnect { .. } => "disconnect",
             Action::Cut { .. } => "cut",
             Action::Silence => "silence",
+            Action::Stall => "stall",
+            Action::Race { .. } => "race",
             Action::Wait { .. } => "wait",
         }
     }

@@ -9,10 +9,12 @@ mod hygiene;
 mod job;
 mod names;
 mod player;
+mod points;
 mod probe;
 mod receive;
 mod record;
 mod steps;
+mod takeover;
 mod witness;
 
 use std::collections::HashMap;

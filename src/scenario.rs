@@ -19,7 +19,7 @@ use crate::results::{Axes, AxisValue};
 use crate::statement::Statement;
 
 pub use parse::{MESSAGES_MAX, ScenarioError};
-pub use value::{Answers, FromAxis, Timer, Value};
+pub use value::{Answers, FromAxis, Point, Timer, Value};
 
 /// A scenario file: one experiment, or several that are lessons.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +40,8 @@ pub struct Part {
     pub lesson: Option<Lesson>,
     /// Those of the scenario; [`LESSON`] has the one value that is this part's.
     pub axes: Vec<Axis>,
+    /// Combinations of axis values that make no cell.
+    pub except: Vec<Exception>,
     /// In the order of the file. The first one's fate is what the experiment is about.
     pub clients: Vec<ClientPlan>,
     pub steps: Vec<StepPlan>,
@@ -69,8 +71,18 @@ pub struct Axis {
     pub values: Vec<AxisValue>,
 }
 
+/// Values of some axes that make no cell together: one of those that are listed for each of these axes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Exception(pub Vec<Axis>);
+
+impl Exception {
+    fn holds(&self, axes: &Axes) -> bool {
+        self.0.iter().all(|axis| axes.get(&axis.name).is_some_and(|value| axis.values.contains(value)))
+    }
+}
+
 /// Every combination of the axes' values, in order, the last axis fastest. Without axes there is one, and it is empty.
-pub fn combinations(axes: &[Axis]) -> impl Iterator<Item = Axes> {
+fn combinations(axes: &[Axis]) -> impl Iterator<Item = Axes> {
     let count: usize = axes.iter().map(|axis| axis.values.len()).product();
     (0..count).map(|number| {
         let mut rest = number;
@@ -194,9 +206,10 @@ pub enum ActionPlan {
         topic: String,
     },
     Publish(PublishPlan),
-    /// Waits until everything that was queued has come.
+    /// Waits until everything that was queued has come, or until a message has come as far as `until` says.
     Receive {
         answers: Value<Answers>,
+        until: Option<UntilPlan>,
     },
     /// Sends DISCONNECT and waits until the broker has ended the connection.
     Disconnect {
@@ -211,11 +224,26 @@ pub enum ActionPlan {
     },
     /// Sends nothing any more, until the broker ends the connection for it.
     Silence,
+    /// Neither reads nor writes any more, as behind a network that has gone, until the client connects anew.
+    Stall,
+    /// Connects at the same moment as another client with the same identifier, which is the one that stays.
+    Race {
+        /// The one that stays, by its place in [`Scenario::clients`].
+        stays: usize,
+    },
     /// Lets a timer of the protocol run out.
     Wait {
         timer: Value<Timer>,
         seconds: Value<u32>,
     },
+}
+
+/// How far the last handshake of a receive step goes before the connection ends.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UntilPlan {
+    pub point: Value<Point>,
+    /// Which of the messages that come on the connection it is, from 1. Those before it are answered as they should be.
+    pub message: Value<u32>,
 }
 
 /// A Topic Filter of a SUBSCRIBE as the file declares it. The options belong to 5.0, and are left out in cells of 3.1.1.
@@ -237,7 +265,7 @@ pub struct PublishPlan {
     pub qos: Value<u8>,
     pub retain: Value<bool>,
     /// `None` leaves it to the run's options.
-    pub messages: Option<u32>,
+    pub messages: Option<Value<u32>>,
     /// With a payload of zero bytes.
     pub empty: Value<bool>,
     /// The payload is filled up to so many bytes.
@@ -246,8 +274,8 @@ pub struct PublishPlan {
     pub message_expiry: Option<Value<u32>>,
     /// With a value for each property that a broker has to pass on unaltered.
     pub properties: Value<bool>,
-    /// The client reads nothing afterwards, so that it does not know what the broker answered.
-    pub unread: Value<bool>,
+    /// How far the handshake of the last message goes; after that the client does nothing more on this connection.
+    pub until: Option<Value<Point>>,
 }
 
 impl ActionPlan {
@@ -262,21 +290,26 @@ impl ActionPlan {
             ActionPlan::Disconnect { .. } => "disconnect",
             ActionPlan::Cut { .. } => "cut",
             ActionPlan::Silence => "silence",
+            ActionPlan::Stall => "stall",
+            ActionPlan::Race { .. } => "race",
             ActionPlan::Wait { .. } => "wait",
         }
     }
 }
 
 /// The scenarios that are built into the program, by name.
-const BUILT_IN: [(&str, &str); 17] = [
+const BUILT_IN: [(&str, &str); 20] = [
     ("matrix", include_str!("../scenarios/matrix.toml")),
     ("tutorial", include_str!("../scenarios/tutorial.toml")),
     ("backlog", include_str!("../scenarios/backlog.toml")),
+    ("away", include_str!("../scenarios/away.toml")),
     ("queue", include_str!("../scenarios/queue.toml")),
     ("resend", include_str!("../scenarios/resend.toml")),
+    ("cuts", include_str!("../scenarios/cuts.toml")),
     ("qos2", include_str!("../scenarios/qos2.toml")),
     ("window", include_str!("../scenarios/window.toml")),
     ("takeover", include_str!("../scenarios/takeover.toml")),
+    ("takeover_wills", include_str!("../scenarios/takeover_wills.toml")),
     ("identifiers", include_str!("../scenarios/identifiers.toml")),
     ("subscriptions", include_str!("../scenarios/subscriptions.toml")),
     ("options", include_str!("../scenarios/options.toml")),
@@ -287,6 +320,18 @@ const BUILT_IN: [(&str, &str); 17] = [
     ("wills", include_str!("../scenarios/wills.toml")),
     ("delayed_wills", include_str!("../scenarios/delayed_wills.toml")),
 ];
+
+impl Part {
+    /// The axis values of each cell, in order, the last axis fastest.
+    pub fn combinations(&self) -> impl Iterator<Item = Axes> {
+        combinations(&self.axes).filter(|axes| self.has(axes))
+    }
+
+    /// Whether this combination of axis values makes a cell.
+    fn has(&self, axes: &Axes) -> bool {
+        !self.except.iter().any(|exception| exception.holds(axes))
+    }
+}
 
 impl Scenario {
     /// The names of the built-in scenarios.

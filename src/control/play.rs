@@ -37,12 +37,12 @@ pub fn cannot_play(cell: &Cell) -> Option<String> {
             Some("rumqttc asks for no persistent session without an id".into())
         }
         Action::Connect(Connect { will, .. }) if will.as_ref().is_none_or(is_proof) => None,
-        Action::Publish(Publication { unread: true, .. }) => {
+        Action::Publish(Publication { until: Some(_), .. }) => {
             Some("rumqttc reads PUBACK by itself and cannot be cut before it".into())
         }
         Action::Publish(Publication { empty: false, bytes: None, .. }) | Action::Disconnect { .. } => None,
         Action::Subscribe { filters, .. } if filters.len() == 1 => None,
-        Action::Receive { answers: Answers::All, .. } => None,
+        Action::Receive { answers: Answers::All, until: None, .. } => None,
         other => Some(format!("no step of rumqttc's client is this {}", other.verb())),
     })
 }

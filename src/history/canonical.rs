@@ -1,7 +1,8 @@
 //! From what was recorded while the cell ran to the canonical order, which is the same in every run.
 //!
 //! Steps are barriers. Within a step events stand by client, in the order in which the scenario declares them and the
-//! witness last, and within a client in wire order. Two things that differ from run to run without meaning anything are
+//! witness last (a client that takes a session over behind those that it may take it from), and within a client in wire
+//! order. Two things that differ from run to run without meaning anything are
 //! levelled: Packet Identifiers are renumbered, and answers that come in turn stand right behind what they answer, since
 //! how a broker interleaves its handshakes depends on the weather. Where one comes out of turn, those of its kind stay
 //! where they were.
@@ -25,7 +26,11 @@ pub struct Recorded {
 pub fn canonical(steps: &[String], recorded: &[Recorded]) -> History {
     let mut events = Vec::with_capacity(steps.len() + recorded.len());
     let mut sorted: Vec<&Recorded> = recorded.iter().collect();
-    sorted.sort_by_key(|recorded| (recorded.step, recorded.client));
+    let takers = takers(recorded);
+    sorted.sort_by_key(|recorded| {
+        let last = takers.get(&(recorded.step, recorded.client)).copied();
+        (recorded.step, last.unwrap_or(recorded.client), last.is_some(), recorded.client)
+    });
     let mut rest = &sorted[..];
     for (number, step) in steps.iter().enumerate() {
         events.push(Event::Step(step.clone()));
@@ -38,6 +43,24 @@ pub fn canonical(steps: &[String], recorded: &[Recorded]) -> History {
     }
     renumber(&mut events);
     History { events }
+}
+
+/// In which steps which clients connect with an identifier that others, who do not connect in the same step, use too; and
+/// the last of those others. Whoever may be taken over stands before the taker, as its connection is the older one.
+fn takers(recorded: &[Recorded]) -> HashMap<(usize, usize), usize> {
+    let connects = recorded.iter().filter_map(|recorded| match &recorded.event {
+        Event::Sent(_, Packet::Connect(connect)) if !connect.client_id.is_empty() => {
+            Some((recorded.step, recorded.client, connect.client_id.as_str()))
+        }
+        _ => None,
+    });
+    let in_step = |step: usize, client: usize| connects.clone().any(|(at, own, _)| (at, own) == (step, client));
+    let last = |step: usize, id: &str| {
+        let others = connects.clone().filter(|(_, client, other)| *other == id && !in_step(step, *client));
+        others.map(|(_, client, _)| client).max()
+    };
+    let later = connects.clone().filter_map(|(step, client, id)| Some(((step, client), last(step, id)?)));
+    later.filter(|((_, client), last)| last > client).collect()
 }
 
 /// What an answer answers: whether the question was sent or received, the kind of answer, and the identifier.
@@ -176,8 +199,10 @@ fn renumber(events: &mut [Event]) {
         }
     }
     for event in events {
+        // Half an answer ends no handshake.
+        let is_whole = !matches!(event, Event::Half(..));
         let (client, sent, packet) = match event {
-            Event::Sent(client, packet) => (client.clone(), true, packet),
+            Event::Sent(client, packet) | Event::Half(client, packet) => (client.clone(), true, packet),
             Event::Received(client, packet) => (client.clone(), false, packet),
             Event::Missing(client, awaited) => {
                 let by_client = awaited.packet != AckKind::Pubrel.name();
@@ -198,7 +223,10 @@ fn renumber(events: &mut [Event]) {
         let known = known.entry((session, by_client)).or_default();
         if let Some(id) = packet.id_mut() {
             *id = ordinal(known, *id, is_new);
-            if is_last && let Some(identifier) = known.get_mut(usize::from(*id) - 1) {
+            if is_last
+                && is_whole
+                && let Some(identifier) = known.get_mut(usize::from(*id) - 1)
+            {
                 identifier.is_free = true;
             }
         }
@@ -267,6 +295,18 @@ mod tests {
                 "step two",
                 "publisher -> DISCONNECT",
             ],
+        );
+    }
+
+    #[test]
+    fn who_takes_over_stands_behind_whom_it_takes_over() {
+        let connect = |client: &str| {
+            format!("{client} -> CONNECT protocol=3.1.1 clean_session=0 keep_alive=60 client_id=subscriber")
+        };
+        let (by_subscriber, by_publisher) = (connect("subscriber"), connect("publisher"));
+        check(
+            &[(0, &by_publisher), (1, &by_subscriber), (1, "publisher <- end fin"), (1, "subscriber -> PINGREQ")],
+            &["step one", &by_publisher, "step two", "publisher <- end fin", &by_subscriber, "subscriber -> PINGREQ"],
         );
     }
 

@@ -23,6 +23,7 @@ impl fmt::Display for Event {
             Event::Attempt(number) => write!(f, "attempt {number}"),
             Event::Step(step) => write!(f, "step {step}"),
             Event::Sent(client, packet) => write!(f, "{client} -> {packet}"),
+            Event::Half(client, packet) => write!(f, "{client} -> half of {packet}"),
             Event::Received(client, packet) => write!(f, "{client} <- {packet}"),
             Event::Ended(client, End::Fin) => write!(f, "{client} <- end fin"),
             Event::Ended(client, End::Reset) => write!(f, "{client} <- end reset"),

@@ -4,6 +4,7 @@
 mod limit;
 mod retained;
 
+use super::deliveries::kind::A_DISCARDED_SESSION_IS_NOT_USED;
 use super::deliveries::{Copy, Kind};
 use super::finding::{ATTEMPTS_FOR_AN_ABSENCE, Findings, Rule, rule};
 use super::session::Session;
@@ -228,6 +229,9 @@ impl<'a> Balance<'a> {
         if self.identifiers_explain(first) {
             return if first.qos == 1 { AN_IDENTIFIER_IS_NEW_AFTER_PUBACK } else { AN_IDENTIFIER_IS_NEW_AFTER_PUBCOMP };
         }
+        if self.taken_for_an_old_one(first) {
+            return A_DISCARDED_SESSION_IS_NOT_USED;
+        }
         if self.unsubscribed_another(first) {
             return UNSUBSCRIBE_BY_CHARACTER;
         }
@@ -244,6 +248,20 @@ impl<'a> Balance<'a> {
         // Only what the witness would have got proves that.
         let is_proof = |p: &Publication| p.reuses_id && p.is_of_experiment();
         fits && self.story.publications.iter().filter(of_source).any(is_proof)
+    }
+
+    /// It has the Packet Identifier of a message that a discarded session of its publisher left unfinished, and went
+    /// nowhere.
+    fn taken_for_an_old_one(&self, lost: &Publication) -> bool {
+        let unfinished = |p: &&Publication| {
+            p.publisher_id == lost.publisher_id && p.id == lost.id && p.at < lost.at && p.accepted.is_none()
+        };
+        let between = |p: &Publication| {
+            let mut later = self.story.connections.iter().filter(|c| c.id == lost.publisher_id && c.connect.clean);
+            later.any(|connection| (p.at..lost.at).contains(&connection.opened_at))
+        };
+        let mut old = self.story.publications.iter().filter(unfinished);
+        lost.qos == 2 && lost.witnessed_in.is_none() && old.any(between)
     }
 
     /// An UNSUBSCRIBE named another filter that matches the topic too.

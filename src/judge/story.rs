@@ -47,6 +47,8 @@ pub struct Publication {
     pub misanswered: Option<usize>,
     /// Where the publisher sent it again, with DUP 1.
     pub resent: Vec<usize>,
+    /// Where the publisher sent its PUBREL again, on a further connection.
+    pub released_again: Vec<usize>,
     /// The step in which the witness had its copy.
     pub witnessed_in: Option<usize>,
     pub id: u16,
@@ -87,6 +89,11 @@ impl Story {
 }
 
 impl Publication {
+    /// The publisher sent its PUBLISH or its PUBREL again.
+    pub fn was_repeated(&self) -> bool {
+        !self.resent.is_empty() || !self.released_again.is_empty()
+    }
+
     /// Both come from the same publisher on the same topic at the same QoS.
     pub fn is_of_same_source(&self, other: &Publication) -> bool {
         (&self.publisher, &self.topic, self.qos) == (&other.publisher, &other.topic, other.qos)

@@ -21,6 +21,10 @@ pub fn add(clients: &[Client], steps: &mut [Step]) {
                 online[client] = true;
                 prove_the_end(connect, later, client);
             }
+            Action::Race { stays, connect } => {
+                (online[client], online[*stays]) = (false, true);
+                prove_the_end(connect, later, *stays);
+            }
             Action::Subscribe { filters, loop_backs, .. } => {
                 let reaches = |source: &Source| {
                     let is_own = clients[source.publisher].client_id == clients[client].client_id;
@@ -39,14 +43,16 @@ pub fn add(clients: &[Client], steps: &mut [Step]) {
                 fences.retain(|source| online[source.publisher]);
                 let takes_over = |next: &Step| {
                     let same_id = clients[next.client].client_id == clients[client].client_id;
-                    next.client != client && same_id && matches!(next.action, Action::Connect(_))
+                    let connects = matches!(next.action, Action::Connect(_) | Action::Race { .. });
+                    next.client != client && same_id && connects
                 };
                 let goes = |next: &Step| {
-                    matches!(next.action, Action::Disconnect { .. } | Action::Cut { .. } | Action::Silence)
+                    let ends = matches!(next.action, Action::Disconnect { .. } | Action::Cut { .. });
+                    ends || matches!(next.action, Action::Silence | Action::Stall)
                 };
                 *last = next_of_client.is_none_or(goes) || later.iter().any(takes_over);
             }
-            Action::Disconnect { .. } | Action::Cut { .. } | Action::Silence => online[client] = false,
+            Action::Disconnect { .. } | Action::Cut { .. } | Action::Silence | Action::Stall => online[client] = false,
             Action::Unsubscribe { .. } | Action::Publish(_) | Action::Wait { .. } => {}
         }
     }

@@ -1,6 +1,6 @@
 //! A step of the file with the values of its cell, still without what its neighbours decide.
 
-use super::{Action, Connect, Publication, Settings, Will};
+use super::{Action, Connect, Publication, Settings, Until, Will};
 use crate::packet::{Filter, Protocol};
 use crate::results::Axes;
 use crate::scenario::{ActionPlan, ConnectPlan, FilterPlan, FromAxis, Part, SESSION_EXPIRY_S, StepPlan, Value};
@@ -24,22 +24,32 @@ pub fn action(scenario: &Part, step: &StepPlan, axes: &Axes, settings: Settings)
             topic: publish.topic.clone(),
             qos: publish.qos.in_cell(axes),
             retain: publish.retain.in_cell(axes),
-            messages: publish.messages.unwrap_or(settings.messages),
+            messages: number(publish.messages.as_ref(), axes).unwrap_or(settings.messages),
             empty: publish.empty.in_cell(axes),
             bytes: number(publish.bytes.as_ref(), axes),
             message_expiry: number(publish.message_expiry.as_ref().filter(|_| v5), axes),
             properties: v5 && publish.properties.in_cell(axes),
-            unread: publish.unread.in_cell(axes),
+            until: number(publish.until.as_ref(), axes),
         }),
-        ActionPlan::Receive { answers } => {
-            Action::Receive { answers: answers.in_cell(axes), fences: Vec::new(), last: true }
-        }
+        ActionPlan::Receive { answers, until } => Action::Receive {
+            answers: answers.in_cell(axes),
+            until: until
+                .as_ref()
+                .map(|until| Until { point: until.point.in_cell(axes), message: until.message.in_cell(axes) }),
+            fences: Vec::new(),
+            last: true,
+        },
         ActionPlan::Disconnect { with_will, session_expiry } => Action::Disconnect {
             with_will: v5 && with_will.in_cell(axes),
             session_expiry: number(session_expiry.as_ref().filter(|_| v5), axes),
         },
         ActionPlan::Cut { how } => Action::Cut { how: how.in_cell(axes) },
         ActionPlan::Silence => Action::Silence,
+        ActionPlan::Stall => Action::Stall,
+        ActionPlan::Race { stays } => {
+            let usual = ConnectPlan::default();
+            Action::Race { stays: *stays, connect: connect(scenario, *stays, &usual, true, axes) }
+        }
         ActionPlan::Wait { timer, seconds } => {
             Action::Wait { timer: timer.in_cell(axes), seconds: seconds.in_cell(axes) }
         }

@@ -7,7 +7,7 @@ fn subscribe(qos: u8, loop_backs: Vec<Source>) -> Action {
 }
 
 fn receive(fences: Vec<Source>, last: bool) -> Action {
-    Action::Receive { answers: Answers::All, fences, last }
+    Action::Receive { answers: Answers::All, until: None, fences, last }
 }
 
 fn matrix_cell(id: &str) -> Cell {

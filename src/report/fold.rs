@@ -11,6 +11,8 @@ use crate::results::{Axes, AxisValue};
 /// The axes of some cells, and the values that occur among them.
 pub(super) struct Domain {
     axes: Vec<(String, Vec<AxisValue>)>,
+    /// The cells, each by the places of its values.
+    cells: BTreeSet<Vec<Option<usize>>>,
 }
 
 /// Every combination of the chosen values: for each axis of the [`Domain`], places in its list of values.
@@ -26,9 +28,9 @@ impl Product {
 }
 
 impl Domain {
-    pub(super) fn of<'a>(cells: impl IntoIterator<Item = &'a Axes>) -> Domain {
+    pub(super) fn of<'a>(cells: impl IntoIterator<Item = &'a Axes> + Clone) -> Domain {
         let mut axes: Vec<(String, Vec<AxisValue>)> = Vec::new();
-        for (axis, value) in cells.into_iter().flat_map(|cell| &cell.0) {
+        for (axis, value) in cells.clone().into_iter().flat_map(|cell| &cell.0) {
             match axes.iter_mut().find(|(name, _)| name == axis) {
                 Some((_, values)) if values.contains(value) => {}
                 Some((_, values)) => values.push(value.clone()),
@@ -43,7 +45,9 @@ impl Domain {
                 AxisValue::Text(_) => 0,
             });
         }
-        Domain { axes }
+        let mut domain = Domain { axes, cells: BTreeSet::new() };
+        domain.cells = cells.into_iter().map(|cell| domain.places(cell).collect()).collect();
+        domain
     }
 
     /// The axes with more than one value.
@@ -65,12 +69,12 @@ impl Domain {
     pub(super) fn fold<'a>(&self, cells: impl IntoIterator<Item = &'a Axes>) -> Vec<Product> {
         let points: Vec<Product> = cells.into_iter().map(|cell| self.point(cell)).collect();
         let forward: Vec<usize> = (0..self.axes.len()).collect();
-        let mut best = points.clone();
+        let mut best = self.cover(points.clone(), &forward);
         for turn in 0..forward.len() {
             let mut order = forward.clone();
             order.rotate_left(turn);
             for _ in 0..2 {
-                let cover = merge(points.clone(), &order);
+                let cover = self.cover(points.clone(), &order);
                 if cover.len() < best.len() {
                     best = cover;
                 }
@@ -107,11 +111,41 @@ impl Domain {
     }
 
     fn point(&self, cell: &Axes) -> Product {
-        let place = |(axis, values): &(String, Vec<AxisValue>)| {
+        Product(self.places(cell).map(|place| place.into_iter().collect()).collect())
+    }
+
+    fn places(&self, cell: &Axes) -> impl Iterator<Item = Option<usize>> {
+        self.axes.iter().map(|(axis, values)| {
             let value = cell.get(axis);
-            values.iter().position(|known| Some(known) == value).into_iter().collect()
-        };
-        Product(self.axes.iter().map(place).collect())
+            values.iter().position(|known| Some(known) == value)
+        })
+    }
+
+    /// Merges products, also across combinations that are no cell.
+    fn cover(&self, products: Vec<Product>, order: &[usize]) -> Vec<Product> {
+        let mut merged = merge(products, order);
+        loop {
+            let before = merged.len();
+            merged.iter_mut().for_each(|product| self.widen(product));
+            merged = merge(merged, order);
+            if merged.len() == before {
+                return merged;
+            }
+        }
+    }
+
+    /// Takes in every value of an axis where that brings no further cell.
+    fn widen(&self, product: &mut Product) {
+        for axis in self.varying() {
+            let has = |place: &Option<usize>, values: &BTreeSet<usize>| place.is_some_and(|p| values.contains(&p));
+            let near = |cell: &&Vec<Option<usize>>| {
+                let mut others = cell.iter().zip(&product.0).enumerate().filter(|(other, _)| *other != axis);
+                others.all(|(_, (place, values))| has(place, values))
+            };
+            if self.cells.iter().filter(near).all(|cell| has(&cell[axis], &product.0[axis])) {
+                product.0[axis] = (0..self.axes[axis].1.len()).collect();
+            }
+        }
     }
 }
 
@@ -174,6 +208,13 @@ mod tests {
     fn what_is_no_product_takes_several() {
         let some = [cell(0, false), cell(1, true), cell(2, true), cell(1, false), cell(2, false)];
         assert_eq!(describe(&every_cell(), &some), ["retain=false", "qos=1,2 retain=true"]);
+    }
+
+    #[test]
+    fn what_is_no_cell_needs_no_words() {
+        let without_0_true: Vec<Axes> = every_cell().into_iter().filter(|axes| *axes != cell(0, true)).collect();
+        assert_eq!(describe(&without_0_true, &[cell(1, true), cell(2, true)]), ["retain=true"]);
+        assert_eq!(describe(&without_0_true, &[cell(0, false)]), ["qos=0"]);
     }
 
     #[test]

@@ -31,6 +31,16 @@ pub struct Client {
     pub may_end: bool,
     /// Nothing that comes in is read any more.
     pub deaf: bool,
+    /// The connection that neither reads nor writes any more, while the broker cannot know.
+    pub stalled: Option<Connection>,
+    /// How many of the messages of QoS 1 and 2 that come on this connection are answered; all where it is `None`.
+    pub answers_at_most: Option<usize>,
+    /// How many were answered.
+    pub taken: usize,
+    /// Those that came beyond that.
+    pub held: Vec<Publish>,
+    /// PUBREC is not answered.
+    pub keeps_pubrel: bool,
     /// The answers that are due on this connection.
     pub unanswered: Vec<Awaited>,
     /// Messages of ours that came on this connection.
@@ -87,6 +97,11 @@ impl Client {
             leaving: false,
             may_end: false,
             deaf: false,
+            stalled: None,
+            answers_at_most: None,
+            taken: 0,
+            held: Vec::new(),
+            keeps_pubrel: false,
             unanswered: Vec::new(),
             arrivals: Vec::new(),
             arrived_at: HashSet::new(),
@@ -119,6 +134,10 @@ impl Client {
         self.leaving = false;
         self.may_end = false;
         self.deaf = false;
+        self.answers_at_most = None;
+        self.taken = 0;
+        self.held.clear();
+        self.keeps_pubrel = false;
         self.unanswered.clear();
         self.arrivals.clear();
         self.arrived_at.clear();
@@ -126,8 +145,38 @@ impl Client {
         self.granted.clear();
     }
 
+    /// Does nothing more on this connection: what comes is not looked at, and nothing is waited for.
+    pub fn stop(&mut self) {
+        self.deaf = true;
+        self.incoming.clear();
+        self.unanswered.clear();
+    }
+
+    /// The acknowledgement that a received packet gets on this connection.
+    pub fn answer(&mut self, received: &Packet) -> Option<Packet> {
+        match received {
+            Packet::Publish(publish) if publish.qos > 0 => {
+                if self.answers_at_most.is_some_and(|most| self.taken >= most) {
+                    self.held.push(publish.clone());
+                    return None;
+                }
+                self.taken += 1;
+            }
+            Packet::Ack(ack) if ack.kind == AckKind::Pubrec && self.keeps_pubrel => return None,
+            Packet::Ack(ack) if ack.kind == AckKind::Pubrel && self.held.iter().any(|held| held.id == ack.id) => {
+                return None;
+            }
+            _ => {}
+        }
+        answer(received, self.answers)
+    }
+
     /// The session is not there any more, or is not resumed.
     pub fn forget_session(&mut self) {
+        // The identifiers that were in use come first: a broker that takes them for the old messages is found out.
+        if let Some(first) = self.outbox.first() {
+            self.last_id = first.publish.id.saturating_sub(1).min(IDS_IN_TURN);
+        }
         self.subscriptions.clear();
         self.outbox.clear();
         self.has_session = false;

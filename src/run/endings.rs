@@ -67,6 +67,8 @@ impl Player<'_> {
         };
         self.record.observed(client, |name| Event::Closed(name, how));
         self.gone(client);
+        // What came and was not looked at, the client never had.
+        self.clients[client].incoming.clear();
         connection.cut(how).await;
         self.await_will(client).await?;
         self.detach(client).await;
@@ -101,6 +103,15 @@ impl Player<'_> {
         Ok(())
     }
 
+    /// Neither reads nor writes any more. The connection stays open, and the broker cannot know that nobody is there.
+    pub async fn stall(&mut self, client: usize) -> Result<(), Stop> {
+        self.flush().await;
+        self.clients[client].stop();
+        self.clients[client].stalled = self.clients[client].connection.take();
+        self.gone(client);
+        Ok(())
+    }
+
     /// Lets a timer of the protocol run out, and somewhat more.
     pub async fn wait(&mut self, client: usize, timer: Timer, seconds: u32) -> Result<(), Stop> {
         let until = Instant::now() + Duration::from_secs(1) * seconds + BEYOND_TIMER;
@@ -115,7 +126,7 @@ impl Player<'_> {
 
     /// The will at the witness shows that the broker has noticed the end of the connection. One that is delayed shows
     /// nothing.
-    async fn await_will(&mut self, client: usize) -> Result<(), Stop> {
+    pub async fn await_will(&mut self, client: usize) -> Result<(), Stop> {
         let delay = self.clients[client].connect.as_ref().and_then(|connect| connect.will.as_ref()?.delay);
         let Some(will) = self.clients[client].will.filter(|_| delay.is_none_or(|delay| delay == 0)) else {
             return Ok(());

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::Target;
-use super::client::{Client, answer};
+use super::client::Client;
 use super::names::Names;
 use super::record::Record;
 use super::witness::Mailbox;
@@ -108,12 +108,18 @@ impl Player<'_> {
 
     /// Sends a message of ours.
     pub fn publish(&mut self, client: usize, message: Outgoing<'_>) -> Result<(), Stop> {
+        let packet = self.packet_of(client, message)?;
+        self.send(client, packet)
+    }
+
+    /// The PUBLISH for a message of ours, if the broker takes such a one.
+    pub fn packet_of(&mut self, client: usize, message: Outgoing<'_>) -> Result<Packet, Stop> {
         if let Some(why) = self.clients[client].forbidden(message.qos, message.retain) {
             self.record.observed(client, |name| Event::Withheld(name, why));
             return Err(Stop);
         }
         let id = if message.qos > 0 { self.clients[client].next_id() } else { 0 };
-        let packet = Publish {
+        Ok(Packet::Publish(Publish {
             dup: false,
             qos: message.qos,
             retain: message.retain,
@@ -121,8 +127,7 @@ impl Player<'_> {
             id,
             payload: self.names.payload(message.message, message.copy, message.bytes),
             properties: message.properties,
-        };
-        self.send(client, Packet::Publish(packet))
+        }))
     }
 
     /// Moves packets of all clients until `done`, or until the deadline. What comes behind the packet that ends the wait
@@ -218,7 +223,8 @@ impl Player<'_> {
                 self.clients[client].seen.extend(message.filter(|message| matches!(message, Message::Experiment(_))));
                 self.clients[client].answered(&packet);
                 self.clients[client].keep_received(&packet);
-                match (&packet, answer(&packet, self.clients[client].answers)) {
+                let answer = self.clients[client].answer(&packet);
+                match (&packet, answer) {
                     (_, Some(answer)) if !self.clients[client].leaving => {
                         // The connection is there, since the packet came over it, and an answer can be encoded.
                         let _ = self.send(client, answer);

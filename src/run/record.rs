@@ -61,6 +61,28 @@ impl Record {
         }
     }
 
+    /// Records that half of a packet was sent.
+    pub fn sent_half(&mut self, names: &Names, client: usize, packet: &Packet) {
+        let (local, _) = localise(names, packet);
+        self.push(client, Event::Half(self.clients[client].clone(), local));
+    }
+
+    /// Gives what two clients did in the current step to each other.
+    pub fn swap(&mut self, one: usize, other: usize) {
+        let step = self.steps.len().saturating_sub(1);
+        for recorded in self.recorded.iter_mut().filter(|recorded| recorded.step == step) {
+            let now = match recorded.client {
+                client if client == one => other,
+                client if client == other => one,
+                _ => continue,
+            };
+            recorded.client = now;
+            if let Some(name) = recorded.event.client_mut() {
+                *name = self.clients[now].clone();
+            }
+        }
+    }
+
     /// Records a packet that came in, and says which message of ours it carries.
     pub fn received(&mut self, names: &Names, client: usize, packet: &Packet) -> Option<Message> {
         let (mut local, copy) = localise(names, packet);

@@ -1,11 +1,13 @@
 //! What each step of a scenario does, with the proofs that belong to it. How clients go away stands in
 //! [`super::endings`], how they receive in [`super::receive`].
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use super::client::{Client, Subscribed};
 use super::player::{Outgoing, Player, Stop, Waited};
-use crate::connection::Connection;
+use crate::connection::{Connection, End};
 use crate::history::{Awaited, Event, Message, PROOF_WILL_TOPIC};
 use crate::packet::{self, Filter, Packet, Properties, Protocol, Subscribe, Unsubscribe};
 use crate::plan::{Action, Connect, Publication, Source, Will};
@@ -32,12 +34,17 @@ impl Player<'_> {
             }
             Action::Unsubscribe { filter } => self.unsubscribe(client, vec![filter.clone()]).await,
             Action::Publish(publication) => self.publish_messages(client, publication).await,
-            Action::Receive { answers, fences, last } => self.receive(client, *answers, fences, *last).await,
+            Action::Receive { until: Some(until), .. } => self.receive_until(client, *until).await,
+            Action::Receive { answers, until: None, fences, last } => {
+                self.receive(client, *answers, fences, *last).await
+            }
             Action::Disconnect { with_will, session_expiry } => {
                 self.disconnect(client, *with_will, *session_expiry).await
             }
             Action::Cut { how } => self.cut(client, *how).await,
             Action::Silence => self.silence(client).await,
+            Action::Stall => self.stall(client).await,
+            Action::Race { stays, connect } => self.race(client, *stays, connect).await,
             Action::Wait { timer, seconds } => self.wait(client, *timer, *seconds).await,
         }
     }
@@ -45,20 +52,12 @@ impl Player<'_> {
     /// Opens a connection, sends CONNECT and waits for CONNACK.
     pub async fn connect(&mut self, client: usize, connect: &Connect) -> Result<(), Stop> {
         let target = self.target;
-        let protocol = self.clients[client].plan.protocol;
-        let opened = {
-            // Beyond the broker's listen backlog a SYN is sent again only after a second.
-            let _permit = target.connecting.acquire().await;
-            Connection::open(&target.endpoint, protocol, target.connect_timeout).await
-        };
-        let connection = match opened {
-            Ok(connection) => connection,
-            Err(error) => {
-                self.record.observed(client, Event::Unreachable);
-                self.record.noted(Event::Broken(super::probe::unreachable(&error, target.connect_timeout)));
-                return Err(Stop);
-            }
-        };
+        let connection = self.open(client).await?;
+        let stalled = self.clients[client].stalled.take();
+        if stalled.is_some() {
+            // To the client its old connection is over; the broker learns of it by the new one.
+            self.record.observed(client, |name| Event::Closed(name, End::Reset));
+        }
         let gone_since = self.clients[client].gone_since.take();
         let before = self.clients[client].connect.clone();
         let older = self.take_over(client);
@@ -74,14 +73,32 @@ impl Player<'_> {
         if connect.will.is_some() && self.clients[client].connack.as_ref().is_some_and(|connack| connack.code != 0) {
             return Box::pin(self.without_its_will(client, connect)).await;
         }
-        if let (Some(before), Some(since)) = (before, gone_since) {
-            self.note_timers(client, &before, since);
+        if let Some(older) = older {
+            self.note_takeover(client, older);
+        } else if let (Some(before), Some(since)) = (before, gone_since) {
+            self.note_timers(client, &before, since.elapsed());
         }
         self.accepted(client).await?;
+        if let Some(stalled) = stalled {
+            stalled.cut(End::Reset).await;
+        }
         match older {
             Some(older) => self.await_takeover(older).await,
             None => Ok(()),
         }
+    }
+
+    /// Opens a Network Connection for a client.
+    pub async fn open(&mut self, client: usize) -> Result<Connection, Stop> {
+        let target = self.target;
+        let protocol = self.clients[client].plan.protocol;
+        // Beyond the broker's listen backlog a SYN is sent again only after a second.
+        let _permit = target.connecting.acquire().await;
+        Connection::open(&target.endpoint, protocol, target.connect_timeout).await.map_err(|error| {
+            self.record.observed(client, Event::Unreachable);
+            self.record.noted(Event::Broken(super::probe::unreachable(&error, target.connect_timeout)));
+            Stop
+        })
     }
 
     /// The CONNECT was refused, perhaps for its will: a will that is there only to prove the end of the connection is
@@ -96,7 +113,7 @@ impl Player<'_> {
         if goes_on { Ok(()) } else { Err(Stop) }
     }
 
-    fn connect_packet(&mut self, client: usize, connect: &Connect) -> packet::Connect {
+    pub fn connect_packet(&mut self, client: usize, connect: &Connect) -> packet::Connect {
         let mut packet = packet::Connect {
             clean: connect.clean,
             session_expiry: connect.session_expiry,
@@ -123,42 +140,9 @@ impl Player<'_> {
         packet
     }
 
-    /// A client that is online under the same identifier is about to lose its connection, and knows nothing of the
-    /// session any more: it is the new client's.
-    fn take_over(&mut self, client: usize) -> Option<usize> {
-        let id = self.clients[client].plan.client_id?;
-        let same = |other: &usize| *other != client && self.clients[*other].plan.client_id == Some(id);
-        let others: Vec<usize> = (0..self.clients.len()).filter(same).collect();
-        let older = others.iter().copied().find(|other| self.clients[*other].connection.is_some());
-        if let Some(latest) = older.or_else(|| others.iter().copied().find(|other| self.clients[*other].has_session)) {
-            let subscriptions = std::mem::take(&mut self.clients[latest].subscriptions);
-            let outbox = std::mem::take(&mut self.clients[latest].outbox);
-            let connect = self.clients[latest].connect.clone();
-            let state = &mut self.clients[client];
-            (state.subscriptions, state.outbox, state.connect) = (subscriptions, outbox, connect);
-            state.has_session = state.session_persists();
-        }
-        if let Some(older) = older {
-            self.clients[older].may_end = true;
-        }
-        older
-    }
-
-    /// The broker has to end the connection of the client that was taken over (3.1.1 MQTT-3.1.4-2, 5.0 MQTT-3.1.4-3).
-    async fn await_takeover(&mut self, older: usize) -> Result<(), Stop> {
-        let deadline = Instant::now() + self.target.deadline;
-        if self.pump(deadline, |clients| clients[older].connection.is_none()).await == Waited::Deadline {
-            let awaited = Awaited { packet: "end".into(), id: None };
-            self.record.observed(older, |name| Event::Missing(name, awaited));
-            return Err(Stop);
-        }
-        Ok(())
-    }
-
     /// Records what the clock says about the timers that ran while the client was away. A session of an hour needs no
     /// clock.
-    fn note_timers(&mut self, client: usize, before: &Connect, since: Instant) {
-        let elapsed = since.elapsed();
+    pub fn note_timers(&mut self, client: usize, before: &Connect, elapsed: Duration) {
         let of_will = before.will.as_ref().and_then(|will| will.delay).map(|delay| (Timer::WillDelay, delay));
         let of_session = before.session_expiry.filter(|seconds| *seconds < crate::scenario::SESSION_EXPIRY_S);
         let timers = of_will.into_iter().chain(of_session.map(|seconds| (Timer::SessionExpiry, seconds)));
@@ -168,7 +152,7 @@ impl Player<'_> {
     }
 
     /// Looks at the CONNACK as the standard orders a client to.
-    async fn accepted(&mut self, client: usize) -> Result<(), Stop> {
+    pub async fn accepted(&mut self, client: usize) -> Result<(), Stop> {
         let state = &mut self.clients[client];
         let Some(connack) = state.connack.clone().filter(|connack| connack.code == 0) else {
             if state.must_be_refused() {
@@ -181,7 +165,7 @@ impl Player<'_> {
         // A client without state that is told of a session has to close (5.0, MQTT-3.2.2-4).
         if state.plan.protocol == Protocol::V5 && connack.session_present && !state.has_session {
             self.gone(client);
-            self.record.observed(client, |name| Event::Closed(name, crate::connection::End::Fin));
+            self.record.observed(client, |name| Event::Closed(name, End::Fin));
             // What others do may still tell whose session it was.
             self.clients[client].closed_by_rule = true;
             return Ok(());
@@ -284,7 +268,7 @@ impl Player<'_> {
         let source = Source { publisher: client, topic: topic.clone(), qos: *qos };
         let deadline = Instant::now() + self.target.deadline;
         let mut published = Vec::new();
-        for _ in 0..publication.messages {
+        for number in 1..=publication.messages {
             let message = self.next_message(publication.empty);
             published.push(message);
             let outgoing = Outgoing {
@@ -293,9 +277,14 @@ impl Player<'_> {
                 properties: properties(publication, message),
                 ..Outgoing::new(topic, *qos, message)
             };
-            self.publish(client, outgoing)?;
+            let until = publication.until.filter(|_| number == publication.messages);
+            let packet = self.packet_of(client, outgoing)?;
+            if let Some(point) = until {
+                return self.publish_until(client, packet, &source, point).await;
+            }
+            self.send(client, packet)?;
             let window = self.clients[client].window();
-            if self.clients[client].unacknowledged() >= window && !publication.unread {
+            if self.clients[client].unacknowledged() >= window {
                 let room = |clients: &[Client]| clients[client].unacknowledged() < window;
                 match self.pump(deadline, room).await {
                     Waited::Done => {}
@@ -303,13 +292,6 @@ impl Player<'_> {
                     Waited::Deadline => return Err(self.missing(client).await),
                 }
             }
-        }
-        if publication.unread {
-            // The client is about to go away without knowing what the broker has answered.
-            self.clients[client].deaf = true;
-            self.clients[client].unanswered.clear();
-            self.flush().await;
-            return Ok(());
         }
         if *qos == 0 {
             self.send(client, Packet::Pingreq)?;
@@ -337,7 +319,7 @@ impl Player<'_> {
 
     /// The broker ended the publisher's connection on a PUBLISH. Is it a feature that it does not want? The same publisher
     /// sends a message without it on the same topic: first without RETAIN, then at QoS 0.
-    async fn control(&mut self, publisher: usize, source: &Source, retain: bool) -> Stop {
+    pub async fn control(&mut self, publisher: usize, source: &Source, retain: bool) -> Stop {
         let without_retain = retain.then_some(source.qos);
         let at_qos_0 = (source.qos > 0).then_some(0);
         for qos in without_retain.into_iter().chain(at_qos_0) {

@@ -1,49 +1,84 @@
 //! Whether the steps can be played in their order, in every cell.
 
-use super::{ActionPlan, Axis, ClientId, Part, combinations};
+use super::{ActionPlan, Axis, ClientId, Exception, Part, combinations};
 use crate::results::Axes;
 
 /// Finds the first step that cannot work in some cell, and says why.
 pub fn check(scenario: &Part) -> Result<(), (usize, String)> {
-    // Only the axes of `when` decide which steps a cell has.
+    // Only the axes of `when` decide which steps a cell has, and those of `except` whether there is one.
     let axes: Vec<Axis> = scenario
         .axes
         .iter()
-        .filter(|axis| scenario.steps.iter().any(|step| step.when.axis() == Some(axis.name.as_str())))
+        .filter(|axis| {
+            let excepted = |exception: &Exception| exception.0.iter().any(|other| other.name == axis.name);
+            scenario.steps.iter().any(|step| step.when.axis() == Some(axis.name.as_str()))
+                || scenario.except.iter().any(excepted)
+        })
         .cloned()
         .collect();
-    let mistakes = combinations(&axes).filter_map(|cell| Some((first_mistake(scenario, &cell)?, cell)));
-    match mistakes.min_by_key(|(step, _)| *step) {
-        Some((step, cell)) => Err((step, sentence(scenario, step, &cell))),
+    let cells = combinations(&axes).filter(|cell| scenario.has(cell));
+    let mistakes = cells.filter_map(|cell| Some((first_mistake(scenario, &cell)?, cell)));
+    match mistakes.min_by_key(|((step, _), _)| *step) {
+        Some(((step, state), cell)) => Err((step, sentence(scenario, step, state, &cell))),
         None => Ok(()),
     }
 }
 
-/// The first step whose client is not in the state that the step needs.
-fn first_mistake(scenario: &Part, cell: &Axes) -> Option<usize> {
-    let mut connected = vec![false; scenario.clients.len()];
-    for (index, step) in scenario.steps.iter().enumerate() {
-        if !step.when.in_cell(cell) {
-            continue;
+/// What a step finds its client in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Away,
+    Connected,
+    /// It stopped in the middle of a handshake, and can only be cut.
+    Stopped,
+}
+
+/// The first step whose client is not in the state that the step needs, and the state in which it is.
+fn first_mistake(scenario: &Part, cell: &Axes) -> Option<(usize, State)> {
+    let mut states = vec![State::Away; scenario.clients.len()];
+    for (index, step) in scenario.steps.iter().enumerate().filter(|(_, step)| step.when.in_cell(cell)) {
+        if !is_possible(scenario, &step.action, step.client, &states) {
+            return Some((index, states[step.client]));
         }
-        let connects = matches!(step.action, ActionPlan::Connect { .. });
-        let waits = matches!(step.action, ActionPlan::Wait { .. });
-        if connected[step.client] == connects && !waits {
-            return Some(index);
-        }
-        if connects {
-            // Whoever connects under the same identifier takes the session over.
-            let id = identifier(scenario, step.client);
-            let others = (0..connected.len()).filter(|other| id.is_some() && identifier(scenario, *other) == id);
-            others.for_each(|other| connected[other] = false);
-        }
-        connected[step.client] = match step.action {
-            ActionPlan::Disconnect { .. } | ActionPlan::Cut { .. } | ActionPlan::Silence => false,
-            ActionPlan::Wait { .. } => connected[step.client],
-            _ => true,
+        // Whoever connects under the same identifier takes the session over.
+        let connects = match step.action {
+            ActionPlan::Connect { .. } => Some(step.client),
+            ActionPlan::Race { stays } => Some(stays),
+            _ => None,
         };
+        if let Some(id) = connects.and_then(|client| identifier(scenario, client)) {
+            let others = (0..states.len()).filter(|other| identifier(scenario, *other) == Some(id));
+            others.for_each(|other| states[other] = State::Away);
+        }
+        let after = match &step.action {
+            ActionPlan::Connect { .. } => State::Connected,
+            ActionPlan::Disconnect { .. } | ActionPlan::Cut { .. } | ActionPlan::Silence | ActionPlan::Stall => {
+                State::Away
+            }
+            ActionPlan::Publish(publish) if publish.until.is_some() => State::Stopped,
+            ActionPlan::Receive { until: Some(_), .. } => State::Stopped,
+            _ => states[step.client],
+        };
+        states[step.client] = after;
+        if let ActionPlan::Race { stays } = step.action {
+            states[stays] = State::Connected;
+        }
     }
     None
+}
+
+fn is_possible(scenario: &Part, action: &ActionPlan, client: usize, states: &[State]) -> bool {
+    match action {
+        ActionPlan::Wait { .. } => true,
+        ActionPlan::Connect { .. } => states[client] == State::Away,
+        ActionPlan::Race { stays } => {
+            let id = identifier(scenario, client);
+            let both_away = [client, *stays].iter().all(|client| states[*client] == State::Away);
+            both_away && client < *stays && id.is_some() && identifier(scenario, *stays) == id
+        }
+        ActionPlan::Cut { .. } => states[client] != State::Away,
+        _ => states[client] == State::Connected,
+    }
 }
 
 /// The client whose identifier this one uses; `None` where the broker assigns one.
@@ -55,7 +90,7 @@ fn identifier(scenario: &Part, client: usize) -> Option<usize> {
     }
 }
 
-fn sentence(scenario: &Part, index: usize, cell: &Axes) -> String {
+fn sentence(scenario: &Part, index: usize, state: State, cell: &Axes) -> String {
     let step = &scenario.steps[index];
     let client = &scenario.clients[step.client].name;
     let decisive = |axis: &str| {
@@ -67,6 +102,7 @@ fn sentence(scenario: &Part, index: usize, cell: &Axes) -> String {
                     | ActionPlan::Disconnect { .. }
                     | ActionPlan::Cut { .. }
                     | ActionPlan::Silence
+                    | ActionPlan::Stall
             );
             (place == index || is_of_connection) && other.when.axis() == Some(axis)
         })
@@ -74,10 +110,14 @@ fn sentence(scenario: &Part, index: usize, cell: &Axes) -> String {
     let values: Vec<String> =
         cell.0.iter().filter(|(axis, _)| decisive(axis)).map(|(axis, value)| format!("{axis}={value}")).collect();
     let place = if values.is_empty() { String::new() } else { format!("in cells with {} ", values.join(",")) };
-    let (state, cure) = match step.action {
-        ActionPlan::Connect { .. } => ("connected already", "disconnect"),
-        _ => ("not connected", "connect"),
-    };
     let verb = step.action.verb();
-    format!("\"{client}\" cannot {verb} here: {place}it is {state}; {cure} it in a step before")
+    let why = match (&step.action, state) {
+        (ActionPlan::Race { .. }, _) => {
+            "both clients of a race use one client_id, are not connected, and the one that stays is declared later"
+        }
+        (_, State::Stopped) => "it stopped in the middle of a handshake; cut it in a step before",
+        (ActionPlan::Connect { .. }, _) => "it is connected already; disconnect it in a step before",
+        (_, State::Away | State::Connected) => "it is not connected; connect it in a step before",
+    };
+    format!("\"{client}\" cannot {verb} here: {place}{why}")
 }

@@ -13,7 +13,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::document::{Document, Entry, Section, kind};
-use super::{Axis, ClientPlan, FromAxis, Lesson, Part, Scenario, StepPlan, Value, order};
+use super::{ActionPlan, Axis, ClientPlan, Exception, FromAxis, Lesson, Part, Scenario, StepPlan, Value, order};
 use crate::history::{PROOF_WILL_TOPIC, WITNESS};
 use crate::results::AxisValue;
 
@@ -58,7 +58,7 @@ pub fn parse(file: &str, text: &str) -> Result<Scenario, ScenarioError> {
     let document = Document { file, text };
     let table = document.parse()?;
     let root = Section::root(&document, table.get_ref());
-    root.only(&["name", "question", "axes", "clients", "steps", "lessons"])?;
+    root.only(&["name", "question", "axes", "except", "clients", "steps", "lessons"])?;
     let mut reader = Reader { document: &document, axes: Vec::new(), used: HashSet::new() };
 
     let (_, name) = root.need("name", "a text")?;
@@ -133,6 +133,41 @@ impl<'a> Reader<'a> {
         Ok(values)
     }
 
+    /// The combinations of axis values that make no cell.
+    fn exceptions(&self, section: &Section<'a>) -> Result<Vec<Exception>, ScenarioError> {
+        let Some((at, value)) = section.find("except") else { return Ok(Vec::new()) };
+        let DeValue::Array(entries) = value.get_ref() else {
+            return Err(self.document.mistake(&at, "`except` is an array of tables, each with axes and their values"));
+        };
+        let exception = |entry: &'a Entry<'a>| {
+            let section = Section::of(self.document, "an exception", entry.span(), entry)?;
+            section.entries().map(|(key, at, values)| self.excepted(key, &at, values)).collect::<Result<_, _>>()
+        };
+        entries.iter().map(|entry| exception(entry).map(Exception)).collect()
+    }
+
+    /// One value of an axis, or several.
+    fn excepted(&self, name: &str, at: &Range<usize>, entry: &'a Entry<'a>) -> Result<Axis, ScenarioError> {
+        let Some(axis) = self.axes.iter().map(Spanned::get_ref).find(|axis| axis.name == name) else {
+            let why = format!("there is no axis \"{name}\"; {}", self.axes_that_exist());
+            return Err(self.document.mistake(at, why));
+        };
+        let entries = match entry.get_ref() {
+            DeValue::Array(entries) => entries.iter().collect(),
+            _ => vec![entry],
+        };
+        let value = |entry: &Entry<'a>| scalar(entry).filter(|value| axis.values.contains(value));
+        let values = entries.iter().map(|entry| {
+            value(entry).ok_or_else(|| {
+                let all: Vec<String> = axis.values.iter().map(AxisValue::to_string).collect();
+                let shown = self.document.source(&entry.span());
+                let why = format!("axis \"{name}\" does not hold {shown}; it holds {}", all.join(", "));
+                self.document.mistake(&entry.span(), why)
+            })
+        });
+        Ok(Axis { name: name.into(), values: values.collect::<Result<_, _>>()? })
+    }
+
     /// The topic of a publication or a will.
     fn topic(&self, section: &Section<'a>, default: &str) -> Result<String, ScenarioError> {
         match section.find("topic") {
@@ -193,12 +228,14 @@ impl<'a> Reader<'a> {
 
     /// Clients and steps, at the top of the file or of a lesson.
     fn part(&mut self, section: &Section<'a>, lesson: Option<Lesson>) -> Result<Part, ScenarioError> {
+        let except = self.exceptions(section)?;
         let clients = self.clients(section)?;
         let steps = self.steps(section, &clients)?;
         self.no_client_unused(&clients, &steps)?;
         let places: Vec<Range<usize>> = steps.iter().map(Spanned::span).collect();
         let axes = lessons::own_axes(without_places(self.axes.clone()), lesson.as_ref());
-        let part = Part { lesson, axes, clients: without_places(clients), steps: without_places(steps) };
+        let (clients, steps) = (without_places(clients), without_places(steps));
+        let part = Part { lesson, axes, except, clients, steps };
         order::check(&part).map_err(|(step, why)| self.document.mistake(&places[step], why))?;
         Ok(part)
     }
@@ -218,7 +255,10 @@ impl<'a> Reader<'a> {
         steps: &[Spanned<StepPlan>],
     ) -> Result<(), ScenarioError> {
         for (index, client) in clients.iter().enumerate() {
-            if steps.iter().all(|step| step.get_ref().client != index) {
+            let acts = |step: &StepPlan| {
+                step.client == index || matches!(step.action, ActionPlan::Race { stays } if stays == index)
+            };
+            if !steps.iter().any(|step| acts(step.get_ref())) {
                 let why = format!("client \"{}\" has no step; give it one, or remove it", client.get_ref().name);
                 return Err(self.document.mistake(&client.span(), why));
             }

@@ -123,6 +123,35 @@ impl Words for Answers {
         &[("all", Answers::All), ("none", Answers::None), ("pubrec", Answers::Pubrec), ("refuse", Answers::Refuse)];
 }
 
+/// A point in the handshake of a message at which the client stops. Those of the receiving client are in parentheses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Point {
+    /// Half of the PUBLISH is sent (half of the PUBACK or PUBREC).
+    Half,
+    /// PUBLISH is sent (has come).
+    Publish,
+    /// The broker has sent PUBACK, and it is lost on its way (PUBACK is sent).
+    Puback,
+    /// PUBREC has come (is sent).
+    Pubrec,
+    /// PUBREL is sent (has come).
+    Pubrel,
+    /// The broker has sent PUBCOMP, and it is lost on its way (PUBCOMP is sent).
+    Pubcomp,
+}
+
+impl Words for Point {
+    const ACCEPTED: &'static str = "\"half\", \"publish\", \"puback\", \"pubrec\", \"pubrel\" or \"pubcomp\"";
+    const ALL: &'static [(&'static str, Point)] = &[
+        ("half", Point::Half),
+        ("publish", Point::Publish),
+        ("puback", Point::Puback),
+        ("pubrec", Point::Pubrec),
+        ("pubrel", Point::Pubrel),
+        ("pubcomp", Point::Pubcomp),
+    ];
+}
+
 /// A timer of the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Timer {

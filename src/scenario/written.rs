@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use super::value::{Words, word};
 use super::{
-    ActionPlan, Answers, ClientId, ClientPlan, ConnectPlan, FilterPlan, FromAxis, Part, PublishPlan, Scenario, Value,
+    ActionPlan, Answers, ClientId, ClientPlan, ConnectPlan, FilterPlan, FromAxis, Part, PublishPlan, Scenario,
+    StepPlan, Value,
 };
 use crate::packet::Protocol;
 use crate::results::Axes;
@@ -24,7 +25,8 @@ impl Scenario {
         let steps: Vec<_> = part.steps.iter().filter(|step| step.when.in_cell(axes)).collect();
         for (place, client) in part.clients.iter().enumerate() {
             // A client without a step in this cell has no place in the file.
-            if steps.iter().any(|step| step.client == place) {
+            let stays = |step: &&StepPlan| matches!(step.action, ActionPlan::Race { stays } if stays == place);
+            if steps.iter().any(|step| step.client == place || stays(step)) {
                 let _ = writeln!(text, "clients.{} = {}", client.name, table(part.client(client, axes)));
             }
         }
@@ -33,7 +35,7 @@ impl Scenario {
             let client = &part.clients[step.client];
             let v5 = client.protocol.in_cell(axes) == Protocol::V5;
             let mut pairs: Pairs = vec![(step.action.verb(), quoted(&client.name))];
-            pairs.extend(action(&step.action, v5, messages, axes));
+            pairs.extend(action(&step.action, &part.clients, v5, messages, axes));
             let _ = writeln!(text, "    {},", table(pairs));
         }
         text + "]\n"
@@ -64,7 +66,7 @@ impl Part {
     }
 }
 
-fn action(action: &ActionPlan, v5: bool, messages: u32, axes: &Axes) -> Pairs {
+fn action(action: &ActionPlan, clients: &[ClientPlan], v5: bool, messages: u32, axes: &Axes) -> Pairs {
     match action {
         ActionPlan::Connect { connect: asked, will } => {
             let mut pairs = connect(asked, v5, axes);
@@ -86,14 +88,22 @@ fn action(action: &ActionPlan, v5: bool, messages: u32, axes: &Axes) -> Pairs {
         }
         ActionPlan::Unsubscribe { topic } => vec![("topic", quoted(topic))],
         ActionPlan::Publish(publish) => self::publish(publish, v5, messages, axes),
-        ActionPlan::Receive { answers } => unless("answers", answers.in_cell(axes), Answers::All),
+        ActionPlan::Receive { answers, until } => {
+            let mut pairs = unless("answers", answers.in_cell(axes), Answers::All);
+            pairs.extend(until.iter().flat_map(|until| {
+                let point = quoted(word(until.point.in_cell(axes)));
+                [("until", point), ("message", until.message.in_cell(axes).to_string())]
+            }));
+            pairs
+        }
         ActionPlan::Disconnect { with_will, session_expiry } => {
             let mut pairs = flag("with_will", v5 && with_will.in_cell(axes));
             pairs.extend(number("session_expiry", session_expiry.as_ref().filter(|_| v5), axes));
             pairs
         }
         ActionPlan::Cut { how } => vec![("how", quoted(word(how.in_cell(axes))))],
-        ActionPlan::Silence => Vec::new(),
+        ActionPlan::Silence | ActionPlan::Stall => Vec::new(),
+        ActionPlan::Race { stays } => vec![("stays", quoted(&clients[*stays].name))],
         ActionPlan::Wait { timer, seconds } => {
             vec![("timer", quoted(timer.in_cell(axes).name())), ("seconds", seconds.in_cell(axes).to_string())]
         }
@@ -134,13 +144,13 @@ fn publish(publish: &PublishPlan, v5: bool, messages: u32, axes: &Axes) -> Pairs
         ("topic", quoted(&publish.topic)),
         ("qos", publish.qos.in_cell(axes).to_string()),
         ("retain", publish.retain.in_cell(axes).to_string()),
-        ("messages", publish.messages.unwrap_or(messages).to_string()),
+        ("messages", publish.messages.as_ref().map_or(messages, |own| own.in_cell(axes)).to_string()),
     ];
     pairs.extend(flag("empty", publish.empty.in_cell(axes)));
     pairs.extend(number("bytes", publish.bytes.as_ref(), axes));
     pairs.extend(number("message_expiry", publish.message_expiry.as_ref().filter(|_| v5), axes));
     pairs.extend(flag("properties", v5 && publish.properties.in_cell(axes)));
-    pairs.extend(flag("unread", publish.unread.in_cell(axes)));
+    pairs.extend(publish.until.as_ref().map(|until| ("until", quoted(word(until.in_cell(axes))))));
     pairs
 }
 

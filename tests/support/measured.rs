@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mqtt_sessions::packet::Protocol;
-use mqtt_sessions::plan::{self, Settings};
+use mqtt_sessions::plan::{self, Cell, Settings};
 use mqtt_sessions::results::CellResult;
 use mqtt_sessions::run::{self, Observer, Prefix, RunOptions, Target};
 use mqtt_sessions::scenario::Scenario;
@@ -16,11 +16,15 @@ pub fn measure(broker: &Broker, scenario: &str) -> Vec<CellResult> {
     measure_scenario(broker, &Scenario::load(scenario).unwrap())
 }
 
-/// Runs one scenario against the broker. Time passes only while everybody waits, so it costs none.
+/// Runs one scenario against the broker.
 pub fn measure_scenario(broker: &Broker, scenario: &Scenario) -> Vec<CellResult> {
+    measure_cells(broker, plan::cells(scenario, Settings { messages: 3, queue_limit: None }))
+}
+
+/// Runs cells against the broker. Time passes only while everybody waits, so it costs none.
+pub fn measure_cells(broker: &Broker, cells: Vec<Cell>) -> Vec<CellResult> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     runtime.block_on(async {
-        let cells = plan::cells(scenario, Settings { messages: 3, queue_limit: None });
         let second = Duration::from_secs(1);
         let target = Target::new(broker.endpoint(), None, 5 * second, 5 * second);
         let prefix = Prefix::random();

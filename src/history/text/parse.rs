@@ -75,6 +75,9 @@ pub fn parse(line: &str) -> Result<Event, String> {
             });
             Ok(Event::Undecodable(client, bytes.collect::<Result<_, _>>()?))
         }
+        ("->", what) if what.starts_with("half of ") => {
+            parse_packet(&what["half of ".len()..]).map(|packet| Event::Half(client, packet))
+        }
         ("->", what) => parse_packet(what).map(|packet| Event::Sent(client, packet)),
         ("<-", what) => parse_packet(what).map(|packet| Event::Received(client, packet)),
         (arrow, _) => Err(format!("\"{arrow}\" is none of ->, <- and --")),

@@ -50,6 +50,8 @@ pub struct Connection {
     pub settled_at: Vec<usize>,
     /// What the clock said during this connection, or before the next.
     pub timers: Vec<Timed>,
+    /// How many PINGREQs have no answer yet.
+    pub pings_due: usize,
     /// Places of the answers that show that the broker read what was sent before: PINGRESP, SUBACK, UNSUBACK.
     pub signs_of_life: Vec<usize>,
     /// SUBACKs with the identifier of no SUBSCRIBE.
@@ -156,6 +158,7 @@ impl Connection {
             missing: Vec::new(),
             settled_at: Vec::new(),
             timers: Vec::new(),
+            pings_due: 0,
             signs_of_life: Vec::new(),
             stray_subacks: Vec::new(),
             stray_acks: Vec::new(),

@@ -31,8 +31,8 @@ impl Story {
                 let timed = Timed { at, step, timer: *timer, seconds: *seconds, passed: *passed };
                 self.change(client, |connection| connection.timers.push(timed));
             }
-            // What no client did stands in the history alone.
-            Event::Unreachable(_) | Event::Withheld(..) | Event::Broken(_) => {}
+            // What no client did, or only half, stands in the history alone.
+            Event::Half(..) | Event::Unreachable(_) | Event::Withheld(..) | Event::Broken(_) => {}
         }
     }
 
@@ -79,7 +79,11 @@ impl Story {
                     filter: filter.clone(),
                 }));
             }),
-            Packet::Ack(ack) => self.change(client, |connection| answered(connection, at, *ack)),
+            Packet::Ack(ack) => {
+                self.released_again(at, client, *ack);
+                self.change(client, |connection| answered(connection, at, *ack));
+            }
+            Packet::Pingreq => self.change(client, |connection| connection.pings_due += 1),
             Packet::Disconnect { reason, session_expiry } => self.change(client, |connection| {
                 connection.left_at = Some((at, *reason));
                 connection.expiry_at_end = *session_expiry;
@@ -122,10 +126,28 @@ impl Story {
             refused: None,
             misanswered: None,
             resent: Vec::new(),
+            released_again: Vec::new(),
             witnessed_in: None,
             id: publish.id,
             reuses_id: publish.qos > 0 && self.publications.iter().any(reuses),
         });
+    }
+
+    /// A PUBREL on another connection than its PUBLISH is sent again, or for the first time after the end of that.
+    fn released_again(&mut self, at: usize, client: &Client, ack: Ack) {
+        let Some(connection) = self.connections.iter().rfind(|connection| connection.client == *client) else { return };
+        let (id, since) = (connection.id.clone(), connection.opened_at);
+        let of_ack = |publication: &&mut Publication| {
+            publication.publisher_id == id && publication.id == ack.id && publication.qos == 2
+        };
+        if ack.kind == AckKind::Pubrel
+            && let Some(publication) = self.publications.iter_mut().rev().find(of_ack)
+            && publication.accepted.is_none()
+            && publication.at < since
+            && publication.resent.iter().all(|resent| *resent < since)
+        {
+            publication.released_again.push(at);
+        }
     }
 
     fn received(&mut self, at: usize, client: &Client, packet: &Packet) {
@@ -162,7 +184,10 @@ impl Story {
             }
             Packet::Suback(suback) => connection.granted(at, suback),
             Packet::Unsuback(_) => connection.signs_of_life.push(at),
+            // One that nobody asked for shows nothing.
+            Packet::Pingresp if connection.pings_due == 0 => {}
             Packet::Pingresp => {
+                connection.pings_due -= 1;
                 connection.signs_of_life.push(at);
                 let since = connection.opened_at;
                 self.accept(client, at, |publication| publication.qos == 0 && publication.at > since);
@@ -172,8 +197,8 @@ impl Story {
             }
             Packet::Ack(ack) if ack.kind == AckKind::Pubrel => connection.released(at, ack.id),
             Packet::Ack(ack) => {
-                let since = connection.opened_at;
-                if !self.acknowledged(at, client, since, *ack) {
+                let (since, id) = (connection.opened_at, connection.id.clone());
+                if !self.acknowledged(at, &id, since, *ack) {
                     self.change(client, |connection| connection.stray_acks.push(at));
                 }
             }
@@ -183,14 +208,15 @@ impl Story {
 
     /// The broker answered a publication that was made, or made again, since the connection was opened. Whether there is
     /// one that it can answer.
-    fn acknowledged(&mut self, at: usize, publisher: &Client, since: usize, ack: Ack) -> bool {
+    fn acknowledged(&mut self, at: usize, publisher_id: &str, since: usize, ack: Ack) -> bool {
         let open = |publication: &&mut Publication| {
-            publication.publisher == *publisher
+            publication.publisher_id == publisher_id
                 && publication.accepted.is_none()
                 && publication.refused.is_none()
                 && publication.id == ack.id
                 && publication.qos > 0
-                && (publication.at > since || publication.resent.iter().any(|resent| *resent > since))
+                && (publication.at > since
+                    || publication.resent.iter().chain(&publication.released_again).any(|at| *at > since))
         };
         let Some(publication) = self.publications.iter_mut().find(open) else { return false };
         match ack.kind {

@@ -36,6 +36,7 @@ impl Glossary {
             Event::Received(client, _) if client.as_ref() == WITNESS => self.once(SEEN_BY_WITNESS),
             Event::Received(client, packet) => self.received(client, packet, &events[at + 1..]),
             Event::Ended(client, _) => Some(ended(events, at, client)),
+            Event::Half(..) => Some("The connection breaks in the middle of it, so the broker never has it.".into()),
             Event::Closed(..) => Some("The client goes away without DISCONNECT.".into()),
             Event::Undecodable(..) => Some("No client can make sense of this.".into()),
             Event::Settled(_) => self.once(SETTLED),

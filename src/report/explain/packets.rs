@@ -8,6 +8,7 @@ use crate::packet::{Ack, Connack, Connect, Filter, Packet, Protocol, Publish};
 pub(super) fn said(event: &Event) -> String {
     match event {
         Event::Sent(_, packet) | Event::Received(_, packet) => self::packet(packet),
+        Event::Half(_, packet) => format!("the first half of {}", self::packet(packet)),
         Event::Ended(_, end) | Event::Closed(_, end) => match end {
             End::Fin => "end of the Network Connection (FIN)".into(),
             End::Reset => "end of the Network Connection (reset)".into(),

@@ -112,8 +112,8 @@ fn published(publication: &Publication, name: &str, events: &[&Event]) -> String
         matches!(event, Event::Received(client, Packet::Ack(ack))
             if client.as_ref() == name && is_last(ack.kind) && ack.reason < 0x80)
     });
-    match (publication.qos, publication.unread, acks.count() as u32) {
-        (_, true, _) => "whatever comes is not read".into(),
+    match (publication.qos, publication.until, acks.count() as u32) {
+        (_, Some(_), _) => "whatever comes is not read".into(),
         (0, ..) => "QoS 0: no answer is due".into(),
         (_, _, count) if count == publication.messages => "acknowledged".into(),
         (_, _, count) => format!("{count} of {} acknowledged", publication.messages),

@@ -119,6 +119,8 @@ pub fn done(cell: &Cell, step: usize) -> String {
         Action::Disconnect { .. } => format!("{name} disconnects"),
         Action::Cut { .. } => format!("{name} is cut off without DISCONNECT"),
         Action::Silence => format!("{name} falls silent"),
+        Action::Stall => format!("the network of {name} is gone, and nobody is told"),
+        Action::Race { stays, .. } => format!("{name} and {} connect at once", cell.clients[*stays].name),
         Action::Wait { seconds, .. } => format!("{seconds} s pass"),
     }
 }

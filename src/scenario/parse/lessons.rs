@@ -17,7 +17,7 @@ impl<'a> Reader<'a> {
         at: &Range<usize>,
         value: &'a Entry<'a>,
     ) -> Result<Vec<Part>, ScenarioError> {
-        if let Some((key, at, _)) = root.entries().find(|(key, ..)| matches!(*key, "clients" | "steps")) {
+        if let Some((key, at, _)) = root.entries().find(|(key, ..)| matches!(*key, "clients" | "steps" | "except")) {
             let why = format!("`{key}` and `lessons` exclude each other; each lesson has its own `{key}`");
             return Err(self.document.mistake(&at, why));
         }
@@ -48,7 +48,7 @@ impl<'a> Reader<'a> {
 
     fn lesson(&mut self, entry: &'a Entry<'a>, before: &[Part]) -> Result<Part, ScenarioError> {
         let section = Section::of(self.document, "a lesson", entry.span(), entry)?;
-        section.only(&["name", "question", "expected", "actual", "statements", "clients", "steps"])?;
+        section.only(&["name", "question", "expected", "actual", "statements", "except", "clients", "steps"])?;
         let (_, name) = section.need("name", "a text")?;
         let at = name.span();
         let name = self.name("lesson", &at, self.text("name", name)?)?;

@@ -6,10 +6,12 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::clients::CONNECT_KEYS;
-use super::{DEFAULT_TOPIC, Entry, MESSAGES_MAX, Reader, STEPS_MAX, ScenarioError, Section, kind, scalar};
+use super::{DEFAULT_TOPIC, Entry, MESSAGES_MAX, Reader, STEPS_MAX, ScenarioError, Section, kind};
 use crate::connection::End;
 use crate::results::AxisValue;
-use crate::scenario::{ActionPlan, Answers, ClientPlan, FilterPlan, PublishPlan, StepPlan, Value, When};
+use crate::scenario::{
+    ActionPlan, Answers, ClientPlan, FilterPlan, FromAxis, PublishPlan, StepPlan, UntilPlan, Value, When,
+};
 
 /// What belongs to a Topic Filter.
 const FILTER_KEYS: [&str; 6] = ["topic", "share", "qos", "no_local", "retain_as_published", "retain_handling"];
@@ -17,7 +19,7 @@ const FILTER_KEYS: [&str; 6] = ["topic", "share", "qos", "no_local", "retain_as_
 const SUBSCRIBE_KEYS: [&str; 8] =
     ["topic", "share", "qos", "no_local", "retain_as_published", "retain_handling", "filters", "identifier"];
 const PUBLISH_KEYS: [&str; 9] =
-    ["topic", "qos", "retain", "messages", "empty", "bytes", "message_expiry", "properties", "unread"];
+    ["topic", "qos", "retain", "messages", "empty", "bytes", "message_expiry", "properties", "until"];
 const CONNECT_STEP_KEYS: [&str; 7] = [
     "clean_start",
     "session_expiry",
@@ -28,15 +30,17 @@ const CONNECT_STEP_KEYS: [&str; 7] = [
     "will",
 ];
 /// The verbs of steps, each with the keys that it takes besides itself and `when`.
-const VERBS: [(&str, &[&str]); 9] = [
+const VERBS: [(&str, &[&str]); 11] = [
     ("connect", &CONNECT_STEP_KEYS),
     ("subscribe", &SUBSCRIBE_KEYS),
     ("unsubscribe", &["topic"]),
     ("publish", &PUBLISH_KEYS),
-    ("receive", &["answers"]),
+    ("receive", &["answers", "until", "message"]),
     ("disconnect", &["with_will", "session_expiry"]),
     ("cut", &["how"]),
     ("silence", &[]),
+    ("stall", &[]),
+    ("race", &["stays"]),
     ("wait", &["timer", "seconds"]),
 ];
 const WHEN: &str = "when";
@@ -66,19 +70,29 @@ impl<'a> Reader<'a> {
     ) -> Result<Spanned<StepPlan>, ScenarioError> {
         let step = Section::of(self.document, "a step", entry.span(), entry)?;
         let (verb, at, actor) = self.verb(&step, entry)?;
-        let name = self.text(verb, actor)?;
-        let Some(client) = clients.iter().position(|client| client.get_ref().name == name) else {
-            let names: Vec<&str> = clients.iter().map(|client| client.get_ref().name.as_str()).collect();
-            let shown = self.document.source(&actor.span());
-            let why = format!("there is no client {shown}; the clients are {}", names.join(", "));
-            return Err(self.document.mistake(&actor.span(), why));
-        };
-        let action = self.action(verb, &step)?;
+        let client = self.place_of(verb, actor, clients)?;
+        let action = self.action(verb, &step, clients)?;
         let when = self.when(&step)?;
         Ok(Spanned::new(at, StepPlan { when, client, action }))
     }
 
-    fn action(&mut self, verb: &str, step: &Section<'a>) -> Result<ActionPlan, ScenarioError> {
+    /// The client that a key names, by its place.
+    fn place_of(&self, key: &str, entry: &Entry<'a>, clients: &[Spanned<ClientPlan>]) -> Result<usize, ScenarioError> {
+        let name = self.text(key, entry)?;
+        clients.iter().position(|client| client.get_ref().name == name).ok_or_else(|| {
+            let names: Vec<&str> = clients.iter().map(|client| client.get_ref().name.as_str()).collect();
+            let shown = self.document.source(&entry.span());
+            let why = format!("there is no client {shown}; the clients are {}", names.join(", "));
+            self.document.mistake(&entry.span(), why)
+        })
+    }
+
+    fn action(
+        &mut self,
+        verb: &str,
+        step: &Section<'a>,
+        clients: &[Spanned<ClientPlan>],
+    ) -> Result<ActionPlan, ScenarioError> {
         Ok(match verb {
             "connect" => {
                 ActionPlan::Connect { connect: self.connect_plan(step)?, will: self.optional(step, "will", true)? }
@@ -96,15 +110,22 @@ impl<'a> Reader<'a> {
                 bytes: self.found(step, "bytes")?,
                 message_expiry: self.found(step, "message_expiry")?,
                 properties: self.optional(step, "properties", false)?,
-                unread: self.optional(step, "unread", false)?,
+                until: self.found(step, "until")?,
             }),
-            "receive" => ActionPlan::Receive { answers: self.optional(step, "answers", Answers::All)? },
+            "receive" => {
+                ActionPlan::Receive { answers: self.optional(step, "answers", Answers::All)?, until: self.until(step)? }
+            }
             "disconnect" => ActionPlan::Disconnect {
                 with_will: self.optional(step, "with_will", false)?,
                 session_expiry: self.found(step, "session_expiry")?,
             },
             "cut" => ActionPlan::Cut { how: self.optional(step, "how", End::Fin)? },
             "silence" => ActionPlan::Silence,
+            "stall" => ActionPlan::Stall,
+            "race" => {
+                let (_, stays) = step.need("stays", "the name of the client that stays")?;
+                ActionPlan::Race { stays: self.place_of("stays", stays, clients)? }
+            }
             _ => ActionPlan::Wait { timer: self.required(step, "timer")?, seconds: self.required(step, "seconds")? },
         })
     }
@@ -176,14 +197,31 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn messages(&self, step: &Section<'a>) -> Result<Option<u32>, ScenarioError> {
-        let Some((_, value)) = step.find("messages") else { return Ok(None) };
-        match scalar(value) {
-            Some(AxisValue::Number(messages @ 1..=MESSAGES_MAX)) => Ok(Some(messages)),
-            _ => {
-                let shown = self.document.source(&value.span());
-                let why = format!("`messages` cannot be {shown}; it takes a whole number from 1 to {MESSAGES_MAX}");
-                Err(self.document.mistake(&value.span(), why))
+    fn messages(&mut self, step: &Section<'a>) -> Result<Option<Value<u32>>, ScenarioError> {
+        let Some((_, entry)) = step.find("messages") else { return Ok(None) };
+        let messages = self.value("messages", entry)?;
+        let axis = |name: &String| self.axes.iter().map(Spanned::get_ref).find(|axis| axis.name == *name);
+        let numbers: Vec<u32> = match &messages {
+            Value::Is(number) => vec![*number],
+            Value::Axis(name) => axis(name).iter().flat_map(|axis| &axis.values).filter_map(u32::from_axis).collect(),
+        };
+        if numbers.iter().all(|number| (1..=MESSAGES_MAX).contains(number)) {
+            return Ok(Some(messages));
+        }
+        let shown = self.document.source(&entry.span());
+        let why = format!("`messages` cannot be {shown}; it takes whole numbers from 1 to {MESSAGES_MAX}");
+        Err(self.document.mistake(&entry.span(), why))
+    }
+
+    /// Which message is received how far. The one cannot stand without the other.
+    fn until(&mut self, step: &Section<'a>) -> Result<Option<UntilPlan>, ScenarioError> {
+        match (step.find("until"), step.find("message")) {
+            (None, None) => Ok(None),
+            (None, Some((at, _))) => {
+                Err(self.document.mistake(&at, "`message` needs `until`, the point where its handshake stops"))
+            }
+            (Some(_), _) => {
+                Ok(Some(UntilPlan { point: self.required(step, "until")?, message: self.required(step, "message")? }))
             }
         }
     }

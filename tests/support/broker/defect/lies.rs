@@ -89,7 +89,7 @@ defects! {
         { "MQTT-3.3.1-1" | "MQTT-3.3.1-1" }
     /// Each message of QoS 1 comes twice.
     "twice-at-qos1" TwiceAtQos1
-        { "MQTT-3.3.1-1" "MQTT-4.3.2-1" "4.3.2" "MQTT-3.3.5-1" "MQTT-4.6.0-6" | "MQTT-3.3.1-1" "MQTT-4.3.2-1" "MQTT-4.4.0-1" "MQTT-3.3.4-2" "MQTT-4.6.0-5" "MQTT-3.3.4-5" }
+        { "MQTT-3.3.1-1" "MQTT-4.3.2-1" "4.3.2" "MQTT-3.3.5-1" "MQTT-4.4.0-1" "MQTT-4.6.0-6" | "MQTT-3.3.1-1" "MQTT-4.3.2-1" "MQTT-4.4.0-1" "MQTT-3.3.4-2" "MQTT-4.6.0-5" "MQTT-3.3.4-5" }
     /// Each message of QoS 2 comes twice.
     "twice-at-qos2" TwiceAtQos2
         { "MQTT-4.3.3-1" "MQTT-4.3.3-2" "MQTT-3.3.5-1" "MQTT-4.6.0-6" "MQTT-3.3.1-1" | "MQTT-4.3.3-1" "MQTT-4.3.3-6" "MQTT-4.3.3-10" "MQTT-4.4.0-1" "MQTT-3.3.4-2" "MQTT-4.6.0-5" "MQTT-3.3.4-5" "MQTT-3.3.1-1" }
@@ -98,7 +98,7 @@ defects! {
         { "4.3.2" "MQTT-4.3.2-1" "MQTT-4.4.0-1" | "MQTT-4.4.0-1" }
     /// What was completed at QoS 2 comes again on the next connection.
     "forgets-pubcomp" ForgetsPubcomp
-        { "MQTT-4.3.3-1" | "MQTT-4.3.3-6" "MQTT-4.4.0-1" }
+        { "MQTT-4.3.3-1" "MQTT-4.6.0-6" | "MQTT-4.3.3-6" "MQTT-4.4.0-1" "MQTT-4.6.0-5" }
     /// Where a PUBREL is owed on the next connection, the PUBLISH is sent again.
     "forgets-pubrec" ForgetsPubrec
         { "MQTT-4.3.3-1" "MQTT-4.4.0-1" | "MQTT-4.3.3-6" "MQTT-4.4.0-1" }
@@ -190,7 +190,7 @@ defects! {
     // Wills.
 
     /// No will is ever published.
-    "no-will" NoWill
+    "no-will" NoWill silent
         { "MQTT-3.1.2-8" "MQTT-3.1.2-17" | "MQTT-3.1.2-8" "MQTT-3.1.2-15" }
     /// DISCONNECT does not discard the will.
     "will-after-disconnect" WillAfterDisconnect
@@ -200,7 +200,7 @@ defects! {
         { "MQTT-3.1.2-10" "MQTT-3.1.2-12" "MQTT-3.14.4-3" | "MQTT-3.1.2-10" "MQTT-3.14.4-3" }
     /// A will goes out twice.
     "will-twice" WillTwice
-        { "MQTT-3.1.2-10" | "MQTT-3.1.2-10" }
+        { "MQTT-3.1.2-10" "MQTT-3.1.2-12" | "MQTT-3.1.2-10" }
     /// Every will is stored as a retained message.
     "will-always-retained" WillAlwaysRetained
         { "MQTT-3.1.2-16" | "MQTT-3.1.2-14" }
@@ -236,7 +236,7 @@ defects! {
         { | "3.14.2.2.2" "MQTT-4.1.0-2" "MQTT-3.2.2-3" "MQTT-3.1.2-23" "MQTT-3.1.2-4" "MQTT-4.5.0-1" }
     /// The subscriptions of a session above QoS 0 vanish one second after its connection was opened.
     "forgets-while-connected" ForgetsWhileConnected silent
-        { "MQTT-4.1.0-2" | "MQTT-4.1.0-1" "MQTT-4.5.0-1" "MQTT-3.1.2-8" }
+        { "MQTT-4.1.0-2" "MQTT-3.1.2-5" | "MQTT-4.1.0-1" "MQTT-4.5.0-1" "MQTT-3.1.2-8" }
     /// Retained messages are deleted when the session of their publisher ends.
     "retained-ends-with-session" RetainedEndsWithSession
         { "MQTT-3.1.2-7" "MQTT-3.1.2-17" | "MQTT-3.3.1-9" "MQTT-3.1.2-15" }
