@@ -42,8 +42,9 @@ const TRIES_MAX: u32 = 6;
 /// # Errors
 /// A sentence for the user, wherever the command line, a file or the broker does not allow to go on.
 pub async fn measure(scenarios: &[String], measure: Measure, library: Option<Library>) -> Result<ExitCode> {
-    let cells = plan(scenarios, &measure.plan)?;
-    let lessons = Lessons::of(scenarios, &cells, library)?;
+    let loaded = load(scenarios)?;
+    let cells = select(&loaded, &measure.plan)?;
+    let lessons = Lessons::of(loaded, &cells, library)?;
     if cells.is_empty() {
         return Ok(nothing_selected());
     }
@@ -191,13 +192,22 @@ fn how_to_clean(scenarios: &[String], measure: &Measure, prefix: &Prefix, broker
 /// # Errors
 /// The mistake in a scenario file, or in a filter.
 pub fn plan(scenarios: &[String], plan: &Plan) -> Result<Vec<Cell>> {
+    select(&load(scenarios)?, plan)
+}
+
+/// The scenarios by the names that were typed. Each file is read once: it may be a pipe.
+fn load(names: &[String]) -> Result<Vec<(&str, Scenario)>> {
+    names.iter().map(|name| Ok((name.as_str(), Scenario::load(name)?))).collect()
+}
+
+fn select(scenarios: &[(&str, Scenario)], plan: &Plan) -> Result<Vec<Cell>> {
     let filter = Filter::parse(&plan.filter)?;
     let settings = settings(&plan.amounts);
     let mut cells: Vec<Cell> = Vec::new();
-    for scenario in scenarios {
-        let planned = plan::cells(&Scenario::load(scenario)?, settings);
+    for (typed, scenario) in scenarios {
+        let planned = plan::cells(scenario, settings);
         if let Some(twice) = planned.iter().find(|cell| cells.iter().any(|other| other.id == cell.id)) {
-            return Err(anyhow!("{scenario}: the cell {} is there already; give scenarios different names", twice.id));
+            return Err(anyhow!("{typed}: the cell {} is there already; give scenarios different names", twice.id));
         }
         cells.extend(planned);
     }

@@ -30,7 +30,8 @@ pub enum Duty {
     Same(&'static str),
     /// A broker, but no client that keeps to the standard can see it. The reason, as half a sentence.
     Unseen(&'static str),
-    /// Only a client: it is the duty of this program.
+    /// Only a client: it is the duty of this program. It breaks one on purpose, MQTT-3.1.3-7 of 3.1.1 in one lesson of
+    /// the tutorial, since a broker keeps MQTT-3.1.3-8 only then.
     Client,
 }
 

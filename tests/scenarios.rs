@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use mqtt_sessions::packet::Protocol;
 use mqtt_sessions::plan::{Action, Cell, Publication, Settings, cells};
 use mqtt_sessions::results::AxisValue;
 use mqtt_sessions::scenario::{Scenario, ScenarioError};
@@ -51,6 +52,20 @@ fn the_ids_of_all_built_in_cells_are_distinct() {
     let cells: Vec<Cell> = Scenario::built_in_names().flat_map(plan).collect();
     let ids: BTreeSet<&str> = cells.iter().map(|cell| cell.id.as_str()).collect();
     assert_eq!(ids.len(), cells.len());
+}
+
+/// MQTT-3.1.3-7 is broken in one place, to see how the broker takes it, and nowhere else.
+#[test]
+fn one_cell_alone_asks_for_a_session_without_an_identifier() {
+    let asks = |cell: &Cell| {
+        cell.steps.iter().any(|step| {
+            let client = &cell.clients[step.client];
+            let persistent = matches!(&step.action, Action::Connect(connect) if !connect.clean);
+            persistent && client.client_id.is_none() && client.protocol == Protocol::V3
+        })
+    };
+    let cells = Scenario::built_in_names().flat_map(plan).filter(asks);
+    assert_eq!(cells.map(|cell| cell.id).collect::<Vec<_>>(), ["tutorial[lesson=empty_id_persistent,protocol=3.1.1]"]);
 }
 
 #[test]

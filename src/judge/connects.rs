@@ -18,7 +18,7 @@ const AN_EXPIRED_SESSION_IS_DISCARDED: Rule = Rule { v3: None, v5: Some("MQTT-4.
 const IDENTIFIES_THE_SESSION: Rule = rule("MQTT-3.1.3-2", "MQTT-3.1.3-2");
 const CLOSES_AFTER_REFUSAL: Rule = rule("MQTT-3.2.2-5", "MQTT-3.2.2-7");
 const ACCEPTS_PLAIN_IDENTIFIERS: Rule = rule("MQTT-3.1.3-5", "MQTT-3.1.3-5");
-const REFUSES_A_SESSION_WITHOUT_IDENTIFIER: Rule = Rule { v3: Some("MQTT-3.1.3-8"), v5: None };
+pub(super) const REFUSES_A_SESSION_WITHOUT_IDENTIFIER: Rule = Rule { v3: Some("MQTT-3.1.3-8"), v5: None };
 const RETURNS_THE_ASSIGNED_IDENTIFIER: Rule = Rule { v3: None, v5: Some("MQTT-3.1.3-7") };
 const ASSIGNS_A_NEW_IDENTIFIER: Rule = Rule { v3: None, v5: Some("MQTT-3.2.2-16") };
 const DISCONNECTS_THE_OLDER: Rule = rule("MQTT-3.1.4-2", "MQTT-3.1.4-3");
@@ -28,7 +28,7 @@ const NO_EXPIRY_IN_ITS_DISCONNECT: Rule = Rule { v3: None, v5: Some("MQTT-3.14.2
 const ENDS_A_SILENT_CONNECTION: Rule = rule("MQTT-3.1.2-24", "MQTT-3.1.2-22");
 
 /// The return code of 3.1.1 with which a broker says that it serves nobody now.
-const SERVER_UNAVAILABLE: u8 = 0x03;
+pub(super) const SERVER_UNAVAILABLE: u8 = 0x03;
 
 pub fn check(story: &Story, sessions: &[Session<'_>], findings: &mut Findings) {
     for connection in &story.connections {

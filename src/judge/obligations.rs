@@ -88,6 +88,7 @@ pub fn obligations(history: &History, queue_limit: Option<u32>) -> Vec<Obligatio
     let story = Story::read(history);
     let sessions = session::sessions(&story);
     let mut all = Vec::new();
+    sessions::refusals(&story, &mut all);
     sessions::present(&story, &sessions, &mut all);
     wills::wills(history, &story, &sessions, &mut all);
     messages::to_groups(&story, &sessions, &mut all);

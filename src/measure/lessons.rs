@@ -30,21 +30,23 @@ pub struct Lessons {
 }
 
 impl Lessons {
-    /// Those of the scenarios, with their cells.
+    /// Those of the scenarios, with their cells. Beside scenarios without lessons they are a table as any other.
     ///
     /// # Errors
     /// A scenario that a client library cannot play, since it has no lessons.
-    pub fn of(scenarios: &[String], cells: &[Cell], library: Option<Library>) -> Result<Lessons> {
+    pub fn of(scenarios: Vec<(&str, Scenario)>, cells: &[Cell], library: Option<Library>) -> Result<Lessons> {
         let mut teachings = Vec::new();
-        for scenario in scenarios {
-            let Scenario { name, question, parts, .. } = Scenario::load(scenario)?;
+        for (typed, Scenario { name, question, parts, .. }) in scenarios {
             let lessons: Vec<Lesson> = parts.into_iter().filter_map(|part| part.lesson).collect();
-            if lessons.is_empty() && library.is_some() {
-                return Err(anyhow!("--client: {scenario} has no lessons; write `run tutorial --client rumqttc`"));
-            }
-            if !lessons.is_empty() {
-                let cells = cells.iter().filter(|cell| cell.scenario == name).cloned().collect();
-                teachings.push(Teaching { scenario: name, question, lessons, cells });
+            match (lessons.is_empty(), library) {
+                (true, None) => return Ok(Lessons::default()),
+                (true, Some(_)) => {
+                    return Err(anyhow!("--client: {typed} has no lessons; write `run tutorial --client rumqttc`"));
+                }
+                (false, _) => {
+                    let cells = cells.iter().filter(|cell| cell.scenario == name).cloned().collect();
+                    teachings.push(Teaching { scenario: name, question, lessons, cells });
+                }
             }
         }
         Ok(Lessons { teachings, library })

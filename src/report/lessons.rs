@@ -80,7 +80,7 @@ fn table(teaching: &Teaching, taught: &[Taught<'_>], palette: Palette) -> String
         let [session, publish, subscribe] = settings(cell);
         let found = test.lesson.actual.as_deref().unwrap_or("");
         let expected = test.lesson.expected.as_deref().unwrap_or("");
-        text += &row([&test.lesson.name, session, &publish, &subscribe, expected, found, &here(test, palette)]);
+        text += &row([&test.lesson.name, session, publish, subscribe, expected, found, &here(test, palette)]);
     }
     let marks: BTreeSet<&str> = tests.iter().flat_map(|test| &test.cells).map(|(_, cell)| mark_of(cell)).collect();
     text + "\n" + &matrix::meanings(&marks, palette)
@@ -115,15 +115,15 @@ fn settings(cell: &Cell) -> [&'static str; 3] {
 fn here(taught: &Taught<'_>, palette: Palette) -> String {
     let said = taught.cells.iter().map(|(cell, result)| {
         let mark = palette.verdict(result.verdict, mark_of(result));
-        (protocol(cell), format!("{} {mark}", arrived(result)))
+        (protocol(cell), format!("{} {mark}", arrived(result)).trim().to_owned())
     });
     folded(said.collect(), " ")
 }
 
-/// Which of the messages came after the return.
+/// Which of the messages came after the return; nothing where that cannot be known.
 fn arrived(cell: &CellResult) -> String {
     if matches!(cell.verdict, Verdict::Unsupported | Verdict::Error) {
-        return "unknown".into();
+        return String::new();
     }
     let back = cell.received.iter().filter(|copy| copy.phase != Phase::Again);
     let messages: BTreeSet<u32> = back.filter_map(|copy| copy.seq).collect();

@@ -78,7 +78,7 @@ fn numbers_and_times_out_of_range() {
 #[test]
 fn a_scenario_that_is_not_there() {
     let ended = run(program(["run", "nosuch"]));
-    ended.gave_up(2, &["nosuch: it cannot be read", "a built-in scenario: matrix, backlog"]);
+    ended.gave_up(2, &["nosuch: it cannot be read", "a built-in scenario: matrix, tutorial, backlog"]);
 }
 
 #[test]

@@ -26,7 +26,7 @@ fn the_tutorial_is_printed_as_lessons() {
             "test_4 persistent QoS 1   QoS 1     all     all   all ✓",
             "  7  subscriber takes what comes               m1 m2 m3 at QoS 1\n",
             "3.1.1: refused with 0x02,",
-            "30 cells: 30 pass",
+            "32 cells: 32 pass",
         ],
     );
     assert!(ended.stderr.contains("checked that nothing is left"), "{}", ended.stderr);
@@ -47,11 +47,27 @@ fn one_lesson_alone_and_its_results() {
 }
 
 #[test]
+fn beside_other_scenarios_lessons_are_a_table() {
+    let ended = run(program(["run", "backlog", "tutorial", "--broker", &correct(), "--filter", "protocol=5.0"]));
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    says(&ended, &["Scenario backlog", "Scenario tutorial", "In every cell: protocol=5.0", "20 cells: 20 pass"]);
+    assert!(!ended.stdout.contains("The standard tells"), "{}", ended.stdout);
+}
+
+#[test]
 fn a_lesson_can_be_explained() {
     let id = "tutorial[lesson=test_4,protocol=5.0]";
     let ended = run(program(["explain", id, "--broker", &correct()]));
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     says(&ended, &[id, "Persistent session, QoS 1 on both sides", "owes    m2"]);
+}
+
+#[test]
+fn a_refusal_that_is_owed_is_explained() {
+    let ended =
+        run(program(["explain", "tutorial[lesson=empty_id_persistent,protocol=3.1.1]", "--broker", &correct()]));
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    says(&ended, &["owes    CONNACK 0x02 to nameless", "met     CONNACK 0x02"]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Sessions: what a CONNACK has to say of them, and when nothing more is owed to one.
 
 use super::{Duty, Obligation, Outcome, by};
-use crate::judge::connects::rule_of_session_present;
+use crate::judge::connects::{REFUSES_A_SESSION_WITHOUT_IDENTIFIER, SERVER_UNAVAILABLE, rule_of_session_present};
 use crate::judge::deliveries::kind::{A_DISCARDED_SESSION_IS_NOT_USED, AN_EXPIRED_SESSION_IS_NOT_USED};
 use crate::judge::session::{Session, SessionEnd};
 use crate::judge::story::{Connection, Story};
@@ -21,6 +21,22 @@ pub(super) fn present(story: &Story, sessions: &[Session<'_>], all: &mut Vec<Obl
             Some((at, connack)) if connack.session_present == resumed => Outcome::Met(*at),
             Some((at, _)) => Outcome::Broken(Some(*at)),
             None => Outcome::Open,
+        };
+        all.push(Obligation { outcome, ..owed });
+    }
+}
+
+/// The refusal of whoever asks for a session without an identifier.
+pub(super) fn refusals(story: &Story, all: &mut Vec<Obligation>) {
+    for connection in story.connections.iter().filter(|connection| connection.must_be_refused()) {
+        let why = format!("to {}, which has no identifier and asks for a session", connection.client);
+        let rule = Some(REFUSES_A_SESSION_WITHOUT_IDENTIFIER);
+        let what = "CONNACK 0x02".to_owned();
+        let owed = by(rule, connection.protocol(), connection.opened_at, Duty::Must, what, why);
+        let outcome = match &connection.connack {
+            Some((at, _)) if connection.is_refused_by_rule() => Outcome::Met(*at),
+            Some((at, connack)) if connack.code != SERVER_UNAVAILABLE => Outcome::Broken(Some(*at)),
+            _ => Outcome::Open,
         };
         all.push(Obligation { outcome, ..owed });
     }
