@@ -3,7 +3,7 @@
 mod support;
 
 use mqtt_sessions::judge::{self, Duty, Obligation, Outcome};
-use mqtt_sessions::plan::{Action, Cell, Settings, cells};
+use mqtt_sessions::plan::{Action, Cell, Settings, Step, cells};
 use mqtt_sessions::report::{self, Explained, Palette};
 use mqtt_sessions::results::{BrokerLabel, CellResult, Format, Options, Results, Run, Summary, Tool, Verdict};
 use mqtt_sessions::scenario::Scenario;
@@ -152,9 +152,25 @@ fn a_wrong_session_present_is_broken_where_it_stands() {
     says(&explained(cell), &["broken Session Present 1 to subscriber: the broker has its session"]);
 }
 
-/// Steps by the names of their clients, since a client without a step is not in the file.
+/// Steps by the names of their clients. A client without a step is not in the file, so that others change their places.
 fn steps(cell: &Cell) -> Vec<(String, Action)> {
-    cell.steps.iter().map(|step| (cell.clients[step.client].name.clone(), step.action.clone())).collect()
+    let acts = |client: usize| {
+        let stays = |step: &Step| matches!(step.action, Action::Race { stays, .. } if stays == client);
+        cell.steps.iter().any(|step| step.client == client || stays(step))
+    };
+    let place = |client: &mut usize| *client = (0..*client).filter(|other| acts(*other)).count();
+    let mut steps: Vec<(String, Action)> =
+        cell.steps.iter().map(|step| (cell.clients[step.client].name.clone(), step.action.clone())).collect();
+    for (_, action) in &mut steps {
+        match action {
+            Action::Subscribe { loop_backs: sources, .. } | Action::Receive { fences: sources, .. } => {
+                sources.iter_mut().for_each(|source| place(&mut source.publisher));
+            }
+            Action::Race { stays, .. } => place(stays),
+            _ => {}
+        }
+    }
+    steps
 }
 
 #[test]

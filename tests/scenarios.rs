@@ -181,7 +181,7 @@ fn keys_that_are_unknown_missing_or_of_another_step() {
             "question",
             "tags = 1\nquestion",
             2,
-            "unknown key `tags`; a scenario takes name, question, axes, clients, steps",
+            "unknown key `tags`; a scenario takes name, question, axes, except, clients, steps",
         ),
         ("clean_session = true", "clean_stars = true", 15, "`clean_stars`; a client takes protocol, clean_session"),
         ("receive = \"reader\"", "recieve = \"reader\"", 37, "unknown key `recieve`; a step takes connect, subscribe"),
@@ -194,7 +194,7 @@ fn keys_that_are_unknown_missing_or_of_another_step() {
             "receive = \"reader\"",
             "when = true",
             36,
-            "a step needs one of connect, subscribe, unsubscribe, publish, receive, disconnect, cut, silence, wait",
+            "a step needs one of connect, subscribe, unsubscribe, publish, receive, disconnect, cut, silence, stall, race, wait",
         ),
         ("receive = \"reader\"\n", "", 36, "a step needs one of connect"),
         ("connect = \"writer\"", "connect = \"writer\"\nreceive = \"reader\"", 22, "says both connect and receive"),
@@ -248,7 +248,7 @@ fn values_of_a_wrong_type_or_out_of_range() {
         ("qos = 2", "qos = \"2\"", 32, "`qos` cannot be \"2\"; it takes 0, 1 or 2"),
         ("retain = false", "retain = \"no\"", 33, "`retain` cannot be \"no\"; it takes true or false"),
         ("when = \"$kept\"", "when = []", 27, "`when` cannot be []; it takes true or false"),
-        ("messages = 5", "messages = 0", 34, "`messages` cannot be 0; it takes a whole number from 1 to 10000"),
+        ("messages = 5", "messages = 0", 34, "`messages` cannot be 0; it takes whole numbers from 1 to 10000"),
         ("messages = 5", "messages = 10001", 34, "`messages` cannot be 10001"),
         ("messages = 5", "messages = 99999999999999999999", 34, "`messages` cannot be 99999999999999999999"),
         ("messages = 5", "messages = \"$qos\"", 34, "`messages` cannot be \"$qos\"; it takes a whole number"),
@@ -415,7 +415,10 @@ fn a_file_that_cannot_be_read_names_the_built_in_scenarios() {
     let error = Scenario::load("no/such/file.toml").unwrap_err();
     assert_eq!(error.line, None);
     assert!(error.to_string().starts_with("no/such/file.toml: it cannot be read ("), "{error}");
-    assert!(error.why.contains("name a file, or a built-in scenario: matrix, tutorial, backlog, queue"), "{error}");
+    assert!(
+        error.why.contains("name a file, or a built-in scenario: matrix, tutorial, backlog, away, queue"),
+        "{error}"
+    );
 }
 
 #[test]

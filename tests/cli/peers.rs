@@ -15,6 +15,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Serves this broker over TCP until the tests end.
 pub fn serve(broker: &Broker) -> SocketAddr {
+    // Each connection takes a file here too, and all tests are one process.
+    let _ = rlimit::increase_nofile_limit(u64::MAX);
     let (ready, address) = mpsc::channel();
     let broker = broker.clone();
     thread::spawn(move || {
