@@ -9,7 +9,7 @@ mod tests;
 use crate::connection::End;
 use crate::packet::{self, Protocol};
 use crate::results::Axes;
-use crate::scenario::{Answers, ClientId, Part, Point, Scenario, Timer};
+use crate::scenario::{Answers, Part, Point, Scenario, Timer};
 
 pub use filter::{Filter, FilterError};
 
@@ -186,15 +186,7 @@ fn cell(scenario: &str, part: &Part, axes: Axes, settings: Settings) -> Cell {
 
 fn client(part: &Part, axes: &Axes, place: usize) -> Client {
     let client = &part.clients[place];
-    Client {
-        name: client.name.clone(),
-        protocol: client.protocol.in_cell(axes),
-        client_id: match client.client_id {
-            ClientId::Own => Some(place),
-            ClientId::Of(other) => self::client(part, axes, other).client_id,
-            ClientId::Assigned => None,
-        },
-    }
+    Client { name: client.name.clone(), protocol: client.protocol.in_cell(axes), client_id: part.identifier(place) }
 }
 
 fn id(scenario: &str, axes: &Axes) -> String {

@@ -327,6 +327,15 @@ impl Part {
         combinations(&self.axes).filter(|axes| self.has(axes))
     }
 
+    /// The client whose identifier this one uses; `None` where the broker assigns one.
+    pub fn identifier(&self, client: usize) -> Option<usize> {
+        match self.clients[client].client_id {
+            ClientId::Own => Some(client),
+            ClientId::Of(other) => self.identifier(other),
+            ClientId::Assigned => None,
+        }
+    }
+
     /// Whether this combination of axis values makes a cell.
     fn has(&self, axes: &Axes) -> bool {
         !self.except.iter().any(|exception| exception.holds(axes))

@@ -1,6 +1,6 @@
 //! Whether the steps can be played in their order, in every cell.
 
-use super::{ActionPlan, Axis, ClientId, Exception, Part, combinations};
+use super::{ActionPlan, Axis, Exception, Part, combinations};
 use crate::results::Axes;
 
 /// Finds the first step that cannot work in some cell, and says why.
@@ -46,8 +46,8 @@ fn first_mistake(scenario: &Part, cell: &Axes) -> Option<(usize, State)> {
             ActionPlan::Race { stays } => Some(stays),
             _ => None,
         };
-        if let Some(id) = connects.and_then(|client| identifier(scenario, client)) {
-            let others = (0..states.len()).filter(|other| identifier(scenario, *other) == Some(id));
+        if let Some(id) = connects.and_then(|client| scenario.identifier(client)) {
+            let others = (0..states.len()).filter(|other| scenario.identifier(*other) == Some(id));
             others.for_each(|other| states[other] = State::Away);
         }
         let after = match &step.action {
@@ -72,21 +72,12 @@ fn is_possible(scenario: &Part, action: &ActionPlan, client: usize, states: &[St
         ActionPlan::Wait { .. } => true,
         ActionPlan::Connect { .. } => states[client] == State::Away,
         ActionPlan::Race { stays } => {
-            let id = identifier(scenario, client);
+            let id = scenario.identifier(client);
             let both_away = [client, *stays].iter().all(|client| states[*client] == State::Away);
-            both_away && client < *stays && id.is_some() && identifier(scenario, *stays) == id
+            both_away && client < *stays && id.is_some() && scenario.identifier(*stays) == id
         }
         ActionPlan::Cut { .. } => states[client] != State::Away,
         _ => states[client] == State::Connected,
-    }
-}
-
-/// The client whose identifier this one uses; `None` where the broker assigns one.
-fn identifier(scenario: &Part, client: usize) -> Option<usize> {
-    match scenario.clients[client].client_id {
-        ClientId::Own => Some(client),
-        ClientId::Of(other) => identifier(scenario, other),
-        ClientId::Assigned => None,
     }
 }
 

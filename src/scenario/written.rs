@@ -23,12 +23,19 @@ impl Scenario {
         let _ = write!(text, "name = \"{}\"\nquestion = \"{question}\"\n\n", self.name);
         let Some(part) = self.part(axes) else { return text };
         let steps: Vec<_> = part.steps.iter().filter(|step| step.when.in_cell(axes)).collect();
-        for (place, client) in part.clients.iter().enumerate() {
-            // A client without a step in this cell has no place in the file.
-            let stays = |step: &&StepPlan| matches!(step.action, ActionPlan::Race { stays } if stays == place);
-            if steps.iter().any(|step| step.client == place || stays(step)) {
-                let _ = writeln!(text, "clients.{} = {}", client.name, table(part.client(client, axes)));
-            }
+        // A client without a step in this cell has no place in the file.
+        let acts = |place: &usize| {
+            let stays = |step: &StepPlan| matches!(step.action, ActionPlan::Race { stays } if stays == *place);
+            steps.iter().any(|step| step.client == *place || stays(step))
+        };
+        let present: Vec<usize> = (0..part.clients.len()).filter(acts).collect();
+        for place in &present {
+            let _ = writeln!(
+                text,
+                "clients.{} = {}",
+                part.clients[*place].name,
+                table(part.client(*place, &present, axes))
+            );
         }
         text += "\nsteps = [\n";
         for step in steps {
@@ -43,17 +50,20 @@ impl Scenario {
 }
 
 impl Part {
-    fn client(&self, client: &ClientPlan, axes: &Axes) -> Pairs {
+    fn client(&self, place: usize, present: &[usize], axes: &Axes) -> Pairs {
+        let client = &self.clients[place];
         let protocol = client.protocol.in_cell(axes);
         let v5 = protocol == Protocol::V5;
         let mut pairs: Pairs = vec![
             ("protocol", quoted(protocol.name())),
             ("clean_session", client.clean_session.in_cell(axes).to_string()),
         ];
-        match client.client_id {
-            ClientId::Own => {}
-            ClientId::Of(other) => pairs.push(("client_id", quoted(&self.clients[other].name))),
-            ClientId::Assigned => pairs.push(("client_id", quoted(""))),
+        // The first one in the file that uses the identifier stands for it.
+        let shared = |other: &&usize| self.identifier(**other) == self.identifier(place);
+        match (client.client_id, present.iter().find(shared)) {
+            (ClientId::Assigned, _) => pairs.push(("client_id", quoted(""))),
+            (_, Some(first)) if *first != place => pairs.push(("client_id", quoted(&self.clients[*first].name))),
+            _ => {}
         }
         pairs.extend(connect(&client.connect, v5, axes));
         if let Some(will) = &client.will {
