@@ -113,7 +113,7 @@ pub(super) fn violated(violation: &Violation, history: &[String]) -> String {
 
 /// Which values of which axes, if that is said in few words.
 fn place(all: &[&CellResult], members: &[&CellResult]) -> Option<String> {
-    let domain = Domain::of(all.iter().map(|cell| &cell.axes));
+    let domain = Domain::with_gaps(all.iter().map(|cell| &cell.axes));
     let products = domain.fold(members.iter().map(|cell| &cell.axes));
     let phrases: Vec<String> = products.iter().map(|product| domain.describe(product)).collect();
     let few = phrases.len() <= PHRASES && members.len() > 1;

@@ -10,7 +10,7 @@ const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().f
 
 /// The cells of one scenario. What all of them have in common is said once, above the table.
 pub(super) fn table(scenario: &str, cells: &[&CellResult], palette: Palette) -> String {
-    let domain = Domain::of(cells.iter().map(|cell| &cell.axes));
+    let domain = Domain::with_gaps(cells.iter().map(|cell| &cell.axes));
     let constants = domain.constants();
     let mut text = palette.heading(&format!("Scenario {scenario}")) + "\n";
     if !constants.is_empty() {
