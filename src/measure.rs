@@ -381,7 +381,7 @@ async fn clear_before(target: &Target, prefix: &Prefix, cells: &[Cell], repeat: 
             }));
         }
     }
-    let mut cleanup = run::clean(target, prefix, leftovers, &versions).await;
+    let mut cleanup = run::clean_guessed(target, prefix, leftovers, &versions).await;
     let version = if versions.contains(&Protocol::V3) { Protocol::V3 } else { Protocol::V5 };
     cleanup.retained = run::clear_all_retained(target, prefix, version).await;
     cleanup

@@ -119,11 +119,26 @@ enum Stage {
     Check,
 }
 
+/// As [`clean`], where most of the sessions are only guessed: a broker of 5.0 says with one connection for each which of
+/// them are there.
+pub async fn clean_guessed(
+    target: &Target,
+    prefix: &Prefix,
+    mut leftovers: Leftovers,
+    versions: &[Protocol],
+) -> Cleanup {
+    if versions.contains(&Protocol::V5) {
+        let looked = pass(target, leftovers.sessions, Stage::Check, SIDE_BY_SIDE).await;
+        leftovers.sessions = looked.present.into_iter().chain(looked.unanswered).collect();
+    }
+    clean(target, prefix, leftovers, versions).await
+}
+
 /// How a stage ended with one session.
 enum Staged {
     Done(SessionLeft),
-    /// The broker still has it.
-    Present,
+    /// The broker had it.
+    Present(SessionLeft),
     /// No connection came about, or no CONNACK.
     Unanswered(SessionLeft),
 }
@@ -132,25 +147,29 @@ enum Staged {
 /// those with which it succeeded, and counts the others.
 async fn each(target: &Target, sessions: Vec<SessionLeft>, stage: Stage) -> (Vec<SessionLeft>, usize) {
     let count = sessions.len();
-    let (mut succeeded, unanswered) = pass(target, sessions, stage, SIDE_BY_SIDE).await;
+    let Passed { mut succeeded, unanswered, .. } = pass(target, sessions, stage, SIDE_BY_SIDE).await;
     // A broker that is gone answers nobody, and one whose backlog was full answers the few who come now.
     if !succeeded.is_empty() && !unanswered.is_empty() {
-        succeeded.extend(pass(target, unanswered, stage, FEW_SIDE_BY_SIDE).await.0);
+        succeeded.extend(pass(target, unanswered, stage, FEW_SIDE_BY_SIDE).await.succeeded);
     }
     let failed = count - succeeded.len();
     (succeeded, failed)
 }
 
-/// One pass: those with which it succeeded, and those that got no answer.
-async fn pass(
-    target: &Target,
-    sessions: Vec<SessionLeft>,
-    stage: Stage,
-    side_by_side: usize,
-) -> (Vec<SessionLeft>, Vec<SessionLeft>) {
+/// How a stage ended with many sessions.
+#[derive(Default)]
+struct Passed {
+    succeeded: Vec<SessionLeft>,
+    /// Those that the broker had.
+    present: Vec<SessionLeft>,
+    /// Those for which no connection came about, and those that were not tried any more.
+    unanswered: Vec<SessionLeft>,
+}
+
+async fn pass(target: &Target, sessions: Vec<SessionLeft>, stage: Stage, side_by_side: usize) -> Passed {
     let mut sessions = sessions.into_iter();
     let mut under_way = JoinSet::new();
-    let (mut succeeded, mut unanswered) = (Vec::new(), Vec::new());
+    let mut passed = Passed::default();
     let mut failures = 0;
     loop {
         // So many failures in a row mean that the broker is gone, and that to go on would only take time.
@@ -161,18 +180,22 @@ async fn pass(
         match under_way.join_next().await {
             None => break,
             Some(Ok(Staged::Done(session))) => {
-                succeeded.push(session);
+                passed.succeeded.push(session);
                 failures = 0;
             }
-            Some(Ok(Staged::Present)) => failures = 0,
+            Some(Ok(Staged::Present(session))) => {
+                passed.present.push(session);
+                failures = 0;
+            }
             Some(Ok(Staged::Unanswered(session))) => {
-                unanswered.push(session);
+                passed.unanswered.push(session);
                 failures += 1;
             }
             Some(Err(_)) => failures += 1,
         }
     }
-    (succeeded, unanswered)
+    passed.unanswered.extend(sessions);
+    passed
 }
 
 impl Stage {
@@ -190,7 +213,7 @@ impl Stage {
             return Staged::Unanswered(session);
         };
         connection.leave().await;
-        if connack.session_present { Staged::Present } else { Staged::Done(session) }
+        if connack.session_present { Staged::Present(session) } else { Staged::Done(session) }
     }
 }
 

@@ -43,7 +43,7 @@ fn the_embedded_broker_is_the_default_and_the_first_line_says_so() {
 #[test]
 fn list_prints_the_ids_and_runs_nothing() {
     let all = run(program(["list"]));
-    assert_eq!((all.code, all.stderr.as_str(), all.stdout.lines().count()), (Some(0), "", 810));
+    assert_eq!((all.code, all.stderr.as_str(), all.stdout.lines().count()), (Some(0), "", 806));
     let some = run(program(["list", "matrix", "--filter", "protocol=5.0", "--filter", "publish_qos=1,2"]));
     assert_eq!((some.code, some.stdout.lines().count()), (Some(0), 48));
     assert!(some.stdout.lines().all(|id| id.starts_with("matrix[protocol=5.0,") && id.ends_with(']')));
