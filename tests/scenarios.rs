@@ -251,7 +251,7 @@ fn values_of_a_wrong_type_or_out_of_range() {
         ("messages = 5", "messages = 0", 34, "`messages` cannot be 0; it takes whole numbers from 1 to 10000"),
         ("messages = 5", "messages = 10001", 34, "`messages` cannot be 10001"),
         ("messages = 5", "messages = 99999999999999999999", 34, "`messages` cannot be 99999999999999999999"),
-        ("messages = 5", "messages = \"$qos\"", 34, "`messages` cannot be \"$qos\"; it takes a whole number"),
+        ("messages = 5", "messages = \"$qos\"", 34, "`messages` cannot be \"$qos\"; it takes whole numbers"),
         ("receive = \"reader\"", "receive = true", 37, "`receive` takes a text in quotes, not a boolean"),
         (
             "receive = \"reader\"",
