@@ -244,6 +244,7 @@ async fn round(
             cells.insert(playing.spawn(job.play(shared.clone())).id(), cell);
         }
         tokio::select! {
+            biased;
             // An interruption drops the connections of the cells in progress; their sessions are ended afterwards.
             _ = interrupted.wait_for(|interrupted| *interrupted) => return,
             job = playing.join_next_with_id() => match job {

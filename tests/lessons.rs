@@ -225,7 +225,7 @@ Packet by packet: mqtt-sessions explain 'mine[lesson=kept,protocol=3.1.1]' --bro
 kept
 Is the message there?
 
-  1  reader connects: persistent session       no session yet: a new one
+  1  reader connects: persistent session       no session there: a new one
   2  writer connects: clean session            a new session
   3  reader subscribes to t at QoS 1           granted QoS 1
   4  reader disconnects
@@ -296,8 +296,8 @@ Is it the broker or my client? The same in 3.1.1 with rumqttc
   nameless             refused with 0x02            not played: it asks for no
                                                     such thing
 
-In every lesson that both played they got the same: what is odd there is the
-broker's doing.
+In every lesson that both played they got the same, so what is wrong there is
+the broker's doing.
 ");
 }
 

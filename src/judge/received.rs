@@ -39,7 +39,8 @@ pub fn measure(story: &Story) -> Measured {
         .collect();
     measured.granted_qos = codes.first().copied().flatten();
     measured.regranted_qos = codes.get(1).copied().flatten();
-    let back = connections.get(1).and_then(|connection| connection.connack.as_ref());
+    let accepted = connections.iter().skip(1).find(|connection| connection.is_accepted());
+    let back = accepted.and_then(|connection| connection.connack.as_ref());
     measured.session_present = back.map(|(_, connack)| connack.session_present);
     for (number, connection) in connections.iter().enumerate().skip(1) {
         let on_topic = connection.deliveries.iter().filter(|delivery| topic::matches(filter, &delivery.topic));

@@ -215,13 +215,17 @@ impl<'a> Session<'a> {
         let before = self.connections.iter().filter(|own| own.opened_at < connection.opened_at);
         for own in before {
             for delivery in own.deliveries.iter().filter(|delivery| delivery.publish.qos > 0) {
-                let earlier = under_way.iter_mut().find(|(_, other)| other.publish.id == delivery.publish.id);
-                match earlier {
+                let same_message = |other: &Delivery| {
+                    other.publish.payload == delivery.publish.payload && other.topic == delivery.topic
+                };
+                let same_id = |other: &Delivery| other.publish.id == delivery.publish.id;
+                let by_id = under_way.iter().position(|(_, other)| same_id(other) && same_message(other));
+                // A broker that sends it again under another identifier breaks a rule, and still goes on with it.
+                let by_message = || under_way.iter().position(|(_, other)| delivery.publish.dup && same_message(other));
+                match by_id.or_else(by_message) {
                     // What is sent again keeps its place.
-                    Some(earlier) if earlier.1.publish.payload == delivery.publish.payload => {
-                        *earlier = (own, delivery)
-                    }
-                    _ => {
+                    Some(place) => under_way[place] = (own, delivery),
+                    None => {
                         under_way.retain(|(_, other)| other.publish.id != delivery.publish.id);
                         under_way.push((own, delivery));
                     }

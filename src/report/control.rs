@@ -97,7 +97,7 @@ fn where_they_differ(rows: &[Row<'_>], client: &str, palette: Palette) -> String
         text += &wrap("    this tool  ", &row.own[step]);
         text += &wrap(&format!("    {client:<9}  "), &other[step]);
     }
-    let none = "In every lesson that both played they got the same: what is odd there is the broker's doing.";
+    let none = "In every lesson that both played they got the same, so what is wrong there is the broker's doing.";
     match text.is_empty() {
         true => wrap("", none),
         false => palette.heading("Where they differ") + "\n" + &text,

@@ -21,6 +21,9 @@ pub(super) fn table(scenario: &str, cells: &[&CellResult], palette: Palette) -> 
         text += &paint_verdict(line, palette);
         text.push('\n');
     }
+    if cells.iter().any(|cell| arrived(cell).contains('(')) {
+        text += "\narrived: after the return (and on further connections)\n";
+    }
     text
 }
 

@@ -179,13 +179,19 @@ impl Player<'_> {
     }
 
     /// Waits for the answers that one client is owed. What is missing at the deadline is recorded, and the broker is
-    /// asked for a sign of life: only beside one is a missing answer a finding.
+    /// asked for a sign of life: only beside one is a missing answer a finding. Without a PUBREL the client goes on: what
+    /// becomes of the message is worth to be seen.
     pub async fn answers(&mut self, client: usize) -> Result<(), Stop> {
         let deadline = Instant::now() + self.target.deadline;
         match self.pump(deadline, |clients| clients[client].unanswered.is_empty()).await {
             Waited::Done => Ok(()),
             Waited::Ended(_) => Err(Stop),
-            Waited::Deadline => Err(self.missing(client).await),
+            Waited::Deadline => {
+                let only_pubrel = self.clients[client].unanswered.iter().all(|awaited| awaited.packet == "PUBREL");
+                let stop = self.missing(client).await;
+                let goes_on = only_pubrel && self.clients[client].connection.is_some();
+                if goes_on { Ok(()) } else { Err(stop) }
+            }
         }
     }
 

@@ -145,7 +145,7 @@ impl<'a> Judged<'a, '_> {
 /// Why a copy is not to come again.
 fn why_it_is_over(copy: &Copy<'_>) -> String {
     let qos = copy.delivery.publish.qos;
-    match qos == 2 && !copy.delivery.complete {
+    match qos == 2 && copy.delivery.released_at.is_some() {
         true => "its PUBREL had come".into(),
         false => format!("its delivery at QoS {qos} was complete"),
     }

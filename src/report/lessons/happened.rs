@@ -90,7 +90,7 @@ fn session(connect: &Connect, connack: &Connack) -> &'static str {
     match (connack.session_present, connect.clean) {
         (true, _) => "its session is there",
         (false, true) => "a new session",
-        (false, false) => "no session yet: a new one",
+        (false, false) => "no session there: a new one",
     }
 }
 

@@ -30,6 +30,8 @@ pub async fn serve<S: AsyncRead + AsyncWrite>(broker: Broker, stream: S) {
         pending::<()>().await;
     };
     tokio::select! {
+        // In this order, so that a run repeats itself.
+        biased;
         () = reading => {}
         () = write(&broker.choices, link, writer, outgoing) => {}
     }
