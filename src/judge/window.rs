@@ -102,7 +102,9 @@ fn identifiers(session: &Session<'_>, connection: &Connection, findings: &mut Fi
             );
             return;
         }
-        in_use.retain(|other| other.publish.id != delivery.publish.id);
+        // What is sent again under another identifier gives its first one up.
+        let gives_up = |other: &Delivery| delivery.publish.dup && !is_other(other);
+        in_use.retain(|other| other.publish.id != delivery.publish.id && !gives_up(other));
         in_use.push(delivery);
     }
 }

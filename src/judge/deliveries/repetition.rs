@@ -53,9 +53,7 @@ impl<'a> Judged<'a, '_> {
         if is_further_copy {
             return;
         }
-        // What the publisher sent again may be a new message to the broker, under an identifier of its own.
-        let has_its_id = |copy: &&Copy<'a>| same(copy) && copy.delivery.publish.id == self.delivery.publish.id;
-        let is_new = !dup || self.delivery.publish.qos > 0 && !self.before.iter().any(|copy| has_its_id(&copy));
+        let is_new = self.is_new();
         let by_publisher = is_new && self.publication.was_repeated();
         if let Some(resent) =
             self.publication.resent.first().filter(|_| by_publisher && dup && self.publication.qos == 1)
@@ -74,6 +72,15 @@ impl<'a> Judged<'a, '_> {
         } else {
             self.resent(before, here, findings);
         }
+    }
+
+    /// No copy of the same delivery: DUP 0, or an identifier of its own. What the publisher sent again may be a new message to
+    /// the broker.
+    fn is_new(&self) -> bool {
+        let publish = &self.delivery.publish;
+        let of_it =
+            |copy: &Copy<'_>| copy.publication.message == self.message() && copy.delivery.publish.id == publish.id;
+        !publish.dup || publish.qos > 0 && !self.before.iter().any(of_it)
     }
 
     /// An earlier connection ended without DISCONNECT when the message was there already: what the broker had sent then, the
@@ -117,7 +124,7 @@ impl<'a> Judged<'a, '_> {
         let effective = self.publication.qos.min(self.relation().granted().unwrap_or(2));
         // A broker that delivers by the QoS 2 protocol is held to it, whatever QoS it had granted.
         let by_protocol = if first.delivery.publish.qos == 2 { 2 } else { effective };
-        let new = !self.delivery.publish.dup;
+        let new = self.is_new();
         let rule = match (self.publication.qos, by_protocol, further) {
             // Duplicates are permitted where QoS 1 is downgraded to 0 (section 3.8.4), and where the publisher sent a QoS
             // 1 message again.
