@@ -10,8 +10,10 @@ use proptest::prelude::*;
 use support::broker::{Broker, Choices};
 use support::measured::measure_scenario;
 
-/// The clients of every random experiment; the last one is the publisher, who is always there.
+/// The clients of every random experiment: the publisher is always there, and the heir takes the session of the first
+/// over and leaves.
 const CLIENTS: [&str; 3] = ["one", "two", "publisher"];
+const POINTS: [&str; 6] = ["half", "publish", "puback", "pubrec", "pubrel", "pubcomp"];
 
 /// What a step does, before it is known whether its client can do it.
 #[derive(Debug, Clone, Copy)]
@@ -31,16 +33,30 @@ enum Wish {
         kind: u8,
     },
     Receive(u8),
+    /// Takes messages up to a point in the handshake of one of them, and is cut.
+    Stop {
+        point: u8,
+        message: u8,
+    },
+    /// The publisher's connection breaks at a point of a handshake, and it returns.
+    Break {
+        point: u8,
+        qos: u8,
+    },
+    Inherit,
 }
 
 fn wish() -> impl Strategy<Value = Wish> {
     prop_oneof![
-        3 => (0u8..4).prop_map(Wish::ComeOrGo),
+        3 => (0u8..5).prop_map(Wish::ComeOrGo),
         3 => (0u8..4, 0u8..3, 0u8..12).prop_map(|(topic, qos, options)| Wish::Subscribe { topic, qos, options }),
         1 => (0u8..4).prop_map(Wish::Unsubscribe),
         4 => (0u8..2, 0u8..3, any::<bool>(), 0u8..4)
             .prop_map(|(topic, qos, retain, kind)| Wish::Publish { topic, qos, retain, kind }),
         3 => (0u8..4).prop_map(Wish::Receive),
+        1 => (0u8..6, 1u8..4).prop_map(|(point, message)| Wish::Stop { point, message }),
+        1 => (0u8..6, 1u8..3).prop_map(|(point, qos)| Wish::Break { point, qos }),
+        1 => Just(Wish::Inherit),
     ]
 }
 
@@ -59,6 +75,7 @@ fn steps(wishes: &[(usize, Wish)]) -> String {
                     (true, _) => format!("connect = \"{name}\""),
                     (false, 0) => format!("cut = \"{name}\""),
                     (false, 1) => format!("cut = \"{name}\", how = \"reset\""),
+                    (false, 2) => format!("stall = \"{name}\""),
                     (false, _) => format!("disconnect = \"{name}\""),
                 }
             }
@@ -71,7 +88,24 @@ fn steps(wishes: &[(usize, Wish)]) -> String {
                 let topic = TOPICS[topic as usize];
                 format!("publish = \"publisher\", topic = \"{topic}\", qos = {qos}, retain = {retain}{extra}")
             }
+            Wish::Break { point, qos } => {
+                let until = POINTS[point as usize];
+                format!(
+                    "publish = \"publisher\", topic = \"t\", qos = {qos}, messages = 1, until = \"{until}\" }},
+    {{ cut = \"publisher\" }},
+    {{ connect = \"publisher\""
+                )
+            }
+            Wish::Inherit => {
+                there[0] = false;
+                "connect = \"heir\" },\n    { disconnect = \"heir\"".into()
+            }
             _ if !there[*client] => continue,
+            Wish::Stop { point, message } => {
+                there[*client] = false;
+                let until = POINTS[point as usize];
+                format!("receive = \"{name}\", until = \"{until}\", message = {message} }},\n    {{ cut = \"{name}\"")
+            }
             Wish::Subscribe { topic, qos, options } => format!(
                 "subscribe = \"{name}\", topic = \"{}\", qos = {qos}, retain_handling = {}, retain_as_published = {}",
                 TOPICS[topic as usize],
@@ -100,10 +134,18 @@ fn steps(wishes: &[(usize, Wish)]) -> String {
 fn scenario(wishes: &[(usize, Wish)], clean: [bool; 2]) -> String {
     let mut text = String::from("name = \"random\"\nquestion = \"Is a correct broker failed?\"\n");
     text.push_str("axes.protocol = [\"3.1.1\", \"5.0\"]\n");
-    for (name, clean) in CLIENTS.iter().zip([clean[0], clean[1], true]) {
+    for (name, clean) in CLIENTS.iter().zip([clean[0], clean[1], false]) {
         let _ = writeln!(text, "clients.{name} = {{ protocol = \"$protocol\", clean_session = {clean} }}");
     }
-    let _ = write!(text, "steps = [\n{}]\n", steps(wishes));
+    let steps = steps(wishes);
+    if steps.contains("\"heir\"") {
+        let clean = clean[0];
+        let _ = writeln!(
+            text,
+            "clients.heir = {{ protocol = \"$protocol\", clean_session = {clean}, client_id = \"one\" }}"
+        );
+    }
+    let _ = write!(text, "steps = [\n{steps}]\n");
     text
 }
 

@@ -176,7 +176,15 @@ impl<'a> Balance<'a> {
         let keep_their_flag =
             self.copies.iter().any(|copy| copy.kind == Kind::Subscribed && copy.delivery.publish.retain);
         let counts = |kind| kind == Kind::Subscribed || kind == Kind::Retained && keep_their_flag;
-        self.copies.iter().find(|copy| copy.publication.message == publication.message && counts(copy.kind))
+        let is_it = |own: &Publication| match publication.message {
+            // Messages of zero bytes cannot be told apart, and a late one is taken for the latest.
+            Message::Clear(_) => {
+                let clears = matches!(own.message, Message::Clear(_)) && own.topic == publication.topic;
+                clears && own.at >= publication.at
+            }
+            _ => own.message == publication.message,
+        };
+        self.copies.iter().find(|copy| is_it(copy.publication) && counts(copy.kind))
     }
 
     fn lost(&self, back: &Connection, owed: &[&Publication], lost: &[&Publication], findings: &mut Findings) {

@@ -23,7 +23,7 @@ impl Player<'_> {
         match &step.action {
             Action::Connect(connect) => {
                 self.connect(client, connect).await?;
-                self.resend(client)
+                self.resend(client).await
             }
             Action::Subscribe { filters, identifier, loop_backs } => {
                 self.subscribe(client, filters, *identifier).await?;
@@ -191,11 +191,16 @@ impl Player<'_> {
     }
 
     /// Sends again what the session before left without an answer (MQTT-4.4.0-1).
-    fn resend(&mut self, client: usize) -> Result<(), Stop> {
-        for packet in self.clients[client].to_resend() {
+    async fn resend(&mut self, client: usize) -> Result<(), Stop> {
+        let packets = self.clients[client].to_resend();
+        if packets.is_empty() {
+            return Ok(());
+        }
+        for packet in packets {
             self.send(client, packet)?;
         }
-        Ok(())
+        // What is done with it belongs to this step.
+        self.answers(client).await
     }
 
     /// Sends SUBSCRIBE and waits for SUBACK. A refusal stops the cell.

@@ -41,6 +41,9 @@ impl<'a> Judged<'a, '_> {
         if relation.is_none() && self.of_own_publisher(subscribe, findings) {
             return (Kind::Unknown, true);
         }
+        if flag && subscribe.is_none() && self.continues_a_retained_copy() {
+            return (Kind::Retained, true);
+        }
         if flag && self.is_forwarded_as_published(&relation, subscribe) {
             self.qos(&relation.subscriptions, findings);
             return (Kind::Subscribed, true);
@@ -57,6 +60,18 @@ impl<'a> Judged<'a, '_> {
             findings.broken(self.protocol(), RETAIN_AS_PUBLISHED, &events, expected, "RETAIN 0");
         }
         (kind, flag == (kind == Kind::Retained))
+    }
+
+    /// A retained copy of an earlier connection is sent again, under its identifier.
+    fn continues_a_retained_copy(&self) -> bool {
+        let publish = &self.delivery.publish;
+        let is_it = |copy: &Copy<'_>| {
+            copy.publication.message == self.message()
+                && copy.kind == Kind::Retained
+                && copy.delivery.publish.id == publish.id
+                && !copy.is_acknowledged()
+        };
+        publish.dup && publish.qos > 0 && self.before.iter().any(is_it)
     }
 
     /// A subscription with Retain As Published 1 explains the flag: no SUBSCRIBE can have brought the copy, or none of
@@ -320,9 +335,11 @@ impl<'a> Judged<'a, '_> {
             .is_some_and(|publication| publication.message == self.message())
     }
 
-    /// The witness had its copy before the step of the SUBSCRIBE, so a new subscription cannot get it live.
+    /// The witness had its copy before the step of the SUBSCRIBE, so a new subscription cannot get it live. What its
+    /// publisher sent again may be routed again, at any time after that.
     fn was_routed_before(&self, subscribe: &Subscribing) -> bool {
-        self.publication.witnessed_in.is_some_and(|step| step < subscribe.step)
+        let is_settled = !self.publication.was_repeated();
+        is_settled && self.publication.witnessed_in.is_some_and(|step| step < subscribe.step)
             || !matches!(self.message(), Message::Experiment(_))
     }
 

@@ -1,6 +1,7 @@
 //! A message that comes more than once: is it the first copy, a resent one, or one too many?
 
 use super::{Copy, Judged, Kind};
+use crate::history::Message;
 use crate::judge::finding::{ATTEMPTS_FOR_TIMING, Findings, Rule, rule};
 
 const DUP_0_ON_A_FIRST_COPY: Rule = rule("MQTT-3.3.1-3", "MQTT-3.3.1-3");
@@ -18,6 +19,10 @@ impl<'a> Judged<'a, '_> {
     /// A copy whose RETAIN flag is wrong is a finding already.
     pub(super) fn repetition(&self, kind: Kind, flag_is_right: bool, findings: &mut Findings) {
         if kind == Kind::Unknown || kind == Kind::Subscribed && !flag_is_right {
+            return;
+        }
+        // Messages of zero bytes cannot be told apart.
+        if matches!(self.message(), Message::Clear(_)) {
             return;
         }
         let same = |copy: &&Copy<'a>| copy.publication.message == self.message() && copy.is(kind);
@@ -55,9 +60,8 @@ impl<'a> Judged<'a, '_> {
         }
         let is_new = self.is_new();
         let by_publisher = is_new && self.publication.was_repeated();
-        if let Some(resent) =
-            self.publication.resent.first().filter(|_| by_publisher && dup && self.publication.qos == 1)
-        {
+        let from_publisher = by_publisher && dup && self.publication.qos == 1 && !self.may_have_been_sent_unseen();
+        if let Some(resent) = self.publication.resent.first().filter(|_| from_publisher) {
             let expected = format!("DUP 0 on {}: its publisher sent it again, not the broker", self.message());
             let events = [*resent, self.delivery.at];
             findings.broken(self.protocol(), DUP_0_ON_A_FIRST_COPY, &events, expected, "DUP 1");
