@@ -233,8 +233,9 @@ impl<'a> Judged<'a, '_> {
     fn unflagged(&self, subscribe: Option<&'a Subscribing>, relation: &Match<'a>, findings: &mut Findings) -> Kind {
         let asked = subscribe.filter(|_| self.not_asked_for().is_none());
         let owed_retained = asked.filter(|subscribe| self.is_retained_at(subscribe));
-        let came_before =
-            self.before.iter().any(|copy| copy.publication.message == self.message() && copy.kind == Kind::Subscribed);
+        // Each overlapping subscription may bring a copy.
+        let same = |copy: &&Copy<'_>| copy.publication.message == self.message() && copy.kind == Kind::Subscribed;
+        let came_before = self.before.iter().filter(same).count() >= relation.subscriptions.len().max(1);
         match (relation.is_none(), owed_retained) {
             (false, None) => {
                 self.qos(&relation.subscriptions, findings);

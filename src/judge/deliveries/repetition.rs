@@ -52,7 +52,7 @@ impl<'a> Judged<'a, '_> {
         let topic = &self.publication.topic;
         let asked = self.connection.subscribes.iter().any(|s| s.matches(topic) && s.at < self.delivery.at);
         let is_further_copy = match kind {
-            Kind::Retained => here || asked && !dup,
+            Kind::Retained => here || asked && !dup || dup && self.is_unseen_retained_copy(),
             _ => !dup && self.before.iter().filter(same).count() < self.relation().subscriptions.len(),
         };
         if is_further_copy {
@@ -76,6 +76,15 @@ impl<'a> Judged<'a, '_> {
         } else {
             self.resent(before, here, findings);
         }
+    }
+
+    /// A cut connection asked more often for the retained message than copies of it were seen.
+    fn is_unseen_retained_copy(&self) -> bool {
+        let topic = &self.publication.topic;
+        let earlier = self.session.connections.iter().filter(|c| c.opened_at < self.connection.opened_at);
+        let asked = earlier.flat_map(|c| &c.subscribes).filter(|s| s.matches(topic)).count();
+        let seen = |copy: &&Copy<'_>| copy.publication.message == self.message() && copy.kind == Kind::Retained;
+        self.may_have_been_sent_unseen() && self.before.iter().filter(seen).count() < asked
     }
 
     /// No copy of the same delivery: DUP 0, or an identifier of its own. What the publisher sent again may be a new message to
