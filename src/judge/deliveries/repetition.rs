@@ -53,7 +53,12 @@ impl<'a> Judged<'a, '_> {
         let asked = self.connection.subscribes.iter().any(|s| s.matches(topic) && s.at < self.delivery.at);
         let is_further_copy = match kind {
             Kind::Retained => here || asked && !dup || dup && self.is_unseen_retained_copy(),
-            _ => !dup && self.before.iter().filter(same).count() < self.relation().subscriptions.len(),
+            _ => {
+                // A cut may have hidden the first sending of one of several.
+                let was_seen = !dup || !self.may_have_been_sent_unseen();
+                let room = self.before.iter().filter(same).count() < self.relation().subscriptions.len();
+                room && (!dup || !was_seen && self.is_new())
+            }
         };
         if is_further_copy {
             return;
