@@ -64,7 +64,7 @@ impl<'a> Balance<'a> {
         let Some(first) = lost.first() else { return };
         let connection = self.session.connections.iter().rfind(|connection| connection.opened_in <= first.step);
         // A client that withholds its acknowledgements may have no room for more.
-        let Some(connection) = connection.filter(|connection| !withholds(connection)) else { return };
+        let Some(connection) = connection.filter(|connection| !connection.withholds()) else { return };
         let expected =
             format!("{} of {} accepted messages that {} subscribed to", owed.len(), owed.len(), connection.client);
         let observed = format!("{} missing: {}", lost.len(), names(&lost));
@@ -211,7 +211,7 @@ impl<'a> Balance<'a> {
                 findings.broken_in(attempts, back.protocol(), rule, &events, expected, observed);
             }
             // To a client that withholds its acknowledgements the rest may still be to come.
-            Proof::Missing(_) if self.session.connections.last().is_some_and(withholds) => {}
+            Proof::Missing(_) if self.session.connections.last().is_some_and(|last| last.withholds()) => {}
             Proof::Missing(control) => findings.limit(Verdict::Inconclusive, format!("{observed}; {control}")),
         }
     }
@@ -324,9 +324,4 @@ impl<'a> Balance<'a> {
             || self.resend_is_due()
             || self.experiment().any(|p| !self.has_come(p))
     }
-}
-
-/// The client has not acknowledged all that came on this connection.
-fn withholds(connection: &&Connection) -> bool {
-    connection.deliveries.iter().any(|delivery| !delivery.complete)
 }

@@ -26,7 +26,7 @@ impl<'a> Balance<'a> {
 
     fn sent_again(&self, connection: &Connection, of: &Connection, delivery: &Delivery, findings: &mut Findings) {
         // A client that withholds its acknowledgements may have no room for more.
-        let withholds = connection.deliveries.iter().any(|delivery| !delivery.complete);
+        let withholds = connection.withholds();
         // What came again is judged where it came.
         let has_come = came_again(connection, delivery).is_some();
         let Some(awaited) = awaited_again(of, delivery).filter(|_| !withholds && !has_come) else { return };

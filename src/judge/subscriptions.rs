@@ -89,7 +89,7 @@ pub fn check_copies(session: &Session<'_>, copies: &[Copy<'_>], findings: &mut F
         };
         let time_has_passed = !connection.settled_at.is_empty() && copies.iter().any(is_fence);
         // To a client that withholds its acknowledgements the rest may still be to come.
-        let withholds = connection.deliveries.iter().any(|delivery| !delivery.complete);
+        let withholds = connection.withholds();
         let here = |other: &Copy<'_>| other.connection.opened_at == connection.opened_at;
         let has_later = copies.iter().any(|other| is_later(other) && (!withholds || here(other)));
         let has_all = has_later || time_has_passed && !withholds;

@@ -53,7 +53,7 @@ impl<'a> Balance<'a> {
             Some(copy) => self.retained_copy_order(copy, subscribe, findings),
             None if may_be_gone(publication) || self.is_too_large(publication) => {}
             // A client that withholds its acknowledgements may have no room for more.
-            None if super::withholds(&connection) => {}
+            None if connection.withholds() => {}
             // A client that goes away at once may miss what was sent to it.
             None if !self.time_has_passed_since(connection, subscribe.at) && connection.ended_in < usize::MAX => {}
             None if !self.time_has_passed_since(connection, subscribe.at) => {

@@ -55,9 +55,8 @@ impl<'a> Judged<'a, '_> {
             Kind::Retained => here || asked && !dup || dup && self.is_unseen_retained_copy(),
             _ => {
                 // A cut may have hidden the first sending of one of several.
-                let was_seen = !dup || !self.may_have_been_sent_unseen();
                 let room = self.before.iter().filter(same).count() < self.relation().subscriptions.len();
-                room && (!dup || !was_seen && self.is_new())
+                room && (!dup || self.may_have_been_sent_unseen() && self.is_new())
             }
         };
         if is_further_copy {

@@ -246,6 +246,11 @@ impl Connection {
         self.ended.is_some() && self.left_at.is_none() && !allowed
     }
 
+    /// The client has not acknowledged all that came on this connection.
+    pub fn withholds(&self) -> bool {
+        self.deliveries.iter().any(|delivery| !delivery.complete)
+    }
+
     /// The broker has shown that it read what the client sent at `place`.
     pub fn has_read(&self, place: usize) -> bool {
         self.signs_of_life.iter().any(|sign| *sign > place)
