@@ -5,6 +5,7 @@
 
 pub mod broker;
 pub mod cli;
+pub mod command;
 pub mod compare;
 pub mod connection;
 pub mod control;
