@@ -9,7 +9,7 @@ mod tests;
 use crate::connection::End;
 use crate::packet::{self, Protocol};
 use crate::results::Axes;
-use crate::scenario::{Answers, Part, Point, Scenario, Timer};
+use crate::scenario::{Answers, Part, Point, Scenario, Timer, Verb};
 
 pub use filter::{Filter, FilterError};
 
@@ -235,20 +235,19 @@ impl Cell {
 }
 
 impl Action {
-    /// The word of the scenario file for it.
-    pub fn verb(&self) -> &'static str {
+    pub fn verb(&self) -> Verb {
         match self {
-            Action::Connect(_) => "connect",
-            Action::Subscribe { .. } => "subscribe",
-            Action::Unsubscribe { .. } => "unsubscribe",
-            Action::Publish(_) => "publish",
-            Action::Receive { .. } => "receive",
-            Action::Disconnect { .. } => "disconnect",
-            Action::Cut { .. } => "cut",
-            Action::Silence => "silence",
-            Action::Stall => "stall",
-            Action::Race { .. } => "race",
-            Action::Wait { .. } => "wait",
+            Action::Connect(_) => Verb::Connect,
+            Action::Subscribe { .. } => Verb::Subscribe,
+            Action::Unsubscribe { .. } => Verb::Unsubscribe,
+            Action::Publish(_) => Verb::Publish,
+            Action::Receive { .. } => Verb::Receive,
+            Action::Disconnect { .. } => Verb::Disconnect,
+            Action::Cut { .. } => Verb::Cut,
+            Action::Silence => Verb::Silence,
+            Action::Stall => Verb::Stall,
+            Action::Race { .. } => Verb::Race,
+            Action::Wait { .. } => Verb::Wait,
         }
     }
 }

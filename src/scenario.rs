@@ -8,6 +8,7 @@ mod document;
 mod order;
 mod parse;
 mod value;
+mod verb;
 mod written;
 
 use std::fs;
@@ -20,6 +21,7 @@ use crate::statement::Statement;
 
 pub use parse::{MESSAGES_MAX, ScenarioError};
 pub use value::{Answers, FromAxis, Point, Timer, Value};
+pub use verb::{Effect, Verb};
 
 /// A scenario file: one experiment, or several that are lessons.
 #[derive(Debug, Clone, PartialEq)]
@@ -279,20 +281,28 @@ pub struct PublishPlan {
 }
 
 impl ActionPlan {
-    /// The word of the file for it.
-    pub fn verb(&self) -> &'static str {
+    pub fn verb(&self) -> Verb {
         match self {
-            ActionPlan::Connect { .. } => "connect",
-            ActionPlan::Subscribe { .. } => "subscribe",
-            ActionPlan::Unsubscribe { .. } => "unsubscribe",
-            ActionPlan::Publish(_) => "publish",
-            ActionPlan::Receive { .. } => "receive",
-            ActionPlan::Disconnect { .. } => "disconnect",
-            ActionPlan::Cut { .. } => "cut",
-            ActionPlan::Silence => "silence",
-            ActionPlan::Stall => "stall",
-            ActionPlan::Race { .. } => "race",
-            ActionPlan::Wait { .. } => "wait",
+            ActionPlan::Connect { .. } => Verb::Connect,
+            ActionPlan::Subscribe { .. } => Verb::Subscribe,
+            ActionPlan::Unsubscribe { .. } => Verb::Unsubscribe,
+            ActionPlan::Publish(_) => Verb::Publish,
+            ActionPlan::Receive { .. } => Verb::Receive,
+            ActionPlan::Disconnect { .. } => Verb::Disconnect,
+            ActionPlan::Cut { .. } => Verb::Cut,
+            ActionPlan::Silence => Verb::Silence,
+            ActionPlan::Stall => Verb::Stall,
+            ActionPlan::Race { .. } => Verb::Race,
+            ActionPlan::Wait { .. } => Verb::Wait,
+        }
+    }
+
+    /// True if the client stops in the middle of a handshake and can only be cut after this step.
+    pub fn stops(&self) -> bool {
+        match self {
+            ActionPlan::Publish(publish) => publish.until.is_some(),
+            ActionPlan::Receive { until, .. } => until.is_some(),
+            _ => false,
         }
     }
 }

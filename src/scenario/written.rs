@@ -41,7 +41,7 @@ impl Scenario {
         for step in steps {
             let client = &part.clients[step.client];
             let v5 = client.protocol.in_cell(axes) == Protocol::V5;
-            let mut pairs: Pairs = vec![(step.action.verb(), quoted(&client.name))];
+            let mut pairs: Pairs = vec![(step.action.verb().word(), quoted(&client.name))];
             pairs.extend(action(&step.action, &part.clients, v5, messages, axes));
             let _ = writeln!(text, "    {},", table(pairs));
         }
