@@ -23,5 +23,6 @@ pub mod report;
 pub mod results;
 pub mod run;
 pub mod scenario;
+pub mod session_rules;
 pub mod statement;
 pub mod topic;

@@ -10,6 +10,7 @@ use crate::connection::End;
 use crate::packet::{self, Protocol};
 use crate::results::Axes;
 use crate::scenario::{Answers, Part, Point, Scenario, Timer, Verb};
+use crate::session_rules::session_persists;
 
 pub use filter::{Filter, FilterError};
 
@@ -212,11 +213,9 @@ impl Cell {
                 let stays = matches!(step.action, Action::Race { stays, .. } if stays == *client);
                 (acts || stays)
                     && match &step.action {
-                        Action::Connect(connect) | Action::Race { connect, .. } => match self.clients[*client].protocol
-                        {
-                            Protocol::V3 => !connect.clean,
-                            Protocol::V5 => connect.session_expiry.is_some_and(|seconds| seconds > 0),
-                        },
+                        Action::Connect(connect) | Action::Race { connect, .. } => {
+                            session_persists(self.clients[*client].protocol, connect.clean, connect.session_expiry)
+                        }
                         Action::Disconnect { session_expiry, .. } => session_expiry.is_some_and(|seconds| seconds > 0),
                         _ => false,
                     }

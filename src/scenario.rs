@@ -109,7 +109,7 @@ pub struct ClientPlan {
     pub client_id: ClientId,
     pub protocol: Value<Protocol>,
     /// Clean Session of 3.1.1. In 5.0 true is Clean Start 1 with Session Expiry Interval 0, false is Clean Start 0 with
-    /// [`SESSION_EXPIRY_S`], each unless `connect` says otherwise.
+    /// [`LONG_EXPIRY_S`](crate::session_rules::LONG_EXPIRY_S), each unless `connect` says otherwise.
     pub clean_session: Value<bool>,
     pub connect: ConnectPlan,
     pub will: Option<WillPlan>,
@@ -149,9 +149,6 @@ pub struct WillPlan {
     /// Will Delay Interval in seconds; left out in cells of 3.1.1.
     pub delay: Option<Value<u32>>,
 }
-
-/// The Session Expiry Interval of a session that shall outlive its connection, in seconds.
-pub const SESSION_EXPIRY_S: u32 = 3600;
 
 /// A step as the file declares it.
 #[derive(Debug, Clone, PartialEq)]

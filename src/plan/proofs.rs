@@ -4,7 +4,7 @@
 use super::{Action, Client, Connect, Source, Step, Will};
 use crate::history::PROOF_WILL_TOPIC;
 use crate::scenario::Verb;
-use crate::topic;
+use crate::session_rules::brings;
 
 /// Tells each step what the steps around it publish, and whether its client stays.
 pub fn add(clients: &[Client], steps: &mut [Step]) {
@@ -29,12 +29,7 @@ pub fn add(clients: &[Client], steps: &mut [Step]) {
             Action::Subscribe { filters, loop_backs, .. } => {
                 let reaches = |source: &Source| {
                     let is_own = clients[source.publisher].client_id == clients[client].client_id;
-                    filters.iter().any(|filter| {
-                        let not_back = is_own && filter.no_local;
-                        topic::share_name(&filter.filter).is_none()
-                            && !not_back
-                            && topic::matches(&filter.filter, &source.topic)
-                    })
+                    filters.iter().any(|filter| brings(filter, &source.topic, is_own))
                 };
                 *loop_backs = sources(later);
                 loop_backs.retain(|source| online[source.publisher] && reaches(source));
