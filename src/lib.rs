@@ -3,6 +3,7 @@
 //! The stages, left to right: [`scenario`] -> [`plan`] -> [`run`] -> [`history`] -> [`judge`] -> [`results`] ->
 //! [`report`]; [`compare`] is a report over two results.
 
+pub mod axes;
 pub mod broker;
 pub mod cli;
 pub mod command;
@@ -26,3 +27,4 @@ pub mod scenario;
 pub mod session_rules;
 pub mod statement;
 pub mod topic;
+pub mod vocabulary;

@@ -6,9 +6,9 @@ mod resolve;
 #[cfg(test)]
 mod tests;
 
+use crate::axes::Axes;
 use crate::connection::End;
 use crate::packet::{self, Protocol};
-use crate::results::Axes;
 use crate::scenario::{Answers, Part, Point, Scenario, Timer, Verb};
 use crate::session_rules::session_persists;
 

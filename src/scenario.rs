@@ -14,14 +14,16 @@ mod written;
 use std::fs;
 use std::path::Path;
 
+use crate::axes::{Axes, AxisValue};
 use crate::connection::End;
 use crate::packet::Protocol;
-use crate::results::{Axes, AxisValue};
 use crate::statement::Statement;
 
 pub use parse::{MESSAGES_MAX, ScenarioError};
-pub use value::{Answers, FromAxis, Point, Timer, Value};
+pub use value::{Answers, FromAxis, Point, Value};
 pub use verb::{Effect, Verb};
+
+pub use crate::vocabulary::Timer;
 
 /// A scenario file: one experiment, or several that are lessons.
 #[derive(Debug, Clone, PartialEq)]

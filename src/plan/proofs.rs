@@ -2,9 +2,9 @@
 //! a client is gone.
 
 use super::{Action, Client, Connect, Source, Step, Will};
-use crate::history::PROOF_WILL_TOPIC;
 use crate::scenario::Verb;
 use crate::session_rules::brings;
+use crate::vocabulary::PROOF_WILL_TOPIC;
 
 /// Tells each step what the steps around it publish, and whether its client stays.
 pub fn add(clients: &[Client], steps: &mut [Step]) {

@@ -1,8 +1,8 @@
 //! A step of the file with the values of its cell, still without what its neighbours decide.
 
 use super::{Action, Connect, Publication, Settings, Until, Will};
+use crate::axes::Axes;
 use crate::packet::{Filter, Protocol};
-use crate::results::Axes;
 use crate::scenario::{ActionPlan, ConnectPlan, FilterPlan, FromAxis, Part, StepPlan, Value};
 use crate::session_rules::LONG_EXPIRY_S;
 

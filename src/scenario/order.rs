@@ -1,7 +1,7 @@
 //! Whether the steps can be played in their order, in every cell.
 
 use super::{ActionPlan, Axis, Effect, Exception, Part, combinations};
-use crate::results::Axes;
+use crate::axes::Axes;
 
 /// Finds the first step that cannot work in some cell, and says why.
 pub fn check(scenario: &Part) -> Result<(), (usize, String)> {

@@ -7,8 +7,8 @@ use super::{
     ActionPlan, Answers, ClientId, ClientPlan, ConnectPlan, FilterPlan, FromAxis, Part, PublishPlan, Scenario,
     StepPlan, Value,
 };
+use crate::axes::Axes;
 use crate::packet::Protocol;
-use crate::results::Axes;
 
 /// Key and value of a table in one line.
 type Pairs = Vec<(&'static str, String)>;

@@ -7,8 +7,8 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::{DEFAULT_TOPIC, Entry, MESSAGES_MAX, Reader, STEPS_MAX, ScenarioError, Section, kind};
+use crate::axes::AxisValue;
 use crate::connection::End;
-use crate::results::AxisValue;
 use crate::scenario::{
     ActionPlan, Answers, ClientPlan, FilterPlan, FromAxis, PublishPlan, StepPlan, UntilPlan, Value, Verb, When,
 };
