@@ -5,6 +5,7 @@
 //! of its own. Every mistake is reported with its line and with what would be accepted.
 
 mod document;
+mod legal;
 mod order;
 mod parse;
 mod value;

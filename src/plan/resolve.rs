@@ -3,7 +3,7 @@
 use super::{Action, Connect, Publication, Settings, Until, Will};
 use crate::axes::Axes;
 use crate::packet::{Filter, Protocol};
-use crate::scenario::{ActionPlan, ConnectPlan, FilterPlan, FromAxis, Part, StepPlan, Value};
+use crate::scenario::{ActionPlan, Answers, ConnectPlan, FilterPlan, FromAxis, Part, StepPlan, Value};
 use crate::session_rules::LONG_EXPIRY_S;
 
 /// The Keep Alive of a client that asks for none, in seconds.
@@ -33,7 +33,11 @@ pub fn action(scenario: &Part, step: &StepPlan, axes: &Axes, settings: Settings)
             until: number(publish.until.as_ref(), axes),
         }),
         ActionPlan::Receive { answers, until } => Action::Receive {
-            answers: answers.in_cell(axes),
+            answers: match answers.in_cell(axes) {
+                // 3.1.1 has no code to refuse with.
+                Answers::Refuse if !v5 => Answers::All,
+                answers => answers,
+            },
             until: until
                 .as_ref()
                 .map(|until| Until { point: until.point.in_cell(axes), message: until.message.in_cell(axes) }),

@@ -13,7 +13,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::document::{Document, Entry, Section, kind};
-use super::{ActionPlan, Axis, ClientPlan, Exception, FromAxis, Lesson, Part, Scenario, StepPlan, Value, order};
+use super::{ActionPlan, Axis, ClientPlan, Exception, FromAxis, Lesson, Part, Scenario, StepPlan, Value, legal, order};
 use crate::axes::AxisValue;
 use crate::vocabulary::{FENCE_TOPICS, PROOF_WILL_TOPIC, WITNESS};
 
@@ -234,7 +234,8 @@ impl<'a> Reader<'a> {
         let axes = lessons::own_axes(without_places(self.axes.clone()), lesson.as_ref());
         let (clients, steps) = (without_places(clients), without_places(steps));
         let part = Part { lesson, axes, except, clients, steps };
-        order::check(&part).map_err(|(step, why)| self.document.mistake(&places[step], why))?;
+        let checked = order::check(&part).and_then(|()| legal::check(&part));
+        checked.map_err(|(step, why)| self.document.mistake(&places[step], why))?;
         Ok(part)
     }
 

@@ -10,11 +10,13 @@ use super::{DEFAULT_TOPIC, Entry, MESSAGES_MAX, Reader, STEPS_MAX, ScenarioError
 use crate::axes::AxisValue;
 use crate::connection::End;
 use crate::scenario::{
-    ActionPlan, Answers, ClientPlan, FilterPlan, FromAxis, PublishPlan, StepPlan, UntilPlan, Value, Verb, When,
+    ActionPlan, Answers, ClientPlan, FilterPlan, PublishPlan, StepPlan, UntilPlan, Value, Verb, When,
 };
 
 /// What belongs to a Topic Filter.
 const FILTER_KEYS: [&str; 6] = ["topic", "share", "qos", "no_local", "retain_as_published", "retain_handling"];
+/// The largest Subscription Identifier (5.0, section 3.8.2.1.2).
+const IDENTIFIER_MAX: u32 = 268_435_455;
 const WHEN: &str = "when";
 
 impl<'a> Reader<'a> {
@@ -69,15 +71,16 @@ impl<'a> Reader<'a> {
             Verb::Connect => {
                 ActionPlan::Connect { connect: self.connect_plan(step)?, will: self.optional(step, "will", true)? }
             }
-            Verb::Subscribe => {
-                ActionPlan::Subscribe { filters: self.filters(step)?, identifier: self.found(step, "identifier")? }
-            }
+            Verb::Subscribe => ActionPlan::Subscribe {
+                filters: self.filters(step)?,
+                identifier: self.whole_number(step, "identifier", 1..=IDENTIFIER_MAX)?,
+            },
             Verb::Unsubscribe => ActionPlan::Unsubscribe { topic: self.filter_topic(step)? },
             Verb::Publish => ActionPlan::Publish(PublishPlan {
                 topic: self.topic(step, DEFAULT_TOPIC)?,
                 qos: self.required(step, "qos")?,
                 retain: self.optional(step, "retain", false)?,
-                messages: self.messages(step)?,
+                messages: self.whole_number(step, "messages", 1..=MESSAGES_MAX)?,
                 empty: self.optional(step, "empty", false)?,
                 bytes: self.found(step, "bytes")?,
                 message_expiry: self.found(step, "message_expiry")?,
@@ -167,22 +170,6 @@ impl<'a> Reader<'a> {
             retain_as_published: self.optional(section, "retain_as_published", false)?,
             retain_handling: self.optional(section, "retain_handling", 0)?,
         })
-    }
-
-    fn messages(&mut self, step: &Section<'a>) -> Result<Option<Value<u32>>, ScenarioError> {
-        let Some((_, entry)) = step.find("messages") else { return Ok(None) };
-        let messages = self.value("messages", entry)?;
-        let axis = |name: &String| self.axes.iter().map(Spanned::get_ref).find(|axis| axis.name == *name);
-        let numbers: Vec<u32> = match &messages {
-            Value::Is(number) => vec![*number],
-            Value::Axis(name) => axis(name).iter().flat_map(|axis| &axis.values).filter_map(u32::from_axis).collect(),
-        };
-        if numbers.iter().all(|number| (1..=MESSAGES_MAX).contains(number)) {
-            return Ok(Some(messages));
-        }
-        let shown = self.document.source(&entry.span());
-        let why = format!("`messages` cannot be {shown}; it takes whole numbers from 1 to {MESSAGES_MAX}");
-        Err(self.document.mistake(&entry.span(), why))
     }
 
     /// Which message is received how far. The one cannot stand without the other.
