@@ -13,6 +13,7 @@ pub mod control;
 pub mod exit_code;
 pub mod export;
 pub mod history;
+pub mod history_file;
 mod interruption;
 pub mod judge;
 pub mod measure;
