@@ -56,7 +56,7 @@ pub async fn measure(scenarios: &[String], measure: Measure, library: Option<Lib
         same_options(&baseline.options, &options)?;
     }
     let selected: HashSet<String> = cells.iter().map(|cell| cell.id.clone()).collect();
-    let Some(Measured { mut results, control, interrupted }) =
+    let Some(Measured { mut results, control, is_gone, interrupted }) =
         on_broker(scenarios, &measure, prefix, cells, &lessons).await?
     else {
         return Ok(ExitCode::Interrupted);
@@ -69,6 +69,7 @@ pub async fn measure(scenarios: &[String], measure: Measure, library: Option<Lib
     deliver(&text, &results, export.as_ref())?;
     Ok(match comparison {
         _ if interrupted => ExitCode::Interrupted,
+        _ if is_gone => ExitCode::Unclear,
         Some(comparison) => ExitCode::of_comparison(&comparison),
         None => ExitCode::of(&results.summary),
     })
@@ -83,6 +84,8 @@ struct Measured {
     results: Results,
     /// What another client got in the same cells, where that was asked for.
     control: Option<Control>,
+    /// The broker was gone before all cells were there.
+    is_gone: bool,
     /// Not all cells are there.
     interrupted: bool,
 }
@@ -109,6 +112,7 @@ async fn on_broker(
     let run_options = RunOptions {
         jobs: jobs(measure, &target, &cells)?,
         settle: measure.settle,
+        patience: measure.patience,
         repeat: measure.repeat,
         // A lesson tells what happened, also where all went well.
         keep_all_histories: !lessons.teachings.is_empty() || measure.histories == Histories::All,
@@ -130,13 +134,17 @@ async fn on_broker(
     let progress = Progress::new();
     let outcome = run::run(&target, cells, &probes, &run_options, &progress, interrupted.clone()).await;
     progress.finish();
+    if let Some(gone) = &outcome.gone {
+        note(&format!("error: {}", gone.sentence()));
+    }
+    let is_gone = outcome.gone.is_some();
     note(&after_the_run(&outcome.cleanup, &prefix, cure.as_deref()));
 
     let control = lessons.control(&target, &prefix, &probes, &interrupted).await;
     let interrupted = *interrupted.borrow();
     let options = options(&measure.plan.amounts);
     let results = results(outcome, label(&broker, &probes), options, started, &run_options, &broker.url);
-    Ok(Some(Measured { results, control, interrupted }))
+    Ok(Some(Measured { results, control, is_gone, interrupted }))
 }
 
 /// What people read of a run.

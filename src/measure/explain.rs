@@ -92,6 +92,7 @@ async fn of_broker(source: &str, explain: Explain, cell: Cell, question: &str) -
         jobs: None,
         repeat: 1,
         settle: explain.settle,
+        patience: crate::cli::PATIENCE,
         prefix: explain.prefix,
     };
     let prefix = prefix(measure.prefix.as_deref(), &measure.prefixes)?;
