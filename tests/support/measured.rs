@@ -33,8 +33,9 @@ pub fn measure_cells(broker: &Broker, cells: Vec<Cell>) -> Vec<CellResult> {
         for protocol in Protocol::ALL {
             probes.push(run::probe(&target, &prefix, protocol).await);
         }
-        let options =
-            RunOptions { prefix, jobs: 1000, settle: Duration::from_millis(100), repeat: 1, keep_all_histories: true };
+        let settle = Duration::from_millis(100);
+        let patience = 30 * second;
+        let options = RunOptions { prefix, jobs: 1000, settle, patience, repeat: 1, keep_all_histories: true };
         let (_interrupt, interrupted) = watch::channel(false);
         run::run(&target, cells, &probes, &options, &Quiet, interrupted).await.cells
     })
