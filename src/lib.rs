@@ -9,6 +9,7 @@ pub mod compare;
 pub mod connection;
 pub mod control;
 pub mod exit_code;
+pub mod explore;
 pub mod export;
 pub mod history;
 mod interruption;
