@@ -87,7 +87,7 @@ pub fn nothing_is_absent(history: &History, client: &str) -> bool {
 
 /// Why a cell ended early although no packet says so.
 fn unfinished(story: &Story, history: &History) -> String {
-    let step = history.events.iter().rev().find_map(|event| match event {
+    let step = history.events().rev().find_map(|event| match event {
         Event::Step(step) => Some(step.as_str()),
         _ => None,
     });
@@ -113,7 +113,7 @@ pub fn combine(cell: &Cell, attempts: Vec<(History, Judgement)>, keep_all_histor
     let firm = firm.or_else(|| judgements.iter().rposition(Judgement::has_firm_fail));
     let chosen = firm.unwrap_or(count.saturating_sub(1));
     // Each history stands behind a line of its own.
-    let offset = histories.iter().take(chosen).map(|history| history.events.len() + 1).sum::<usize>() + 1;
+    let offset = histories.iter().take(chosen).map(|history| history.entries.len() + 1).sum::<usize>() + 1;
     let judgement = match chosen < count {
         true => judgements.swap_remove(chosen),
         false => judge(cell, &History::default()),

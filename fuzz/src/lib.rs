@@ -49,9 +49,9 @@ fn is_a_line(mut packet: Packet) {
     if let Packet::Connect(connect) = &mut packet {
         connect.login = None;
     }
-    let event = Event::Received("client".into(), packet);
-    let line = event.to_string();
-    assert_eq!(History::parse([line.as_str()]).map(|history| history.events), Ok(vec![event]), "{line}");
+    let history = History::of([Event::Received("client".into(), packet)]);
+    let line = history.lines().concat();
+    assert_eq!(History::parse([line.as_str()]), Ok(history), "{line}");
 }
 
 /// A scenario file: it is refused in words, or all its cells can be planned.
@@ -84,8 +84,8 @@ pub fn results(bytes: &[u8]) {
         assert_eq!(Results::parse("again.json", &again).as_ref().ok(), Some(&results));
         results.cells.iter().for_each(|cell| judged(cell, &results.options));
     }
-    let events = text.lines().filter_map(|line| History::parse([line]).ok()).flat_map(|history| history.events);
-    let history = History { events: events.collect() };
+    let events = text.lines().filter_map(|line| History::parse([line]).ok()).flat_map(|history| history.entries);
+    let history = History { entries: events.collect() };
     let lines = history.lines();
     assert_eq!(History::parse(lines.iter().map(String::as_str)), Ok(history));
     judged(&cell(lines), &Options { messages: 3, queue_limit: Some(2) });

@@ -65,7 +65,7 @@ pub async fn play(cell: &Cell, stage: &Stage) -> Result<History> {
         // Whoever cannot leave in good order is gone when it is dropped.
         let _ = connection.leave().await;
     }
-    Ok(History { events: player.events })
+    Ok(History::of(player.events))
 }
 
 struct Player<'a> {

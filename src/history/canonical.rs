@@ -12,7 +12,7 @@ mod tests;
 
 use std::collections::HashMap;
 
-use super::{Client, Event, History};
+use super::{Awaited, Client, Event, History};
 use crate::packet::{AckKind, Packet};
 
 /// An event with the place it was recorded at.
@@ -45,7 +45,7 @@ pub fn canonical(steps: &[String], recorded: &[Recorded]) -> History {
         }
     }
     renumber(&mut events);
-    History { events }
+    History::of(events)
 }
 
 /// In which steps which clients connect with an identifier that others, who do not connect in the same step, use too; and
@@ -208,9 +208,9 @@ fn renumber(events: &mut [Event]) {
             Event::Sent(client, packet) | Event::Half(client, packet) => (client.clone(), true, packet),
             Event::Received(client, packet) => (client.clone(), false, packet),
             Event::Missing(client, awaited) => {
-                let by_client = awaited.packet != AckKind::Pubrel.name();
+                let by_client = !matches!(awaited, Awaited::Ack(AckKind::Pubrel, _));
                 let session = identifiers.get(client).unwrap_or(client).clone();
-                if let Some(id) = &mut awaited.id {
+                if let Awaited::Suback(id) | Awaited::Unsuback(id) | Awaited::Ack(_, id) = awaited {
                     *id = ordinal(known.entry((session, by_client)).or_default(), *id, false);
                 }
                 continue;

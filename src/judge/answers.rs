@@ -37,7 +37,7 @@ pub fn check(history: &History, story: &Story, findings: &mut Findings) {
         findings.limit(Verdict::Unsupported, format!("protocol {}: {}", connection.protocol(), refusal(connection)));
         return;
     }
-    for event in &history.events {
+    for event in history.events() {
         match event {
             Event::Withheld(client, what) => {
                 findings.limit(Verdict::Unsupported, format!("the broker does not take from {client} a {what}"));
@@ -86,19 +86,20 @@ fn missing(history: &History, story: &Story, connection: &Connection, findings: 
         let of_this = |publication: &&Publication| {
             publication.misanswered.is_some()
                 && publication.publisher == connection.client
-                && Some(publication.id) == awaited.id
+                && Some(publication.id) == awaited.id()
         };
-        awaited.packet == "PUBREC" && story.publications.iter().any(|publication| of_this(&publication))
+        matches!(awaited, Awaited::Ack(AckKind::Pubrec, _))
+            && story.publications.iter().any(|publication| of_this(&publication))
     };
     for (at, awaited) in connection.missing.iter().filter(|(_, awaited)| !was_misanswered(awaited)) {
-        let Awaited { packet, .. } = awaited;
+        let packet = awaited.name();
         let client = &connection.client;
         let sign = connection.signs_of_life.iter().find(|sign| *sign > at);
         if came_late(history, connection, *at, awaited) {
             findings.limit(Verdict::Inconclusive, format!("{packet} to {client} came only after the deadline"));
             continue;
         }
-        match (packet.as_str(), sign, rule_of_answer(packet)) {
+        match (packet, sign, rule_of_answer(packet)) {
             // The end that another connection, silence or a refusal has to bring is judged with those.
             ("end", _, _) if connection.left_at.is_none() => {}
             ("will", _, _) => {}
@@ -115,7 +116,7 @@ fn missing(history: &History, story: &Story, connection: &Connection, findings: 
             }
             (_, Some(sign), Some(rule)) => {
                 let mut events = vec![*at, *sign];
-                let (strays, stray_rule) = match packet.as_str() {
+                let (strays, stray_rule) = match packet {
                     "SUBACK" => (&connection.stray_subacks, SUBACK_HAS_ITS_ID),
                     _ => (&connection.stray_acks, ACKS_HAVE_THEIR_ID),
                 };
@@ -123,7 +124,7 @@ fn missing(history: &History, story: &Story, connection: &Connection, findings: 
                     connection.deliveries.iter().filter(|d| d.publish.qos > 0 && !d.complete && d.at < *at);
                 let is_full = packet == "PINGRESP" && unanswered.count() >= connection.receive_maximum();
                 let rule = if is_full { NOTHING_ELSE_WAITS_FOR_THE_WINDOW } else { rule };
-                let stray = matches!(packet.as_str(), "SUBACK" | "PUBACK" | "PUBREC") && !strays.is_empty();
+                let stray = matches!(packet, "SUBACK" | "PUBACK" | "PUBREC") && !strays.is_empty();
                 events.extend(strays.iter().filter(|_| stray));
                 let (rule, observed) = match stray {
                     true => (stray_rule, format!("a {packet} with another Packet Identifier")),
@@ -145,7 +146,7 @@ fn packets<'a>(
     history: &'a History,
     connection: &'a Connection,
 ) -> impl Iterator<Item = (usize, bool, &'a Packet)> + Clone {
-    let events = history.events.iter().enumerate().skip(connection.opened_at);
+    let events = history.events().enumerate().skip(connection.opened_at);
     let own = events.filter(|(_, event)| event.client() == Some(&connection.client));
     let until_next = own
         .take_while(|(at, event)| *at == connection.opened_at || !matches!(event, Event::Sent(_, Packet::Connect(_))));
@@ -159,15 +160,15 @@ fn packets<'a>(
 /// The answer is in the history all the same. It stands behind its question if it came in turn, so its place tells
 /// nothing.
 fn came_late(history: &History, connection: &Connection, missing_at: usize, awaited: &Awaited) -> bool {
-    let is_answer = |packet: &Packet| (packet.name(), packet.id()) == (awaited.packet.as_str(), awaited.id);
+    let is_answer = |packet: &Packet| Awaited::of(packet) == Some(*awaited);
     let answers = packets(history, connection).filter(|(_, sent, packet)| !sent && is_answer(packet)).count();
     let questions = packets(history, connection)
         .filter(|(at, sent, packet)| *sent && *at < missing_at && **packet == Packet::Pingreq)
         .count();
-    match awaited.id {
+    match awaited.id() {
         Some(_) => answers > 0,
         // Which PINGREQ a PINGRESP answers cannot be told.
-        None => awaited.packet == "PINGRESP" && answers >= questions,
+        None => *awaited == Awaited::Pingresp && answers >= questions,
     }
 }
 
@@ -176,7 +177,7 @@ fn is_overtaken(history: &History, connection: &Connection, awaited: &Awaited) -
     let is_ack = |packet: &Packet, wanted: AckKind| matches!(packet, Packet::Ack(ack) if ack.kind == wanted);
     let mut later = packets(history, connection)
         .filter(|(_, sent, packet)| *sent && is_ack(packet, AckKind::Pubrec))
-        .skip_while(|(_, _, packet)| packet.id() != awaited.id)
+        .skip_while(|(_, _, packet)| packet.id() != awaited.id())
         .skip(1);
     later.any(|(_, _, pubrec)| {
         packets(history, connection)

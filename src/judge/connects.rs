@@ -4,7 +4,7 @@
 use super::finding::{ATTEMPTS_FOR_AN_ABSENCE, Findings, Rule, rule};
 use super::session::{Session, SessionEnd, shows_a_session};
 use super::story::{Connection, IDENTIFIER_REJECTED, Story};
-use crate::history::PROBE;
+use crate::history::{Awaited, PROBE};
 use crate::packet::{Connack, Protocol};
 use crate::scenario::Timer;
 
@@ -56,7 +56,7 @@ fn first_packet(connection: &Connection, findings: &mut Findings) {
 /// A refusal has to be followed by the end, and is out of place for an identifier that every broker has to take.
 fn refused(connection: &Connection, findings: &mut Findings) {
     let Some((at, connack)) = connection.connack.as_ref().filter(|(_, connack)| connack.code != 0) else { return };
-    let open = connection.missing.iter().find(|(_, awaited)| awaited.packet == "end");
+    let open = connection.missing.iter().find(|(_, awaited)| *awaited == Awaited::ConnectionEnd);
     if let Some((missing, _)) = open {
         let expected = format!("the connection of {} is closed after the refusal", connection.client);
         let events = [*at, *missing];
@@ -196,7 +196,9 @@ fn dismissed(connection: &Connection, findings: &mut Findings) {
 
 /// A connection that stayed open although another one took its place, or although it was silent for too long.
 fn not_ended(connection: &Connection, findings: &mut Findings) {
-    let Some((missing, _)) = connection.missing.iter().find(|(_, awaited)| awaited.packet == "end") else { return };
+    let Some((missing, _)) = connection.missing.iter().find(|(_, awaited)| *awaited == Awaited::ConnectionEnd) else {
+        return;
+    };
     let silence = connection.timers.iter().find(|timed| timed.timer == Timer::KeepAlive && timed.passed);
     let (rule, start, why) = match (connection.taken_over_at, connection.dismissed, silence) {
         (Some(start), Some(_), _) => (CLOSES_AFTER_ITS_DISCONNECT, start, "the broker had sent DISCONNECT"),

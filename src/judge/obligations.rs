@@ -70,14 +70,14 @@ pub struct Attempt {
 /// [`HistoryError`] where it is no history.
 pub fn attempts(cell: &CellResult, options: &Options) -> Result<Vec<Attempt>, HistoryError> {
     let stored = History::parse(cell.history.iter().map(String::as_str))?;
-    let opened = stored.events.first().is_some_and(|event| matches!(event, crate::history::Event::Attempt(_)));
+    let opened = stored.events().next().is_some_and(|event| matches!(event, crate::history::Event::Attempt(_)));
     let mut first = 1;
     let attempts = stored.attempts().into_iter().map(|history| {
         // Each attempt stands behind a line of its own.
         first += usize::from(opened);
         let obligations = obligations(&history, options.queue_limit);
         let attempt = Attempt { first, history, obligations };
-        first += attempt.history.events.len();
+        first += attempt.history.entries.len();
         attempt
     });
     Ok(attempts.collect())

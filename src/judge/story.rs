@@ -59,7 +59,7 @@ pub struct Publication {
 impl Story {
     pub fn read(history: &History) -> Story {
         let mut story = Story::default();
-        for (at, event) in history.events.iter().enumerate() {
+        for (at, event) in history.events().enumerate() {
             story.note(at, event);
         }
         story

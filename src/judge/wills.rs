@@ -4,7 +4,7 @@ use super::absences::Balance;
 use super::finding::{ATTEMPTS_FOR_AN_ABSENCE, ATTEMPTS_FOR_TIMING, Findings, Rule, rule};
 use super::session::{Session, SessionEnd};
 use super::story::{Connection, Delivery, Story};
-use crate::history::{Event, History, Message, WITNESS};
+use crate::history::{Awaited, Event, History, Message, WITNESS};
 use crate::packet::{Protocol, Will};
 use crate::results::Verdict;
 use crate::scenario::Timer;
@@ -65,7 +65,7 @@ pub(super) fn published<'a>(history: &'a History, message: Message, topic: &str)
 fn sightings<'a>(history: &'a History, message: Message, topic: &str) -> Vec<Sighting<'a>> {
     let mut step = 0;
     let mut sightings = Vec::new();
-    for (at, event) in history.events.iter().enumerate() {
+    for (at, event) in history.events().enumerate() {
         match event {
             Event::Step(_) => step += 1,
             Event::Received(client, crate::packet::Packet::Publish(publish))
@@ -165,7 +165,7 @@ pub(super) fn missing(
         return;
     }
     let expected = format!("{message}, the will of {}", connection.client);
-    if let Some((at, _)) = connection.missing.iter().find(|(_, awaited)| awaited.packet == "will") {
+    if let Some((at, _)) = connection.missing.iter().find(|(_, awaited)| *awaited == Awaited::Will) {
         // A broker whose other messages reach the witness would have brought this one too.
         match story.witnessed.is_empty() {
             true => {

@@ -57,14 +57,14 @@ const HOW_TO_READ: &str = "Events are numbered as findings cite them; -> is sent
 /// The events of one attempt.
 fn exchange(attempt: &Attempt, glossary: &mut Glossary, palette: Palette) -> String {
     let mut text = String::new();
-    let events = &attempt.history.events;
+    let events: Vec<Event> = attempt.history.events().cloned().collect();
     for (at, event) in events.iter().enumerate() {
         let number = attempt.first + at;
         match event {
             Event::Step(step) => text += &format!("\n{}\n", palette.heading(step)),
             event => {
                 text += &wrap(&format!("{number:>5}  {}", head(event)), &packets::said(event));
-                if let Some(gloss) = glossary.gloss(events, at) {
+                if let Some(gloss) = glossary.gloss(&events, at) {
                     text += &wrap(INDENT, &gloss);
                 }
             }

@@ -201,7 +201,10 @@ impl Client {
     pub fn next_id(&mut self) -> u16 {
         let in_use = |id: u16| {
             self.outbox.iter().any(|outgoing| outgoing.publish.id == id)
-                || self.unanswered.iter().any(|due| due.packet != "PUBREL" && due.id == Some(id))
+                || self
+                    .unanswered
+                    .iter()
+                    .any(|due| !matches!(due, Awaited::Ack(AckKind::Pubrel, _)) && due.id() == Some(id))
         };
         let turns = (1..=IDS_IN_TURN).map(|turn| (self.last_id + turn - 1) % IDS_IN_TURN + 1);
         // Where all are in use, as after messages whose answers were not read, there are more.
@@ -249,7 +252,7 @@ impl Client {
     pub fn unacknowledged(&self) -> usize {
         self.unanswered
             .iter()
-            .filter(|awaited| matches!(awaited.packet.as_str(), "PUBACK" | "PUBREC" | "PUBCOMP"))
+            .filter(|awaited| matches!(awaited, Awaited::Ack(AckKind::Puback | AckKind::Pubrec | AckKind::Pubcomp, _)))
             .count()
     }
 
@@ -301,32 +304,24 @@ impl Client {
 
     /// Notes which answer a sent packet calls for.
     pub fn expect_answer(&mut self, sent: &Packet) {
-        let packet = match sent {
-            Packet::Connect(_) => "CONNACK",
-            Packet::Publish(Publish { qos: 1, .. }) => "PUBACK",
-            Packet::Publish(Publish { qos: 2, .. }) => "PUBREC",
-            Packet::Ack(ack) if ack.kind == AckKind::Pubrel => "PUBCOMP",
-            Packet::Ack(ack) if ack.kind == AckKind::Pubrec && ack.reason < 0x80 => "PUBREL",
-            Packet::Subscribe(_) => "SUBACK",
-            Packet::Unsubscribe(_) => "UNSUBACK",
-            Packet::Pingreq => "PINGRESP",
-            _ => return,
-        };
-        let awaited = Awaited { packet: packet.into(), id: sent.id() };
         // A PUBLISH that is resent before its PUBREL is answered again, and still has one PUBREL to come.
-        if !self.unanswered.contains(&awaited) {
+        if let Some(awaited) = Awaited::answer_to(sent)
+            && !self.unanswered.contains(&awaited)
+        {
             self.unanswered.push(awaited);
         }
     }
 
     /// Strikes off what a received packet answers.
     pub fn answered(&mut self, received: &Packet) {
-        let place = |packet: &str| {
-            self.unanswered.iter().position(|due| (due.packet.as_str(), due.id) == (packet, received.id()))
-        };
+        let Some(answer) = Awaited::of(received) else { return };
+        let place = |answer| self.unanswered.iter().position(|due| *due == answer);
         // A PUBACK for a PUBLISH at QoS 2 is a wrong answer, but the last one: no PUBREC will follow.
-        let wrong = || place("PUBREC").filter(|_| received.name() == "PUBACK");
-        if let Some(place) = place(received.name()).or_else(wrong) {
+        let wrong = || match answer {
+            Awaited::Ack(AckKind::Puback, id) => place(Awaited::Ack(AckKind::Pubrec, id)),
+            _ => None,
+        };
+        if let Some(place) = place(answer).or_else(wrong) {
             self.unanswered.remove(place);
         }
     }

@@ -46,8 +46,7 @@ impl Player<'_> {
             Waited::Done => {}
             Waited::Ended(_) => return Err(Stop),
             Waited::Deadline => {
-                let awaited = Awaited { packet: "end".into(), id: None };
-                self.record.observed(client, |name| Event::Missing(name, awaited));
+                self.record.observed(client, |name| Event::Missing(name, Awaited::ConnectionEnd));
                 self.gone(client);
             }
         }
@@ -93,8 +92,7 @@ impl Player<'_> {
         let seconds = u32::from(seconds);
         self.record.observed(client, |client| Event::Timed { client, timer, seconds, passed });
         if waited == Waited::Deadline {
-            let awaited = Awaited { packet: "end".into(), id: None };
-            self.record.observed(client, |name| Event::Missing(name, awaited));
+            self.record.observed(client, |name| Event::Missing(name, Awaited::ConnectionEnd));
             self.gone(client);
             return Err(Stop);
         }
@@ -135,7 +133,7 @@ impl Player<'_> {
         if self.witness.is_none() || self.await_witness(&[will], deadline).await {
             return Ok(());
         }
-        let awaited = Awaited { packet: "will".into(), id: None };
+        let awaited = Awaited::Will;
         self.record.observed(client, |name| Event::Missing(name, awaited));
         Err(Stop)
     }

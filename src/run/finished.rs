@@ -35,7 +35,7 @@ impl Finished {
 
     /// A cell that a fault of this program has ended.
     pub fn add_lost(&mut self, cell: &Cell, fault: String) {
-        self.add_unplayed(cell, &History { events: vec![Event::Broken(format!("a fault of mqtt-sessions: {fault}"))] });
+        self.add_unplayed(cell, &History::of([Event::Broken(format!("a fault of mqtt-sessions: {fault}"))]));
     }
 
     pub fn add(&mut self, job: Job) {

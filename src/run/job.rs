@@ -9,7 +9,7 @@ use super::client::Client;
 use super::names::{ClientName, Names, Place};
 use super::player::Player;
 use super::record::Record;
-use crate::history::{Event, History};
+use crate::history::{Awaited, Event, History};
 use crate::judge::{self, Judgement};
 use crate::plan::{self, Action, Cell};
 
@@ -89,10 +89,10 @@ impl Job {
         // A broker that is asked for too many connections at once refuses some, or leaves some waiting.
         let is_refused = |event: &Event| match event {
             Event::Unreachable(_) => true,
-            Event::Missing(_, awaited) => awaited.packet == "CONNACK",
+            Event::Missing(_, awaited) => *awaited == Awaited::Connack,
             _ => false,
         };
-        if history.events.iter().any(is_refused) {
+        if history.events().any(is_refused) {
             Next::Refused
         } else if judgement.attempts_needed() > self.attempts.len() as u32 {
             Next::AnotherAttempt

@@ -16,8 +16,8 @@ use super::names::Names;
 use super::record::Record;
 use super::witness::Mailbox;
 use crate::connection::Incoming;
-use crate::history::{Event, History, Message};
-use crate::packet::{self, Packet, Properties, Publish};
+use crate::history::{Awaited, Event, History, Message};
+use crate::packet::{self, AckKind, Packet, Properties, Publish};
 use crate::plan::Cell;
 
 /// The topic of a SUBSCRIBE that only asks for its answer.
@@ -187,7 +187,10 @@ impl Player<'_> {
             Waited::Done => Ok(()),
             Waited::Ended(_) => Err(Stop),
             Waited::Deadline => {
-                let only_pubrel = self.clients[client].unanswered.iter().all(|awaited| awaited.packet == "PUBREL");
+                let only_pubrel = self.clients[client]
+                    .unanswered
+                    .iter()
+                    .all(|awaited| matches!(awaited, Awaited::Ack(AckKind::Pubrel, _)));
                 let stop = self.missing(client).await;
                 let goes_on = only_pubrel && self.clients[client].connection.is_some();
                 if goes_on { Ok(()) } else { Err(stop) }
@@ -200,7 +203,7 @@ impl Player<'_> {
         for awaited in std::mem::take(&mut self.clients[client].unanswered) {
             self.record.observed(client, |name| Event::Missing(name, awaited));
         }
-        let is_ping = self.record.is_missing(client, "PINGRESP");
+        let is_ping = self.record.is_missing(client, Awaited::Pingresp);
         if self.clients[client].connack.is_some() && self.ask_for_a_sign(client, is_ping).is_ok() {
             let deadline = Instant::now() + self.target.deadline;
             self.pump(deadline, |clients| clients[client].unanswered.is_empty()).await;

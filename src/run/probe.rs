@@ -200,14 +200,14 @@ fn probe_history(mut packet: Connect, connected: &Result<(Connection, Connack), 
             RefusalKind::Other(packet) => Event::Received(PROBE.into(), *packet),
             RefusalKind::NotMqtt(bytes) => Event::Undecodable(PROBE.into(), bytes),
             RefusalKind::Closed(end) => Event::Ended(PROBE.into(), end),
-            RefusalKind::Silence => Event::Missing(PROBE.into(), Awaited { packet: "CONNACK".into(), id: None }),
+            RefusalKind::Silence => Event::Missing(PROBE.into(), Awaited::Connack),
             RefusalKind::Unreachable | RefusalKind::Unencodable => Event::Unreachable(PROBE.into()),
         },
     });
     if connected.as_ref().is_err_and(|refusal| refusal.stayed_open) {
-        events.push(Event::Missing(PROBE.into(), Awaited { packet: "end".into(), id: None }));
+        events.push(Event::Missing(PROBE.into(), Awaited::ConnectionEnd));
     }
-    History { events }
+    History::of(events)
 }
 
 /// Reads `$SYS/broker/version`, where the broker has it, and leaves in good order.

@@ -141,8 +141,7 @@ impl Player<'_> {
             Waited::Ended(_) => Err(Stop),
             Waited::Deadline if fences.iter().any(|fence| arrived(&self.clients, fence)) => Ok(()),
             Waited::Deadline => {
-                let awaited = Awaited { packet: "fence".into(), id: None };
-                self.record.observed(client, |name| Event::Missing(name, awaited));
+                self.record.observed(client, |name| Event::Missing(name, Awaited::Fence));
                 Err(Stop)
             }
         }

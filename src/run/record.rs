@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::names::Names;
-use crate::history::{self, Client, Event, History, Message, Recorded, WITNESS};
+use crate::history::{self, Awaited, Client, Event, History, Message, Recorded, WITNESS};
 use crate::packet::{AckKind, Connack, Packet, Publish};
 
 /// The growing record of one attempt.
@@ -139,9 +139,9 @@ impl Record {
     }
 
     /// The last thing recorded is that this packet did not come to the client.
-    pub fn is_missing(&self, client: usize, packet: &str) -> bool {
+    pub fn is_missing(&self, client: usize, packet: Awaited) -> bool {
         let last = self.recorded.last().filter(|recorded| recorded.client == client);
-        matches!(last.map(|last| &last.event), Some(Event::Missing(_, awaited)) if awaited.packet == packet)
+        matches!(last.map(|last| &last.event), Some(Event::Missing(_, awaited)) if *awaited == packet)
     }
 
     /// Records something of the harness's own.

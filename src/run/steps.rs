@@ -184,8 +184,7 @@ impl Player<'_> {
         self.clients[client].may_end = true;
         let deadline = Instant::now() + self.target.deadline;
         if self.pump(deadline, |clients| clients[client].connection.is_none()).await == Waited::Deadline {
-            let awaited = Awaited { packet: "end".into(), id: None };
-            self.record.observed(client, |name| Event::Missing(name, awaited));
+            self.record.observed(client, |name| Event::Missing(name, Awaited::ConnectionEnd));
             self.gone(client);
         }
     }

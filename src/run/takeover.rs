@@ -46,7 +46,7 @@ impl Player<'_> {
 
     /// The broker has left a connection open that it had to end.
     fn still_there(&mut self, client: usize) -> Stop {
-        let awaited = Awaited { packet: "end".into(), id: None };
+        let awaited = Awaited::ConnectionEnd;
         self.record.observed(client, |name| Event::Missing(name, awaited));
         Stop
     }

@@ -27,7 +27,7 @@ const NAME_MAX: usize = 20;
 /// The topic of a step that names none.
 const DEFAULT_TOPIC: &str = "t";
 /// Words that mean something else in a history.
-const RESERVED: [&str; 5] = [WITNESS, "attempt", "step", "broken", PROOF_WILL_TOPIC];
+const RESERVED: [&str; 6] = [WITNESS, "attempt", "step", "broken", "late", PROOF_WILL_TOPIC];
 /// How the topics of the harness's own begin.
 const RESERVED_START: &str = "fence";
 /// Topics and filters that begin with one of these are not put under the prefix of the run: `$` is the broker's own, and

@@ -16,7 +16,7 @@ fn steps() -> Vec<String> {
 fn recorded_again(history: &History) -> Vec<Recorded> {
     let mut steps = 0;
     let mut recorded = Vec::new();
-    for event in &history.events {
+    for event in history.events() {
         match event {
             Event::Step(_) => steps += 1,
             event => recorded.push(recorded_in(steps - 1, event.clone())),
@@ -38,7 +38,7 @@ proptest! {
     fn the_canonical_order_is_its_own(events in vec((0..STEPS, exchange::event()), 0..40)) {
         let recorded: Vec<Recorded> = events.into_iter().map(|(step, event)| recorded_in(step, event)).collect();
         let once = canonical(&steps(), &recorded);
-        prop_assert_eq!(once.events.len(), recorded.len() + STEPS);
+        prop_assert_eq!(once.entries.len(), recorded.len() + STEPS);
         let twice = canonical(&steps(), &recorded_again(&once));
         prop_assert_eq!(twice.lines(), once.lines());
     }

@@ -112,7 +112,7 @@ fn answer_holds_together(judged: &CellResult) -> Result<(), TestCaseError> {
 }
 
 fn lines(events: Vec<Event>) -> Vec<String> {
-    History { events }.lines()
+    History::of(events).lines()
 }
 
 proptest! {

@@ -8,8 +8,8 @@ fn check(recorded: &[(usize, &str)], expected: &[&str]) {
         .iter()
         .map(|(step, line)| {
             let event = crate::history::text::parse(line).unwrap();
-            let client = clients.iter().position(|name| event.client().unwrap().as_ref() == *name).unwrap();
-            Recorded { step: *step, client, event }
+            let client = clients.iter().position(|name| event.event.client().unwrap().as_ref() == *name).unwrap();
+            Recorded { step: *step, client, event: event.event }
         })
         .collect();
     let steps = ["one".to_string(), "two".to_string()];

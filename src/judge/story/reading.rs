@@ -25,14 +25,14 @@ impl Story {
                 connection.ended_in = connection.ended_in.min(step);
             }),
             Event::Undecodable(client, _) => self.change(client, |c| c.undecodable = Some(at)),
-            Event::Missing(client, what) => self.change(client, |c| c.missing.push((at, what.clone()))),
+            Event::Missing(client, what) => self.change(client, |c| c.missing.push((at, *what))),
             Event::Settled(client) => self.change(client, |c| c.settled_at.push(at)),
             Event::Timed { client, timer, seconds, passed } => {
                 let timed = Timed { at, step, timer: *timer, seconds: *seconds, passed: *passed };
                 self.change(client, |connection| connection.timers.push(timed));
             }
             // What no client did, or only half, stands in the history alone.
-            Event::Half(..) | Event::Unreachable(_) | Event::Withheld(..) | Event::Broken(_) => {}
+            Event::Half(..) | Event::Late(_) | Event::Unreachable(_) | Event::Withheld(..) | Event::Broken(_) => {}
         }
     }
 

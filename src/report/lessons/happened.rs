@@ -25,7 +25,7 @@ type Played<'a> = Vec<Option<Vec<&'a Event>>>;
 fn by_step(history: &History, steps: usize) -> Played<'_> {
     let mut played = vec![None; steps];
     let mut current = None;
-    for event in &history.events {
+    for event in history.events() {
         match event {
             // A step opens as `3 subscribe subscriber`, numbered from 1.
             Event::Step(line) => {
