@@ -9,17 +9,15 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;
-use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::thread;
 use std::time::Instant;
 
-use mqtt_sessions::explore::{self, Experiment, Wishes};
+use mqtt_sessions::explore::{self, Experiment};
 use mqtt_sessions::results::{CellResult, Summary, Verdict};
-use support::broker::{Broker, Choices};
-use support::measured::measure_scenario;
+use support::broker::Choices;
+use support::random::{Case, cases, first_seed, number, on_all_processors};
 
 /// How many experiments a run tries that does not say so.
 const CASES: u32 = 3000;
@@ -29,17 +27,6 @@ const FAILURES_MAX: u32 = 500;
 const SHRUNK_MAX: u32 = 4;
 /// How many simpler experiments are tried for one that fails.
 const TRIES_MAX: usize = 2000;
-const WISHES: Wishes = Wishes { protocol: None, timers: true };
-
-/// An experiment and the broker that it failed.
-#[derive(Clone)]
-struct Case {
-    seed: u32,
-    experiment: Experiment,
-    /// In words, where they are few.
-    broker: String,
-    choices: Choices,
-}
 
 /// What was said about a correct broker.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,47 +35,30 @@ struct Accusation {
     statements: BTreeSet<String>,
 }
 
-impl Case {
-    fn of(seed: u32) -> Case {
-        let experiment = explore::experiment(seed, WISHES);
-        let (broker, choices) = match seed % 4 {
-            0 => ("no liberties".into(), Choices::default()),
-            _ => (format!("Choices::random({seed})"), Choices::random(u64::from(seed))),
-        };
-        Case { seed, experiment, broker, choices }
+/// The simplest case found that is accused of the same.
+fn shrunk(case: &Case, accusation: &Accusation) -> Case {
+    let still = |case: &Case| Accusation::of(&case.measured()).as_ref() == Some(accusation);
+    let current = simplified(case.clone(), still);
+    let each_alone = Choices::each_alone().into_iter().map(|(name, choices)| (name.to_owned(), choices));
+    let mut plainer = each_alone.map(|(broker, choices)| Case { broker, choices, ..current.clone() });
+    match plainer.find(&still) {
+        Some(plainer) => simplified(plainer, still),
+        None => current,
     }
+}
 
-    fn measured(&self) -> CellResult {
-        let scenario = self.experiment.scenario().unwrap_or_else(|error| panic!("{error}\n{}", self.experiment));
-        measure_scenario(&Broker::choosing(self.choices.clone()), &scenario).remove(0)
-    }
-
-    /// The simplest case found that is accused of the same.
-    fn shrunk(self, accusation: &Accusation) -> Case {
-        let still = |case: &Case| Accusation::of(&case.measured()).as_ref() == Some(accusation);
-        let mut current = self.simplified(still);
-        let each_alone = Choices::each_alone().into_iter().map(|(name, choices)| (name.to_owned(), choices));
-        let plainer = each_alone.map(|(broker, choices)| Case { broker, choices, ..current.clone() }).find(&still);
-        if let Some(plainer) = plainer {
-            current = plainer.simplified(still);
-        }
-        current
-    }
-
-    fn simplified(self, still: impl Fn(&Case) -> bool) -> Case {
-        let mut tries = 0;
-        let mut current = self;
-        loop {
-            let with = |experiment| Case { experiment, ..current.clone() };
-            let mut candidates = explore::simpler(&current.experiment).into_iter().map(with);
-            let found = candidates.find(|case| {
-                tries += 1;
-                tries <= TRIES_MAX && still(case)
-            });
-            match found {
-                Some(simpler) => current = simpler,
-                None => return current,
-            }
+fn simplified(mut current: Case, still: impl Fn(&Case) -> bool) -> Case {
+    let mut tries = 0;
+    loop {
+        let with = |experiment| Case { experiment, ..current.clone() };
+        let mut candidates = explore::simpler(&current.experiment).into_iter().map(with);
+        let found = candidates.find(|case| {
+            tries += 1;
+            tries <= TRIES_MAX && still(case)
+        });
+        match found {
+            Some(simpler) => current = simpler,
+            None => return current,
         }
     }
 }
@@ -100,22 +70,6 @@ impl Accusation {
         let is_wrong = matches!(cell.verdict, Verdict::Fail | Verdict::Warn | Verdict::Error);
         is_wrong.then(|| Accusation { verdict: cell.verdict.name(), statements })
     }
-}
-
-/// A number from the environment.
-fn number(name: &str) -> Option<u32> {
-    let text = std::env::var(name).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{name} is a number, not \"{text}\"")))
-}
-
-/// Does the same for each index, on all processors.
-fn on_all_processors(each: impl Fn(u32) -> bool + Sync) {
-    let next = AtomicU32::new(0);
-    thread::scope(|scope| {
-        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(|| while each(next.fetch_add(1, Ordering::Relaxed)) {});
-        }
-    });
 }
 
 /// The cases that failed, by what was said.
@@ -147,14 +101,14 @@ fn failures(seed: u32, cases: u32) -> (Failures, Summary) {
 }
 
 /// Shrinks some of each group, and leaves out what then looks the same.
-fn shrunk(failures: &Failures) -> Vec<(Accusation, Case, CellResult)> {
+fn some_shrunk(failures: &Failures) -> Vec<(Accusation, Case, CellResult)> {
     let most = number("RANDOM_SHRINK").unwrap_or(SHRUNK_MAX) as usize;
     let some: Vec<(&Accusation, &Case)> =
         failures.iter().flat_map(|(said, cases)| cases.iter().take(most).map(move |case| (said, case))).collect();
     let done: Mutex<Vec<(Accusation, Case, CellResult)>> = Mutex::default();
     on_all_processors(|index| {
         let Some((accusation, case)) = some.get(index as usize) else { return false };
-        let case = (*case).clone().shrunk(accusation);
+        let case = shrunk(case, accusation);
         let cell = case.measured();
         done.lock().unwrap().push(((*accusation).clone(), case, cell));
         true
@@ -188,9 +142,8 @@ fn write_files(folder: &Path, case: &Case, cell: &CellResult) {
 
 #[test]
 fn a_correct_broker_is_never_failed() {
-    let seed = number("RANDOM_SEED").unwrap_or_else(|| RandomState::new().hash_one(0) as u32);
-    let cases = number("RANDOM_CASES").unwrap_or(CASES);
-    println!("RANDOM_SEED={seed} RANDOM_CASES={cases}");
+    let cases = cases(CASES);
+    let seed = first_seed(cases);
     let folder = folder();
     let started = Instant::now();
     let (failures, summary) = failures(seed, cases);
@@ -203,7 +156,7 @@ fn a_correct_broker_is_never_failed() {
         let (verdict, statements) = (accusation.verdict, statements.join(" "));
         let _ = writeln!(text, "{:5} × {verdict} {statements}: RANDOM_SEED={}", cases.len(), seeds.join(" "));
     }
-    for (_, case, cell) in shrunk(&failures) {
+    for (_, case, cell) in some_shrunk(&failures) {
         write_files(&folder, &case, &cell);
         let reason = cell.reason.as_deref().unwrap_or_default();
         let history = cell.history.join("\n");
