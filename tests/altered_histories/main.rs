@@ -38,8 +38,18 @@ const ATTEMPTS: u32 = 3;
 #[derive(Debug, Default)]
 struct Tally {
     judged: usize,
-    /// The seed, the verdict and the history of each that was not failed.
-    survivors: Vec<(u32, Verdict, CellResult)>,
+    /// Those that were not failed.
+    survivors: Vec<Survivor>,
+}
+
+/// An altered history that was not failed.
+#[derive(Debug)]
+struct Survivor {
+    seed: u32,
+    judged: CellResult,
+    lines: Vec<String>,
+    /// The first line that is another one, from 1.
+    changed: usize,
 }
 
 type Tallies = BTreeMap<&'static str, Tally>;
@@ -84,6 +94,7 @@ fn alter(seed: u32, tallies: &Mutex<Tallies>) {
     if history.events().any(|event| matches!(event, Event::Stopped | Event::Broken(_))) {
         return;
     }
+    let original = history.lines();
     let reading = Reading::of(history);
     let mut random = Random::new(u64::from(seed));
     for (kind, alter) in kinds() {
@@ -95,7 +106,9 @@ fn alter(seed: u32, tallies: &Mutex<Tallies>) {
             let tally = tallies.entry(kind).or_default();
             tally.judged += 1;
             if judged.verdict != Verdict::Fail {
-                tally.survivors.push((seed, judged.verdict, judged));
+                let lines = history.lines();
+                let same = lines.iter().zip(&original).take_while(|(one, other)| one == other).count();
+                tally.survivors.push(Survivor { seed, judged, lines, changed: same + 1 });
             }
         }
     }
@@ -117,14 +130,15 @@ fn told(tallies: &Tallies) -> String {
     let mut text = String::new();
     for (kind, Tally { judged, survivors }) in tallies {
         let _ = write!(text, "{:5} of {judged:5} survive: {kind}", survivors.len());
-        for (seed, verdict, cell) in survivors {
-            let _ = write!(text, " {}={seed}", verdict.name());
-            let reason = cell.reason.as_deref().unwrap_or_default();
-            let single = cell.history.iter().skip(1).take_while(|line| !line.starts_with("attempt "));
-            let lines: Vec<&str> = single.map(String::as_str).collect();
+        for Survivor { seed, judged, lines, changed } in survivors {
+            let verdict = judged.verdict.name();
+            let _ = write!(text, " {verdict}={seed}");
+            let reason = judged.reason.as_deref().unwrap_or_default();
+            let line = lines.get(changed - 1).map_or("the end", String::as_str);
             let head = format!(
-                "# {kind} (seed {seed}), judged as {}: {reason}\n# verdict: fail\n# statements:\n# attempts: {ATTEMPTS}\n",
-                verdict.name()
+                "# {kind} (seed {seed}), judged as {verdict}: {reason}\n# It begins in line {}: {line}\n# verdict: fail\n\
+                 # statements:\n# attempts: {ATTEMPTS}\n",
+                changed + 5
             );
             let name = format!("{}-{seed}.txt", kind.replace(' ', "_"));
             fs::write(folder.join(name), head + &lines.join("\n") + "\n").unwrap();

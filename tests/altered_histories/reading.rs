@@ -60,6 +60,8 @@ pub struct Publication {
     pub message: Message,
     /// How often it was sent, also in half.
     pub sendings: usize,
+    /// All of it was sent at least once.
+    pub whole: bool,
     /// The step in which the broker's last answer came, without an error; at QoS 0 that of the sending.
     pub accepted_step: Option<usize>,
     pub released_at: Option<usize>,
@@ -183,7 +185,11 @@ impl Reading {
         let Some(connection) = self.connection_of(client) else { return };
         let session = self.connections[connection].session.clone();
         match packet {
-            Packet::Publish(publish) => self.published(at, step, session, publish),
+            Packet::Publish(publish) => {
+                self.published(at, step, session, publish);
+                let last = self.publications.last_mut().filter(|publication| publication.at == at);
+                last.into_iter().for_each(|publication| publication.whole = false);
+            }
             Packet::Ack(ack) => self.acknowledged(at, connection, ack),
             _ => {}
         }
@@ -193,6 +199,7 @@ impl Reading {
         let Some(message) = Message::of(&publish.payload) else { return };
         if let Some(known) = self.publications.iter_mut().find(|known| known.message == message) {
             known.sendings += 1;
+            known.whole = true;
             known.accepted_step = None;
             return;
         }
@@ -205,6 +212,7 @@ impl Reading {
             publish,
             message,
             sendings: 1,
+            whole: true,
             accepted_step,
             released_at: None,
         });

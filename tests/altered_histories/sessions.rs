@@ -138,7 +138,7 @@ fn delivered(
 }
 
 fn is_ours(publication: &&Publication) -> bool {
-    matches!(publication.message, Message::Experiment(_))
+    matches!(publication.message, Message::Experiment(_)) && publication.whole
 }
 
 /// The publications of the experiment that a filter matches.
@@ -212,10 +212,10 @@ fn with_retained_copy(reading: &Reading, subscribing: &Subscribing, publication:
 }
 
 /// The only SUBSCRIBE of each session that has one, with the messages that were finished before it.
-fn finished_before<'a>(
-    reading: &'a Reading,
+fn finished_before(
+    reading: &Reading,
     is_meant: fn(&Subscribing, &mqtt_sessions::packet::Filter) -> bool,
-) -> Vec<(&'a Subscribing, Vec<&'a Publication>)> {
+) -> Vec<(&Subscribing, Vec<&Publication>)> {
     let sessions: std::collections::BTreeSet<&str> =
         reading.subscribes.iter().map(|subscribing| subscribing.session.as_str()).collect();
     let only = sessions.into_iter().filter_map(|session| reading.only_subscription(session));
@@ -257,12 +257,12 @@ fn overwritten(reading: &Reading, by: fn(&Publication) -> bool) -> Vec<History> 
     for (subscribing, before) in finished_before(reading, |_, filter| filter.retain_handling == 0) {
         let retained = before.iter().filter(|publication| publication.publish.retain);
         for publication in retained.clone().filter(|publication| is_ours(publication)) {
-            let over = |later: &&&&Publication| {
+            let over = |later: &&Publication| {
                 later.publish.topic == publication.publish.topic
                     && publication.accepted_step.is_some_and(|step| step < later.step)
                     && by(later)
             };
-            if retained.clone().any(|later| over(&&&later)) {
+            if retained.clone().any(|later| over(later)) {
                 altered.extend(with_retained_copy(reading, subscribing, publication));
             }
         }
