@@ -20,6 +20,7 @@ use crate::results::{BrokerLabel, CellResult, Results, Summary, Verdict};
 pub use changes::changes;
 pub use control::{Control, ControlPlayed, control};
 pub use explain::{Explained, explain};
+pub use findings::quoted;
 pub use lessons::Teaching;
 
 /// What fits on every terminal.

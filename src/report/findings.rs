@@ -194,8 +194,8 @@ pub(super) fn options(results: &Results) -> String {
     command
 }
 
-/// Single quotes, unless no shell reads anything into it.
-pub(super) fn quoted(word: &str) -> String {
+/// The word as a shell takes it: in single quotes, unless a shell reads nothing into it.
+pub fn quoted(word: &str) -> String {
     let plain = |character: char| character.is_ascii_alphanumeric() || "-_./:@".contains(character);
     match word.chars().all(plain) {
         true => word.to_owned(),

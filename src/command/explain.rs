@@ -4,10 +4,11 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
 
-use super::{Lessons, Measured, on_broker, prefix, settings};
-use crate::cli::{Explain, Histories, Measure, Plan};
+use super::arguments::prefix;
+use crate::cli::Explain;
 use crate::exit_code::ExitCode;
 use crate::judge;
+use crate::measure::{Lessons, Measured, RunRequest, measure};
 use crate::output::{note, print};
 use crate::plan::{self, Cell};
 use crate::report::{self, Explained, Palette};
@@ -24,7 +25,7 @@ pub async fn explain(explain: Explain) -> Result<ExitCode> {
     }
     let source = source(&explain)?;
     let scenario = Scenario::load(&source)?;
-    let mut cells = plan::cells(&scenario, settings(&explain.amounts));
+    let mut cells = plan::cells(&scenario, (&explain.amounts).into());
     let Some(place) = cells.iter().position(|cell| cell.id == explain.cell) else {
         let ids: Vec<&str> = cells.iter().map(|cell| cell.id.as_str()).collect();
         return Err(no_such_cell(&explain.cell, &ids, &source));
@@ -80,22 +81,18 @@ fn nearest<'a>(typed: &str, ids: &[&'a str]) -> Option<&'a str> {
 
 /// Runs the cell and explains what came.
 async fn of_broker(source: &str, explain: Explain, cell: Cell, question: &str) -> Result<ExitCode> {
-    let measure = Measure {
-        broker: explain.broker,
-        plan: Plan { amounts: explain.amounts, filter: vec![cell.id.clone()] },
-        prefixes: explain.prefixes,
-        broker_name: None,
-        broker_version: None,
-        export_json: None,
-        histories: Histories::All,
-        baseline: None,
+    let request = RunRequest {
+        broker: (&explain.broker).into(),
+        scenarios: vec![source.to_owned()],
+        prefix: prefix(explain.prefix.as_deref(), &explain.prefixes)?,
+        prefix_was_chosen: explain.prefix.is_some(),
+        options: (&explain.amounts).into(),
         jobs: None,
         repeat: 1,
         settle: explain.settle,
-        prefix: explain.prefix,
+        keep_all_histories: true,
     };
-    let prefix = prefix(measure.prefix.as_deref(), &measure.prefixes)?;
-    let measured = on_broker(&[source.to_owned()], &measure, prefix, vec![cell], &Lessons::default()).await?;
+    let measured = measure(&request, vec![cell], &Lessons::default()).await?;
     let Some(Measured { results, interrupted, .. }) = measured else { return Ok(ExitCode::Interrupted) };
     let Some(result) = results.cells.first().filter(|_| !interrupted) else { return Ok(ExitCode::Interrupted) };
     tell(&results, result, Some(question), explain.scenario.as_deref())?;
