@@ -262,7 +262,7 @@ fn overwritten(reading: &Reading, by: fn(&Publication) -> bool) -> Vec<History> 
                     && publication.accepted_step.is_some_and(|step| step < later.step)
                     && by(later)
             };
-            if retained.clone().any(|later| over(later)) {
+            if retained.clone().any(over) {
                 altered.extend(with_retained_copy(reading, subscribing, publication));
             }
         }
