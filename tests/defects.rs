@@ -92,7 +92,13 @@ fn no_legal_choice_is_ever_failed() {
     let brokers: Vec<(String, Choices)> = alone.chain(combinations).collect();
     let complaints = for_all(&brokers, |(name, choices)| {
         let cells = run(|| Broker::choosing(choices.clone()));
-        let wrong = cells.iter().filter(|cell| !matches!(cell.verdict, Verdict::Pass | Verdict::Unsupported));
+        // Where QoS 0 gets lost, so may what the harness proves things by.
+        let is_lossy = choices.qos0_lost_once_in.is_some();
+        let wrong = cells.iter().filter(|cell| match cell.verdict {
+            Verdict::Pass | Verdict::Unsupported => false,
+            Verdict::Inconclusive => !is_lossy,
+            _ => true,
+        });
         wrong.map(|cell| described(name, cell)).collect::<Vec<_>>()
     });
     none(complaints.concat());

@@ -4,6 +4,8 @@ pub mod support;
 
 #[path = "test_broker/exchange.rs"]
 mod exchange;
+#[path = "test_broker/liberties.rs"]
+mod liberties;
 #[path = "test_broker/lies.rs"]
 mod lies;
 #[path = "test_broker/limits.rs"]

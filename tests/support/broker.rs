@@ -65,7 +65,7 @@ impl Broker {
     }
 
     pub fn new(choices: Choices, defect: Option<Defect>) -> Broker {
-        let state = State::new(Rules { choices: choices.clone(), defect });
+        let state = State::new(Rules::new(choices.clone(), defect));
         let shared = Shared { state, outgoing: HashMap::new(), last_link: 0 };
         Broker { shared: Arc::new(Mutex::new(shared)), choices: Arc::new(choices) }
     }
@@ -120,6 +120,11 @@ impl Broker {
 
     fn handle(&self, link: Link, packet: Packet) {
         self.act(|state, now| state.handle(now, link, packet));
+    }
+
+    /// The client can hear no answer any more, although packets of it are still to be handled.
+    fn cut_off(&self, link: Link) {
+        self.shared.lock().unwrap().state.cut_off(link);
     }
 
     fn refuse_version(&self, link: Link) {

@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use mqtt_sessions::connection::encode::encode;
 use mqtt_sessions::packet::{AckKind, Connect, Packet, Protocol, Publish, Will};
-use mqtt_sessions::topic;
 use tokio::time::Instant;
 
-use super::choices::RetainedCopies;
+use super::choices::{PacketIds, RetainedCopies};
 use super::rules::Rules;
 use super::state::Link;
+use super::topics;
 
 use under_way::InFlight;
-pub use under_way::{Acknowledged, IDENTIFIER_NOT_FOUND};
+pub use under_way::{Acknowledged, IDENTIFIER_NOT_FOUND, REPEATED_AFTER};
 
 /// How long a session outlives its connection; `None` is for ever.
 pub type Lifetime = Option<Duration>;
@@ -56,6 +56,13 @@ pub struct Subscription {
     pub id: Option<u32>,
 }
 
+/// What is still to be done about a QoS 2 message when its PUBREL comes.
+#[derive(Debug, Default)]
+pub struct Unreleased {
+    pub to_retain: Option<Message>,
+    pub to_route: Option<Message>,
+}
+
 pub struct Session {
     pub protocol: Protocol,
     /// The connection that the session is attached to.
@@ -67,9 +74,10 @@ pub struct Session {
     pub subscriptions: BTreeMap<String, Subscription>,
     /// What was unsubscribed, where that is to be forgotten.
     pub unsubscribed: BTreeMap<String, Subscription>,
-    /// PUBLISH packets of QoS 2 from the client whose PUBREL has not come, with the message if it still has to go
-    /// onward.
-    pub incoming: BTreeMap<u16, Option<Publish>>,
+    /// QoS 2 messages from the client whose PUBREL has not come.
+    pub incoming: BTreeMap<u16, Unreleased>,
+    /// QoS 1 messages from the client that were taken over, and whose PUBACK could not be sent any more.
+    pub unanswered: HashSet<u16>,
     /// Identifiers that were used before, by QoS, where that is to be held against them.
     pub used: HashSet<(u8, u16)>,
     /// The will of the connection that is there, or was there last.
@@ -96,6 +104,11 @@ pub struct Session {
     /// What was acknowledged or refused, where that is to be forgotten.
     acknowledged: Vec<InFlight>,
     last_id: u16,
+    /// Identifiers for which an answer may still come on this connection, since they were sent twice on it.
+    answered_once: HashSet<u16>,
+    /// Identifiers of deliveries that went to another member of a group. They never had their answer, so they are not
+    /// free.
+    moved_on: HashSet<u16>,
 }
 
 impl Session {
@@ -108,6 +121,7 @@ impl Session {
             subscriptions: BTreeMap::new(),
             unsubscribed: BTreeMap::new(),
             incoming: BTreeMap::new(),
+            unanswered: HashSet::new(),
             used: HashSet::new(),
             will: None,
             will_due: None,
@@ -124,6 +138,8 @@ impl Session {
             in_flight: Vec::new(),
             acknowledged: Vec::new(),
             last_id: 0,
+            answered_once: HashSet::new(),
+            moved_on: HashSet::new(),
         }
     }
 
@@ -137,6 +153,7 @@ impl Session {
         self.maximum_packet_size = connect.maximum_packet_size;
         self.topic_alias_maximum = connect.topic_alias_maximum.unwrap_or(0);
         self.opened_at = Some(now);
+        self.answered_once.clear();
         if !rules.keeps_aliases() {
             self.aliases.clear();
         }
@@ -151,7 +168,7 @@ impl Session {
     fn matching(&self, rules: &Rules, message: &Message, id: &str) -> Vec<Subscription> {
         let local = message.publisher == id && !rules.ignores_no_local();
         let own = self.subscriptions.iter().filter(|(filter, subscription)| {
-            let shared = topic::share_name(filter).is_some();
+            let shared = topics::shared(filter).is_some();
             !shared && rules.matches(filter, &message.publish.topic) && !(local && subscription.no_local)
         });
         own.map(|(_, subscription)| subscription.clone()).collect()
@@ -230,10 +247,10 @@ impl Session {
     /// Removes what is queued for a Topic Filter and for no subscription that is left.
     pub fn discard_unsubscribed(&mut self, rules: &Rules, filter: &str) {
         let left: Vec<&String> = self.subscriptions.keys().collect();
-        let wanted = |topic: &str| left.iter().any(|own| rules.matches(topic::unshared(own), topic));
+        let wanted = |topic: &str| left.iter().any(|own| rules.matches(topics::unshared(own), topic));
         self.queue.retain(|delivery| {
             let topic = &delivery.message.publish.topic;
-            !rules.matches(topic::unshared(filter), topic) || wanted(topic)
+            !rules.matches(topics::unshared(filter), topic) || wanted(topic)
         });
     }
 
@@ -244,15 +261,20 @@ impl Session {
 
     /// Sends what is queued, in order, as far as the window has room. QoS 0 needs no room.
     pub fn flush(&mut self, rules: &Rules, now: Instant) -> Vec<Packet> {
-        if self.link.is_none() || self.held {
+        let apart = rules.choices.qos0_apart;
+        if self.link.is_none() || (self.held && !apart) {
             return Vec::new();
         }
         let mut packets = Vec::new();
         let room = rules.window().min(self.receive_maximum);
-        // What belongs to the resumed session goes first, and takes its room.
-        packets.extend(self.resend_more(rules, room, now));
-        let mut full = false;
-        for delivery in std::mem::take(&mut self.queue) {
+        if !self.held {
+            // What belongs to the resumed session goes first, and takes its room.
+            packets.extend(self.resend_more(rules, room, now));
+        }
+        let (first, behind): (VecDeque<_>, VecDeque<_>) =
+            std::mem::take(&mut self.queue).into_iter().partition(|delivery| !apart || delivery.qos > 0);
+        let mut full = self.held;
+        for delivery in first.into_iter().chain(behind) {
             full |= self.under_way() >= room;
             match full && delivery.qos > 0 {
                 true => self.queue.push_back(delivery),
@@ -266,6 +288,9 @@ impl Session {
     pub fn send(&mut self, rules: &Rules, delivery: Delivery, now: Instant) -> Option<Packet> {
         // 5.0 3.3.2-5.
         if rules.has_expired(&delivery.message, now) {
+            return None;
+        }
+        if delivery.qos == 0 && rules.loses_qos0(&delivery.message.publish.topic) {
             return None;
         }
         let mut packet = rules.forwarded(&delivery, now);
@@ -286,7 +311,14 @@ impl Session {
         if delivery.qos > 0 {
             packet.id = self.unused_id(rules);
             let awaits = if delivery.qos == 1 { AckKind::Puback } else { AckKind::Pubrec };
-            self.in_flight.push(InFlight { id: packet.id, delivery, awaits, resent: true });
+            self.in_flight.push(InFlight {
+                id: packet.id,
+                delivery,
+                awaits,
+                resent: true,
+                sent_at: now,
+                repeated: false,
+            });
         }
         Some(Packet::Publish(packet))
     }
@@ -306,9 +338,13 @@ impl Session {
         if rules.reuses_ids() {
             return 1;
         }
+        if rules.choices.packet_ids == PacketIds::LowestFree {
+            self.last_id = 0;
+        }
         loop {
             self.last_id = self.last_id.wrapping_add(1).max(1);
-            if self.in_flight.iter().all(|in_flight| in_flight.id != self.last_id) {
+            let in_use = self.in_flight.iter().any(|in_flight| in_flight.id == self.last_id);
+            if !in_use && !self.answered_once.contains(&self.last_id) && !self.moved_on.contains(&self.last_id) {
                 return self.last_id;
             }
         }

@@ -12,12 +12,12 @@ mod wills;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-use mqtt_sessions::packet::{Packet, Protocol, Publish, Will};
+use mqtt_sessions::packet::{AckKind, Packet, Protocol, Publish, Will};
 use tokio::time::Instant;
 
 use super::defect::Defect;
 use super::rules::Rules;
-use super::session::{Message, Session};
+use super::session::{Message, REPEATED_AFTER, Session};
 
 /// Where the broker tells its version.
 const VERSION_TOPIC: &str = "$SYS/broker/version";
@@ -77,6 +77,8 @@ struct Client {
     id: String,
     /// The Session Expiry Interval of its CONNECT.
     session_expiry: u32,
+    /// Its connection has ended, and what it had sent before is still being read.
+    is_cut_off: bool,
 }
 
 impl State {
@@ -129,6 +131,13 @@ impl State {
         std::mem::take(&mut self.effects)
     }
 
+    /// Takes note that no answer reaches a connection any more, although more packets of it are still to be handled.
+    pub fn cut_off(&mut self, link: Link) {
+        if let Some(client) = self.clients.get_mut(&link) {
+            client.is_cut_off = true;
+        }
+    }
+
     /// Takes note that a connection has ended.
     pub fn ended(&mut self, now: Instant, link: Link) -> Vec<Effect> {
         self.now = now;
@@ -162,12 +171,13 @@ impl State {
     }
 
     fn send(&mut self, link: Link, protocol: Protocol, packet: Packet) {
-        if let Packet::Publish(publish) = &packet
-            && publish.qos > 0
-            && !publish.dup
-            && let Some(delay) = self.rules.resends_live_after(protocol)
-        {
-            self.effects.push(Effect::WakeAfter(delay, link, Wake::Resend));
+        let wants_answer = match &packet {
+            Packet::Publish(publish) => publish.qos > 0 && !publish.dup,
+            Packet::Ack(ack) => ack.kind == AckKind::Pubrel,
+            _ => false,
+        };
+        if wants_answer && self.rules.resends_live(protocol) {
+            self.effects.push(Effect::WakeAfter(REPEATED_AFTER, link, Wake::Resend));
         }
         match self.rules.spoken(packet) {
             Some(packets) => {

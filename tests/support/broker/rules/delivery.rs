@@ -1,7 +1,6 @@
 //! How messages are delivered.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use mqtt_sessions::packet::{AckKind, Properties, Protocol, Publish};
 use tokio::time::Instant;
@@ -33,14 +32,22 @@ impl Rules {
     pub fn copies(&self, publish: &Publish, matching: &[Subscription], queued: bool) -> Vec<Copy> {
         let all_ids: Vec<u32> = matching.iter().filter_map(|subscription| subscription.id).collect();
         let mut copies: Vec<Copy> = matching.iter().map(|own| self.copy(publish, own, queued)).collect();
+        let flags: Vec<bool> = copies.iter().map(|copy| copy.retain).collect();
         copies.sort_by_key(|copy| std::cmp::Reverse(copy.granted));
         if self.lies(Defect::OverlapTakesLowestQos) {
             copies.reverse();
         }
-        if !self.choices.copy_for_each_subscription {
+        if !self.sends_copy_for_each() {
             copies.truncate(1);
-            let first = copies.iter_mut().filter(|_| !self.lies(Defect::OneSubscriptionIdOfMany));
-            first.for_each(|copy| copy.subscription_ids.clone_from(&all_ids));
+            for copy in copies.iter_mut().filter(|_| !self.lies(Defect::OneSubscriptionIdOfMany)) {
+                copy.subscription_ids.clone_from(&all_ids);
+                if self.choices.subscription_ids_reversed {
+                    copy.subscription_ids.reverse();
+                }
+                if self.choices.overlap_flag_at_random {
+                    copy.retain = flags[self.below(flags.len())];
+                }
+            }
         }
         for copy in &mut copies {
             match self.defect {
@@ -56,6 +63,15 @@ impl Rules {
             _ => return copies,
         };
         copies.into_iter().flat_map(|copy| vec![copy.clone(); if copy.qos == twice { 2 } else { 1 }]).collect()
+    }
+
+    /// True if a message that matches several subscriptions of a client goes to each of them (section 3.3.5 of 3.1.1,
+    /// 3.3.4 of 5.0).
+    fn sends_copy_for_each(&self) -> bool {
+        match self.choices.overlap_at_random {
+            true => self.below(2) == 0,
+            false => self.choices.copy_for_each_subscription,
+        }
     }
 
     fn copy(&self, publish: &Publish, subscription: &Subscription, queued: bool) -> Copy {
@@ -194,8 +210,17 @@ impl Rules {
     }
 
     /// 5.0 4.4.0-1: nothing is sent again at any other time. 3.1.1 does not forbid it.
-    pub fn resends_live_after(&self, protocol: Protocol) -> Option<Duration> {
-        (self.lies(Defect::ResendsLive) && protocol == Protocol::V5).then_some(Duration::from_secs(1))
+    pub fn resends_live(&self, protocol: Protocol) -> bool {
+        match protocol {
+            Protocol::V3 => self.choices.repeats_live,
+            Protocol::V5 => self.lies(Defect::ResendsLive),
+        }
+    }
+
+    /// Section 4.3.1: a delivery at QoS 0 may be lost. The broker's own topics never are, since no experiment is about
+    /// them.
+    pub fn loses_qos0(&self, topic: &str) -> bool {
+        !topic.starts_with('$') && self.choices.qos0_lost_once_in.is_some_and(|times| self.below(times as usize) == 0)
     }
 
     /// 3.1.1 2.3.1-4, 5.0 2.2.1-4.

@@ -2,6 +2,7 @@
 
 use mqtt_sessions::packet::Publish;
 
+use super::super::topics;
 use super::{Defect, Retaining, Rules};
 
 /// Subscriptions.
@@ -33,7 +34,7 @@ impl Rules {
 
     /// 3.10.4-1: filters are compared character by character.
     pub fn unsubscribed_by(&self, asked: &str, filter: &str) -> bool {
-        asked == filter || self.lies(Defect::UnsubscribesByMatch) && mqtt_sessions::topic::matches(asked, filter)
+        asked == filter || self.lies(Defect::UnsubscribesByMatch) && topics::matches(topics::unshared(asked), filter)
     }
 
     /// 3.10.4-1: what is deleted stays so.

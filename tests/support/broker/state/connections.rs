@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use mqtt_sessions::packet::{Connack, Connect, Packet, Protocol};
 
-use super::super::session::{Delivery, ENDS_AT_CLOSE, Session};
+use super::super::session::{Delivery, ENDS_AT_CLOSE, Session, Unreleased};
 use super::{Client, Defect, Effect, Link, State, Wake};
 
 impl State {
@@ -24,7 +24,7 @@ impl State {
             if self.rules.ids_outlive_session()
                 && let Some(session) = self.sessions.get(&id)
             {
-                kept_ids = session.incoming.keys().map(|id| (*id, None)).collect();
+                kept_ids = session.incoming.keys().map(|id| (*id, Unreleased::default())).collect();
             }
             self.end_session(&id);
         }
@@ -40,7 +40,8 @@ impl State {
         if connect.will.is_some() || !self.rules.keeps_published_wills() {
             session.will.clone_from(&connect.will);
         }
-        let client = Client { protocol, id, session_expiry: connect.session_expiry.unwrap_or(0) };
+        let session_expiry = connect.session_expiry.unwrap_or(0);
+        let client = Client { protocol, id, session_expiry, is_cut_off: false };
         self.clients.insert(link, client.clone());
 
         let connack = self.connack(&connect, nameless, self.rules.session_present(connect.clean, earlier));
@@ -254,7 +255,7 @@ impl State {
     /// 5.0 4.1.0-2: a session whose connection is closed is discarded when its interval has passed. Nobody can tell
     /// when exactly it is, as long as it is done before a packet finds the session.
     pub(super) fn pass_time(&mut self) {
-        let now = self.now;
+        let now = self.rules.clock(self.now);
         let over = |session: &Session| session.link.is_none() && session.ends_at.is_some_and(|end| end <= now);
         let expired: Vec<String> =
             self.sessions.iter().filter(|(_, session)| over(session)).map(|(id, _)| id.clone()).collect();
