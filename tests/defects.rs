@@ -140,7 +140,7 @@ fn judged(defect: Defect) -> (Kills, Vec<String>) {
 #[test]
 fn each_lie_is_caught_by_what_it_breaks_and_by_nothing_else() {
     let (kills, complaints): (Vec<Kills>, Vec<Vec<String>>) =
-        for_all(Defect::ALL, |defect| judged(*defect)).into_iter().unzip();
+        for_all(&Defect::all(), |defect| judged(*defect)).into_iter().unzip();
     none(complaints.concat());
     let table = kill_table(&kills);
     none(unkilled(&kills));
@@ -194,7 +194,7 @@ fn kill_table(kills: &[Kills]) -> String {
         let _ = write!(text, "\n## MQTT {protocol}\n\n{KILL_TABLE_COLUMNS}");
         for statement in statements(protocol).iter().filter(|statement| statement.duty == Duty::Judged) {
             let mut shown = (statement.id, statement.paraphrase);
-            for (defect, kills) in Defect::ALL.iter().zip(kills) {
+            for (defect, kills) in Defect::all().iter().zip(kills) {
                 let Some(scenarios) = kills.get(&(protocol, statement.id)) else { continue };
                 let (id, paraphrase) = std::mem::take(&mut shown);
                 // What this lie breaks depends on which cell happens to be away.

@@ -14,18 +14,6 @@ fn choosing(change: impl FnOnce(&mut Choices)) -> Broker {
     Broker::choosing(choices)
 }
 
-/// A client with a session that answers nothing by itself.
-async fn reserved(broker: &Broker, protocol: Protocol, id: &str) -> (Client, Vec<String>) {
-    let mut client = Client::open(&broker.endpoint(), protocol).await;
-    client.acknowledges = false;
-    let line = match protocol {
-        V3 => format!("CONNECT protocol=3.1.1 clean_session=0 keep_alive=0 client_id={id}"),
-        V5 => format!("CONNECT protocol=5.0 clean_start=0 session_expiry=3600 keep_alive=0 client_id={id}"),
-    };
-    let answer = client.tell(&line).await;
-    (client, answer)
-}
-
 /// A subscriber that has gone, and a publisher.
 async fn subscriber_away(broker: &Broker, protocol: Protocol, filters: &str) -> Client {
     let (mut subscriber, _) = connect(broker, protocol, "s").await;
@@ -40,7 +28,7 @@ fn payloads(lines: &[String]) -> Vec<&str> {
 
 /// A publisher that sends a packet and is gone before it can be answered.
 async fn send_and_vanish(broker: &Broker, protocol: Protocol, id: &str, line: &str) {
-    let (mut publisher, _) = reserved(broker, protocol, id).await;
+    let (mut publisher, _) = reserved(broker, protocol, "", id).await;
     publisher.patience = Duration::ZERO;
     publisher.tell(line).await;
     publisher.half_close().await;
@@ -52,7 +40,7 @@ async fn send_and_vanish(broker: &Broker, protocol: Protocol, id: &str, line: &s
 async fn the_lowest_free_identifier_is_used_again() {
     for (packet_ids, expected) in [(PacketIds::Counter, "id=3"), (PacketIds::LowestFree, "id=1")] {
         let broker = choosing(|c| c.packet_ids = packet_ids);
-        let (mut client, _) = reserved(&broker, V3, "s").await;
+        let (mut client, _) = reserved(&broker, V3, "", "s").await;
         client.tell("SUBSCRIBE id=1 filter=t qos=2").await;
         let (mut publisher, _) = connect(&broker, V3, "p").await;
         for qos in [1, 2] {
@@ -105,7 +93,7 @@ async fn a_qos_2_message_is_routed_once_and_retained_once_at_either_point() {
         let broker = choosing(|c| (c.qos2_onward_at_pubrel, c.qos2_retained_at_pubrel) = (onward, retained));
         let (mut subscriber, _) = connect(&broker, V5, "s").await;
         subscriber.tell("SUBSCRIBE id=1 filter=t qos=0").await;
-        let (mut publisher, _) = reserved(&broker, V5, "p").await;
+        let (mut publisher, _) = reserved(&broker, V5, "", "p").await;
         let message = "PUBLISH topic=t qos=2 retain=1 dup=0 id=9 message_expiry=60 payload=m";
         publisher.tell(message).await;
         assert_eq!(subscriber.hear().await.len(), usize::from(!onward));
@@ -150,7 +138,7 @@ async fn what_is_cut_off_may_be_lost_unless_it_was_answered() {
 async fn what_precedes_disconnect_is_never_lost() {
     for seed in 0..12 {
         let broker = choosing(|c| (c.loses_cut_off, c.seed) = (true, seed));
-        let (mut publisher, _) = reserved(&broker, V5, "p").await;
+        let (mut publisher, _) = reserved(&broker, V5, "", "p").await;
         publisher.patience = Duration::ZERO;
         publisher.tell("PUBLISH topic=t qos=1 retain=1 dup=0 id=9 payload=m").await;
         publisher.tell("DISCONNECT").await;
@@ -167,7 +155,7 @@ async fn after_a_pubrec_that_was_cut_off_comes_publish_or_pubrel() {
         let mut comes = BTreeSet::new();
         for seed in 0..12 {
             let broker = choosing(|c| (c.loses_cut_off, c.seed) = (true, seed));
-            let (mut client, _) = reserved(&broker, protocol, "s").await;
+            let (mut client, _) = reserved(&broker, protocol, "", "s").await;
             client.tell("SUBSCRIBE id=1 filter=t qos=2").await;
             let (mut publisher, _) = connect(&broker, protocol, "p").await;
             publisher.tell(&publish("t", 2, 0, "m")).await;
@@ -196,7 +184,7 @@ async fn a_qos_1_message_that_was_not_answered_is_recognised() {
             subscriber.tell("SUBSCRIBE id=1 filter=t qos=1").await;
             let line = "PUBLISH topic=t qos=1 retain=0 dup=0 id=9 payload=m";
             send_and_vanish(&broker, protocol, "p", line).await;
-            let (mut publisher, _) = reserved(&broker, protocol, "p").await;
+            let (mut publisher, _) = reserved(&broker, protocol, "", "p").await;
             assert_eq!(publisher.tell(&line.replace("dup=0", "dup=1")).await, ["PUBACK id=9"]);
             assert_eq!(subscriber.hear().await.len(), expected);
             // After PUBACK the identifier stands for a new message, whatever its DUP.
@@ -312,12 +300,12 @@ async fn a_group_may_choose_a_member_that_is_away() {
 async fn a_broken_off_shared_delivery_at_qos_1_may_go_to_another_member() {
     for (qos, others) in [(1, 1), (2, 0)] {
         let broker = choosing(|c| c.shared_qos1_moves_on = true);
-        let (mut first, _) = reserved(&broker, V5, "a").await;
+        let (mut first, _) = reserved(&broker, V5, "", "a").await;
         first.tell("SUBSCRIBE id=1 filter=$share/g/t qos=2").await;
         let (mut publisher, _) = connect(&broker, V5, "p").await;
         publisher.tell(&publish("t", qos, 0, "m")).await;
         assert_eq!(first.hear().await.len(), 1);
-        let (mut second, _) = reserved(&broker, V5, "b").await;
+        let (mut second, _) = reserved(&broker, V5, "", "b").await;
         second.tell("SUBSCRIBE id=1 filter=$share/g/t qos=2").await;
         first.half_close().await;
         first.hear().await;
@@ -326,7 +314,7 @@ async fn a_broken_off_shared_delivery_at_qos_1_may_go_to_another_member() {
     }
     // Without another member that is there it waits.
     let broker = choosing(|c| c.shared_qos1_moves_on = true);
-    let (mut only, _) = reserved(&broker, V5, "a").await;
+    let (mut only, _) = reserved(&broker, V5, "", "a").await;
     only.tell("SUBSCRIBE id=1 filter=$share/g/t qos=2").await;
     let (mut publisher, _) = connect(&broker, V5, "p").await;
     publisher.tell(&publish("t", 1, 0, "m")).await;
@@ -340,7 +328,7 @@ async fn a_broken_off_shared_delivery_at_qos_1_may_go_to_another_member() {
 async fn in_3_1_1_an_unanswered_packet_is_repeated_once() {
     for protocol in Protocol::ALL {
         let broker = choosing(|c| (c.repeats_live, c.packet_ids) = (true, PacketIds::LowestFree));
-        let (mut client, _) = reserved(&broker, protocol, "s").await;
+        let (mut client, _) = reserved(&broker, protocol, "", "s").await;
         client.tell("SUBSCRIBE id=1 filter=t qos=2").await;
         let (mut publisher, _) = connect(&broker, protocol, "p").await;
         client.patience = Duration::from_secs(5);
@@ -362,10 +350,10 @@ async fn in_3_1_1_an_unanswered_packet_is_repeated_once() {
         assert!(released.iter().all(|line| *line == format!("PUBREL id={id}")), "{released:?}");
         client.half_close().await;
         client.hear().await;
-        assert_eq!(reserved(&broker, protocol, "s").await.1[1..], [format!("PUBREL id={id}")]);
+        assert_eq!(reserved(&broker, protocol, "", "s").await.1[1..], [format!("PUBREL id={id}")]);
     }
     let broker = choosing(|c| c.repeats_live = true);
-    let (mut client, _) = reserved(&broker, V3, "s").await;
+    let (mut client, _) = reserved(&broker, V3, "", "s").await;
     client.tell("SUBSCRIBE id=1 filter=t qos=2").await;
     let (mut publisher, _) = connect(&broker, V3, "p").await;
     (client.patience, publisher.patience) = (Duration::from_millis(100), Duration::ZERO);

@@ -24,6 +24,9 @@ const LOOK_AHEAD: Duration = Duration::from_millis(1);
 
 /// Serves one connection until either side ends it.
 pub async fn serve<S: AsyncRead + AsyncWrite>(broker: Broker, stream: S) {
+    if broker.is_dead() {
+        return;
+    }
     let (reader, writer) = tokio::io::split(stream);
     let (link, outgoing) = broker.open();
     let reading = async {

@@ -17,7 +17,7 @@ use mqtt_sessions::packet::{Connect, Protocol};
 use tokio::time::Instant;
 
 use super::choices::{BacklogOrder, Choices};
-use super::defect::Defect;
+use super::defect::{Defect, Fault, Way};
 use super::random::Random;
 use super::session::{Delivery, ENDS_AT_CLOSE, Lifetime, Message};
 
@@ -76,6 +76,11 @@ pub enum Retaining {
 impl Rules {
     pub fn lies(&self, defect: Defect) -> bool {
         self.defect == Some(defect)
+    }
+
+    /// True if there is something wrong with what comes on this way.
+    pub fn has_fault(&self, fault: Fault, way: Way) -> bool {
+        self.lies(Defect::OnTheWay(fault, way))
     }
 
     fn keeps_clean_sessions(&self) -> bool {
@@ -261,7 +266,16 @@ impl Rules {
         match self.defect {
             Some(Defect::OvertakesBacklog) => Duration::from_millis(50),
             Some(Defect::ResubscribeDiscardsQueue) => Duration::from_millis(500),
+            Some(Defect::ResendsLate) => Duration::from_secs(29),
             _ => self.choices.backlog_delay,
+        }
+    }
+
+    /// 4.4.0-1: what was not acknowledged is sent again when the client is back.
+    pub fn holds_back(&self, has_backlog: bool, is_under_way: bool) -> bool {
+        match self.defect {
+            Some(Defect::ResendsLate) => is_under_way,
+            _ => has_backlog && !self.backlog_delay().is_zero(),
         }
     }
 

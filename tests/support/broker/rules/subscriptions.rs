@@ -2,6 +2,7 @@
 
 use mqtt_sessions::packet::Publish;
 
+use super::super::defect::{Fault, Way};
 use super::super::topics;
 use super::{Defect, Retaining, Rules};
 
@@ -28,8 +29,8 @@ impl Rules {
     }
 
     /// 5.0 3.8.3-3.
-    pub fn ignores_no_local(&self) -> bool {
-        self.lies(Defect::IgnoresNoLocal)
+    pub fn ignores_no_local(&self, way: Way) -> bool {
+        self.lies(Defect::IgnoresNoLocal) || self.has_fault(Fault::ToItsPublisher, way)
     }
 
     /// 3.10.4-1: filters are compared character by character.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use mqtt_sessions::packet::{Ack, AckKind, Packet, Protocol, Publish};
 use tokio::time::Instant;
 
-use super::{Delivery, Rules, Session};
+use super::{Delivery, Rules, Session, Way};
 
 /// A delivery above QoS 0 that is under way. It keeps its Packet Identifier until the last answer (3.1.1 2.3.1-4, 5.0
 /// 2.2.1-4).
@@ -60,6 +60,9 @@ impl Session {
         if rules.reverses_resent() {
             self.in_flight.reverse();
         }
+        if rules.reverses_pubrels(self.protocol) {
+            self.reverse_released();
+        }
         for in_flight in &mut self.in_flight {
             in_flight.awaits = rules.awaited_after_resume(in_flight.awaits);
             (in_flight.resent, in_flight.repeated) = (false, false);
@@ -71,10 +74,20 @@ impl Session {
         }
     }
 
+    /// What awaits PUBCOMP changes places, and all else stays.
+    fn reverse_released(&mut self) {
+        let (released, open): (Vec<InFlight>, Vec<InFlight>) =
+            self.in_flight.drain(..).partition(|in_flight| in_flight.awaits == AckKind::Pubcomp);
+        self.in_flight = released.into_iter().rev().chain(open).collect();
+    }
+
     /// Sends again each PUBREL, which no window holds up (5.0 3.3.4-10), and the PUBLISH packets that fit into the window.
     pub(super) fn resend_more(&mut self, rules: &Rules, room: usize, now: Instant) -> Vec<Packet> {
         let mut packets = Vec::new();
         let mut room = room.saturating_sub(self.under_way());
+        if rules.goes_beyond_window(self.protocol, Way::Resent) {
+            room = usize::MAX;
+        }
         for mut next in std::mem::take(&mut self.in_flight) {
             if !next.resent && next.awaits == AckKind::Pubcomp {
                 // 4.3.3-1 (5.0: 4.3.3-6): after PUBREL the PUBLISH is never sent again.
@@ -88,11 +101,17 @@ impl Session {
                 }
                 (next.resent, next.sent_at) = (true, now);
                 room -= 1;
-                packets.push(Packet::Publish(again));
+                let copies = rules.copies_of_resent(self.protocol);
+                packets.extend(vec![Packet::Publish(again); copies]);
             }
             self.in_flight.push(next);
         }
         packets
+    }
+
+    /// A delivery is not known any more.
+    pub fn forget(&mut self, id: u16) {
+        self.in_flight.retain(|in_flight| in_flight.id != id);
     }
 
     /// Nothing that was sent is known any more.
@@ -160,6 +179,7 @@ impl Session {
             // 3.1.1 2.3.1-3: the identifier is free after PUBACK or PUBCOMP; 5.0 4.4.0-2: also after a refusal.
             (_, Some(position)) => {
                 let done = self.in_flight.remove(position);
+                self.excess += rules.excess_of(self.protocol, ack.kind);
                 if done.repeated {
                     self.answered_once.insert(done.id);
                 }
@@ -186,7 +206,7 @@ fn first_answer(delivery: &Delivery) -> AckKind {
 }
 
 fn publish_again(rules: &Rules, in_flight: &InFlight, now: Instant) -> Publish {
-    let mut packet = rules.forwarded(&in_flight.delivery, now);
+    let mut packet = rules.forwarded(&in_flight.delivery, Way::Resent, now);
     packet.id = in_flight.id;
     packet.dup = rules.dup_of_resent();
     packet

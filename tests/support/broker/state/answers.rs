@@ -67,6 +67,9 @@ impl State {
         let (qos, id) = (publish.qos, publish.id);
         let reason = match self.is_repetition(client, &publish) {
             true => 0,
+            false if qos == 2 && self.is_unreleased(client, id) && !self.rules.takes_for_new(true) => {
+                self.rules.answer_to_repetition(client.protocol)
+            }
             false if self.exceeds_quota(client, &publish) => self.refuse_publish(client, &publish),
             false if qos == 2 => self.publish_qos2(client, publish),
             false => self.publish_now(client, publish),
@@ -109,11 +112,15 @@ impl State {
         }
     }
 
+    /// True if the PUBREL of a QoS 2 message under this identifier has not come.
+    fn is_unreleased(&self, client: &Client, id: u16) -> bool {
+        self.sessions.get(&client.id).is_some_and(|session| session.incoming.contains_key(&id))
+    }
+
     /// Whether too much is waiting already for an absent client that the message would be stored for. A PUBLISH that is
     /// known, since its PUBREL has not come, was accepted before.
     fn exceeds_quota(&self, client: &Client, publish: &Publish) -> bool {
-        let known = |id| self.sessions.get(&client.id).is_some_and(|session| session.incoming.contains_key(&id));
-        if publish.qos == 0 || (publish.qos == 2 && known(publish.id)) {
+        if publish.qos == 0 || (publish.qos == 2 && self.is_unreleased(client, publish.id)) {
             return false;
         }
         self.rules.exceeds_quota(client.protocol, self.longest_backlog(&client.id, publish))
@@ -131,7 +138,7 @@ impl State {
 
     /// A message as it was taken over just now.
     fn message(&self, client: &Client, publish: Publish) -> Message {
-        Message { publish, taken_at: self.now, publisher: client.id.clone() }
+        Message { publish, taken_at: self.now, publisher: client.id.clone(), is_will: false }
     }
 
     /// Takes the message over, and says what the publisher is told.
@@ -146,14 +153,11 @@ impl State {
     fn publish_qos2(&mut self, client: &Client, publish: Publish) -> u8 {
         let message = self.message(client, publish);
         let id = message.publish.id;
-        let Some(session) = self.sessions.get_mut(&client.id) else { return 0 };
-        if !self.rules.takes_for_new(session.incoming.contains_key(&id)) {
-            return 0;
-        }
         let later = |at_pubrel: bool| at_pubrel.then(|| message.clone());
         let to_retain = later(self.rules.choices.qos2_retained_at_pubrel);
         let to_route = later(self.rules.choices.qos2_onward_at_pubrel);
         let (retains_now, routes_now) = (to_retain.is_none(), to_route.is_none());
+        let Some(session) = self.sessions.get_mut(&client.id) else { return 0 };
         session.incoming.insert(id, Unreleased { to_retain, to_route });
         if retains_now {
             self.retain(&message);
@@ -168,7 +172,11 @@ impl State {
     /// 4.3.3-2, 4.3.3-11: PUBREL is answered by PUBCOMP, and the identifier is free (5.0 4.3.3-12).
     fn release(&mut self, link: Link, client: &Client, id: u16) {
         let Some(session) = self.sessions.get_mut(&client.id) else { return };
-        let reason = match session.incoming.remove(&id) {
+        let unreleased = session.incoming.remove(&id);
+        if unreleased.is_none() && self.rules.closes_on_repeated_pubrel() {
+            return self.close(link);
+        }
+        let reason = match unreleased {
             None if client.protocol == Protocol::V5 => IDENTIFIER_NOT_FOUND,
             None => 0,
             Some(Unreleased { to_retain, to_route }) => {
@@ -185,6 +193,12 @@ impl State {
     }
 
     fn acknowledge(&mut self, link: Link, client: &Client, ack: Ack) {
+        if client.is_cut_off && ack.kind == AckKind::Pubrec && self.rules.forgets_cut_off_pubrec() {
+            return self.with_session(link, client, |session, _| {
+                session.forget(ack.id);
+                Vec::new()
+            });
+        }
         let delay = self.rules.refill_delay();
         let now = self.now;
         let (mut paused, mut refused_delivery) = (false, None);

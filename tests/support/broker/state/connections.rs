@@ -126,9 +126,10 @@ impl State {
         if !self.rules.takes_over() {
             return;
         }
-        let says_why = protocol == Protocol::V5 && self.rules.choices.takeover_disconnect;
+        let says_why = self.rules.sends_disconnect(protocol);
         if says_why {
-            self.send(older, protocol, Packet::disconnect(0x8e));
+            let reason = if protocol == Protocol::V5 { 0x8e } else { 0 };
+            self.send(older, protocol, Packet::disconnect(reason));
         }
         if !self.rules.publishes_will_at_takeover()
             && let Some(session) = self.sessions.get_mut(client_id)
@@ -177,7 +178,7 @@ impl State {
             session.resend(rules, now);
             session.prepare_backlog(rules);
             copies.into_iter().for_each(|copy| session.enqueue(rules, copy));
-            session.held = session.has_backlog() && !delay.is_zero();
+            session.held = rules.holds_back(session.has_backlog(), session.is_under_way());
             held = session.held;
             session.flush(rules, now)
         });

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use mqtt_sessions::packet::{Packet, Protocol, Publish};
 
+use super::super::defect::Way;
 use super::super::rules::Retaining;
 use super::super::session::{Delivery, Message, Session, Subscription};
 use super::super::topics;
@@ -45,7 +46,8 @@ impl State {
 
     /// The longest backlog among the absent clients that a message would be stored for.
     pub(super) fn longest_backlog(&self, publisher: &str, publish: &Publish) -> usize {
-        let message = Message { publish: publish.clone(), taken_at: self.now, publisher: publisher.to_owned() };
+        let message =
+            Message { publish: publish.clone(), taken_at: self.now, publisher: publisher.to_owned(), is_will: false };
         let storing = self.sessions.iter().filter(|(id, session)| session.stores(&self.rules, &message, id));
         storing.map(|(_, session)| session.backlog()).max().unwrap_or(0)
     }
@@ -95,6 +97,7 @@ impl State {
             retain: message.publish.retain && subscription.retain_as_published,
             subscription_ids: subscription.id.into_iter().collect(),
             queued,
+            is_retained_copy: false,
             share: Some(filter.to_owned()),
         };
         let mut packets = session.take(&self.rules, delivery, now);
@@ -181,7 +184,7 @@ impl State {
         let filter = topics::unshared(filter);
         // 5.0 3.8.3-3: with No Local no message comes back to its publisher, this way neither.
         let local = |message: &Message| {
-            subscription.no_local && message.publisher == client_id && !self.rules.ignores_no_local()
+            subscription.no_local && message.publisher == client_id && !self.rules.ignores_no_local(Way::RetainedCopy)
         };
         let matching = self
             .retained
@@ -193,6 +196,7 @@ impl State {
             retain: self.rules.retain_of_retained(),
             subscription_ids: subscription.id.into_iter().collect(),
             queued: false,
+            is_retained_copy: true,
             share: None,
         };
         matching.map(copy).collect()

@@ -27,6 +27,9 @@ impl State {
                 }
             }
         }
+        if copies.iter().any(|copy| self.rules.closes_on_retained(copy.message.publish.qos)) {
+            return self.close(link);
+        }
         if self.rules.choices.retained_copies_shuffled {
             self.rules.shuffle(&mut copies);
         }

@@ -71,7 +71,8 @@ impl State {
             payload: will.payload.clone(),
             ..Publish::default()
         };
-        let message = Message { publish, taken_at: self.now, publisher: id.to_owned() };
+        let message = Message { publish, taken_at: self.now, publisher: id.to_owned(), is_will: true };
+        self.wills_sent.insert((will.topic.clone(), will.payload.clone()));
         for _ in 0..self.rules.copies_of_will() {
             self.accept(&message);
         }
