@@ -92,7 +92,13 @@ fn no_legal_choice_is_ever_failed() {
     let brokers: Vec<(String, Choices)> = alone.chain(combinations).collect();
     let complaints = for_all(&brokers, |(name, choices)| {
         let cells = run(|| Broker::choosing(choices.clone()));
-        let wrong = cells.iter().filter(|cell| !matches!(cell.verdict, Verdict::Pass | Verdict::Unsupported));
+        // Where QoS 0 gets lost, so may what the harness proves things by.
+        let is_lossy = choices.qos0_lost_once_in.is_some();
+        let wrong = cells.iter().filter(|cell| match cell.verdict {
+            Verdict::Pass | Verdict::Unsupported => false,
+            Verdict::Inconclusive => !is_lossy,
+            _ => true,
+        });
         wrong.map(|cell| described(name, cell)).collect::<Vec<_>>()
     });
     none(complaints.concat());
@@ -134,7 +140,7 @@ fn judged(defect: Defect) -> (Kills, Vec<String>) {
 #[test]
 fn each_lie_is_caught_by_what_it_breaks_and_by_nothing_else() {
     let (kills, complaints): (Vec<Kills>, Vec<Vec<String>>) =
-        for_all(Defect::ALL, |defect| judged(*defect)).into_iter().unzip();
+        for_all(&Defect::all(), |defect| judged(*defect)).into_iter().unzip();
     none(complaints.concat());
     let table = kill_table(&kills);
     none(unkilled(&kills));
@@ -188,7 +194,7 @@ fn kill_table(kills: &[Kills]) -> String {
         let _ = write!(text, "\n## MQTT {protocol}\n\n{KILL_TABLE_COLUMNS}");
         for statement in statements(protocol).iter().filter(|statement| statement.duty == Duty::Judged) {
             let mut shown = (statement.id, statement.paraphrase);
-            for (defect, kills) in Defect::ALL.iter().zip(kills) {
+            for (defect, kills) in Defect::all().iter().zip(kills) {
                 let Some(scenarios) = kills.get(&(protocol, statement.id)) else { continue };
                 let (id, paraphrase) = std::mem::take(&mut shown);
                 // What this lie breaks depends on which cell happens to be away.

@@ -2,6 +2,8 @@
 
 use mqtt_sessions::packet::Publish;
 
+use super::super::defect::{Fault, Way};
+use super::super::topics;
 use super::{Defect, Retaining, Rules};
 
 /// Subscriptions.
@@ -27,13 +29,13 @@ impl Rules {
     }
 
     /// 5.0 3.8.3-3.
-    pub fn ignores_no_local(&self) -> bool {
-        self.lies(Defect::IgnoresNoLocal)
+    pub fn ignores_no_local(&self, way: Way) -> bool {
+        self.lies(Defect::IgnoresNoLocal) || self.has_fault(Fault::ToItsPublisher, way)
     }
 
     /// 3.10.4-1: filters are compared character by character.
     pub fn unsubscribed_by(&self, asked: &str, filter: &str) -> bool {
-        asked == filter || self.lies(Defect::UnsubscribesByMatch) && mqtt_sessions::topic::matches(asked, filter)
+        asked == filter || self.lies(Defect::UnsubscribesByMatch) && topics::matches(topics::unshared(asked), filter)
     }
 
     /// 3.10.4-1: what is deleted stays so.
