@@ -90,12 +90,8 @@ async fn of_broker(source: &str, explain: Explain, cell: Cell, question: &str) -
         jobs: None,
         repeat: 1,
         settle: explain.settle,
-<<<<<<< HEAD:src/command/explain.rs
         keep_all_histories: true,
-=======
         patience: crate::cli::PATIENCE,
-        prefix: explain.prefix,
->>>>>>> evidence:src/measure/explain.rs
     };
     let measured = measure(&request, vec![cell], &Lessons::default()).await?;
     let Some(Measured { results, interrupted, .. }) = measured else { return Ok(ExitCode::Interrupted) };

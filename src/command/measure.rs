@@ -30,6 +30,7 @@ impl Measure {
             jobs: self.jobs.map(|jobs| jobs as usize),
             repeat: self.repeat,
             settle: self.settle,
+            patience: self.patience,
             keep_all_histories: self.histories == Histories::All,
         })
     }

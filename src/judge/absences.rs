@@ -13,7 +13,7 @@ use super::rules::{self, Rule};
 use crate::history::Message;
 use crate::results::Verdict;
 
-pub use retained::{Ask, asks};
+pub use retained::asks;
 
 /// A message that is owed to a session and did not come.
 pub struct Lost<'a> {
@@ -34,7 +34,8 @@ pub fn check(model: &Model<'_>, ledger: &Ledger<'_>, queue_limit: Option<u32>, f
     let lost: Vec<Lost<'_>> = lost(&evidence, owed.iter().copied());
     let (away, live): (Vec<Lost<'_>>, Vec<Lost<'_>>) = lost.into_iter().partition(|lost| lost.away);
     let owed_away: Vec<&Publication> = owed.iter().filter(|(_, away)| *away).map(|(publication, _)| *publication).collect();
-    if !limit::is_within(&owed_away, &away, queue_limit, findings) {
+    let lost_away: Vec<&Publication> = away.iter().map(|lost| lost.publication).collect();
+    if !limit::is_within(&owed_away, &lost_away, queue_limit, findings) {
         queued(&evidence, &owed_away, &away, findings);
     }
     if away.is_empty() {
@@ -47,7 +48,7 @@ pub fn check(model: &Model<'_>, ledger: &Ledger<'_>, queue_limit: Option<u32>, f
 }
 
 /// The experiment's messages that the standard orders to give to the session, and whether its client was away.
-fn owed<'e, 'a>(evidence: &'e Evidence<'e, 'a>) -> impl Iterator<Item = (&'a Publication, bool)> + 'e {
+pub fn owed<'e, 'a>(evidence: &'e Evidence<'e, 'a>) -> impl Iterator<Item = (&'a Publication, bool)> + 'e {
     let (model, session) = (evidence.model, evidence.ledger.session);
     let experiment = model.facts.publications.iter().filter(|p| p.is_of_experiment() || p.is_will());
     experiment.filter_map(move |publication| {
@@ -99,6 +100,13 @@ fn owed_at(evidence: &Evidence<'_, '_>, publication: &Publication, qos: u8, proo
     (left > 0).then_some(left.min(qos))
 }
 
+/// True if the declared queue limit allowed the broker to drop what is missing.
+pub fn is_excused(owed: &[(&Publication, bool)], lost: &[Lost<'_>], queue_limit: Option<u32>) -> bool {
+    let away: Vec<&Publication> = owed.iter().filter(|(_, away)| *away).map(|(publication, _)| *publication).collect();
+    let lost: Vec<&Publication> = lost.iter().filter(|lost| lost.away).map(|lost| lost.publication).collect();
+    limit::is_within(&away, &lost, queue_limit, &mut Findings::default())
+}
+
 fn messages(lost: &[&Lost<'_>]) -> Vec<Message> {
     lost.iter().map(|lost| lost.publication.message).collect()
 }
@@ -114,7 +122,8 @@ fn queued(evidence: &Evidence<'_, '_>, owed: &[&Publication], lost: &[Lost<'_>],
         owed.len(),
         first.qos
     );
-    let looks = limit::looks_like_one(evidence, owed, lost);
+    let publications: Vec<&Publication> = lost.iter().map(|lost| lost.publication).collect();
+    let looks = limit::looks_like_one(evidence, owed, &publications);
     let observed = format!("{} missing: {}{looks}", lost.len(), names(&messages(&all)));
     if let Proof::Missing(control) = first.proof {
         // To a client that withholds its acknowledgements the rest may still be to come.

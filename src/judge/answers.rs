@@ -4,7 +4,7 @@ use super::facts::{Connection, Facts, Publication};
 use super::finding::{ATTEMPTS_FOR_AN_ABSENCE, ATTEMPTS_FOR_TIMING, Findings, NAMES};
 use super::rules::{self, Rule};
 use crate::connection::End;
-use crate::history::{Awaited, Event, History, Message, PROBE, PROOF_WILL_TOPIC};
+use crate::history::{Awaited, Event, History, Message, PROBE, PROOF_WILL_TOPIC, WITNESS};
 use crate::packet::{AckKind, Packet, Protocol};
 use crate::results::Verdict;
 use crate::scenario::Timer;
@@ -43,6 +43,7 @@ pub fn check(history: &History, facts: &Facts, findings: &mut Findings) {
             _ => {}
         }
     }
+    malformed_to_the_witness(history, facts, findings);
     for connection in &facts.connections {
         missing(history, facts, connection, findings);
         refusals(facts, connection, findings);
@@ -50,6 +51,15 @@ pub fn check(history: &History, facts: &Facts, findings: &mut Findings) {
     }
     refused_publications(facts, findings);
     misanswered(facts, findings);
+}
+
+/// Bytes that are no packet, in the place of a copy that the witness was to get.
+fn malformed_to_the_witness(history: &History, facts: &Facts, findings: &mut Findings) {
+    let is_malformed = |event: &Event| matches!(event, Event::Undecodable(client, ..) if client.as_ref() == WITNESS);
+    let Some(at) = history.events().position(is_malformed) else { return };
+    let protocol = facts.connections.first().map_or(Protocol::V3, Connection::protocol);
+    let finding = findings.broken(rules::MALFORMED_PACKET, protocol).at([at]);
+    finding.expected("only MQTT packets to the witness").observed("bytes that are no packet");
 }
 
 /// A PUBACK for a PUBLISH at QoS 2. A broker that does so once does it each time.
@@ -260,7 +270,7 @@ fn ended(facts: &Facts, connection: &Connection, findings: &mut Findings) {
     if let Some(at) = connection.undecodable {
         let finding = findings.broken(rules::MALFORMED_PACKET, connection.protocol()).at([at]);
         finding.expected(format!("only MQTT packets to {client}")).observed("bytes that are no packet");
-        findings.limit(Verdict::Inconclusive, format!("{client} received bytes that are no packet"));
+        findings.explains_the_end = true;
     }
     if let Some((_, code @ (0x9a | 0x9b | 0x87), _)) = connection.dismissed {
         findings.limit(Verdict::Unsupported, format!("{client} was sent DISCONNECT {code:#04x}"));
@@ -281,7 +291,7 @@ fn ended(facts: &Facts, connection: &Connection, findings: &mut Findings) {
     let finding = finding.after_attempts(ATTEMPTS_FOR_AN_ABSENCE);
     let expected = format!("the connection of {client} stays open, since {client} keeps to the standard");
     finding.expected(expected).observed(format!("the broker {how} it after {last}"));
-    findings.limit(Verdict::Inconclusive, format!("the broker {how} the connection of {client}"));
+    findings.explains_the_end = true;
 }
 
 /// The broker ended the connection although neither the client had sent DISCONNECT nor anything allowed it to.

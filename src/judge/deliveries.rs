@@ -56,11 +56,6 @@ impl Copy<'_> {
         self.slot.as_ref().is_some_and(Slot::is_forward)
     }
 
-    /// It came because of a SUBSCRIBE.
-    pub fn is_retained(&self) -> bool {
-        self.slot.as_ref().is_some_and(|slot| matches!(slot.way, Way::Retained { .. }))
-    }
-
     pub fn is_shared(&self) -> bool {
         self.slot.as_ref().is_some_and(|slot| matches!(slot.way, Way::Shared { .. }))
     }

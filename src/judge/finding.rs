@@ -25,6 +25,8 @@ pub struct Findings {
     pub choices: BTreeMap<&'static str, String>,
     /// Why the experiment could not be finished or judged: a verdict of its own, and the sentence for it.
     pub limits: Vec<(Verdict, String)>,
+    /// A finding says why the experiment was not played to its end.
+    pub explains_the_end: bool,
 }
 
 /// A broken statement.
@@ -142,7 +144,9 @@ pub struct Builder<'a> {
 
 impl Builder<'_> {
     fn with(mut self, change: impl FnOnce(&mut Finding)) -> Self {
-        self.finding.as_mut().into_iter().for_each(change);
+        if let Some(finding) = &mut self.finding {
+            change(finding);
+        }
         self
     }
 

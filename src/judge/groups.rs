@@ -112,7 +112,7 @@ fn while_away(group: &Group<'_, '_>, findings: &mut Findings) {
 fn lost(model: &Model<'_>, groups: &[Group<'_, '_>], findings: &mut Findings) {
     let is_lost = |group: &&Group<'_, '_>| group.copies.is_empty() && is_owed(model, group);
     for group in groups.iter().filter(is_lost) {
-        if !group.members.iter().all(|ledger| has_waited(model, ledger, group.publication)) {
+        if !is_proven_lost(model, group) {
             continue;
         }
         let accepted = group.publication.accepted.map(|place| place.at);
@@ -139,6 +139,11 @@ pub fn is_owed(model: &Model<'_>, group: &Group<'_, '_>) -> bool {
         ledger.session.shares(&publication.topic).any(|own| own.filter() == *filter && own.end.is_some())
     });
     *sure && publication.accepted.is_some() && members.iter().all(has_qos) && !expires && !too_large && !ended && !left
+}
+
+/// Time has passed for each client that may have been in the group, and nothing came.
+pub fn is_proven_lost(model: &Model<'_>, group: &Group<'_, '_>) -> bool {
+    group.members.iter().all(|ledger| has_waited(model, ledger, group.publication))
 }
 
 /// Behind the message time has passed for this member, so that it would have come.

@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use super::facts::{Connection, Delivery, Facts, Place, Publication, Subscribing, Timed};
-use crate::history::Message;
 use crate::packet::Protocol;
 use crate::scenario::Timer;
 use crate::topic;
@@ -358,15 +357,6 @@ impl<'a> Session<'a> {
     pub fn had_subscribed(&self, topic: &str) -> bool {
         let mut asked = self.connections.iter().flat_map(|connection| &connection.subscribes);
         asked.any(|subscribing| topic::matches(&subscribing.filter.filter, topic))
-    }
-
-    /// A message came on this connection without a SUBSCRIBE: by a subscription that only an earlier connection can have made.
-    pub fn shows_itself_on(connection: &Connection) -> bool {
-        connection.deliveries.iter().any(|delivery| {
-            let asked = connection.subscribes.iter().any(|s| s.matches(&delivery.topic) && s.sent.at < delivery.place.at);
-            let ours = matches!(delivery.message, Some(message) if !matches!(message, Message::Will(_)));
-            ours && !delivery.publish.retain && !asked
-        })
     }
 
     /// A subscription with the same filter existed before this SUBSCRIBE: `Some(true)` for sure, `None` where an UNSUBSCRIBE

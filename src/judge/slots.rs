@@ -30,10 +30,10 @@ pub struct Slot<'a> {
 /// The way on which a message comes to a session.
 #[derive(Debug, Clone, Copy)]
 pub enum Way<'a> {
-    /// A subscription was in force: one copy for the filter with this number among those of the routing.
-    Forward { routing: usize, filter: usize },
+    /// A subscription was in force: one copy for each filter that the routing met.
+    Forward { routing: usize },
     /// The same, as the one copy for all filters of the routing.
-    ForwardForAll { routing: usize, filters: usize },
+    ForwardForAll { routing: usize },
     /// A SUBSCRIBE asked for retained messages.
     Retained { subscribing: &'a Subscribing, connection: usize },
     /// It was the turn of this client in the group of a shared subscription.
@@ -169,7 +169,7 @@ pub fn slots<'a>(model: &Model<'a>, session: &Session<'a>, publications: &[&'a P
 }
 
 fn forward<'a>(slots: &mut Vec<Slot<'a>>, publication: &'a Publication, routing: usize, filters: &[InForce<'a>]) {
-    for (number, filter) in filters.iter().enumerate() {
+    for filter in filters {
         let options = filter.versions.iter().map(|version| &version.subscribing.filter);
         let as_published = options.clone().any(|options| options.retain_as_published);
         let cleared = options.clone().any(|options| !options.retain_as_published);
@@ -180,7 +180,7 @@ fn forward<'a>(slots: &mut Vec<Slot<'a>>, publication: &'a Publication, routing:
         };
         slots.push(Slot {
             publication,
-            way: Way::Forward { routing, filter: number },
+            way: Way::Forward { routing },
             since: 0,
             qos: filter.qos_bits(publication.qos),
             retain: [!publication.retain || cleared, publication.retain && as_published],
@@ -205,7 +205,7 @@ fn forward_for_all<'a>(publication: &'a Publication, routing: usize, filters: &[
     let must = filters.iter().filter(is_certain).flat_map(|filter| filter.versions.iter().filter_map(id));
     Slot {
         publication,
-        way: Way::ForwardForAll { routing, filters: filters.len() },
+        way: Way::ForwardForAll { routing },
         since: 0,
         qos: all & !((1 << least) - 1),
         retain: [!publication.retain || cleared, publication.retain && as_published],

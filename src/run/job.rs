@@ -120,7 +120,7 @@ impl Job {
 
     /// True if the last attempt broke off as it would if the broker were gone.
     pub fn is_suspicious(&self) -> bool {
-        self.attempts.last().is_some_and(|(history, _)| gone::is_suspicious(history))
+        self.attempts.last().is_some_and(|attempt| gone::is_suspicious(&attempt.history))
     }
 
     pub fn without_last_attempt(mut self) -> Job {

@@ -216,7 +216,7 @@ impl Watch {
         connection.flush().await;
         self.note(|name| Event::Sent(name, subscribe("#".into())));
         match timeout(self.target.deadline, self.granted(&mut connection)).await {
-            Ok(Some(code)) if code < 0x80 => Ok(connection),
+            Ok(Some(code)) if !is_failure(code) => Ok(connection),
             Ok(Some(code)) => Err(format!("SUBSCRIBE to {filter} was refused with {code:#04x}")),
             Ok(None) => Err(format!("the connection ended at SUBSCRIBE to {filter}")),
             Err(_) => Err(format!("SUBSCRIBE to {filter} was not answered")),

@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 
-use super::{Lost, Publication};
+use super::Publication;
 use crate::judge::finding::Findings;
 use crate::judge::proof::Evidence;
 
 /// True if the user declared a queue limit and what is missing lies beyond it: then it is the broker's choice.
-pub fn is_within(owed: &[&Publication], lost: &[Lost<'_>], queue_limit: Option<u32>, findings: &mut Findings) -> bool {
+pub fn is_within(owed: &[&Publication], lost: &[&Publication], queue_limit: Option<u32>, findings: &mut Findings) -> bool {
     let kept = owed.len() - lost.len().min(owed.len());
     let end = queue_limit.filter(|limit| kept >= *limit as usize).and_then(|_| missing_end(owed, lost));
     if let Some(end) = end {
@@ -18,10 +18,10 @@ pub fn is_within(owed: &[&Publication], lost: &[Lost<'_>], queue_limit: Option<u
 
 /// The half sentence about a queue limit, where one head or one tail of the backlog is missing and nothing else can be the cause:
 /// the client takes any number of messages at once, and no other trace of the missing ones is there.
-pub fn looks_like_one(evidence: &Evidence<'_, '_>, owed: &[&Publication], lost: &[Lost<'_>]) -> String {
+pub fn looks_like_one(evidence: &Evidence<'_, '_>, owed: &[&Publication], lost: &[&Publication]) -> String {
     let session = evidence.ledger.session;
     let has_window = session.connections.iter().any(|connection| connection.connect.receive_maximum.is_some());
-    let missing: HashSet<*const Publication> = lost.iter().map(|lost| std::ptr::from_ref(lost.publication)).collect();
+    let missing: HashSet<*const Publication> = lost.iter().map(|lost| std::ptr::from_ref(*lost)).collect();
     let has_trace = evidence.ledger.copies.iter().any(|copy| missing.contains(&std::ptr::from_ref(copy.publication)));
     let kept = owed.len() - lost.len().min(owed.len());
     match missing_end(owed, lost) {
@@ -49,8 +49,8 @@ impl MissingEnd {
 }
 
 /// One head or one tail of the backlog is missing, and something was kept.
-fn missing_end(owed: &[&Publication], lost: &[Lost<'_>]) -> Option<MissingEnd> {
-    let all: HashSet<*const Publication> = lost.iter().map(|lost| std::ptr::from_ref(lost.publication)).collect();
+fn missing_end(owed: &[&Publication], lost: &[&Publication]) -> Option<MissingEnd> {
+    let all: HashSet<*const Publication> = lost.iter().map(|lost| std::ptr::from_ref(*lost)).collect();
     let is_lost = |publication: &&&Publication| all.contains(&std::ptr::from_ref(**publication));
     let missing = owed.iter().filter(is_lost).count();
     let head = owed.iter().take_while(is_lost).count();

@@ -111,8 +111,6 @@ impl Timed {
 #[derive(Debug)]
 pub struct Delivery {
     pub place: Place,
-    /// The connection, by its index.
-    pub connection: usize,
     pub publish: Publish,
     /// The topic, also where an alias stands for it; empty where nothing tells it.
     pub topic: String,
@@ -273,11 +271,6 @@ impl Connection {
         let answered = self.signs[..answers].last().is_some_and(|(_, read)| *read > sent);
         let left = || self.left.is_some_and(|(left, _)| left.at > sent) && self.ended.is_some_and(|(end, _)| end.at < by);
         answered || left()
-    }
-
-    /// The last answer of the broker before the entry `by` that answers something sent behind `sent`.
-    pub fn sign_after(&self, sent: usize) -> Option<usize> {
-        self.signs.iter().find(|(_, read)| *read > sent).map(|(answer, _)| *answer)
     }
 
     /// Some message of QoS 1 or 2 that came on this connection between these entries was not answered to its end.

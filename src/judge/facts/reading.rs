@@ -274,9 +274,14 @@ impl Reader {
         let read = connection.signs.last().map_or(question, |(_, read)| (*read).max(question));
         connection.signs.push((place.at, read));
         let unproven = self.unproven.entry(index).or_default();
-        for number in unproven.extract_if(.., |number| self.facts.publications[*number].at() < read) {
-            self.facts.publications[number].accepted.get_or_insert(place);
-        }
+        let publications = &mut self.facts.publications;
+        unproven.retain(|number| {
+            let is_proven = publications[*number].at() < read;
+            if is_proven {
+                publications[*number].accepted.get_or_insert(place);
+            }
+            !is_proven
+        });
         true
     }
 
@@ -286,7 +291,6 @@ impl Reader {
         let topic = connection.topic_of(publish);
         connection.deliveries.push(Delivery {
             place,
-            connection: index,
             topic,
             message: Message::of(&publish.payload),
             publish: publish.clone(),
