@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use mqtt_sessions::history::History;
 use mqtt_sessions::judge::judge_again;
 use mqtt_sessions::packet::Protocol;
-use mqtt_sessions::results::{CellResult, Options, Verdict};
+use mqtt_sessions::results::{AttemptRun, CellResult, CellRun, Options, Verdict};
 use mqtt_sessions::statement;
 
 /// What a file expects, and what was found.
@@ -43,8 +43,8 @@ struct Entry {
     /// A part of the sentence that gives the reason.
     reason: Option<String>,
     queue_limit: Option<u32>,
-    /// All attempts, each behind its line.
-    history: Vec<String>,
+    /// The lines of each attempt.
+    attempts: Vec<Vec<String>>,
 }
 
 /// The values of the head, by key.
@@ -85,7 +85,7 @@ fn read(name: &str, text: &str) -> Result<Entry, (usize, String)> {
         expected,
         reason: values.get("reason").map(|reason| (*reason).into()),
         queue_limit: number("queue_limit")?,
-        history: attempts(&events, number("attempts")?.unwrap_or(1)).map_err(|why| (place("attempts"), why))?,
+        attempts: attempts(&events, number("attempts")?.unwrap_or(1)).map_err(|why| (place("attempts"), why))?,
     })
 }
 
@@ -120,16 +120,13 @@ fn number(head: &Head<'_>, key: &str) -> Result<Option<u32>, String> {
     head.get(key).map(number).transpose()
 }
 
-/// The events as a stored history: so many attempts that all went the same, or those that the file itself opens.
-fn attempts(events: &[&str], count: u32) -> Result<Vec<String>, String> {
-    let opened = events.iter().filter(|line| line.starts_with("attempt ")).count();
-    match (opened, events[0].starts_with("attempt "), count) {
-        (0, _, 1..) => {
-            let attempt =
-                |number| std::iter::once(format!("attempt {number}")).chain(events.iter().map(|e| (*e).into()));
-            Ok((1..=count).flat_map(attempt).collect())
-        }
-        (1.., true, 1) => Ok(events.iter().map(|line| (*line).into()).collect()),
+/// The events of each attempt: so many that all went the same, or those that the file itself opens.
+fn attempts(events: &[&str], count: u32) -> Result<Vec<Vec<String>>, String> {
+    let lines = |events: &[&str]| events.iter().map(|line| (*line).to_owned()).collect::<Vec<String>>();
+    let opens = |line: &&str| line.starts_with("attempt ");
+    match (events.iter().any(opens), opens(&events[0]), count) {
+        (false, _, 1..) => Ok(vec![lines(events); count as usize]),
+        (true, true, 1) => Ok(events.split(opens).skip(1).map(lines).collect()),
         _ => {
             Err("either the head says how many attempts there were, or each is opened by a line, the first too".into())
         }
@@ -148,10 +145,12 @@ fn said(cell: &CellResult, expected: &Said) -> Said {
 
 /// What is wrong with the judge's word on one file.
 fn complaint(entry: &Entry) -> Option<String> {
-    let mut cell = made_up::matrix().cells.remove(0);
-    cell.history = entry.history.clone();
+    let cell = made_up::matrix().cells.remove(0);
+    let attempts =
+        entry.attempts.iter().map(|history| AttemptRun { history: history.clone(), ..AttemptRun::default() });
+    let run = CellRun { attempts: attempts.collect(), ..CellRun::default() };
     let options = Options { messages: 1, queue_limit: entry.queue_limit };
-    let judged = judge_again(&cell, &options).expect("its lines were read").expect("it has lines");
+    let judged = judge_again(&cell, &run, &options).expect("its lines were read").expect("it has lines").result;
     let found = said(&judged, &entry.expected);
     let reason = judged.reason.unwrap_or_default();
     let reasoned = entry.reason.as_ref().is_none_or(|part| reason.contains(part));

@@ -93,11 +93,7 @@ struct Arrivals<'a> {
 }
 
 impl<'a> Arrivals<'a> {
-    fn on(
-        story: &Story,
-        connection: &'a Connection,
-        published: &'a HashMap<Message, &'a Publication>,
-    ) -> Arrivals<'a> {
+    fn on(story: &Story, connection: &'a Connection, published: &'a HashMap<Message, &'a Publication>) -> Arrivals<'a> {
         let is_earlier = |other: &&Connection| other.opened_at < connection.opened_at;
         let fence = |delivery: &Delivery| {
             let message = delivery.message.filter(|message| matches!(message, Message::Fence(_)))?;
