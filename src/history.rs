@@ -15,9 +15,11 @@ use std::time::Duration;
 
 pub use canonical::{Recorded, canonical};
 
+pub use crate::vocabulary::{PROBE, PROOF_WILL_TOPIC, WITNESS};
+
 use crate::connection::End;
 use crate::packet::{AckKind, Packet};
-use crate::scenario::Timer;
+use crate::vocabulary::Timer;
 
 /// One attempt at a cell, or several, each opened by [`Event::Attempt`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -69,17 +71,6 @@ impl fmt::Display for Time {
 
 /// The name of a client in the scenario; `witness` is the harness's own.
 pub type Client = Arc<str>;
-
-/// The name under which the witness stands in a history.
-pub const WITNESS: &str = "witness";
-
-/// The name of the client that asks, before the first cell, for the protocol versions of the broker. It stands alone in
-/// the history of a cell whose version was refused.
-pub const PROBE: &str = "probe";
-
-/// The topic of the will that proves that the broker has noticed the end of a connection, where the scenario's client
-/// has no will of its own. Its publication at the witness is the proof.
-pub const PROOF_WILL_TOPIC: &str = "gone";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {

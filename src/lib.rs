@@ -3,6 +3,7 @@
 //! The stages, left to right: [`scenario`] -> [`plan`] -> [`run`] -> [`history`] -> [`judge`] -> [`results`] ->
 //! [`report`]; [`compare`] is a report over two results.
 
+pub mod axes;
 pub mod broker;
 pub mod cli;
 pub mod command;
@@ -23,5 +24,7 @@ pub mod report;
 pub mod results;
 pub mod run;
 pub mod scenario;
+pub mod session_rules;
 pub mod statement;
 pub mod topic;
+pub mod vocabulary;

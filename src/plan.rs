@@ -6,10 +6,11 @@ mod resolve;
 #[cfg(test)]
 mod tests;
 
+use crate::axes::Axes;
 use crate::connection::End;
 use crate::packet::{self, Protocol};
-use crate::results::Axes;
-use crate::scenario::{Answers, Part, Point, Scenario, Timer};
+use crate::scenario::{Answers, Part, Point, Scenario, Timer, Verb};
+use crate::session_rules::session_persists;
 
 pub use filter::{Filter, FilterError};
 
@@ -212,11 +213,9 @@ impl Cell {
                 let stays = matches!(step.action, Action::Race { stays, .. } if stays == *client);
                 (acts || stays)
                     && match &step.action {
-                        Action::Connect(connect) | Action::Race { connect, .. } => match self.clients[*client].protocol
-                        {
-                            Protocol::V3 => !connect.clean,
-                            Protocol::V5 => connect.session_expiry.is_some_and(|seconds| seconds > 0),
-                        },
+                        Action::Connect(connect) | Action::Race { connect, .. } => {
+                            session_persists(self.clients[*client].protocol, connect.clean, connect.session_expiry)
+                        }
                         Action::Disconnect { session_expiry, .. } => session_expiry.is_some_and(|seconds| seconds > 0),
                         _ => false,
                     }
@@ -235,20 +234,19 @@ impl Cell {
 }
 
 impl Action {
-    /// The word of the scenario file for it.
-    pub fn verb(&self) -> &'static str {
+    pub fn verb(&self) -> Verb {
         match self {
-            Action::Connect(_) => "connect",
-            Action::Subscribe { .. } => "subscribe",
-            Action::Unsubscribe { .. } => "unsubscribe",
-            Action::Publish(_) => "publish",
-            Action::Receive { .. } => "receive",
-            Action::Disconnect { .. } => "disconnect",
-            Action::Cut { .. } => "cut",
-            Action::Silence => "silence",
-            Action::Stall => "stall",
-            Action::Race { .. } => "race",
-            Action::Wait { .. } => "wait",
+            Action::Connect(_) => Verb::Connect,
+            Action::Subscribe { .. } => Verb::Subscribe,
+            Action::Unsubscribe { .. } => Verb::Unsubscribe,
+            Action::Publish(_) => Verb::Publish,
+            Action::Receive { .. } => Verb::Receive,
+            Action::Disconnect { .. } => Verb::Disconnect,
+            Action::Cut { .. } => Verb::Cut,
+            Action::Silence => Verb::Silence,
+            Action::Stall => Verb::Stall,
+            Action::Race { .. } => Verb::Race,
+            Action::Wait { .. } => Verb::Wait,
         }
     }
 }

@@ -32,7 +32,7 @@ use crate::connection::Endpoint;
 use crate::packet::{Connect, Login, Protocol};
 use crate::plan::Cell;
 use crate::results::{CellResult, CellRun};
-use crate::scenario::SESSION_EXPIRY_S;
+use crate::session_rules::LONG_EXPIRY_S;
 use finished::Finished;
 use job::{Job, Next};
 use witness::Witness;
@@ -61,9 +61,9 @@ impl Target {
         Target { endpoint, login, deadline, connect_timeout, connecting }
     }
 
-    /// The CONNECT of a client. In 5.0 a session that shall outlive its connection asks for [`SESSION_EXPIRY_S`].
+    /// The CONNECT of a client. In 5.0 a session that shall outlive its connection asks for [`LONG_EXPIRY_S`].
     fn connect(&self, protocol: Protocol, client_id: String, clean_session: bool, keep_alive: u16) -> Connect {
-        let expiry = if clean_session { 0 } else { SESSION_EXPIRY_S };
+        let expiry = if clean_session { 0 } else { LONG_EXPIRY_S };
         Connect {
             clean: clean_session,
             session_expiry: (protocol == Protocol::V5).then_some(expiry),

@@ -5,21 +5,26 @@
 //! of its own. Every mistake is reported with its line and with what would be accepted.
 
 mod document;
+mod legal;
 mod order;
 mod parse;
 mod value;
+mod verb;
 mod written;
 
 use std::fs;
 use std::path::Path;
 
+use crate::axes::{Axes, AxisValue};
 use crate::connection::End;
 use crate::packet::Protocol;
-use crate::results::{Axes, AxisValue};
 use crate::statement::Statement;
 
 pub use parse::{MESSAGES_MAX, ScenarioError};
-pub use value::{Answers, FromAxis, Point, Timer, Value};
+pub use value::{Answers, FromAxis, Point, Value};
+pub use verb::{Effect, Verb};
+
+pub use crate::vocabulary::Timer;
 
 /// A scenario file: one experiment, or several that are lessons.
 #[derive(Debug, Clone, PartialEq)]
@@ -107,7 +112,7 @@ pub struct ClientPlan {
     pub client_id: ClientId,
     pub protocol: Value<Protocol>,
     /// Clean Session of 3.1.1. In 5.0 true is Clean Start 1 with Session Expiry Interval 0, false is Clean Start 0 with
-    /// [`SESSION_EXPIRY_S`], each unless `connect` says otherwise.
+    /// [`LONG_EXPIRY_S`](crate::session_rules::LONG_EXPIRY_S), each unless `connect` says otherwise.
     pub clean_session: Value<bool>,
     pub connect: ConnectPlan,
     pub will: Option<WillPlan>,
@@ -147,9 +152,6 @@ pub struct WillPlan {
     /// Will Delay Interval in seconds; left out in cells of 3.1.1.
     pub delay: Option<Value<u32>>,
 }
-
-/// The Session Expiry Interval of a session that shall outlive its connection, in seconds.
-pub const SESSION_EXPIRY_S: u32 = 3600;
 
 /// A step as the file declares it.
 #[derive(Debug, Clone, PartialEq)]
@@ -279,20 +281,28 @@ pub struct PublishPlan {
 }
 
 impl ActionPlan {
-    /// The word of the file for it.
-    pub fn verb(&self) -> &'static str {
+    pub fn verb(&self) -> Verb {
         match self {
-            ActionPlan::Connect { .. } => "connect",
-            ActionPlan::Subscribe { .. } => "subscribe",
-            ActionPlan::Unsubscribe { .. } => "unsubscribe",
-            ActionPlan::Publish(_) => "publish",
-            ActionPlan::Receive { .. } => "receive",
-            ActionPlan::Disconnect { .. } => "disconnect",
-            ActionPlan::Cut { .. } => "cut",
-            ActionPlan::Silence => "silence",
-            ActionPlan::Stall => "stall",
-            ActionPlan::Race { .. } => "race",
-            ActionPlan::Wait { .. } => "wait",
+            ActionPlan::Connect { .. } => Verb::Connect,
+            ActionPlan::Subscribe { .. } => Verb::Subscribe,
+            ActionPlan::Unsubscribe { .. } => Verb::Unsubscribe,
+            ActionPlan::Publish(_) => Verb::Publish,
+            ActionPlan::Receive { .. } => Verb::Receive,
+            ActionPlan::Disconnect { .. } => Verb::Disconnect,
+            ActionPlan::Cut { .. } => Verb::Cut,
+            ActionPlan::Silence => Verb::Silence,
+            ActionPlan::Stall => Verb::Stall,
+            ActionPlan::Race { .. } => Verb::Race,
+            ActionPlan::Wait { .. } => Verb::Wait,
+        }
+    }
+
+    /// True if the client stops in the middle of a handshake and can only be cut after this step.
+    pub fn stops(&self) -> bool {
+        match self {
+            ActionPlan::Publish(publish) => publish.until.is_some(),
+            ActionPlan::Receive { until, .. } => until.is_some(),
+            _ => false,
         }
     }
 }

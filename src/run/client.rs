@@ -10,6 +10,7 @@ use crate::history::{Awaited, Message};
 use crate::packet::{self, Ack, AckKind, Connack, Packet, Protocol, Publish};
 use crate::plan;
 use crate::scenario::Answers;
+use crate::session_rules::{granted_qos, is_failure, must_be_refused, session_persists};
 use crate::topic;
 
 /// A client of a cell while the cell runs.
@@ -185,15 +186,14 @@ impl Client {
     /// The CONNECT asks for a session under no identifier, which 3.1.1 forbids (MQTT-3.1.3-7). Only a scenario that asks
     /// how the broker takes it has such a client.
     pub fn must_be_refused(&self) -> bool {
-        self.plan.protocol == Protocol::V3 && self.plan.client_id.is_none() && self.session_persists()
+        let clean = self.connect.as_ref().is_none_or(|connect| connect.clean);
+        must_be_refused(self.plan.protocol, self.plan.client_id.is_some(), clean)
     }
 
     /// The session outlives its connection, as far as this client asked for it.
     pub fn session_persists(&self) -> bool {
-        self.connect.as_ref().is_some_and(|connect| match self.plan.protocol {
-            Protocol::V3 => !connect.clean,
-            Protocol::V5 => connect.session_expiry.is_some_and(|seconds| seconds > 0),
-        })
+        let asked = self.connect.as_ref();
+        asked.is_some_and(|asked| session_persists(self.plan.protocol, asked.clean, asked.session_expiry))
     }
 
     /// A Packet Identifier that is not in use (MQTT-2.3.1-2, 5.0 MQTT-2.2.1-3). There are few, taken in turn, so that each
@@ -227,7 +227,7 @@ impl Client {
     pub fn keep_received(&mut self, packet: &Packet) {
         let Packet::Ack(ack) = packet else { return };
         match ack.kind {
-            AckKind::Pubrec if ack.reason < 0x80 => {
+            AckKind::Pubrec if !is_failure(ack.reason) => {
                 let own = self.outbox.iter_mut().find(|outgoing| outgoing.publish.id == ack.id);
                 own.into_iter().for_each(|outgoing| outgoing.released = true);
             }
@@ -289,17 +289,16 @@ impl Client {
 
     /// The highest QoS that was granted for a topic by a subscription that is not shared, while there is one.
     pub fn granted_for(&self, topic: &str) -> Option<u8> {
-        let own = self.subscriptions.iter().filter(|subscribed| {
-            let filter = &subscribed.filter;
-            topic::share_name(&filter.filter).is_none() && topic::matches(&filter.filter, topic)
-        });
-        own.map(|subscribed| subscribed.granted).max()
+        granted_qos(self.granted_filters(), topic, false)
     }
 
     /// As [`Client::granted_for`], without the subscriptions that leave out what this client publishes itself.
     pub fn granted_for_own(&self, topic: &str) -> Option<u8> {
-        let local = |subscribed: &&Subscribed| subscribed.filter.no_local;
-        if self.subscriptions.iter().any(|subscribed| local(&subscribed)) { None } else { self.granted_for(topic) }
+        granted_qos(self.granted_filters(), topic, true)
+    }
+
+    fn granted_filters(&self) -> impl Iterator<Item = (&packet::Filter, u8)> {
+        self.subscriptions.iter().map(|subscribed| (&subscribed.filter, subscribed.granted))
     }
 
     /// Notes which answer a sent packet calls for.
@@ -340,7 +339,7 @@ pub fn answer(received: &Packet, answers: Answers) -> Option<Packet> {
         Packet::Publish(Publish { qos: 1, id, .. }) => first(AckKind::Puback, *id),
         Packet::Publish(Publish { qos: 2, id, .. }) => first(AckKind::Pubrec, *id),
         Packet::Ack(ack) => match ack.kind {
-            AckKind::Pubrec if ack.reason < 0x80 => Some(Packet::ack(AckKind::Pubrel, ack.id)),
+            AckKind::Pubrec if !is_failure(ack.reason) => Some(Packet::ack(AckKind::Pubrel, ack.id)),
             AckKind::Pubrel if answers != Answers::Pubrec => Some(Packet::ack(AckKind::Pubcomp, ack.id)),
             AckKind::Pubrec | AckKind::Pubrel | AckKind::Puback | AckKind::Pubcomp => None,
         },

@@ -15,6 +15,7 @@ use super::witness::KEEP_ALIVE_S;
 use crate::connection::{Connection, Incoming};
 use crate::packet::{Connect, Filter, Packet, Protocol, Publish, Subscribe};
 use crate::scenario::Answers;
+use crate::session_rules::is_failure;
 
 /// How many sessions are ended at once.
 const SIDE_BY_SIDE: usize = 64;
@@ -283,7 +284,7 @@ async fn retained_under(target: &Target, prefix: &Prefix, protocol: Protocol) ->
             Packet::Publish(publish) if publish.retain && !publish.payload.is_empty() => {
                 topics.push(publish.topic.clone());
             }
-            Packet::Suback(suback) => granted = suback.codes.iter().all(|code| *code < 0x80),
+            Packet::Suback(suback) => granted = !suback.codes.iter().any(|code| is_failure(*code)),
             _ => {}
         }
         matches!(packet, Packet::Suback(_))

@@ -11,6 +11,7 @@ use super::names::Prefix;
 use crate::connection::{Connection, End, Incoming};
 use crate::history::{Awaited, Event, History, PROBE};
 use crate::packet::{Connack, Connect, Filter, Packet, Protocol, Publish, Subscribe};
+use crate::session_rules::is_failure;
 
 /// How long the broker may take to tell its version, once it has answered SUBSCRIBE.
 const VERSION_WAIT: Duration = Duration::from_millis(20);
@@ -227,7 +228,7 @@ async fn version(target: &Target, mut connection: Connection) -> Option<String> 
                     version = Some(String::from_utf8_lossy(&payload).trim().to_owned());
                 }
                 Incoming::Packet(Packet::Suback(suback)) => {
-                    let granted = suback.codes.first().is_some_and(|code| *code < 0x80);
+                    let granted = suback.codes.first().is_some_and(|code| !is_failure(*code));
                     until = if granted { Instant::now() + VERSION_WAIT } else { Instant::now() };
                 }
                 Incoming::Packet(_) => {}

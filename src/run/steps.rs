@@ -12,6 +12,7 @@ use crate::history::{Awaited, Event, Message, PROOF_WILL_TOPIC};
 use crate::packet::{self, Filter, Packet, Properties, Protocol, Subscribe, Unsubscribe};
 use crate::plan::{Action, Connect, Publication, Source, Will};
 use crate::scenario::{Answers, Timer};
+use crate::session_rules::{LONG_EXPIRY_S, is_failure};
 
 /// How often a message that may legally vanish is sent in all.
 pub const COPIES_MAX: u32 = 3;
@@ -144,7 +145,7 @@ impl Player<'_> {
     /// clock.
     pub fn note_timers(&mut self, client: usize, before: &Connect, elapsed: Duration) {
         let of_will = before.will.as_ref().and_then(|will| will.delay).map(|delay| (Timer::WillDelay, delay));
-        let of_session = before.session_expiry.filter(|seconds| *seconds < crate::scenario::SESSION_EXPIRY_S);
+        let of_session = before.session_expiry.filter(|seconds| *seconds < LONG_EXPIRY_S);
         let timers = of_will.into_iter().chain(of_session.map(|seconds| (Timer::SessionExpiry, seconds)));
         for (timer, seconds) in timers.filter(|(_, seconds)| *seconds > 0 && elapsed.as_secs() < u64::from(*seconds)) {
             self.record.observed(client, |client| Event::Timed { client, timer, seconds, passed: false });
@@ -215,7 +216,7 @@ impl Player<'_> {
         self.send(client, Packet::Subscribe(packet))?;
         self.answers(client).await?;
         let state = &mut self.clients[client];
-        if state.granted.len() != filters.len() || state.granted.iter().any(|code| *code >= 0x80) {
+        if state.granted.len() != filters.len() || state.granted.iter().any(|code| is_failure(*code)) {
             return Err(Stop);
         }
         for (filter, granted) in filters.iter().zip(&state.granted) {

@@ -17,6 +17,7 @@ use super::probe::{self, Refusal};
 use crate::connection::{Connection, Incoming};
 use crate::packet::{Filter, Packet, Protocol, Publish, Subscribe};
 use crate::scenario::Answers;
+use crate::session_rules::is_failure;
 
 use super::Target;
 
@@ -53,7 +54,7 @@ impl Witness {
         connection.flush().await;
         let mailboxes = Mailboxes::default();
         match timeout(target.deadline, granted(&mut connection)).await {
-            Ok(Some(code)) if code < 0x80 => {}
+            Ok(Some(code)) if !is_failure(code) => {}
             Ok(Some(code)) => return Err(format!("SUBSCRIBE to {} was refused with {code:#04x}", prefix.filter())),
             Ok(None) => return Err(format!("the connection ended at SUBSCRIBE to {}", prefix.filter())),
             Err(_) => return Err(format!("SUBSCRIBE to {} was not answered", prefix.filter())),

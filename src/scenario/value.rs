@@ -1,8 +1,9 @@
 //! The values of a scenario: what may stand in a place of the file, written out or given by an axis.
 
+use crate::axes::{Axes, AxisValue};
 use crate::connection::End;
 use crate::packet::Protocol;
-use crate::results::{Axes, AxisValue};
+use crate::vocabulary::Timer;
 
 /// A value as it stands in the file: itself, or the axis that gives it.
 #[derive(Debug, Clone, PartialEq)]
@@ -152,35 +153,9 @@ impl Words for Point {
     ];
 }
 
-/// A timer of the protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Timer {
-    SessionExpiry,
-    MessageExpiry,
-    WillDelay,
-    KeepAlive,
-}
-
 impl Words for Timer {
     const ACCEPTED: &'static str = "\"session_expiry\", \"message_expiry\", \"will_delay\" or \"keep_alive\"";
-    const ALL: &'static [(&'static str, Timer)] = &[
-        ("session_expiry", Timer::SessionExpiry),
-        ("message_expiry", Timer::MessageExpiry),
-        ("will_delay", Timer::WillDelay),
-        ("keep_alive", Timer::KeepAlive),
-    ];
-}
-
-impl Timer {
-    /// The word of scenario files and histories.
-    pub fn name(self) -> &'static str {
-        word(self)
-    }
-
-    /// The timer with this name.
-    pub fn of_name(name: &str) -> Option<Timer> {
-        Timer::ALL.iter().find(|(word, _)| *word == name).map(|(_, timer)| *timer)
-    }
+    const ALL: &'static [(&'static str, Timer)] = &Timer::WORDS;
 }
 
 impl Words for End {

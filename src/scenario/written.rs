@@ -7,8 +7,8 @@ use super::{
     ActionPlan, Answers, ClientId, ClientPlan, ConnectPlan, FilterPlan, FromAxis, Part, PublishPlan, Scenario,
     StepPlan, Value,
 };
+use crate::axes::Axes;
 use crate::packet::Protocol;
-use crate::results::Axes;
 
 /// Key and value of a table in one line.
 type Pairs = Vec<(&'static str, String)>;
@@ -41,7 +41,7 @@ impl Scenario {
         for step in steps {
             let client = &part.clients[step.client];
             let v5 = client.protocol.in_cell(axes) == Protocol::V5;
-            let mut pairs: Pairs = vec![(step.action.verb(), quoted(&client.name))];
+            let mut pairs: Pairs = vec![(step.action.verb().word(), quoted(&client.name))];
             pairs.extend(action(&step.action, &part.clients, v5, messages, axes));
             let _ = writeln!(text, "    {},", table(pairs));
         }

@@ -6,7 +6,7 @@ use crate::packet::{
     Ack, AckKind, Connack, Connect, Filter, Packet, Properties, Protocol, Publish, Suback, Subscribe, Unsuback,
     Unsubscribe, Will,
 };
-use crate::scenario::Timer;
+use crate::vocabulary::Timer;
 
 fn unescape(text: &str) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::with_capacity(text.len());

@@ -46,7 +46,13 @@ fn said(cell: &Cell, played: &Played<'_>, step: usize) -> String {
             true => "the broker ends the connection".into(),
             false => "the broker keeps the connection".into(),
         },
-        _ => String::new(),
+        // The step says all of it.
+        Action::Unsubscribe { .. }
+        | Action::Disconnect { .. }
+        | Action::Cut { .. }
+        | Action::Stall
+        | Action::Race { .. }
+        | Action::Wait { .. } => String::new(),
     }
 }
 
