@@ -17,7 +17,7 @@ use std::time::Instant;
 use mqtt_sessions::explore::{self, Experiment};
 use mqtt_sessions::results::{CellResult, Summary, Verdict};
 use support::broker::Choices;
-use support::random::{Case, cases, first_seed, number, on_all_processors};
+use support::random::{Case, Tried, cases, first_seed, number, on_all_processors};
 
 /// How many experiments a run tries that does not say so.
 const CASES: u32 = 3000;
@@ -37,7 +37,7 @@ struct Accusation {
 
 /// The simplest case found that is accused of the same.
 fn shrunk(case: &Case, accusation: &Accusation) -> Case {
-    let still = |case: &Case| Accusation::of(&case.measured()).as_ref() == Some(accusation);
+    let still = |case: &Case| Accusation::of(&case.measured().cell).as_ref() == Some(accusation);
     let current = simplified(case.clone(), still);
     let each_alone = Choices::each_alone().into_iter().map(|(name, choices)| (name.to_owned(), choices));
     let mut plainer = each_alone.map(|(broker, choices)| Case { broker, choices, ..current.clone() });
@@ -84,14 +84,12 @@ fn failures(seed: u32, cases: u32) -> (Failures, Summary) {
             return false;
         }
         let case = Case::of(seed.wrapping_add(index));
-        let mut cell = case.measured();
+        let cell = case.measured().cell;
         let mut found = found.lock().unwrap();
         if let Some(accusation) = Accusation::of(&cell) {
             count.fetch_add(1, Ordering::Relaxed);
             found.0.entry(accusation).or_default().push(case);
         }
-        // Only its verdict is counted.
-        cell.history.clear();
         found.1.push(cell);
         true
     });
@@ -101,16 +99,16 @@ fn failures(seed: u32, cases: u32) -> (Failures, Summary) {
 }
 
 /// Shrinks some of each group, and leaves out what then looks the same.
-fn some_shrunk(failures: &Failures) -> Vec<(Accusation, Case, CellResult)> {
+fn some_shrunk(failures: &Failures) -> Vec<(Accusation, Case, Tried)> {
     let most = number("RANDOM_SHRINK").unwrap_or(SHRUNK_MAX) as usize;
     let some: Vec<(&Accusation, &Case)> =
         failures.iter().flat_map(|(said, cases)| cases.iter().take(most).map(move |case| (said, case))).collect();
-    let done: Mutex<Vec<(Accusation, Case, CellResult)>> = Mutex::default();
+    let done: Mutex<Vec<(Accusation, Case, Tried)>> = Mutex::default();
     on_all_processors(|index| {
         let Some((accusation, case)) = some.get(index as usize) else { return false };
         let case = shrunk(case, accusation);
-        let cell = case.measured();
-        done.lock().unwrap().push(((*accusation).clone(), case, cell));
+        let tried = case.measured();
+        done.lock().unwrap().push(((*accusation).clone(), case, tried));
         true
     });
     let mut done = done.into_inner().unwrap();
@@ -132,10 +130,10 @@ fn folder() -> PathBuf {
     folder
 }
 
-fn write_files(folder: &Path, case: &Case, cell: &CellResult) {
-    let reason = cell.reason.as_deref().unwrap_or_default();
+fn write_files(folder: &Path, case: &Case, tried: &Tried) {
+    let reason = tried.cell.reason.as_deref().unwrap_or_default();
     let head = format!("# A correct broker ({}) is accused: {reason}\n# verdict: pass\n# statements:\n", case.broker);
-    let history = head + &cell.history.join("\n") + "\n";
+    let history = head + &tried.history() + "\n";
     fs::write(folder.join(format!("{}.txt", case.experiment.name)), history).unwrap();
     fs::write(folder.join(format!("{}.toml", case.experiment.name)), case.experiment.to_string()).unwrap();
 }
@@ -156,10 +154,10 @@ fn a_correct_broker_is_never_failed() {
         let (verdict, statements) = (accusation.verdict, statements.join(" "));
         let _ = writeln!(text, "{:5} × {verdict} {statements}: RANDOM_SEED={}", cases.len(), seeds.join(" "));
     }
-    for (_, case, cell) in some_shrunk(&failures) {
-        write_files(&folder, &case, &cell);
-        let reason = cell.reason.as_deref().unwrap_or_default();
-        let history = cell.history.join("\n");
+    for (_, case, tried) in some_shrunk(&failures) {
+        write_files(&folder, &case, &tried);
+        let reason = tried.cell.reason.as_deref().unwrap_or_default();
+        let history = tried.history();
         let _ = write!(text, "\nRANDOM_SEED={} ({})\n{}{reason}\n{history}\n", case.seed, case.broker, case.experiment);
     }
     assert!(

@@ -137,13 +137,7 @@ fn has_cell(scenario: &Scenario, cell: &CellResult) -> bool {
     scenario.axes.len() == cell.axes.0.len() && scenario.axes.iter().zip(&cell.axes.0).all(has_value)
 }
 
-fn tell(
-    results: &Results,
-    cell: &CellResult,
-    run: &CellRun,
-    question: Option<&str>,
-    file: Option<&str>,
-) -> Result<()> {
+fn tell(results: &Results, cell: &CellResult, run: &CellRun, question: Option<&str>, file: Option<&str>) -> Result<()> {
     let attempts = judge::attempts(run, &results.options)?;
     let explained = Explained { results, cell, run, question, attempts: &attempts, file };
     print(&report::explain(&explained, Palette::Coloured))?;

@@ -145,8 +145,7 @@ fn attempts(results: &Results, members: &[&CellResult]) -> String {
 
 /// The cells that lacked evidence at first, and had it when they were tried again.
 fn late_passes(results: &Results, passes: &[&CellResult]) -> Option<String> {
-    let tried_again =
-        |cell: &&&CellResult| results.run.cells.get(&cell.id).is_some_and(|run| run.attempts.len() > 1);
+    let tried_again = |cell: &&&CellResult| results.run.cells.get(&cell.id).is_some_and(|run| run.attempts.len() > 1);
     let late: Vec<&str> = passes.iter().filter(tried_again).map(|cell| cell.id.as_str()).collect();
     let count = cells(late.len());
     let text = "passed only in a later attempt, with a longer settle window and fewer cells side by side.";

@@ -210,8 +210,7 @@ fn why(statements: &[&Statement]) -> String {
 fn left_open(taught: &Taught<'_>) -> String {
     let names: BTreeSet<&String> = taught.cells.iter().flat_map(|cell| cell.result.choices.keys()).collect();
     let line = |name: &String| {
-        let of_cell =
-            |cell: &TaughtCell<'_>| Some((protocol(cell.plan), cell.result.choices.get(name)?.clone()));
+        let of_cell = |cell: &TaughtCell<'_>| Some((protocol(cell.plan), cell.result.choices.get(name)?.clone()));
         let values = folded(taught.cells.iter().filter_map(of_cell).collect(), ", ");
         let what = choices::meaning(name).unwrap_or(name);
         wrap("  Open      ", &format!("The standard lets the broker choose: {what}. This one chose: {values}."))
