@@ -25,7 +25,11 @@ impl Player<'_> {
             state.has_session = state.session_persists();
         }
         if let Some(older) = older {
-            self.clients[older].may_end = true;
+            let older = &mut self.clients[older];
+            older.may_end = true;
+            // A client that has stopped reads on until then, so that its end is seen, and sends nothing.
+            older.leaving |= older.deaf;
+            older.deaf = false;
         }
         older
     }

@@ -21,9 +21,9 @@ use std::sync::Mutex;
 use mqtt_sessions::explore::Random;
 use mqtt_sessions::history::{Event, History};
 use mqtt_sessions::judge::judge_again;
-use mqtt_sessions::results::{CellResult, Options, Verdict};
+use mqtt_sessions::results::{AttemptRun, CellResult, CellRun, Options, Verdict};
 use reading::Reading;
-use support::random::{Case, cases, first_seed, on_all_processors};
+use support::random::{Case, Tried, cases, first_seed, on_all_processors};
 
 /// How many experiments a run tries that does not say so.
 const CASES: u32 = 1500;
