@@ -301,6 +301,9 @@ impl Round<'_> {
                 let cell = job.cell.clone();
                 self.cells.insert(self.playing.spawn(job.play(self.shared.clone())).id(), cell);
             }
+            if self.playing.is_empty() && self.suspects.is_empty() {
+                return None;
+            }
             if self.looking.is_none() && !self.suspects.is_empty() {
                 let shared = self.shared.clone();
                 let look = tokio::spawn(async move { gone::look(&shared).await });
@@ -316,7 +319,7 @@ impl Round<'_> {
                     }
                     self.suspects.drain(..suspects).for_each(|job| played(Played::Whole(job)));
                 }
-                Some(job) = self.playing.join_next_with_id() => match job {
+                Some(job) = self.playing.join_next_with_id(), if !self.playing.is_empty() => match job {
                     Ok((id, job)) => {
                         self.cells.remove(&id);
                         if job.is_suspicious() { self.suspects.push(job) } else { played(Played::Whole(job)) }
@@ -327,7 +330,6 @@ impl Round<'_> {
                         }
                     }
                 },
-                else => return None,
             }
         }
     }
