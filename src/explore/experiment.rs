@@ -120,6 +120,11 @@ impl Experiment {
         Some(self)
     }
 
+    /// The same experiment under another name.
+    pub fn named(&self, name: &str) -> Experiment {
+        Experiment { name: name.into(), ..self.clone() }
+    }
+
     /// Takes a client and all its steps away.
     pub fn remove_client(&mut self, place: usize) {
         let name = self.clients.remove(place).name;
