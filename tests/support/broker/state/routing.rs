@@ -19,9 +19,6 @@ impl State {
 
     /// Gives a message to every session that subscribes to it. True if there is one.
     pub(super) fn route(&mut self, message: &Message) -> bool {
-        if !self.rules.forwards(&message.publish) {
-            return true;
-        }
         let of_version = self.sessions.get(&message.publisher).map(|session| session.protocol);
         let mut matched = false;
         let mut outgoing: Vec<(Link, Protocol, Packet)> = Vec::new();
