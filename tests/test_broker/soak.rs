@@ -118,19 +118,32 @@ impl Soak {
                     self.is_deaf = true;
                     return;
                 }
-                if let Some(answer) = self.received.take(&line) {
-                    *left -= 1;
+                let Some(answer) = self.received.take(&line) else { continue };
+                *left -= 1;
+                if *left > 0 {
                     more.extend(self.subscriber.tell(&answer).await);
+                    continue;
                 }
+                // The last answer is never sent, or the client does not stay to see what it brings.
+                self.is_deaf = true;
+                if self.random.once_in(2) {
+                    self.subscriber.patience = Duration::ZERO;
+                    self.subscriber.tell(&answer).await;
+                }
+                return;
             }
             lines = more;
         }
     }
 
-    /// The subscriber breaks off, perhaps with an answer that nobody waits for, and comes back.
-    async fn break_subscriber(&mut self) {
+    /// The subscriber breaks off, misses some messages, and comes back.
+    async fn break_subscriber(&mut self, misses: u64) {
         self.subscriber.half_close().await;
+        self.subscriber.patience = PATIENCE;
         self.subscriber.hear().await;
+        for _ in 0..misses {
+            self.publish().await;
+        }
         let (subscriber, answer) = reserved(&self.broker, self.protocol, "", "s").await;
         assert!(answer[0].starts_with(&connack(1)), "{answer:?}");
         self.subscriber = subscriber;
@@ -197,10 +210,13 @@ async fn nothing_is_lost_or_doubled_or_out_of_order_wherever_connections_break()
             match soak.random.below(5) {
                 0 | 1 | 2 => soak.publish().await,
                 3 => soak.receive(6).await,
-                _ => soak.break_subscriber().await,
+                _ => {
+                    let misses = soak.random.below(4);
+                    soak.break_subscriber(misses).await;
+                }
             }
         }
-        soak.break_subscriber().await;
+        soak.break_subscriber(0).await;
         soak.receive(u64::MAX - 1).await;
         for (qos, payload) in &soak.sent {
             let count = soak.received.counts.get(payload).copied().unwrap_or(0);
