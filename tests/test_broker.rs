@@ -14,6 +14,8 @@ mod limits;
 mod sessions;
 #[path = "test_broker/sharing.rs"]
 mod sharing;
+#[path = "test_broker/soak.rs"]
+mod soak;
 #[path = "test_broker/subscribing.rs"]
 mod subscribing;
 #[path = "test_broker/travels.rs"]

@@ -7,7 +7,7 @@ pub mod choices;
 mod defect;
 mod link;
 mod malformed;
-mod random;
+pub mod random;
 mod rules;
 mod session;
 mod state;

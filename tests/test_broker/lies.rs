@@ -315,6 +315,7 @@ async fn testimony(broker: impl Fn() -> Broker, protocol: Protocol) -> Vec<Strin
     lines.extend(travels::resent(&broker(), protocol).await);
     lines.extend(travels::retained(&broker(), protocol).await);
     lines.extend(travels::wills(&broker(), protocol).await);
+    lines.extend(travels::overlapping(&broker(), protocol).await);
     lines.extend(travels::cut_off(&broker(), protocol).await);
     if protocol == V5 {
         lines.extend(options(&broker()).await);
@@ -322,6 +323,7 @@ async fn testimony(broker: impl Fn() -> Broker, protocol: Protocol) -> Vec<Strin
         lines.extend(expiry(&broker()).await);
         lines.extend(groups(&broker()).await);
         lines.extend(travels::shared(&broker()).await);
+        lines.extend(travels::too_large(&broker()).await);
     }
     lines
 }

@@ -162,3 +162,68 @@ pub async fn queued(broker: &Broker, protocol: Protocol) -> Vec<String> {
     lines.extend(backlog(broker, protocol, "s").await);
     lines
 }
+
+/// Two subscriptions that overlap, and a third one that has ended: a message and a will for a client that is there and away.
+pub async fn overlapping(broker: &Broker, protocol: Protocol) -> Vec<String> {
+    let mut lines = Vec::new();
+    let (mut client, _) = connect(broker, protocol, "s").await;
+    for (id, filter, qos) in [(1, "t", 1), (2, "+", 2), (3, "ended", 2)] {
+        let identifier = if protocol == V5 { format!("subscription_id={id} ") } else { String::new() };
+        client.tell(&format!("SUBSCRIBE id=1 {identifier}filter={filter} qos={qos}")).await;
+    }
+    let (mut publisher, _) = connect(broker, protocol, "p").await;
+    for away in [false, true] {
+        if away {
+            client.tell("UNSUBSCRIBE id=1 filter=+").await;
+            client.tell("UNSUBSCRIBE id=1 filter=ended").await;
+            for topic in ["ended", "u"] {
+                publisher.tell(&publish(topic, 2, 0, "unheard")).await;
+            }
+            lines.extend(client.hear().await);
+        }
+        for gone in [false, true] {
+            if gone {
+                client.tell("DISCONNECT").await;
+            }
+            for topic in ["t", "ended"] {
+                publisher.tell(&laden(protocol, topic, 2, 0, "m")).await;
+                publisher.tell(&format!("PUBLISH topic={topic} qos=1 retain=1 dup=0 id=9 payload=")).await;
+                let will = format!("will_topic={topic} will_qos=2 will_retain=0 will_payload=gone");
+                let (mut dying, _) = join(broker, protocol, true, "", "dying", &will).await;
+                dying.half_close().await;
+                dying.hear().await;
+            }
+            lines.extend(client.hear().await);
+            if gone {
+                let (returned, answer) = connect(broker, protocol, "s").await;
+                lines.extend(answer);
+                client = returned;
+            }
+        }
+    }
+    lines
+}
+
+/// A client that takes no large packets, on every way.
+pub async fn too_large(broker: &Broker) -> Vec<String> {
+    const LARGE: &str = "payload-that-is-too-large-for-the-client";
+    let narrow = "maximum_packet_size=30";
+    let (mut publisher, mut lines) = connect(broker, V5, "p").await;
+    let (mut client, _) = reserved(broker, V5, "", "s").await;
+    client.tell("SUBSCRIBE id=1 filter=t qos=1 filter=$share/g/s qos=1 filter=w qos=1").await;
+    publisher.tell(&publish("t", 1, 1, LARGE)).await;
+    lines.extend(client.hear().await);
+    client.half_close().await;
+    publisher.tell(&publish("t", 1, 0, LARGE)).await;
+    let (mut client, answer) = reserved(broker, V5, narrow, "s").await;
+    lines.extend(answer);
+    for topic in ["t", "s"] {
+        publisher.tell(&publish(topic, 1, 0, LARGE)).await;
+    }
+    let will = format!("will_topic=w will_qos=1 will_retain=0 will_payload={LARGE}");
+    let (mut dying, _) = join(broker, V5, true, "", "dying", &will).await;
+    dying.half_close().await;
+    lines.extend(client.hear().await);
+    lines.extend(client.tell("SUBSCRIBE id=2 filter=t qos=1").await);
+    lines
+}

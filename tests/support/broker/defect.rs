@@ -57,7 +57,9 @@ impl Defect {
             Defect::WillRetainWithoutSupport => Choices { retain_available: false, ..usual },
             Defect::OpenAfterRefusalV5 | Defect::SessionPresentWithRefusalV5 => Choices { refuse_v5: true, ..usual },
             Defect::OpenAfterRefusalV3 | Defect::SessionPresentWithRefusalV3 => Choices { refuse_v3: true, ..usual },
-            Defect::AllSubscriptionIdsOnEachCopy => Choices { copy_for_each_subscription: true, ..usual },
+            Defect::AllSubscriptionIdsOnEachCopy | Defect::OnTheWay(Fault::AllIdsOfOverlap, _) => {
+                Choices { copy_for_each_subscription: true, ..usual }
+            }
             Defect::RemembersRefusedId => Choices { queue_at_most: Some(10), ..usual },
             Defect::AliasAboveMaximum | Defect::AliasSurvives | Defect::TopicAlias0 => {
                 Choices { topic_aliases: true, ..usual }

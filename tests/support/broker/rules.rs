@@ -315,8 +315,8 @@ impl Rules {
     }
 
     /// 5.0 3.1.2-24: no packet is larger than the client's maximum.
-    pub fn heeds_packet_size(&self) -> bool {
-        !self.lies(Defect::SendsTooLarge)
+    pub fn heeds_packet_size(&self, way: Way) -> bool {
+        !self.lies(Defect::SendsTooLarge) && !self.has_fault(Fault::TooLarge, way)
     }
 
     /// 5.0 3.1.2-25: what is too large counts as delivered.

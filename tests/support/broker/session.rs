@@ -100,6 +100,8 @@ pub struct Session {
     pub subscriptions: BTreeMap<String, Subscription>,
     /// What was unsubscribed, where that is to be forgotten.
     pub unsubscribed: BTreeMap<String, Subscription>,
+    /// What was unsubscribed, where some messages come all the same.
+    pub ended: BTreeMap<String, Subscription>,
     /// QoS 2 messages from the client whose PUBREL has not come.
     pub incoming: BTreeMap<u16, Unreleased>,
     /// QoS 1 messages from the client that were taken over, and whose PUBACK could not be sent any more.
@@ -148,6 +150,7 @@ impl Session {
             ends_at: None,
             subscriptions: BTreeMap::new(),
             unsubscribed: BTreeMap::new(),
+            ended: BTreeMap::new(),
             incoming: BTreeMap::new(),
             unanswered: HashSet::new(),
             used: HashSet::new(),
@@ -203,7 +206,8 @@ impl Session {
     fn matching(&self, rules: &Rules, message: &Message, id: &str) -> Vec<Subscription> {
         let way = message.way_to_subscriber(self.link.is_none());
         let local = message.publisher == id && !rules.ignores_no_local(way);
-        let own = self.subscriptions.iter().filter(|(filter, subscription)| {
+        let ended = self.ended.iter().filter(|_| rules.has_fault(Fault::AfterUnsubscribe, way));
+        let own = self.subscriptions.iter().chain(ended).filter(|(filter, subscription)| {
             let shared = topics::shared(filter).is_some();
             !shared && rules.matches(filter, &message.publish.topic) && !(local && subscription.no_local)
         });
@@ -214,12 +218,13 @@ impl Session {
     /// what goes out now, or `None` where no subscription matches.
     pub fn offer(&mut self, rules: &Rules, message: &Message, id: &str, now: Instant) -> Option<Vec<Packet>> {
         let matching = self.matching(rules, message, id);
-        if matching.is_empty() {
+        let way = message.way_to_subscriber(self.link.is_none());
+        if matching.is_empty() || !rules.forwards(&message.publish, way) {
             return None;
         }
         let queued = self.link.is_none();
         let mut packets = Vec::new();
-        for copy in rules.copies(&message.publish, &matching, queued) {
+        for copy in rules.copies(&message.publish, &matching, way) {
             if (queued && !rules.queues(message.publish.qos, copy.granted)) || self.is_interrupted() {
                 continue;
             }
@@ -338,7 +343,7 @@ impl Session {
             rules.alias(&mut packet, self.topic_alias_maximum, &mut aliases);
         }
         // 5.0 3.1.2-24 and 3.1.2-25.
-        if self.is_too_large(rules, &packet) {
+        if self.is_too_large(rules, &packet, delivery.way()) {
             self.stuck = rules.stops_at_too_large().then_some(delivery.message.publish.topic);
             return None;
         }
@@ -362,8 +367,8 @@ impl Session {
     }
 
     /// Whether a PUBLISH exceeds the Maximum Packet Size of this connection.
-    fn is_too_large(&self, rules: &Rules, packet: &Publish) -> bool {
-        let Some(maximum) = self.maximum_packet_size.filter(|_| rules.heeds_packet_size()) else { return false };
+    fn is_too_large(&self, rules: &Rules, packet: &Publish, way: Way) -> bool {
+        let Some(maximum) = self.maximum_packet_size.filter(|_| rules.heeds_packet_size(way)) else { return false };
         // The identifier, which may not have been given yet, takes the same room whatever it is.
         let packet = Publish { id: packet.id.max(1), ..packet.clone() };
         let mut bytes = Vec::new();

@@ -69,6 +69,20 @@ pub enum Fault {
     IdInUse,
     /// It does not wait for the client's Receive Maximum.
     BeyondWindow,
+    /// It comes although it is larger than the client's Maximum Packet Size.
+    TooLarge,
+    /// Its User Properties are sorted.
+    UserPropertiesSorted,
+    /// Where several subscriptions match, it is served by the one with the lowest QoS.
+    LowestOfOverlap,
+    /// Where it serves several subscriptions, it has one of their Subscription Identifiers.
+    OneIdOfOverlap,
+    /// Where a copy is sent for each subscription, it has the Subscription Identifiers of all.
+    AllIdsOfOverlap,
+    /// It comes to a subscription that has ended.
+    AfterUnsubscribe,
+    /// If it is a retained message of zero bytes, it is not forwarded.
+    EmptyNotForwarded,
 }
 
 /// One fault on one way, with the statements that it may break.
@@ -124,6 +138,8 @@ on_the_way! {
     "live-qos-raised" QosRaised Live { "MQTT-3.8.4-6" | "MQTT-3.8.4-8" }
     "queued-qos-raised" QosRaised Queued { "MQTT-3.8.4-6" | "MQTT-3.8.4-8" }
     "retained-copy-qos-raised" QosRaised RetainedCopy { "MQTT-3.8.4-6" | "MQTT-3.8.4-8" }
+    "resent-qos-raised" QosRaised Resent silent
+        { "MQTT-3.8.4-6" "MQTT-4.4.0-1" "MQTT-4.3.2-1" | "MQTT-3.8.4-8" "MQTT-4.4.0-1" "MQTT-4.3.3-4" }
     "will-qos-raised" QosRaised Will { "MQTT-3.8.4-6" | "MQTT-3.8.4-8" }
 
     "live-retain-flipped" RetainFlipped Live { "MQTT-3.3.1-9" | "MQTT-3.3.1-12" "MQTT-3.3.1-13" }
@@ -190,6 +206,8 @@ on_the_way! {
         { "MQTT-2.3.1-4" "MQTT-4.3.3-1" "MQTT-4.4.0-1" "MQTT-4.3.3-2" | "MQTT-2.2.1-4" "MQTT-4.3.3-6" "MQTT-4.4.0-1" "MQTT-4.3.3-4" }
     "retained-copy-id-in-use" IdInUse RetainedCopy silent
         { "MQTT-2.3.1-4" "MQTT-4.3.3-1" "MQTT-4.4.0-1" "MQTT-4.3.3-2" | "MQTT-2.2.1-4" "MQTT-4.3.3-6" "MQTT-4.4.0-1" "MQTT-4.3.3-4" }
+    "will-id-in-use" IdInUse Will silent
+        { "MQTT-2.3.1-4" "MQTT-4.3.3-1" "MQTT-4.4.0-1" "MQTT-4.3.3-2" | "MQTT-2.2.1-4" "MQTT-4.3.3-6" "MQTT-4.4.0-1" "MQTT-4.3.3-4" }
     "shared-id-in-use" IdInUse Shared silent { | "MQTT-2.2.1-4" "MQTT-4.3.3-6" "MQTT-4.4.0-1" "MQTT-4.3.3-4" }
 
     "live-beyond-window" BeyondWindow Live { | "MQTT-3.3.4-9" "MQTT-4.9.0-1" }
@@ -198,4 +216,39 @@ on_the_way! {
     "retained-copy-beyond-window" BeyondWindow RetainedCopy { | "MQTT-3.3.4-9" "MQTT-4.9.0-1" }
     "will-beyond-window" BeyondWindow Will { | "MQTT-3.3.4-9" "MQTT-4.9.0-1" }
     "shared-beyond-window" BeyondWindow Shared { | "MQTT-3.3.4-9" "MQTT-4.9.0-1" }
+
+    "live-too-large" TooLarge Live { | "MQTT-3.1.2-24" }
+    "queued-too-large" TooLarge Queued { | "MQTT-3.1.2-24" }
+    "resent-too-large" TooLarge Resent { | "MQTT-3.1.2-24" }
+    "retained-copy-too-large" TooLarge RetainedCopy { | "MQTT-3.1.2-24" }
+    "will-too-large" TooLarge Will { | "MQTT-3.1.2-24" }
+    "shared-too-large" TooLarge Shared { | "MQTT-3.1.2-24" }
+
+    "live-user-properties-sorted" UserPropertiesSorted Live { | "MQTT-3.3.2-18" }
+    "queued-user-properties-sorted" UserPropertiesSorted Queued { | "MQTT-3.3.2-18" }
+    "resent-user-properties-sorted" UserPropertiesSorted Resent { | "MQTT-3.3.2-18" "MQTT-4.4.0-1" }
+    "retained-copy-user-properties-sorted" UserPropertiesSorted RetainedCopy { | "MQTT-3.3.2-18" }
+    "shared-user-properties-sorted" UserPropertiesSorted Shared { | "MQTT-3.3.2-18" }
+
+    "live-at-lowest-of-overlap" LowestOfOverlap Live { "MQTT-3.3.5-1" | "MQTT-3.3.4-2" }
+    "queued-at-lowest-of-overlap" LowestOfOverlap Queued
+        { "MQTT-3.3.5-1" "MQTT-3.1.2-5" "MQTT-4.5.0-1" | "MQTT-3.3.4-2" "MQTT-4.5.0-1" "MQTT-3.1.2-23" }
+    "will-at-lowest-of-overlap" LowestOfOverlap Will
+        { "MQTT-3.3.5-1" "MQTT-3.1.2-5" "MQTT-4.5.0-1" | "MQTT-3.3.4-2" "MQTT-4.5.0-1" "MQTT-3.1.2-23" }
+
+    "live-with-one-id-of-overlap" OneIdOfOverlap Live { | "MQTT-3.3.4-4" }
+    "queued-with-one-id-of-overlap" OneIdOfOverlap Queued { | "MQTT-3.3.4-4" }
+    "will-with-one-id-of-overlap" OneIdOfOverlap Will { | "MQTT-3.3.4-4" }
+
+    "live-with-all-ids-of-overlap" AllIdsOfOverlap Live { | "MQTT-3.3.4-5" }
+    "queued-with-all-ids-of-overlap" AllIdsOfOverlap Queued { | "MQTT-3.3.4-5" }
+    "will-with-all-ids-of-overlap" AllIdsOfOverlap Will { | "MQTT-3.3.4-5" }
+
+    "live-after-unsubscribe" AfterUnsubscribe Live { "MQTT-3.10.4-1" "MQTT-3.10.4-2" | "MQTT-3.10.4-1" "MQTT-3.10.4-2" "MQTT-3.3.4-3" }
+    "queued-after-unsubscribe" AfterUnsubscribe Queued
+        { "MQTT-3.10.4-1" "MQTT-3.10.4-2" | "MQTT-3.10.4-1" "MQTT-3.10.4-2" "MQTT-3.3.4-3" }
+    "will-after-unsubscribe" AfterUnsubscribe Will { "MQTT-3.10.4-1" "MQTT-3.10.4-2" | "MQTT-3.10.4-1" "MQTT-3.10.4-2" "MQTT-3.3.4-3" }
+
+    "live-empty-not-forwarded" EmptyNotForwarded Live { "MQTT-3.3.1-10" | "MQTT-3.3.1-6" }
+    "queued-empty-not-forwarded" EmptyNotForwarded Queued { "MQTT-3.3.1-10" | "MQTT-3.3.1-6" }
 }

@@ -30,17 +30,19 @@ impl Rules {
 
     /// 3.3.5-1, 3.3.4-2: one copy that respects the highest QoS granted to the matching subscriptions, or a copy for
     /// each. 5.0 3.3.4-3 to 3.3.4-5: one copy has all Subscription Identifiers, each of several its own.
-    pub fn copies(&self, publish: &Publish, matching: &[Subscription], queued: bool) -> Vec<Copy> {
+    pub fn copies(&self, publish: &Publish, matching: &[Subscription], way: Way) -> Vec<Copy> {
+        let queued = way == Way::Queued;
         let all_ids: Vec<u32> = matching.iter().filter_map(|subscription| subscription.id).collect();
         let mut copies: Vec<Copy> = matching.iter().map(|own| self.copy(publish, own, queued)).collect();
         let flags: Vec<bool> = copies.iter().map(|copy| copy.retain).collect();
         copies.sort_by_key(|copy| std::cmp::Reverse(copy.granted));
-        if self.lies(Defect::OverlapTakesLowestQos) {
+        if self.lies(Defect::OverlapTakesLowestQos) || self.has_fault(Fault::LowestOfOverlap, way) {
             copies.reverse();
         }
         if !self.sends_copy_for_each() {
             copies.truncate(1);
-            for copy in copies.iter_mut().filter(|_| !self.lies(Defect::OneSubscriptionIdOfMany)) {
+            let has_all = !self.lies(Defect::OneSubscriptionIdOfMany) && !self.has_fault(Fault::OneIdOfOverlap, way);
+            for copy in copies.iter_mut().filter(|_| has_all) {
                 copy.subscription_ids.clone_from(&all_ids);
                 if self.choices.subscription_ids_reversed {
                     copy.subscription_ids.reverse();
@@ -55,6 +57,9 @@ impl Rules {
                 Some(Defect::NoSubscriptionIds) => copy.subscription_ids.clear(),
                 Some(Defect::SubscriptionIdLostInQueue) if queued => copy.subscription_ids.clear(),
                 Some(Defect::AllSubscriptionIdsOnEachCopy) => copy.subscription_ids.clone_from(&all_ids),
+                Some(Defect::OnTheWay(Fault::AllIdsOfOverlap, of)) if of == way => {
+                    copy.subscription_ids.clone_from(&all_ids);
+                }
                 _ => {}
             }
         }
@@ -136,6 +141,7 @@ impl Rules {
             Some(Defect::AltersContentType) => properties.content_type = None,
             Some(Defect::QueueDropsProperties) if queued => drop_properties(properties),
             Some(Defect::OnTheWay(Fault::PropertiesDropped, of)) if of == way => drop_properties(properties),
+            Some(Defect::OnTheWay(Fault::UserPropertiesSorted, of)) if of == way => properties.user.sort(),
             Some(Defect::OnTheWay(Fault::NoSubscriptionId, of)) if of == way => properties.subscription_ids.clear(),
             _ => {}
         }
@@ -255,6 +261,11 @@ impl Rules {
     /// 3.3.1-1: DUP is 1 on what is sent again.
     pub fn dup_of_resent(&self) -> bool {
         !self.lies(Defect::DupNever)
+    }
+
+    /// 4.4.0-1: the PUBLISH that is sent again is the same as before.
+    pub fn qos_of_resent(&self, qos: u8) -> u8 {
+        if self.has_fault(Fault::QosRaised, Way::Resent) { (qos + 1).min(2) } else { qos }
     }
 
     /// 4.4.0-1: what was not acknowledged is sent again on resume.

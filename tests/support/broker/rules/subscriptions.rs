@@ -38,6 +38,11 @@ impl Rules {
         asked == filter || self.lies(Defect::UnsubscribesByMatch) && topics::matches(topics::unshared(asked), filter)
     }
 
+    /// 3.10.4-2: nothing is added to a subscription that has ended.
+    pub fn serves_ended(&self) -> bool {
+        matches!(self.defect, Some(Defect::OnTheWay(Fault::AfterUnsubscribe, _)))
+    }
+
     /// 3.10.4-1: what is deleted stays so.
     pub fn restores_unsubscribed(&self) -> bool {
         self.lies(Defect::UnsubscribeForgottenOnResume)
@@ -101,8 +106,9 @@ impl Rules {
     }
 
     /// 3.3.1-10, 3.3.1-6: an empty message goes to subscribers as any other.
-    pub fn forwards(&self, publish: &Publish) -> bool {
-        !(publish.payload.is_empty() && publish.retain && self.lies(Defect::DoesNotForwardEmptyRetained))
+    pub fn forwards(&self, publish: &Publish, way: Way) -> bool {
+        let held_back = self.lies(Defect::DoesNotForwardEmptyRetained) || self.has_fault(Fault::EmptyNotForwarded, way);
+        !(publish.payload.is_empty() && publish.retain && held_back)
     }
 
     /// 3.3.1-9, 3.3.1-12: without a SUBSCRIBE nothing retained is sent.

@@ -96,7 +96,7 @@ impl Session {
             } else if !next.resent && room > 0 {
                 let again = publish_again(rules, &next, now);
                 // 5.0 3.1.2-25: what is too large for this connection counts as delivered.
-                if self.is_too_large(rules, &again) {
+                if self.is_too_large(rules, &again, Way::Resent) {
                     continue;
                 }
                 (next.resent, next.sent_at) = (true, now);
@@ -209,5 +209,6 @@ fn publish_again(rules: &Rules, in_flight: &InFlight, now: Instant) -> Publish {
     let mut packet = rules.forwarded(&in_flight.delivery, Way::Resent, now);
     packet.id = in_flight.id;
     packet.dup = rules.dup_of_resent();
+    packet.qos = rules.qos_of_resent(packet.qos);
     packet
 }

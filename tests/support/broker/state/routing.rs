@@ -19,9 +19,6 @@ impl State {
 
     /// Gives a message to every session that subscribes to it. True if there is one.
     pub(super) fn route(&mut self, message: &Message) -> bool {
-        if !self.rules.forwards(&message.publish) {
-            return true;
-        }
         let of_version = self.sessions.get(&message.publisher).map(|session| session.protocol);
         let mut matched = false;
         let mut outgoing: Vec<(Link, Protocol, Packet)> = Vec::new();
@@ -60,10 +57,14 @@ impl State {
         matching.cloned().collect()
     }
 
-    /// 5.0, section 4.8.2: one member gets the message, one that is there if there is one. `except` has had it before.
+    /// 5.0, section 4.8.2: one member gets the message, one that is there if there is one. `except` has had it before. A
+    /// member that is away and would not store it is not chosen.
     fn give_to_group(&mut self, filter: &str, message: &Message, except: Option<&str>) {
+        let takes =
+            |session: &Session, granted| session.link.is_some() || self.rules.queues(message.publish.qos, granted);
         let is_member = |(id, session): &(&String, &Session)| {
-            session.subscriptions.contains_key(filter) && Some(id.as_str()) != except
+            let subscription = session.subscriptions.get(filter);
+            Some(id.as_str()) != except && subscription.is_some_and(|own| takes(session, own.granted))
         };
         let members: Vec<(String, bool)> =
             self.sessions.iter().filter(is_member).map(|(id, session)| (id.clone(), session.link.is_some())).collect();
@@ -87,9 +88,6 @@ impl State {
         let Some(session) = self.sessions.get_mut(id) else { return };
         let Some(subscription) = session.subscriptions.get(filter) else { return };
         let queued = session.link.is_none();
-        if queued && !self.rules.queues(message.publish.qos, subscription.granted) {
-            return;
-        }
         let delivery = Delivery {
             message: message.clone(),
             // 5.0 4.8.2-3.

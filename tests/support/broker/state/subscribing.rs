@@ -118,6 +118,9 @@ impl State {
             let keys: Vec<String> = session.subscriptions.keys().filter(exact).cloned().collect();
             let deleted: Vec<(String, Subscription)> =
                 keys.iter().filter_map(|key| session.subscriptions.remove_entry(key)).collect();
+            if rules.serves_ended() {
+                session.ended.extend(deleted.iter().cloned());
+            }
             if rules.restores_unsubscribed() {
                 session.unsubscribed.extend(deleted);
             }
