@@ -74,7 +74,7 @@ impl Player<'_> {
     pub async fn take_one_by_one(&mut self, client: usize) -> Result<(), Stop> {
         self.clients[client].answers_at_most = Some(0);
         loop {
-            let window = Instant::now() + self.patience();
+            let window = Instant::now() + self.vanished_after();
             match self.pump(window, |clients| !clients[client].held.is_empty()).await {
                 Waited::Done => {}
                 Waited::Deadline => break,
