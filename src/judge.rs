@@ -23,9 +23,9 @@ mod witness;
 
 use std::collections::BTreeMap;
 
-use crate::history::{Event, History, HistoryError, Message};
+use crate::history::{Event, History, Message};
 use crate::plan::Cell;
-use crate::results::{CellResult, Level, Options, Verdict, Violation};
+use crate::results::{CellResult, CellRun, Evidence, Level, Options, StoredHistoryError, Verdict, Violation};
 use absences::Balance;
 use finding::{Finding, Findings};
 use received::Measured;
@@ -102,42 +102,40 @@ fn unfinished(story: &Story, history: &History) -> String {
     }
 }
 
-/// The record of a cell from all attempts at it, oldest first. The last attempt has the word, except about what an
-/// earlier one has firmly shown. The history of a cell that passes is kept only if all are.
-pub fn combine(cell: &Cell, attempts: Vec<(History, Judgement)>, keep_all_histories: bool) -> CellResult {
-    let count = attempts.len();
-    let (histories, mut judgements): (Vec<History>, Vec<Judgement>) = attempts.into_iter().unzip();
-    // Of several the last counts that was played to its end: what it shows beside was there again.
-    let is_whole = |judgement: &Judgement| judgement.findings.limits.is_empty();
-    let firm = judgements.iter().rposition(|judgement| judgement.has_firm_fail() && is_whole(judgement));
-    let firm = firm.or_else(|| judgements.iter().rposition(Judgement::has_firm_fail));
-    let chosen = firm.unwrap_or(count.saturating_sub(1));
-    // Each history stands behind a line of its own.
-    let offset = histories.iter().take(chosen).map(|history| history.entries.len() + 1).sum::<usize>() + 1;
-    let judgement = match chosen < count {
-        true => judgements.swap_remove(chosen),
-        false => judge(cell, &History::default()),
-    };
-    let mut result = judgement.into_result(cell, count as u32, offset);
-    // What an earlier attempt lacked says nothing about a cell that passes, and is different in the next run.
-    let kept = match result.verdict {
-        Verdict::Pass if keep_all_histories => histories.get(chosen..).unwrap_or_default(),
-        Verdict::Pass => &[],
-        _ => &histories[..],
-    };
-    for (number, history) in kept.iter().enumerate() {
-        result.history.push(Event::Attempt(number as u32 + 1).to_string());
-        result.history.extend(history.lines());
-    }
-    result
+/// The record of a cell, and where the evidence for it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Combined {
+    pub result: CellResult,
+    /// Where each violation of the record is seen.
+    pub evidence: Vec<Evidence>,
+    /// The attempt on which the verdict rests, from 1.
+    pub attempt: usize,
 }
 
-/// Judges the stored history of a cell anew, with no broker at hand. A cell without a history is left as it is: `None`.
+/// The record of a cell from all attempts at it, oldest first. The last attempt decides, unless an earlier one already
+/// proved that a MUST was broken.
+pub fn combine(cell: &Cell, mut attempts: Vec<Judgement>) -> Combined {
+    let count = attempts.len();
+    // Of several such attempts the last one that was played to its end is chosen: it repeats what the others show.
+    let is_whole = |judgement: &Judgement| judgement.findings.limits.is_empty();
+    let firm = attempts.iter().rposition(|judgement| judgement.has_firm_fail() && is_whole(judgement));
+    let firm = firm.or_else(|| attempts.iter().rposition(Judgement::has_firm_fail));
+    let chosen = firm.unwrap_or(count.saturating_sub(1));
+    let judgement = if chosen < count { attempts.swap_remove(chosen) } else { judge(cell, &History::default()) };
+    judgement.into_record(cell, count, chosen + 1)
+}
+
+/// Judges the stored histories of a cell anew, with no broker at hand. A cell whose histories were not kept is left as
+/// it is: `None`.
 ///
 /// # Errors
-/// [`HistoryError`] where the stored history is no history.
-pub fn judge_again(stored: &CellResult, options: &Options) -> Result<Option<CellResult>, HistoryError> {
-    if stored.history.is_empty() {
+/// [`StoredHistoryError`] where a stored history is no history.
+pub fn judge_again(
+    stored: &CellResult,
+    run: &CellRun,
+    options: &Options,
+) -> Result<Option<Combined>, StoredHistoryError> {
+    if !run.has_histories() {
         return Ok(None);
     }
     // The steps of the scenario stand in the history, as far as they were played.
@@ -149,12 +147,8 @@ pub fn judge_again(stored: &CellResult, options: &Options) -> Result<Option<Cell
         steps: Vec::new(),
         queue_limit: options.queue_limit,
     };
-    let history = History::parse(stored.history.iter().map(String::as_str))?;
-    let attempts = history.attempts().into_iter().map(|attempt| {
-        let judgement = judge(&cell, &attempt);
-        (attempt, judgement)
-    });
-    Ok(Some(combine(&cell, attempts.collect(), true)))
+    let attempts = run.histories()?.iter().map(|history| judge(&cell, history)).collect();
+    Ok(Some(combine(&cell, attempts)))
 }
 
 impl Judgement {
@@ -169,24 +163,20 @@ impl Judgement {
         self.findings.violations.iter().any(|finding| firm(&finding))
     }
 
-    /// `offset` is how many lines stand before this attempt's history.
-    fn into_result(self, cell: &Cell, attempts: u32, offset: usize) -> CellResult {
+    /// The record of a cell that was tried `attempts` times, by what this attempt shows.
+    fn into_record(self, cell: &Cell, attempts: usize, attempt: usize) -> Combined {
         let mut limits = self.findings.limits;
         let (confirmed, open): (Vec<Finding>, Vec<Finding>) =
-            self.findings.violations.into_iter().partition(|finding| finding.attempts <= attempts);
+            self.findings.violations.into_iter().partition(|finding| finding.attempts as usize <= attempts);
         if let Some(finding) = open.first() {
             let observed = &finding.violation.observed;
             limits.push((Verdict::Inconclusive, format!("{observed}, in {attempts} of {} attempts", finding.attempts)));
         }
-        let mut violations: Vec<Violation> = confirmed.into_iter().map(|finding| finding.violation).collect();
-        for violation in &mut violations {
-            violation.events.iter_mut().for_each(|event| *event += offset);
-        }
-        violations.sort_by(|one, other| (&one.statement, &one.events).cmp(&(&other.statement, &other.events)));
+        let (violations, evidence) = violations(confirmed, attempt);
         let (verdict, reason) = verdict(&violations, &limits);
         let choices: BTreeMap<String, String> =
             self.findings.choices.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        CellResult {
+        let result = CellResult {
             id: cell.id.clone(),
             scenario: cell.scenario.clone(),
             axes: cell.axes.clone(),
@@ -200,9 +190,33 @@ impl Judgement {
             received: self.measured.received,
             choices,
             violations,
-            history: Vec::new(),
+        };
+        Combined { result, evidence, attempt }
+    }
+}
+
+/// The violations in an order that depends on no event, and where each is seen. Findings that say the same are one.
+fn violations(mut findings: Vec<Finding>, attempt: usize) -> (Vec<Violation>, Vec<Evidence>) {
+    let key = |finding: &Finding| {
+        let Violation { protocol, statement, expected, observed, .. } = &finding.violation;
+        (statement.clone(), *protocol, expected.clone(), observed.clone())
+    };
+    findings.sort_by_cached_key(key);
+    let (mut violations, mut evidence): (Vec<Violation>, Vec<Evidence>) = (Vec::new(), Vec::new());
+    for Finding { violation, events, .. } in findings {
+        match evidence.last_mut().filter(|_| violations.last() == Some(&violation)) {
+            Some(same) => same.events.extend(events),
+            None => {
+                evidence.push(Evidence { violation: violations.len(), attempt, events });
+                violations.push(violation);
+            }
         }
     }
+    for seen in &mut evidence {
+        seen.events.sort_unstable();
+        seen.events.dedup();
+    }
+    (violations, evidence)
 }
 
 /// The worst of all that was found, and the sentence for it.

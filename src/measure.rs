@@ -15,7 +15,7 @@ use crate::output::note;
 use crate::plan::Cell;
 use crate::progress::Progress;
 use crate::report::Control;
-use crate::results::{Format, Options, Results, Run, Summary, Tool};
+use crate::results::{BrokerFindings, Format, HelperRun, Options, Results, Run, Summary, Tool};
 use crate::run::{self, Outcome, Prefix, RunOptions};
 
 pub use leftovers::clear_what_runs_left;
@@ -82,17 +82,19 @@ pub async fn measure(request: &RunRequest, cells: Vec<Cell>, lessons: &Lessons) 
     }
     let started = (SystemTime::now(), Instant::now());
     let progress = Progress::new();
+    let planned = cells.len();
     let outcome = run::run(target, cells, probes, &options, &progress, interrupted.clone()).await;
     progress.finish();
     note(&after_the_run(&outcome.cleanup, prefix, cure.as_deref()));
 
     let control = lessons.control(&reached, prefix, &interrupted).await;
     let interrupted = *interrupted.borrow();
-    Ok(Some(Measured { results: results(outcome, request, &reached, started), control, interrupted }))
+    Ok(Some(Measured { results: results(outcome, planned, request, &reached, started), control, interrupted }))
 }
 
 fn results(
     outcome: Outcome,
+    planned: usize,
     request: &RunRequest,
     reached: &Reached,
     (started_at, started): (SystemTime, Instant),
@@ -109,10 +111,14 @@ fn results(
             host: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
             url: reached.broker.url.clone(),
             settle_ms: request.settle.as_millis() as u64,
+            complete: outcome.cells.len() == planned,
+            planned: planned as u32,
             cleanup: outcome.cleanup.sentence(),
+            helpers: HelperRun::default(),
             cells: outcome.runs.into_iter().collect::<BTreeMap<_, _>>(),
         },
         summary: Summary::of(&outcome.cells),
+        broker_findings: BrokerFindings::default(),
         cells: outcome.cells,
     }
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use crate::exit_code::ExitCode;
 use crate::export::{Export, deliver};
-use crate::judge::judge_again;
+use crate::judge::{Combined, judge_again};
 use crate::output::note;
 use crate::report::{self, Palette};
 use crate::results::{Results, Summary};
@@ -20,9 +20,16 @@ pub fn judge(path: &Path, export: Option<&Path>) -> Result<ExitCode> {
     let export = export.map(Export::open).transpose()?;
     let mut left = 0;
     for cell in &mut results.cells {
-        let judged = judge_again(cell, &results.options);
+        let Some(run) = results.run.cells.get_mut(&cell.id) else {
+            left += 1;
+            continue;
+        };
+        let judged = judge_again(cell, run, &results.options);
         match judged.with_context(|| format!("{}: the history of {}", path.display(), cell.id))? {
-            Some(judged) => *cell = judged,
+            Some(Combined { result, evidence, attempt }) => {
+                *cell = result;
+                run.rest_on(attempt, evidence);
+            }
             None => left += 1,
         }
     }

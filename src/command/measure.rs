@@ -12,7 +12,7 @@ use crate::exit_code::ExitCode;
 use crate::export::{Export, deliver};
 use crate::measure::{self, BrokerRequest, Lessons, Measured, RunRequest};
 use crate::report::{self, Control, Palette, Teaching};
-use crate::results::{Results, Verdict};
+use crate::results::Results;
 
 impl Measure {
     fn request(&self, scenarios: Vec<String>) -> Result<RunRequest> {
@@ -70,7 +70,7 @@ async fn measure(scenarios: Vec<String>, typed: Measure, library: Option<Library
     let comparison = baseline.map(|baseline| compare(&baseline, &results, Some(&selected))).transpose()?;
     let text = text(&results, &lessons.teachings, control.as_ref(), comparison.as_ref());
     if !request.keep_all_histories {
-        results.cells.iter_mut().filter(|cell| cell.verdict == Verdict::Pass).for_each(|cell| cell.history.clear());
+        results.forget_histories_of_passes();
     }
     deliver(&text, &results, export.as_ref())?;
     Ok(match comparison {

@@ -28,6 +28,8 @@ pub struct Findings {
 #[derive(Debug, Clone)]
 pub struct Finding {
     pub violation: Violation,
+    /// The events that show it: their numbers in the history, from 1.
+    pub events: Vec<usize>,
     /// How many attempts in a row have to show it: 1 for what is seen on the wire and cannot be a matter of time.
     pub attempts: u32,
 }
@@ -83,8 +85,8 @@ impl Findings {
         events.sort_unstable();
         events.dedup();
         let (statement, expected, observed) = (statement.into(), expected.into(), observed.into());
-        let violation = Violation { protocol, statement, level, expected, observed, events };
-        self.violations.push(Finding { violation, attempts });
+        let violation = Violation { protocol, statement, level, expected, observed };
+        self.violations.push(Finding { violation, events, attempts });
     }
 
     /// Makes one of findings that differ only in the message that they speak of.
@@ -95,7 +97,7 @@ impl Findings {
             match merged.iter_mut().find(|(other, _)| own.is_some() && alike(other, &finding)) {
                 Some((kept, messages)) => {
                     messages.extend(own);
-                    kept.violation.events.extend(finding.violation.events);
+                    kept.events.extend(finding.events);
                 }
                 None => merged.push((finding, own.into_iter().collect())),
             }
@@ -156,8 +158,8 @@ fn with_messages(mut finding: Finding, messages: &[Message]) -> Finding {
         let violation = &mut finding.violation;
         violation.expected = violation.expected.replace(&first.to_string(), &names);
         violation.observed = violation.observed.replace(&first.to_string(), &names);
-        violation.events.sort_unstable();
-        violation.events.dedup();
+        finding.events.sort_unstable();
+        finding.events.dedup();
     }
     finding
 }

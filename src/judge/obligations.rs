@@ -12,9 +12,9 @@ use super::finding::{Findings, Rule};
 use super::session;
 use super::story::Story;
 use super::{deliveries, finding};
-use crate::history::{History, HistoryError};
+use crate::history::History;
 use crate::packet::Protocol;
-use crate::results::{CellResult, Options};
+use crate::results::{CellRun, Options, StoredHistoryError};
 
 /// Something that the broker owes to a client, may give it, or owes no more.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,27 +58,18 @@ pub enum Outcome {
 /// One attempt of a stored history, with what was owed in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
-    /// The number of its first event in the stored history, from 1.
-    pub first: usize,
     pub history: History,
     pub obligations: Vec<Obligation>,
 }
 
-/// The attempts in the stored history of a cell.
+/// The attempts at a cell whose histories were kept.
 ///
 /// # Errors
-/// [`HistoryError`] where it is no history.
-pub fn attempts(cell: &CellResult, options: &Options) -> Result<Vec<Attempt>, HistoryError> {
-    let stored = History::parse(cell.history.iter().map(String::as_str))?;
-    let opened = stored.events().next().is_some_and(|event| matches!(event, crate::history::Event::Attempt(_)));
-    let mut first = 1;
-    let attempts = stored.attempts().into_iter().map(|history| {
-        // Each attempt stands behind a line of its own.
-        first += usize::from(opened);
+/// [`StoredHistoryError`] where a stored history is no history.
+pub fn attempts(run: &CellRun, options: &Options) -> Result<Vec<Attempt>, StoredHistoryError> {
+    let attempts = run.histories()?.into_iter().map(|history| {
         let obligations = obligations(&history, options.queue_limit);
-        let attempt = Attempt { first, history, obligations };
-        first += attempt.history.entries.len();
-        attempt
+        Attempt { history, obligations }
     });
     Ok(attempts.collect())
 }
