@@ -9,6 +9,7 @@ mod control;
 mod explain;
 mod findings;
 mod fold;
+mod histories;
 mod lessons;
 mod matrix;
 mod table;
@@ -21,6 +22,7 @@ pub use changes::changes;
 pub use control::{Control, ControlPlayed, control};
 pub use explain::{Explained, explain};
 pub use findings::quoted;
+pub use histories::{JudgedFile, histories};
 pub use lessons::Teaching;
 
 /// What fits on every terminal.
