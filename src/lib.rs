@@ -11,6 +11,7 @@ pub mod compare;
 pub mod connection;
 pub mod control;
 pub mod exit_code;
+pub mod explore;
 pub mod export;
 pub mod history;
 pub mod history_file;

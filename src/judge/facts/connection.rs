@@ -2,58 +2,63 @@
 
 use std::collections::HashMap;
 
+use super::Place;
 use crate::connection::End;
 use crate::history::{Awaited, Client, Message};
-use crate::packet::{Connack, Connect, Filter, Protocol, Publish, Suback};
+use crate::packet::{Ack, Connack, Connect, Filter, Protocol, Publish};
 use crate::scenario::Timer;
 use crate::topic;
 
 /// The return code of 3.1.1 for a client identifier that is refused.
 pub const IDENTIFIER_REJECTED: u8 = 0x02;
 
-/// One Network Connection of one client. Places are 0-based indices into the history.
+/// One Network Connection of one client.
 #[derive(Debug)]
 pub struct Connection {
+    /// Its place among [`super::Facts::connections`].
+    pub index: usize,
     pub client: Client,
-    /// The client identifier, also the one that the broker assigned.
+    /// The client identifier, also one that the broker assigned.
     pub id: String,
-    pub opened_at: usize,
-    /// The step in which it was opened, from 1.
-    pub opened_in: usize,
-    /// The step in which it ended, by whomever; `usize::MAX` while it is open.
-    pub ended_in: usize,
+    /// The CONNECT.
+    pub opened: Place,
+    /// Its end, by whomever; `None` while it is open.
+    pub end: Option<Place>,
     pub connect: Connect,
     pub connack: Option<(usize, Connack)>,
+    /// Every further CONNACK.
+    pub more_connacks: Vec<usize>,
     pub subscribes: Vec<Subscribing>,
     pub unsubscribes: Vec<Unsubscribing>,
     pub deliveries: Vec<Delivery>,
-    /// PUBRELs that came: place and Packet Identifier.
-    pub pubrels: Vec<(usize, u16)>,
+    /// What belongs to handshakes of messages to this client, in wire order.
+    pub flows: Vec<Flow>,
     /// What came before the CONNACK.
     pub before_connack: Vec<(usize, &'static str)>,
     /// Where the client sent DISCONNECT, with the reason code.
-    pub left_at: Option<(usize, u8)>,
+    pub left: Option<(Place, u8)>,
     /// The Session Expiry Interval that its DISCONNECT set.
     pub expiry_at_end: Option<u32>,
     /// Where the client ended it without DISCONNECT.
-    pub closed_at: Option<usize>,
-    pub ended: Option<(usize, End)>,
+    pub closed: Option<Place>,
+    /// Where the broker ended it.
+    pub ended: Option<(Place, End)>,
     /// A DISCONNECT from the broker, with its reason code and its Session Expiry Interval.
     pub dismissed: Option<(usize, u8, Option<u32>)>,
     /// What came behind a DISCONNECT from the broker.
     pub after_dismissal: Vec<(usize, &'static str)>,
-    /// Another client connected with the same identifier: the place of its CONNECT.
-    pub taken_over_at: Option<usize>,
+    /// Another client connected with the same identifier: its CONNECT.
+    pub taken_over: Option<Place>,
     pub undecodable: Option<usize>,
     pub missing: Vec<(usize, Awaited)>,
     /// Where settle windows passed.
-    pub settled_at: Vec<usize>,
+    pub settled: Vec<usize>,
     /// What the clock said during this connection, or before the next.
     pub timers: Vec<Timed>,
-    /// How many PINGREQs have no answer yet.
-    pub pings_due: usize,
-    /// Places of the answers that show that the broker read what was sent before: PINGRESP, SUBACK, UNSUBACK.
-    pub signs_of_life: Vec<usize>,
+    /// Answers of the broker: where each came, and the last packet of the client's that the broker had read by then.
+    pub signs: Vec<(usize, usize)>,
+    /// The last packet that came, with its name.
+    pub last_sent: Option<(usize, &'static str)>,
     /// SUBACKs with the identifier of no SUBSCRIBE.
     pub stray_subacks: Vec<usize>,
     /// PUBACKs and PUBRECs with the identifier of no PUBLISH.
@@ -65,54 +70,78 @@ pub struct Connection {
 /// One filter of a SUBSCRIBE.
 #[derive(Debug)]
 pub struct Subscribing {
-    pub at: usize,
-    pub step: usize,
+    pub sent: Place,
     pub filter: Filter,
     pub subscription_id: Option<u32>,
+    /// The Packet Identifier of the SUBSCRIBE.
     pub id: u16,
-    /// How many filters its SUBSCRIBE has, and which of them this is.
-    pub place: (usize, usize),
-    /// The place and the code of its SUBACK.
-    pub suback: Option<(usize, u8)>,
+    /// Which filter of its SUBSCRIBE this is, from 0.
+    pub number: usize,
+    /// The SUBACK and its code for this filter.
+    pub suback: Option<(Place, u8)>,
 }
 
 /// One filter of an UNSUBSCRIBE.
 #[derive(Debug)]
 pub struct Unsubscribing {
-    pub at: usize,
-    pub step: usize,
+    pub sent: Place,
     pub filter: String,
+    /// The Packet Identifier of the UNSUBSCRIBE.
+    pub id: u16,
+    pub unsuback: Option<Place>,
 }
 
 /// What the clock said about a timer of the protocol.
 #[derive(Debug, Clone, Copy)]
 pub struct Timed {
-    pub at: usize,
-    pub step: usize,
+    pub place: Place,
     pub timer: Timer,
-    /// In seconds.
     pub seconds: u32,
     pub passed: bool,
+}
+
+impl Timed {
+    /// The timer ran in steps between these places.
+    pub fn is_between(&self, from: Place, to: Place) -> bool {
+        self.place.step > from.step && (self.place.step < to.step || self.place.step == to.step && self.place.at < to.at)
+    }
 }
 
 /// A PUBLISH that a client received.
 #[derive(Debug)]
 pub struct Delivery {
-    pub at: usize,
-    pub step: usize,
+    pub place: Place,
     pub publish: Publish,
     /// The topic, also where an alias stands for it; empty where nothing tells it.
     pub topic: String,
     /// `None` is a payload that is not ours, or one of zero bytes.
     pub message: Option<Message>,
-    /// Its PUBACK or PUBCOMP was sent, or a PUBREC that refuses it.
-    pub complete: bool,
-    /// Where our acknowledgement was sent: PUBACK or PUBREC.
-    pub acked_at: Option<usize>,
-    /// Where our acknowledgement refused it.
-    pub refused_at: Option<usize>,
-    /// Where PUBREL came, which shows that the broker read our PUBREC.
-    pub released_at: Option<usize>,
+    /// Our PUBACK or PUBREC: its index, and the connection on which it was sent.
+    pub acked: Option<(usize, usize)>,
+    /// Our acknowledgement refused it.
+    pub refused: bool,
+    /// The PUBREL that came for it, on whichever connection.
+    pub released: Option<usize>,
+    /// Our last answer: PUBACK, PUBCOMP, or a PUBREC that refuses.
+    pub completed: Option<usize>,
+}
+
+impl Delivery {
+    /// Our last answer was sent, or none is due.
+    pub fn is_complete(&self) -> bool {
+        self.publish.qos == 0 || self.completed.is_some()
+    }
+}
+
+/// A packet of a handshake between broker and subscriber.
+#[derive(Debug, Clone, Copy)]
+pub enum Flow {
+    /// A PUBLISH came: the delivery at this place of [`Connection::deliveries`].
+    Publish(usize),
+    /// A PUBREL came.
+    Pubrel { at: usize, id: u16 },
+    /// The client sent an acknowledgement.
+    Sent { at: usize, ack: Ack },
 }
 
 impl Subscribing {
@@ -132,58 +161,39 @@ impl Subscribing {
 }
 
 impl Connection {
-    pub fn opened(at: usize, step: usize, client: &Client, connect: &Connect) -> Connection {
+    pub fn new(index: usize, opened: Place, client: &Client, connect: &Connect) -> Connection {
+        // Until the broker has assigned one, a client without an identifier is like no other.
+        let id = if connect.client_id.is_empty() { format!("?{index}") } else { connect.client_id.clone() };
         Connection {
+            index,
             client: client.clone(),
-            // Until the broker has assigned one, a client without an identifier is like no other.
-            id: if connect.client_id.is_empty() { format!("?{at}") } else { connect.client_id.clone() },
-            opened_at: at,
-            opened_in: step,
-            ended_in: usize::MAX,
+            id,
+            opened,
+            end: None,
             connect: connect.clone(),
             connack: None,
+            more_connacks: Vec::new(),
             subscribes: Vec::new(),
             unsubscribes: Vec::new(),
             deliveries: Vec::new(),
-            pubrels: Vec::new(),
+            flows: Vec::new(),
             before_connack: Vec::new(),
-            left_at: None,
+            left: None,
             expiry_at_end: None,
-            closed_at: None,
+            closed: None,
             ended: None,
             dismissed: None,
             after_dismissal: Vec::new(),
-            taken_over_at: None,
+            taken_over: None,
             undecodable: None,
             missing: Vec::new(),
-            settled_at: Vec::new(),
+            settled: Vec::new(),
             timers: Vec::new(),
-            pings_due: 0,
-            signs_of_life: Vec::new(),
+            signs: Vec::new(),
+            last_sent: None,
             stray_subacks: Vec::new(),
             stray_acks: Vec::new(),
             aliases: HashMap::new(),
-        }
-    }
-
-    pub fn granted(&mut self, at: usize, suback: &Suback) {
-        self.signs_of_life.push(at);
-        let asked = |subscribing: &&mut Subscribing| subscribing.id == suback.id && subscribing.suback.is_none();
-        let answered: Vec<&mut Subscribing> = self.subscribes.iter_mut().filter(asked).collect();
-        if answered.is_empty() {
-            self.stray_subacks.push(at);
-        }
-        for (subscribing, code) in answered.into_iter().zip(&suback.codes) {
-            subscribing.suback = Some((at, *code));
-        }
-    }
-
-    /// PUBREL came for the newest message with this identifier.
-    pub fn released(&mut self, at: usize, id: u16) {
-        self.pubrels.push((at, id));
-        let same = |delivery: &&mut Delivery| delivery.publish.id == id && delivery.publish.qos == 2;
-        if let Some(delivery) = self.deliveries.iter_mut().rev().find(same) {
-            delivery.released_at = Some(at);
         }
     }
 
@@ -239,22 +249,34 @@ impl Connection {
         self.expiry() > 0
     }
 
-    /// The broker ended the connection although neither the client had sent DISCONNECT nor anything allowed it to.
-    pub fn was_cut(&self) -> bool {
-        let silent = self.timers.iter().any(|timed| timed.timer == Timer::KeepAlive);
-        let allowed = silent || self.taken_over_at.is_some() || self.is_refused_by_rule();
-        self.ended.is_some() && self.left_at.is_none() && !allowed
+    /// The connection is open in the whole step.
+    pub fn is_open_in(&self, step: usize) -> bool {
+        self.opened.step <= step && self.end.is_none_or(|end| end.step > step)
     }
 
-    /// The client has not acknowledged all that came on this connection.
-    pub fn withholds(&self) -> bool {
-        self.deliveries.iter().any(|delivery| !delivery.complete)
+    /// The step in which it ended; the highest number while it is open.
+    pub fn ended_in(&self) -> usize {
+        self.end.map_or(usize::MAX, |end| end.step)
     }
 
-    /// The broker has shown that it read what the client sent at `place`.
-    pub fn has_read(&self, place: usize) -> bool {
-        self.signs_of_life.iter().any(|sign| *sign > place)
-            || self.left_at.is_some_and(|(left, _)| left > place) && self.ended.is_some()
+    /// Where the client sent the DISCONNECT that discards its will.
+    pub fn left_for_good(&self) -> Option<Place> {
+        self.left.filter(|(_, reason)| self.protocol() == Protocol::V3 || *reason == 0).map(|(place, _)| place)
+    }
+
+    /// The broker has shown, by an answer that came before the entry `by`, that it read what the client sent at `sent`. Its end
+    /// of the stream after our DISCONNECT shows it too.
+    pub fn has_read(&self, sent: usize, by: usize) -> bool {
+        let answers = self.signs.partition_point(|(answer, _)| *answer < by);
+        let answered = self.signs[..answers].last().is_some_and(|(_, read)| *read > sent);
+        let left = || self.left.is_some_and(|(left, _)| left.at > sent) && self.ended.is_some_and(|(end, _)| end.at < by);
+        answered || left()
+    }
+
+    /// Some message of QoS 1 or 2 that came on this connection between these entries was not answered to its end.
+    pub fn withholds_between(&self, from: usize, to: usize) -> bool {
+        let open = |delivery: &Delivery| delivery.publish.qos > 0 && delivery.completed.is_none_or(|at| at > to);
+        self.deliveries.iter().any(|delivery| delivery.place.at < to && open(delivery) && delivery.completed.is_none_or(|at| at > from))
     }
 
     /// How many QoS 1 and QoS 2 messages the client takes unacknowledged (5.0, section 3.1.2.11.3).
