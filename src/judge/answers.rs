@@ -285,6 +285,12 @@ fn ended(facts: &Facts, connection: &Connection, findings: &mut Findings) {
         End::Reset => "reset",
         End::Fin => "closed",
     };
+    // 3.1.1 lets a server close on a PUBLISH that it does not authorise (MQTT-3.3.5-2).
+    let is_open = |p: &&Publication| p.accepted.is_none() && p.sendings.iter().any(|s| s.connection == connection.index);
+    if connection.protocol() == Protocol::V3 && facts.publications.iter().any(|p| !p.is_will() && is_open(&p)) {
+        findings.limit(Verdict::Inconclusive, format!("the broker {how} the connection of {client} on a PUBLISH"));
+        return;
+    }
     let last = connection.last_sent.map_or("the connection was opened".into(), |(_, packet)| format!("{packet} from it"));
     let events = connection.last_sent.map(|(at, _)| at).into_iter().chain([place.at]);
     let finding = findings.broken(rules::CLOSES_WITHOUT_CAUSE, connection.protocol()).at(events);

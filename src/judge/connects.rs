@@ -6,7 +6,7 @@ use super::finding::{ATTEMPTS_FOR_AN_ABSENCE, Findings};
 use super::model::Model;
 use super::rules::{self, Rule};
 use super::session::{Session, SessionEnd};
-use crate::history::{Awaited, PROBE};
+use crate::history::{Awaited, Message, PROBE};
 use crate::packet::{Connack, Protocol};
 use crate::scenario::Timer;
 
@@ -107,7 +107,7 @@ pub fn expected_present(model: &Model<'_>, connection: &Connection) -> Present {
     let expired = expired(&model.sessions, connection);
     let (rule, why) = match (code, connection.connect.clean, resumed) {
         (0, true, _) => (rules::PRESENT_0_AFTER_CLEAN, "the client asked for a clean session"),
-        (0, false, true) if !is_lost => {
+        (0, false, true) if !is_lost && shows_a_session(connection) => {
             (rules::PRESENT_1_WITH_SESSION, "the broker has its session, since messages come without a SUBSCRIBE")
         }
         (0, false, true) if was_given_away(&model.sessions, connection) => {
@@ -120,6 +120,15 @@ pub fn expected_present(model: &Model<'_>, connection: &Connection) -> Present {
     };
     let because = expired.filter(|_| rule == rules::AN_EXPIRED_SESSION_IS_DISCARDED);
     Present { value: code == 0 && resumed, rule, why, because }
+}
+
+/// A message came on this connection without a SUBSCRIBE: by a subscription that only an earlier connection can have made.
+fn shows_a_session(connection: &Connection) -> bool {
+    connection.deliveries.iter().any(|delivery| {
+        let asked = connection.subscribes.iter().any(|s| s.matches(&delivery.topic) && s.sent.at < delivery.place.at);
+        let ours = matches!(delivery.message, Some(message) if !matches!(message, Message::Will(_)));
+        ours && !delivery.publish.retain && !asked
+    })
 }
 
 /// Where the clock says that the session before this connection has expired.

@@ -140,11 +140,11 @@ impl<'a> Walk<'_, 'a> {
     fn published(&mut self, delivery: &'a Delivery, findings: &mut Findings) {
         let publish = &delivery.publish;
         let fresh = Exchange { delivery, first: delivery, acked: None, refused: false, released: None, finished: None };
+        // A message that is sent again under another identifier gives its first one up.
+        if publish.dup && !self.open.iter().any(|own| own.is_of(delivery) && own.delivery.publish.id == publish.id) {
+            self.open.retain(|own| !own.is_of(delivery) || own.finished.is_some());
+        }
         let Some(place) = self.open.iter().position(|own| own.delivery.publish.id == publish.id) else {
-            // A message that is sent again under another identifier gives its first one up.
-            if publish.dup {
-                self.open.retain(|own| !own.is_of(delivery) || own.finished.is_some());
-            }
             self.open.push(fresh);
             return;
         };

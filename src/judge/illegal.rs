@@ -165,8 +165,11 @@ fn ended_session<'a>(
     sighting: &Sighting<'a>,
     causes: &mut Vec<(Cause, Rule)>,
 ) {
-    // Retained messages are part of no session.
-    if sighting.delivery.publish.retain && publication.retain {
+    // Retained messages are part of no session, and behind a SUBSCRIBE the flag says that the copy is one.
+    let asked = session.connections.iter().flat_map(|own| &own.subscribes).any(|own| {
+        own.matches(&publication.topic) && own.sent.at < sighting.delivery.place.at
+    });
+    if sighting.delivery.publish.retain && (publication.retain || asked) {
         return;
     }
     let earlier = model.sessions.iter().filter(|own| own.id == session.id && own.connections[0].index < session.connections[0].index);

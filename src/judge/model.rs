@@ -102,10 +102,14 @@ impl<'a> Model<'a> {
         met.into_iter().filter(|filter| filter.sure).collect()
     }
 
-    /// Larger than what a client of the session takes (5.0 MQTT-3.1.2-25).
+    /// Perhaps larger than what a client of the session takes (5.0 MQTT-3.1.2-25). How long the topic is on the wire, and what a
+    /// broker adds, the history does not tell.
     pub fn is_too_large(&self, session: &Session<'_>, publication: &Publication) -> bool {
         let limits = session.connections.iter().filter_map(|c| c.connect.maximum_packet_size);
-        publication.bytes.is_some_and(|bytes| limits.min().is_some_and(|limit| bytes > limit as usize))
+        let Some(limit) = limits.min() else { return false };
+        let payload = publication.bytes.unwrap_or(USUAL_PAYLOAD);
+        let properties = if publication.properties.content_type.is_some() { PROPERTIES } else { 0 };
+        payload + HEADER + properties > limit as usize
     }
 
     /// Its Message Expiry Interval may have passed before the client could get it.
@@ -171,6 +175,11 @@ impl<'a> Model<'a> {
         self.facts.at_most_between(sent, by) >= Duration::from_secs(expiry.into())
     }
 }
+
+/// Bytes of a payload that is not filled up, of the header of a PUBLISH, and of all properties that a message may carry.
+const USUAL_PAYLOAD: usize = 32;
+const HEADER: usize = 64;
+const PROPERTIES: usize = 120;
 
 /// The broker has stored it, or cleared by it, for sure when it reads a packet that was sent at `sent`.
 fn has_surely_stored(publication: &Publication, sent: Place, connection: &Connection) -> bool {

@@ -21,7 +21,8 @@ pub fn check(model: &Model<'_>, ledger: &Ledger<'_>, findings: &mut Findings) {
         let publication = copy.publication;
         // Overlapping subscriptions of different QoS bring copies that are ordered each for itself.
         let qos = copy.delivery.publish.qos;
-        if !seen.insert((publication.message, qos)) || publication.is_will() {
+        let is_like_others = publication.is_will() || publication.is_clearing();
+        if is_like_others || !seen.insert((publication.message, qos)) {
             continue;
         }
         let lane = (publication.publisher.as_ref(), publication.topic.as_str(), publication.qos, qos);

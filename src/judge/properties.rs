@@ -12,7 +12,7 @@ pub fn check(model: &Model<'_>, ledger: &Ledger<'_>, findings: &mut Findings) {
         if copy.slot.is_none() || copy.connection.protocol() != Protocol::V5 || copy.publication.is_will() {
             continue;
         }
-        unaltered(copy, findings);
+        unaltered(model, copy, findings);
         if copy.publication.properties.message_expiry.is_some() {
             let has_begun = ledger.copies[..number].iter().any(|other| {
                 std::ptr::eq(other.publication, copy.publication) && !other.delivery.is_complete()
@@ -23,9 +23,22 @@ pub fn check(model: &Model<'_>, ledger: &Ledger<'_>, findings: &mut Findings) {
     }
 }
 
-fn unaltered(copy: &Copy<'_>, findings: &mut Findings) {
+fn unaltered(model: &Model<'_>, copy: &Copy<'_>, findings: &mut Findings) {
     let (sent, came) = (&copy.publication.properties, &copy.delivery.publish.properties);
-    let differs: [(bool, Rule, &str); 6] = [
+    // Clearings of one topic cannot be told apart, so the copy may be that of any.
+    let mut others = model.facts.sources_of(copy.delivery).into_iter().filter(|_| copy.publication.is_clearing());
+    if others.any(|other| differences(&other.properties, came).next().is_none()) {
+        return;
+    }
+    for (rule, what) in differences(sent, came) {
+        let finding = findings.broken(rule, Protocol::V5).at([copy.publication.at(), copy.delivery.place.at]);
+        finding.about(copy.publication.message).expected(format!("{NAMES} with its {what} unaltered")).observed("altered");
+    }
+}
+
+/// The rules that the properties of a copy break, each with the name of the property.
+fn differences(sent: &Properties, came: &Properties) -> impl Iterator<Item = (Rule, &'static str)> {
+    let differs: [(bool, Rule, &'static str); 6] = [
         (sent.payload_format != came.payload_format, rules::PAYLOAD_FORMAT, "Payload Format Indicator"),
         (sent.response_topic != came.response_topic, rules::RESPONSE_TOPIC, "Response Topic"),
         (sent.correlation_data != came.correlation_data, rules::CORRELATION_DATA, "Correlation Data"),
@@ -33,10 +46,7 @@ fn unaltered(copy: &Copy<'_>, findings: &mut Findings) {
         (disorders_user_properties(sent, came), rules::ORDER_OF_USER_PROPERTIES, "order of User Properties"),
         (sent.content_type != came.content_type, rules::CONTENT_TYPE, "Content Type"),
     ];
-    for (_, rule, what) in differs.into_iter().filter(|(differs, ..)| *differs) {
-        let finding = findings.broken(rule, Protocol::V5).at([copy.publication.at(), copy.delivery.place.at]);
-        finding.about(copy.publication.message).expected(format!("{NAMES} with its {what} unaltered")).observed("altered");
-    }
+    differs.into_iter().filter(|(differs, ..)| *differs).map(|(_, rule, what)| (rule, what))
 }
 
 /// One that was published is not there as often as it was. That a broker adds its own is not forbidden.

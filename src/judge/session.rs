@@ -222,7 +222,7 @@ impl<'a> Session<'a> {
         let end = last.end.unwrap_or(next.opened);
         // A connection that is still open when another one takes it over has a session that no timer has ended.
         let is_open = last.taken_over == Some(next.opened);
-        if !last.session_persists() && !is_open {
+        if !last.session_persists() {
             return Some(SessionEnd::WithConnection(end));
         }
         if next.connect.clean {

@@ -75,7 +75,7 @@ impl<'a> Slot<'a> {
 
     /// Any number of copies may take it: duplicates are permitted where QoS 1 is downgraded to 0 (section 3.8.4).
     pub fn repeats(&self) -> bool {
-        self.is_forward() && self.publication.qos == 1 && self.qos & 1 != 0
+        !matches!(self.way, Way::Retained { .. }) && self.publication.qos == 1 && self.qos & 1 != 0
     }
 
     /// The QoS values that are right for a delivery, as bits.
@@ -244,27 +244,48 @@ fn retained<'a>(slots: &mut Vec<Slot<'a>>, model: &Model<'a>, session: &Session<
 }
 
 fn shared<'a>(slots: &mut Vec<Slot<'a>>, model: &Model<'a>, session: &Session<'a>, publication: &'a Publication) {
-    for subscription in session.shares(&publication.topic) {
-        let Some(first) = model.routings(publication).into_iter().next() else { return };
-        // The group must have had a member when the message was routed. A client that joined later is in it too when something
-        // comes.
-        let is_member = |other: &Session<'a>| {
-            let mut own = other.shares(&publication.topic).filter(|own| own.filter() == subscription.filter());
-            own.any(|own| other.shares_in(own, first).1)
-        };
-        let ended = subscription.end.is_some_and(|end| end.by_unsubscribe && end.done.is_some_and(|done| done.step < first.from.step));
-        if ended || !model.sessions.iter().any(is_member) {
-            continue;
+    let mut filters: Vec<&str> = session.shares(&publication.topic).map(Subscription::filter).collect();
+    filters.sort_unstable();
+    filters.dedup();
+    for span in model.routings(publication) {
+        for filter in &filters {
+            // The group must have had a member when the message was routed. A client that joined later is in it too when something
+            // comes.
+            let is_member = |other: &Session<'a>| {
+                let mut own = other.shares(&publication.topic).filter(|own| own.filter() == *filter);
+                own.any(|own| other.shares_in(own, span).1)
+            };
+            if model.sessions.iter().any(is_member) {
+                slots.extend(shared_slot(session, publication, filter, span.from.step));
+            }
         }
-        let as_published = publication.retain && subscription.subscribing.filter.retain_as_published;
-        slots.push(Slot {
-            publication,
-            way: Way::Shared { subscription: *subscription },
-            since: subscription.subscribing.sent.at,
-            qos: 1 << publication.qos.min(subscription.granted),
-            retain: [!as_published, as_published],
-            ids: [subscription.subscribing.subscription_id.into_iter().collect(), Vec::new()],
-            later: Vec::new(),
-        });
     }
+}
+
+/// The slot of one routing for one shared filter: any version of the subscription that had not ended for sure may bring the copy.
+fn shared_slot<'a>(
+    session: &Session<'a>,
+    publication: &'a Publication,
+    filter: &str,
+    step: usize,
+) -> Option<Slot<'a>> {
+    let is_over = |own: &Subscription<'_>| own.end.is_some_and(|end| end.done.is_some_and(|done| done.step < step));
+    let own = session.shares(&publication.topic).filter(|own| own.filter() == filter && !is_over(own));
+    let versions: Vec<&Subscription<'a>> = own.collect();
+    let subscription = **versions.last()?;
+    let ids: Vec<Option<u32>> = versions.iter().map(|own| own.subscribing.subscription_id).collect();
+    let [must, may] = match ids[..] {
+        [id] => [id.into_iter().collect(), Vec::new()],
+        _ => [Vec::new(), ids.into_iter().flatten().collect()],
+    };
+    let flags = || versions.iter().map(|own| publication.retain && own.subscribing.filter.retain_as_published);
+    Some(Slot {
+        publication,
+        way: Way::Shared { subscription },
+        since: versions.iter().map(|own| own.subscribing.sent.at).min().unwrap_or(0),
+        qos: versions.iter().fold(0, |bits, own| bits | 1 << publication.qos.min(own.granted)),
+        retain: [flags().any(|flag| !flag), flags().any(|flag| flag)],
+        ids: [must, may],
+        later: Vec::new(),
+    })
 }

@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 
 use super::{Connection, Delivery, Facts, Flow, Place, Publication, Sending, Subscribing, Timed, Unsubscribing};
-use crate::history::{Awaited, Client, Event, History, Message, WITNESS};
+use crate::history::{Awaited, Client, Entry, Event, History, Message, WITNESS};
 use crate::packet::{Ack, AckKind, Packet, Properties, Publish, Suback};
 
 /// Reads a history.
 pub fn read(history: &History) -> Facts {
     let mut reader = Reader::default();
-    for (at, event) in history.events().enumerate() {
-        reader.note(at, event);
+    for (at, entry) in history.entries.iter().enumerate() {
+        reader.note(at, entry);
     }
     reader.publish_wills();
     reader.facts
@@ -21,7 +21,11 @@ pub fn read(history: &History) -> Facts {
 struct Reader {
     facts: Facts,
     /// The newest connection of each client.
-    current: HashMap<Client, usize>,
+    newest: HashMap<Client, usize>,
+    /// The connections that have a number, by client and number.
+    numbered: HashMap<(Client, u32), usize>,
+    /// The number of the connection in the entry at hand.
+    number: Option<u32>,
     /// The newest message under way to a client identifier with this Packet Identifier: connection and delivery.
     inbound: HashMap<(String, u16), (usize, usize)>,
     /// The newest publication of a client identifier with this Packet Identifier.
@@ -34,9 +38,10 @@ struct Reader {
 }
 
 impl Reader {
-    fn note(&mut self, at: usize, event: &Event) {
+    fn note(&mut self, at: usize, entry: &Entry) {
         let place = Place { step: self.facts.steps, at };
-        match event {
+        self.number = entry.connection;
+        match &entry.event {
             Event::Step(_) => self.facts.steps += 1,
             // What begins an attempt, and half a packet, are no facts; the others are read from the history itself.
             Event::Attempt(_) | Event::Half(..) | Event::Unreachable(_) | Event::Withheld(..) | Event::Broken(_) => {}
@@ -65,8 +70,10 @@ impl Reader {
         }
     }
 
+    /// The connection of the entry at hand: the one with its number, or the newest of the client.
     fn index(&self, client: &Client) -> Option<usize> {
-        self.current.get(client).copied()
+        let numbered = self.number.and_then(|number| self.numbered.get(&(client.clone(), number)));
+        numbered.or_else(|| self.newest.get(client)).copied()
     }
 
     fn change(&mut self, client: &Client, change: impl FnOnce(&mut Connection)) {
@@ -79,9 +86,12 @@ impl Reader {
         if let Packet::Connect(connect) = packet {
             let index = self.facts.connections.len();
             let opened = Connection::new(index, place, client, connect);
-            self.take_over(client, &opened);
+            self.take_over(&opened);
             self.facts.connections.push(opened);
-            self.current.insert(client.clone(), index);
+            self.newest.insert(client.clone(), index);
+            if let Some(number) = self.number {
+                self.numbered.insert((client.clone(), number), index);
+            }
         }
         let Some(index) = self.index(client) else { return };
         if let Some(awaited) = Awaited::answer_to(packet) {
@@ -120,13 +130,14 @@ impl Reader {
         }
     }
 
-    /// A CONNECT ends the open connections of other clients with the same identifier. The end that it brings may stand before
-    /// it, since it is another client's.
-    fn take_over(&mut self, client: &Client, opened: &Connection) {
+    /// A CONNECT ends the open connections with the same identifier, also one of the same client that neither reads nor writes any
+    /// more. The end that it brings to another client may stand before it.
+    fn take_over(&mut self, opened: &Connection) {
         let step = opened.opened.step;
-        for other in self.facts.connections.iter_mut().filter(|other| other.client != *client && other.id == opened.id) {
+        for other in self.facts.connections.iter_mut().filter(|other| other.id == opened.id) {
             let left = other.left.is_some() || other.closed.is_some();
-            if other.ended_in() >= step && !left && other.taken_over.is_none() {
+            let is_open = if other.client == opened.client { other.end.is_none() } else { other.ended_in() >= step };
+            if is_open && !left && other.taken_over.is_none() {
                 other.taken_over = Some(opened.opened);
                 other.end.get_or_insert(opened.opened);
             }
