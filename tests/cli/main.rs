@@ -8,6 +8,7 @@ mod files;
 mod forbidden;
 mod garbage;
 mod help;
+mod histories;
 mod interruptions;
 mod leftovers;
 mod lessons;
