@@ -94,6 +94,9 @@ const EXPLAIN_EXAMPLES: &str = "Examples (quote the id, since shells read bracke
   mqtt-sessions explain CELL --results results.json       what a run with --histories all kept
   mqtt-sessions explain CELL --as-scenario > mine.toml    to change it, and to run mine.toml";
 
+/// How long the last attempt at a cell waits for what is missing, where nobody says otherwise.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
 #[derive(Debug, Args)]
 pub struct Explain {
     /// The cell's id, as list and the reports print it: scenario[axis=value,...]
@@ -163,6 +166,9 @@ pub struct Measure {
     /// How long a cell that is about to say "absent" stays open
     #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = duration, help_heading = "Running")]
     pub settle: Duration,
+    /// How long the last attempt at a cell waits for what is missing, to tell late from never
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration, help_heading = "Running")]
+    pub patience: Duration,
     /// How client ids and topics begin [default: random]
     #[arg(long, value_name = "P", help_heading = "Names on the broker")]
     pub prefix: Option<String>,

@@ -23,7 +23,7 @@ mod witness;
 
 use std::collections::BTreeMap;
 
-use crate::history::{Event, History, Message};
+use crate::history::{Event, History, Levelled, Message, levelled};
 use crate::plan::Cell;
 use crate::results::{CellResult, CellRun, Evidence, Level, Options, StoredHistoryError, Verdict, Violation};
 use absences::Balance;
@@ -40,8 +40,22 @@ pub struct Judgement {
     measured: Measured,
 }
 
-/// Judges one attempt.
+/// Judges one attempt. A history that was recorded is judged by its levelled copy.
 pub fn judge(cell: &Cell, history: &History) -> Judgement {
+    if history.entries.iter().all(|entry| entry.time.is_none()) {
+        return judge_levelled(cell, history);
+    }
+    let Levelled { history, places } = levelled(history);
+    let mut judgement = judge_levelled(cell, &history);
+    for finding in &mut judgement.findings.violations {
+        let events = &mut finding.events;
+        events.iter_mut().for_each(|event| *event = places[*event - 1] + 1);
+        events.sort_unstable();
+    }
+    judgement
+}
+
+fn judge_levelled(cell: &Cell, history: &History) -> Judgement {
     let story = Story::read(history);
     let mut findings = Findings::default();
     let sessions = session::sessions(&story);
@@ -77,7 +91,7 @@ pub fn judge(cell: &Cell, history: &History) -> Judgement {
 
 /// Whether every message that was published is here and nothing more is owed: then there is nothing to wait for.
 pub fn nothing_is_absent(history: &History, client: &str) -> bool {
-    let story = Story::read(history);
+    let story = Story::read(&levelled(history).history);
     let sessions = session::sessions(&story);
     let Some(session) = sessions.iter().rfind(|session| session.is_of(client)) else { return false };
     let mut unused = Findings::default();

@@ -39,6 +39,8 @@ pub struct RunRequest {
     pub repeat: u32,
     /// How long a cell that is about to say "absent" stays open.
     pub settle: Duration,
+    /// How long a message that is still absent in the last attempt is waited for.
+    pub patience: Duration,
     /// Keep the history of cells that pass, too.
     pub keep_all_histories: bool,
 }
@@ -48,6 +50,8 @@ pub struct Measured {
     pub results: Results,
     /// What another client got in the same cells, where that was asked for.
     pub control: Option<Control>,
+    /// The broker was gone before all cells were there.
+    pub is_gone: bool,
     /// Not all cells are there.
     pub interrupted: bool,
 }
@@ -66,6 +70,7 @@ pub async fn measure(request: &RunRequest, cells: Vec<Cell>, lessons: &Lessons) 
     let options = RunOptions {
         jobs: limits::jobs(request.jobs, target, &cells)?,
         settle: request.settle,
+        patience: request.patience,
         repeat: request.repeat,
         // A lesson tells what happened, also where all went well.
         keep_all_histories: !lessons.teachings.is_empty() || request.keep_all_histories,
@@ -85,11 +90,16 @@ pub async fn measure(request: &RunRequest, cells: Vec<Cell>, lessons: &Lessons) 
     let planned = cells.len();
     let outcome = run::run(target, cells, probes, &options, &progress, interrupted.clone()).await;
     progress.finish();
+    if let Some(gone) = &outcome.gone {
+        note(&format!("error: {}", gone.sentence()));
+    }
+    let is_gone = outcome.gone.is_some();
     note(&after_the_run(&outcome.cleanup, prefix, cure.as_deref()));
 
     let control = lessons.control(&reached, prefix, &interrupted).await;
     let interrupted = *interrupted.borrow();
-    Ok(Some(Measured { results: results(outcome, planned, request, &reached, started), control, interrupted }))
+    let results = results(outcome, planned, request, &reached, started);
+    Ok(Some(Measured { results, control, is_gone, interrupted }))
 }
 
 fn results(

@@ -90,6 +90,7 @@ async fn of_broker(source: &str, explain: Explain, cell: Cell, question: &str) -
         jobs: None,
         repeat: 1,
         settle: explain.settle,
+        patience: crate::cli::PATIENCE,
         keep_all_histories: true,
     };
     let measured = measure(&request, vec![cell], &Lessons::default()).await?;

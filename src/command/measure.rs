@@ -30,6 +30,7 @@ impl Measure {
             jobs: self.jobs.map(|jobs| jobs as usize),
             repeat: self.repeat,
             settle: self.settle,
+            patience: self.patience,
             keep_all_histories: self.histories == Histories::All,
         })
     }
@@ -66,7 +67,9 @@ async fn measure(scenarios: Vec<String>, typed: Measure, library: Option<Library
     }
     let selected: HashSet<String> = cells.iter().map(|cell| cell.id.clone()).collect();
     let measured = measure::measure(&request, cells, &lessons).await?;
-    let Some(Measured { mut results, control, interrupted }) = measured else { return Ok(ExitCode::Interrupted) };
+    let Some(Measured { mut results, control, is_gone, interrupted }) = measured else {
+        return Ok(ExitCode::Interrupted);
+    };
     let comparison = baseline.map(|baseline| compare(&baseline, &results, Some(&selected))).transpose()?;
     let text = text(&results, &lessons.teachings, control.as_ref(), comparison.as_ref());
     if !request.keep_all_histories {
@@ -75,6 +78,7 @@ async fn measure(scenarios: Vec<String>, typed: Measure, library: Option<Library
     deliver(&text, &results, export.as_ref())?;
     Ok(match comparison {
         _ if interrupted => ExitCode::Interrupted,
+        _ if is_gone => ExitCode::Unclear,
         Some(comparison) => ExitCode::of_comparison(&comparison),
         None => ExitCode::of(&results.summary),
     })

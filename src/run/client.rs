@@ -2,7 +2,9 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::connection::{Connection, End, Incoming};
@@ -18,8 +20,12 @@ pub struct Client {
     pub plan: plan::Client,
     pub name: Arc<str>,
     pub connection: Option<Connection>,
-    /// What has come in and was not looked at yet.
-    pub incoming: VecDeque<Incoming>,
+    /// What has come in and was not looked at yet, with the message of ours that it carries.
+    pub incoming: VecDeque<(Incoming, Option<Message>)>,
+    /// What waits to be put on the wire.
+    pub unsent: VecDeque<Unsent>,
+    /// When the client last sent something on this connection.
+    pub last_sent: Instant,
     /// The CONNACK of the connection, as long as there is one.
     pub connack: Option<Connack>,
     /// How the broker ended the connection.
@@ -32,6 +38,10 @@ pub struct Client {
     pub may_end: bool,
     /// Nothing that comes in is read any more.
     pub deaf: bool,
+    /// Nothing is sent any more, not even PINGREQ.
+    pub silent: bool,
+    /// What comes in is lost on its way to the client: how often something was.
+    pub lost: Option<u32>,
     /// The connection that neither reads nor writes any more, while the broker cannot know.
     pub stalled: Option<Connection>,
     /// How many of the messages of QoS 1 and 2 that come on this connection are answered; all where it is `None`.
@@ -69,6 +79,15 @@ pub struct Client {
     last_id: u16,
 }
 
+/// A packet that waits to be put on the wire.
+pub struct Unsent {
+    pub packet: Packet,
+    /// Only its first half is sent.
+    pub half: bool,
+    /// The bytes that are sent.
+    pub raw: Bytes,
+}
+
 /// How many Packet Identifiers a client takes in turn: one more than it leaves unacknowledged.
 const IDS_IN_TURN: u16 = 9;
 
@@ -92,12 +111,16 @@ impl Client {
             plan,
             connection: None,
             incoming: VecDeque::new(),
+            unsent: VecDeque::new(),
+            last_sent: Instant::now(),
             connack: None,
             ended: None,
             has_session: false,
             leaving: false,
             may_end: false,
             deaf: false,
+            silent: false,
+            lost: None,
             stalled: None,
             answers_at_most: None,
             taken: 0,
@@ -130,11 +153,15 @@ impl Client {
         self.connect = Some(connect.clone());
         self.connection = Some(connection);
         self.incoming.clear();
+        self.unsent.clear();
+        self.last_sent = Instant::now();
         self.connack = None;
         self.ended = None;
         self.leaving = false;
         self.may_end = false;
         self.deaf = false;
+        self.silent = false;
+        self.lost = None;
         self.answers_at_most = None;
         self.taken = 0;
         self.held.clear();
@@ -149,8 +176,18 @@ impl Client {
     /// Does nothing more on this connection: what comes is not looked at, and nothing is waited for.
     pub fn stop(&mut self) {
         self.deaf = true;
+        self.silent = true;
         self.incoming.clear();
         self.unanswered.clear();
+    }
+
+    /// When the client has to send PINGREQ, well before its Keep Alive runs out; `None` if it need not, or no more.
+    pub fn ping_due(&self) -> Option<Instant> {
+        let connack = self.connack.as_ref().filter(|connack| connack.code == 0)?;
+        let asked = self.connect.as_ref().map_or(0, |connect| connect.keep_alive);
+        let keep_alive = connack.server_keep_alive.unwrap_or(asked);
+        let pings = self.connection.is_some() && !self.silent && !self.leaving && keep_alive > 0;
+        pings.then(|| self.last_sent + Duration::from_secs(keep_alive.into()) / 2)
     }
 
     /// The acknowledgement that a received packet gets on this connection.

@@ -33,7 +33,7 @@ impl Player<'_> {
         if let (Some(seconds), Some(connect)) = (session_expiry, &mut self.clients[client].connect) {
             connect.session_expiry = Some(seconds);
         }
-        let deadline = Instant::now() + self.target.deadline;
+        let deadline = self.deadline();
         let gone = |clients: &[Client]| clients[client].connection.is_none();
         let mut waited = self.pump(Instant::now() + END_AFTER_DISCONNECT, gone).await;
         if waited == Waited::Deadline {
@@ -66,9 +66,9 @@ impl Player<'_> {
         };
         self.record.observed(client, |name| Event::Closed(name, how));
         self.gone(client);
-        // What came and was not looked at, the client never had.
+        // What came and was not looked at is not answered any more.
         self.clients[client].incoming.clear();
-        connection.cut(how).await;
+        self.meanwhile(connection.cut(how)).await;
         self.await_will(client).await?;
         self.detach(client).await;
         Ok(())
@@ -79,6 +79,7 @@ impl Player<'_> {
     pub async fn silence(&mut self, client: usize) -> Result<(), Stop> {
         let state = &mut self.clients[client];
         state.answers = Answers::None;
+        state.silent = true;
         state.may_end = true;
         let own = state.connect.as_ref().map_or(0, |connect| connect.keep_alive);
         let seconds = state.connack.as_ref().and_then(|connack| connack.server_keep_alive).unwrap_or(own);
@@ -86,7 +87,7 @@ impl Player<'_> {
         let allowed = Duration::from_millis(1500) * u32::from(seconds);
         let gone = |clients: &[Client]| clients[client].connection.is_none();
         // Brokers look at their clocks every few seconds.
-        let waited = self.pump(silent_since + allowed + 2 * self.target.deadline, gone).await;
+        let waited = self.pump(silent_since + allowed + self.patience.max(2 * self.target.deadline), gone).await;
         let timer = Timer::KeepAlive;
         let passed = silent_since.elapsed() >= Duration::from_secs(1) * u32::from(seconds);
         let seconds = u32::from(seconds);
@@ -129,8 +130,8 @@ impl Player<'_> {
         let Some(will) = self.clients[client].will.filter(|_| delay.is_none_or(|delay| delay == 0)) else {
             return Ok(());
         };
-        let deadline = Instant::now() + self.target.deadline;
-        if self.witness.is_none() || self.await_witness(&[will], deadline).await {
+        let deadline = self.deadline();
+        if self.witness.is_none() || self.await_witness(&[will], deadline).await != Waited::Deadline {
             return Ok(());
         }
         let awaited = Awaited::Will;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::Shared;
 use super::client::Client;
+use super::gone;
 use super::names::{ClientName, Names, Place};
 use super::player::Player;
 use super::record::Record;
@@ -16,6 +17,8 @@ use crate::plan::{self, Action, Cell};
 
 /// By what each further attempt at an absence multiplies the settle window.
 const SETTLE_FACTOR: u32 = 4;
+/// How many attempts there are at most. In the last one what is missing is waited for with patience.
+const ATTEMPTS_MAX: u32 = 3;
 
 /// One cell in one repetition, with the attempts made so far.
 pub struct Job {
@@ -61,6 +64,7 @@ impl Job {
         let attempt = self.attempts.len() as u32 + 1;
         let names = self.names(&shared, self.tries + 1);
         self.tries += 1;
+        let is_last = attempt >= ATTEMPTS_MAX;
         let publisher = self.cell.steps.iter().find(|step| matches!(step.action, Action::Publish(_)));
         let protocol = publisher.map_or(self.cell.clients[0].protocol, |step| self.cell.clients[step.client].protocol);
         let player = Player {
@@ -68,10 +72,13 @@ impl Job {
             target: &shared.target,
             clients: self.cell.clients.iter().cloned().map(Client::new).collect(),
             record: Record::new(self.cell.clients.iter().map(|client| client.name.clone())),
-            witness: shared.witnesses.get(&protocol).map(|witness| witness.mailbox(names.tag())),
+            witness: shared.witnesses.get(&protocol).and_then(|witness| witness.mailbox(names.tag())),
             names: names.clone(),
             settle: shared.options.settle * SETTLE_FACTOR.pow(attempt - 1),
+            patience: if is_last { shared.options.patience } else { Duration::ZERO },
             attempt,
+            hold_ups: shared.pulse.held_up_so_far(),
+            pulse: &shared.pulse,
             loop_backs: 0,
             fences: 0,
             messages: 0,
@@ -109,6 +116,11 @@ impl Job {
         } else {
             Next::Done
         }
+    }
+
+    /// True if the last attempt broke off as it would if the broker were gone.
+    pub fn is_suspicious(&self) -> bool {
+        self.attempts.last().is_some_and(|attempt| gone::is_suspicious(&attempt.history))
     }
 
     pub fn without_last_attempt(mut self) -> Job {

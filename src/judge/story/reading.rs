@@ -24,7 +24,7 @@ impl Story {
                 connection.closed_at = Some(at);
                 connection.ended_in = connection.ended_in.min(step);
             }),
-            Event::Undecodable(client, _) => self.change(client, |c| c.undecodable = Some(at)),
+            Event::Undecodable(client, ..) => self.change(client, |c| c.undecodable = Some(at)),
             Event::Missing(client, what) => self.change(client, |c| c.missing.push((at, *what))),
             Event::Settled(client) => self.change(client, |c| c.settled_at.push(at)),
             Event::Timed { client, timer, seconds, passed } => {

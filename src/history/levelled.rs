@@ -1,59 +1,108 @@
-//! From what was recorded while the cell ran to the canonical order, which is the same in every run.
+//! A levelled copy of a history, in which what differs from run to run without meaning anything is alike. Only comparisons
+//! and the judge's older checks read it; the history itself is never changed.
 //!
-//! Steps are barriers. Within a step events stand by client, in the order in which the scenario declares them and the
-//! witness last (a client that takes a session over behind those that it may take it from), and within a client in wire
-//! order. Two things that differ from run to run without meaning anything are
-//! levelled: Packet Identifiers are renumbered, and answers that come in turn stand right behind what they answer, since
-//! how a broker interleaves its handshakes depends on the weather. Where one comes out of turn, those of its kind stay
-//! where they were.
+//! Steps are barriers. Within a step events stand by client, in the order in which the clients first appear and the witness
+//! last (a client that takes a session over behind those that it may take it from), and within a client by connection and in
+//! wire order. Two things more are levelled: Packet Identifiers are renumbered, and answers that come in turn stand right
+//! behind what they answer, since how a broker interleaves its handshakes depends on the weather. Where one comes out of
+//! turn, those of its kind stay where they were.
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
 
-use super::{Awaited, Client, Event, History};
+use super::{Awaited, Client, Event, History, WITNESS};
 use crate::packet::{AckKind, Packet};
 
-/// An event with the place it was recorded at.
-#[derive(Debug, Clone)]
-pub struct Recorded {
-    /// The step, from 0 in the order of the run.
-    pub step: usize,
-    /// The client's place in the scenario; the harness's own events and the witness come last.
-    pub client: usize,
-    pub event: Event,
+/// A levelled copy of a history, and where its events stand in the history itself.
+#[derive(Debug)]
+pub struct Levelled {
+    pub history: History,
+    /// For each event of the copy its index in the history that was levelled.
+    pub places: Vec<usize>,
 }
 
-/// Brings recorded events into canonical order; `steps` are the lines that open the steps.
-pub fn canonical(steps: &[String], recorded: &[Recorded]) -> History {
-    let mut events = Vec::with_capacity(steps.len() + recorded.len());
-    let mut sorted: Vec<&Recorded> = recorded.iter().collect();
-    let takers = takers(recorded);
-    sorted.sort_by_key(|recorded| {
-        let last = takers.get(&(recorded.step, recorded.client)).copied();
-        (recorded.step, last.unwrap_or(recorded.client), last.is_some(), recorded.client)
+/// An event of the history that is levelled.
+#[derive(Debug, Clone, Copy)]
+struct Placed<'a> {
+    /// Its index in the history.
+    place: usize,
+    /// The step, from 0; what stands before the first step belongs to it.
+    step: usize,
+    /// The client's rank: by first appearance, then the witness, then what is no client's.
+    client: usize,
+    /// The number of its connection, from 1; 0 where the history does not tell.
+    connection: u32,
+    event: &'a Event,
+}
+
+/// Brings a history into an order that is the same in every run, and gives up times and numbers of connections.
+pub fn levelled(history: &History) -> Levelled {
+    let mut sorted = placed(history);
+    let takers = takers(&sorted);
+    sorted.sort_by_key(|placed| {
+        let last = takers.get(&(placed.step, placed.client)).copied();
+        (placed.step, last.unwrap_or(placed.client), last.is_some(), placed.client, placed.connection)
     });
+    let mut places = Vec::with_capacity(history.entries.len());
+    let mut events: Vec<Event> = Vec::with_capacity(history.entries.len());
     let mut rest = &sorted[..];
-    for (number, step) in steps.iter().enumerate() {
-        events.push(Event::Step(step.clone()));
-        while let Some(first) = rest.first().filter(|recorded| recorded.step == number) {
+    let steps: Vec<usize> = steps(history).collect();
+    for number in 0..steps.len().max(1) {
+        if let Some(place) = steps.get(number) {
+            places.push(*place);
+            events.push(history.entries[*place].event.clone());
+        }
+        while let Some(first) = rest.first().filter(|placed| placed.step == number) {
             let length = rest.iter().take_while(|r| r.step == number && r.client == first.client).count();
-            let client: Vec<&Event> = rest[..length].iter().map(|recorded| &recorded.event).collect();
-            events.extend(answers_in_place(&client).into_iter().cloned());
+            for placed in answers_in_place(&rest[..length]) {
+                places.push(placed.place);
+                events.push(placed.event.clone());
+            }
             rest = &rest[length..];
         }
     }
     renumber(&mut events);
-    History::of(events)
+    Levelled { history: History::of(events), places }
+}
+
+/// Where the steps begin.
+fn steps(history: &History) -> impl Iterator<Item = usize> {
+    let is_step = |(_, event): &(usize, &Event)| matches!(event, Event::Step(_));
+    history.events().enumerate().filter(is_step).map(|(place, _)| place)
+}
+
+/// Every event but the steps themselves, with what it is sorted by.
+fn placed(history: &History) -> Vec<Placed<'_>> {
+    let mut ranks: HashMap<&str, usize> = HashMap::new();
+    let names = history.events().filter_map(Event::client).map(|client| client.as_ref());
+    for name in names.filter(|name| *name != WITNESS) {
+        let next = ranks.len();
+        ranks.entry(name).or_insert(next);
+    }
+    let (witness, nobody) = (ranks.len(), ranks.len() + 1);
+    let mut begun = 0usize;
+    let mut placed = Vec::with_capacity(history.entries.len());
+    for (place, entry) in history.entries.iter().enumerate() {
+        let event = &entry.event;
+        if matches!(event, Event::Step(_)) {
+            begun += 1;
+            continue;
+        }
+        let client = event.client().map_or(nobody, |name| ranks.get(name.as_ref()).copied().unwrap_or(witness));
+        let connection = entry.connection.unwrap_or(0);
+        placed.push(Placed { place, step: begun.saturating_sub(1), client, connection, event });
+    }
+    placed
 }
 
 /// In which steps which clients connect with an identifier that others, who do not connect in the same step, use too; and
-/// the last of those others. Whoever may be taken over stands before the taker, as its connection is the older one.
-fn takers(recorded: &[Recorded]) -> HashMap<(usize, usize), usize> {
-    let connects = recorded.iter().filter_map(|recorded| match &recorded.event {
+/// the last of those others. A client that may be taken over stands before the taker, as its connection is the older one.
+fn takers(placed: &[Placed<'_>]) -> HashMap<(usize, usize), usize> {
+    let connects = placed.iter().filter_map(|placed| match placed.event {
         Event::Sent(_, Packet::Connect(connect)) if !connect.client_id.is_empty() => {
-            Some((recorded.step, recorded.client, connect.client_id.as_str()))
+            Some((placed.step, placed.client, connect.client_id.as_str()))
         }
         _ => None,
     });
@@ -118,7 +167,7 @@ fn answered(event: &Event) -> Option<Question> {
 
 /// Puts the answers of each kind right behind their questions, unless one of that kind came out of turn: then all of the
 /// kind stay where they were, since their order is evidence.
-fn answers_in_place<'a>(events: &[&'a Event]) -> Vec<&'a Event> {
+fn answers_in_place<'a>(events: &[Placed<'a>]) -> Vec<Placed<'a>> {
     let mut disordered: Vec<Kind> = Vec::new();
     loop {
         match place(events, &disordered) {
@@ -133,14 +182,15 @@ type Kind = (bool, Answer);
 
 /// # Errors
 /// The kind of the first answer that is out of turn, if that kind is not among `disordered` yet.
-fn place<'a>(events: &[&'a Event], disordered: &[Kind]) -> Result<Vec<&'a Event>, Kind> {
+fn place<'a>(events: &[Placed<'a>], disordered: &[Kind]) -> Result<Vec<Placed<'a>>, Kind> {
     // A chain is a packet with the answers that follow from it: PUBLISH, PUBREC, PUBREL, PUBCOMP.
-    let mut chains: Vec<Vec<&Event>> = Vec::with_capacity(events.len());
+    let mut chains: Vec<Vec<Placed<'a>>> = Vec::with_capacity(events.len());
     // The chains whose last event still wants its answer, oldest first.
     let mut open: Vec<(Question, usize)> = Vec::new();
     // What was answered before it was asked, with the chain of that answer.
     let mut unasked: Vec<(Question, usize)> = Vec::new();
-    for &event in events {
+    for placed in events {
+        let event = placed.event;
         let mut chain = chains.len();
         if let Some(wanted) = answered(event) {
             let kind = (wanted.sent, wanted.answer);
@@ -168,7 +218,7 @@ fn place<'a>(events: &[&'a Event], disordered: &[Kind]) -> Result<Vec<&'a Event>
         if let Some(question) = question(event) {
             open.push((question, chain));
         }
-        chains[chain].push(event);
+        chains[chain].push(*placed);
     }
     for neighbours in chains.chunk_by_mut(|one, next| fence_topic(one).is_some() && fence_topic(next).is_some()) {
         neighbours.sort_by(|one, next| fence_topic(one).cmp(&fence_topic(next)));
@@ -178,8 +228,8 @@ fn place<'a>(events: &[&'a Event], disordered: &[Kind]) -> Result<Vec<&'a Event>
 
 /// The topic of the harness's own on which this chain brought a message. Such topics prove that time has passed, not
 /// order, so neighbours may change places.
-fn fence_topic<'a>(chain: &[&'a Event]) -> Option<&'a str> {
-    match chain.first()? {
+fn fence_topic<'a>(chain: &[Placed<'a>]) -> Option<&'a str> {
+    match chain.first()?.event {
         Event::Received(_, Packet::Publish(publish)) => {
             Some(publish.topic.as_str()).filter(|topic| topic.starts_with("fence"))
         }

@@ -1,27 +1,28 @@
-//! Recorded events, and the canonical history of them.
+//! Histories, and the levelled copies of them.
 
 use super::*;
 
+/// Levels events of two steps; clients rank as `subscriber`, `publisher`, `witness`.
 fn check(recorded: &[(usize, &str)], expected: &[&str]) {
-    let clients = ["subscriber", "publisher", "witness"];
-    let recorded: Vec<Recorded> = recorded
-        .iter()
-        .map(|(step, line)| {
-            let event = crate::history::text::parse(line).unwrap();
-            let client = clients.iter().position(|name| event.event.client().unwrap().as_ref() == *name).unwrap();
-            Recorded { step: *step, client, event: event.event }
-        })
-        .collect();
-    let steps = ["one".to_string(), "two".to_string()];
-    assert_eq!(canonical(&steps, &recorded).lines(), expected);
+    let mut lines = Vec::new();
+    for (number, step) in ["step one", "step two"].into_iter().enumerate() {
+        lines.push(step);
+        lines.extend(recorded.iter().filter(|(step, _)| *step == number).map(|(_, line)| *line));
+    }
+    let history = History::parse(lines).unwrap();
+    let levelled = levelled(&history);
+    assert_eq!(levelled.history.lines(), expected);
+    let mut places = levelled.places;
+    places.sort_unstable();
+    assert!(places.iter().copied().eq(0..history.entries.len()));
 }
 
 #[test]
 fn events_stand_by_step_then_client() {
     check(
         &[
-            (0, "publisher -> PINGREQ"),
             (0, "subscriber -> PINGREQ"),
+            (0, "publisher -> PINGREQ"),
             (1, "publisher -> DISCONNECT"),
             (0, "subscriber <- PINGRESP"),
         ],
