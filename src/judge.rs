@@ -23,9 +23,14 @@ mod witness;
 
 use std::collections::BTreeMap;
 
+use crate::axes::Axes;
 use crate::history::{Event, History, Levelled, Message, levelled};
+use crate::packet::Protocol;
 use crate::plan::Cell;
-use crate::results::{CellResult, CellRun, Evidence, Level, Options, StoredHistoryError, Verdict, Violation};
+use crate::results::{
+    BrokerFindings, CellResult, CellRun, Evidence, HelperEvidence, HelperRun, Level, Options, StoredHistoryError,
+    Verdict, Violation,
+};
 use absences::Balance;
 use finding::{Finding, Findings};
 use received::Measured;
@@ -86,7 +91,7 @@ fn judge_levelled(cell: &Cell, history: &History) -> Judgement {
         findings.limit(Verdict::Inconclusive, unfinished(&story, history));
     }
     findings.merge_messages();
-    Judgement { findings, measured: received::measure(&story) }
+    Judgement { findings, measured: received::measure(history, &story) }
 }
 
 /// Whether every message that was published is here and nothing more is owed: then there is nothing to wait for.
@@ -165,6 +170,35 @@ pub fn judge_again(
     Ok(Some(combine(&cell, attempts)))
 }
 
+/// Judges what was on the wire on connections of the harness's own, each history by itself. Only what one history proves
+/// counts, since nothing is tried again there.
+pub fn judge_helpers(histories: &[History]) -> (BrokerFindings, HelperRun) {
+    let cell = Cell {
+        id: String::new(),
+        scenario: String::new(),
+        axes: Axes::default(),
+        clients: Vec::new(),
+        steps: Vec::new(),
+        queue_limit: None,
+    };
+    let mut seen: Vec<(Finding, usize)> = Vec::new();
+    for (number, history) in (1..).zip(histories) {
+        let firm = judge(&cell, history).findings.violations.into_iter().filter(|finding| finding.attempts == 1);
+        seen.extend(firm.map(|finding| (finding, number)));
+    }
+    seen.sort_by_cached_key(|(finding, _)| sort_key(finding));
+    let mut findings = BrokerFindings::default();
+    let mut run = HelperRun { histories: histories.iter().map(History::lines).collect(), evidence: Vec::new() };
+    for (Finding { violation, events, .. }, history) in seen {
+        // Another connection may have shown the same.
+        if findings.violations.last() != Some(&violation) {
+            run.evidence.push(HelperEvidence { violation: findings.violations.len(), history, events });
+            findings.violations.push(violation);
+        }
+    }
+    (findings, run)
+}
+
 impl Judgement {
     /// How many attempts have to show the same before all that was found counts.
     pub fn attempts_needed(&self) -> u32 {
@@ -211,11 +245,7 @@ impl Judgement {
 
 /// The violations in an order that depends on no event, and where each is seen. Findings that say the same are one.
 fn violations(mut findings: Vec<Finding>, attempt: usize) -> (Vec<Violation>, Vec<Evidence>) {
-    let key = |finding: &Finding| {
-        let Violation { protocol, statement, expected, observed, .. } = &finding.violation;
-        (statement.clone(), *protocol, expected.clone(), observed.clone())
-    };
-    findings.sort_by_cached_key(key);
+    findings.sort_by_cached_key(sort_key);
     let (mut violations, mut evidence): (Vec<Violation>, Vec<Evidence>) = (Vec::new(), Vec::new());
     for Finding { violation, events, .. } in findings {
         match evidence.last_mut().filter(|_| violations.last() == Some(&violation)) {
@@ -231,6 +261,12 @@ fn violations(mut findings: Vec<Finding>, attempt: usize) -> (Vec<Violation>, Ve
         seen.events.dedup();
     }
     (violations, evidence)
+}
+
+/// The place of a finding among others, by what it says and not by where it was seen.
+fn sort_key(finding: &Finding) -> (String, Protocol, String, String) {
+    let Violation { protocol, statement, expected, observed, .. } = &finding.violation;
+    (statement.clone(), *protocol, expected.clone(), observed.clone())
 }
 
 /// The worst of all that was found, and the sentence for it.

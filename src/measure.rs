@@ -11,11 +11,12 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::Result;
 
 use crate::interruption::{interruption, unless_interrupted};
+use crate::judge::judge_helpers;
 use crate::output::note;
 use crate::plan::Cell;
 use crate::progress::Progress;
 use crate::report::Control;
-use crate::results::{BrokerFindings, Format, HelperRun, Options, Results, Run, Summary, Tool};
+use crate::results::{Format, Options, Results, Run, Summary, Tool};
 use crate::run::{self, Outcome, Prefix, RunOptions};
 
 pub use leftovers::clear_what_runs_left;
@@ -109,6 +110,7 @@ fn results(
     reached: &Reached,
     (started_at, started): (SystemTime, Instant),
 ) -> Results {
+    let (broker_findings, helpers) = judge_helpers(&outcome.helpers);
     Results {
         format: Format::default(),
         tool: Tool::default(),
@@ -124,11 +126,11 @@ fn results(
             complete: outcome.cells.len() == planned,
             planned: planned as u32,
             cleanup: outcome.cleanup.sentence(),
-            helpers: HelperRun::default(),
+            helpers,
             cells: outcome.runs.into_iter().collect::<BTreeMap<_, _>>(),
         },
         summary: Summary::of(&outcome.cells),
-        broker_findings: BrokerFindings::default(),
+        broker_findings,
         cells: outcome.cells,
     }
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use crate::exit_code::ExitCode;
 use crate::export::{Export, deliver};
-use crate::judge::{Combined, judge_again};
+use crate::judge::{Combined, judge_again, judge_helpers};
 use crate::output::note;
 use crate::report::{self, Palette};
 use crate::results::{Results, Summary};
@@ -33,10 +33,13 @@ pub fn judge(path: &Path, export: Option<&Path>) -> Result<ExitCode> {
             None => left += 1,
         }
     }
+    let helpers = results.run.helpers.parsed();
+    let helpers = helpers.with_context(|| format!("{}: the histories of run.helpers", path.display()))?;
+    (results.broker_findings, results.run.helpers) = judge_helpers(&helpers);
     results.summary = Summary::of(&results.cells);
     deliver(&report::terminal(&results, &[], Palette::Coloured), &results, export.as_ref())?;
     if left > 0 {
         note(&format!("{left} cells have no history and keep their verdicts; --histories all keeps all histories"));
     }
-    Ok(ExitCode::of(&results.summary))
+    Ok(ExitCode::of_results(&results))
 }
