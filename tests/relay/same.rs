@@ -2,9 +2,8 @@
 //! the same identifiers and flags.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
 
-use super::wire::{Tap, body, string};
+use super::wire::{SharedTap, Tap, body, string};
 
 const NAMES: [&str; 16] = [
     "0",
@@ -123,39 +122,44 @@ fn of_frame(v5: bool, frame: &[u8]) -> String {
 /// Compares the connections of one client identifier, the history's and the relay's, and gives how many packets were the
 /// same. Clients that share an identifier may have been opened at the same moment, so each of the history's connections
 /// takes the first of the relay's that fits.
-pub fn compare(told: Vec<(String, &Told)>, taps: &[Arc<Mutex<Tap>>]) -> Result<usize, String> {
-    let mut left: Vec<&Arc<Mutex<Tap>>> = taps.iter().collect();
+pub fn compare(told: Vec<(String, &Told)>, taps: &[SharedTap]) -> Result<usize, String> {
+    let mut left: Vec<&SharedTap> = taps.iter().collect();
     let mut packets = 0;
     for (name, own) in told {
-        let mut complaint = format!("{name}: the relay saw no such connection");
-        let fits = left.iter().position(|tap| match difference(own, &tap.lock().unwrap()) {
-            None => true,
-            Some(why) => {
-                complaint = format!("{name}: {why}");
-                false
-            }
-        });
-        left.remove(fits.ok_or(complaint)?);
+        let fits = left.iter().position(|tap| difference(own, &tap.lock().unwrap()).is_none());
+        let Some(fits) = fits else {
+            // The one that is the same for longest is the one that was meant.
+            let nearest = left.iter().filter_map(|tap| difference(own, &tap.lock().unwrap())).max();
+            let why = nearest.map_or("the relay saw no such connection".into(), |(_, why)| why);
+            return Err(format!("{name}: {why}"));
+        };
+        left.remove(fits);
         packets += own.sent.len() + own.received.len();
     }
     Ok(packets)
 }
 
-/// How the history differs from the bytes of a connection.
-fn difference(told: &Told, tap: &Tap) -> Option<String> {
+/// How the history differs from the bytes of a connection, behind how many packets are the same.
+fn difference(told: &Told, tap: &Tap) -> Option<(usize, String)> {
     let of_frames = |frames: &[Vec<u8>]| frames.iter().map(|frame| of_frame(tap.v5, frame)).collect::<Vec<_>>();
     let (mut sent, received) = (of_frames(&tap.to_broker), of_frames(&tap.from_broker));
     // When a cell is over the harness leaves in good order, and the history has ended.
     if sent.len() == told.sent.len() + 1 && sent.last().is_some_and(|last| last == "DISCONNECT") {
         sent.pop();
     }
-    if sent != told.sent {
-        return Some(format!("sent\n  told  {:?}\n  wire  {sent:?}", told.sent));
-    }
-    // A client that was cut off, or does nothing any more, does not see what still comes.
-    if !received.starts_with(&told.received) {
-        return Some(format!("received\n  told  {:?}\n  wire  {received:?}", told.received));
-    }
-    let begun = tap.unfinished.first().map(|first| NAMES[usize::from(first >> 4)].to_owned());
-    (begun != told.half).then(|| format!("half of a packet: told {:?}, wire {begun:?}", told.half))
+    let same = |one: &[String], other: &[String]| one.iter().zip(other).take_while(|(one, other)| one == other).count();
+    let (forth, back) = (same(&told.sent, &sent), same(&told.received, &received));
+    let (from, own, wire) = if told.sent != sent {
+        (forth, &told.sent, &sent)
+    } else if told.received.len() > back {
+        // A client that was cut off, or does nothing any more, does not see what still comes.
+        (back, &told.received, &received)
+    } else {
+        let begun = tap.unfinished.first().map(|first| NAMES[usize::from(first >> 4)].to_owned());
+        let why = format!("half of a packet: told {:?}, wire {begun:?}", told.half);
+        return (begun != told.half).then_some((forth + back, why));
+    };
+    let rest = |all: &[String]| all.iter().skip(from).take(4).cloned().collect::<Vec<_>>().join(", ");
+    let why = format!("behind {from} packets\n  told  {}\n  wire  {}", rest(own), rest(wire));
+    Some((forth + back, why))
 }

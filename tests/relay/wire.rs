@@ -26,6 +26,9 @@ pub struct Tap {
     pub from_broker: Vec<Vec<u8>>,
 }
 
+/// A connection of the relay's, which may still be open.
+pub type SharedTap = Arc<Mutex<Tap>>;
+
 /// A frame under way, and whose it is.
 pub struct Passing<'a> {
     pub client_id: &'a str,
@@ -54,13 +57,13 @@ type Decide = dyn Fn(&Passing<'_>) -> Fate + Send + Sync;
 /// A relay that runs until the tests end.
 pub struct Relay {
     pub address: SocketAddr,
-    taps: Arc<Mutex<Vec<Arc<Mutex<Tap>>>>>,
+    taps: Arc<Mutex<Vec<SharedTap>>>,
 }
 
 struct Shared {
     broker: SocketAddr,
     decide: Box<Decide>,
-    taps: Arc<Mutex<Vec<Arc<Mutex<Tap>>>>>,
+    taps: Arc<Mutex<Vec<SharedTap>>>,
     /// 0 while all is well, 1 once the broker is dead, 2 once it is silent.
     state: watch::Sender<u8>,
 }
@@ -95,7 +98,7 @@ impl Relay {
     }
 
     /// What went over each connection, in the order in which their CONNECTs came.
-    pub fn taps(&self) -> Vec<Arc<Mutex<Tap>>> {
+    pub fn taps(&self) -> Vec<SharedTap> {
         self.taps.lock().unwrap().clone()
     }
 }
@@ -124,13 +127,7 @@ impl Shared {
         }
     }
 
-    async fn read(
-        &self,
-        mut stream: OwnedReadHalf,
-        out: UnboundedSender<Out>,
-        tap: Arc<Mutex<Tap>>,
-        from_broker: bool,
-    ) {
+    async fn read(&self, mut stream: OwnedReadHalf, out: UnboundedSender<Out>, tap: SharedTap, from_broker: bool) {
         let mut buffer = Vec::new();
         let mut bytes = [0; 4096];
         let mut free_at = Instant::now();
@@ -201,7 +198,7 @@ enum Out {
     End { reset: bool, rest: Vec<u8> },
 }
 
-async fn write(mut stream: OwnedWriteHalf, mut out: UnboundedReceiver<Out>, tap: Option<Arc<Mutex<Tap>>>) {
+async fn write(mut stream: OwnedWriteHalf, mut out: UnboundedReceiver<Out>, tap: Option<SharedTap>) {
     let mut last = Instant::now();
     while let Some(out) = out.recv().await {
         match out {
