@@ -175,12 +175,36 @@ fn histories_tell_what_was_on_the_wire() {
     assert_eq!(run.outcome.cells.len(), cells.len());
     let packets = run.hold_against(&relay, &cells);
     assert!(packets > 20 * cells.len(), "only {packets} packets in {} cells", cells.len());
+
+    // A history that is not what was on the wire is noticed.
+    let (id, attempts) = run.attempts().into_iter().next().unwrap();
+    let cell = cells.iter().find(|cell| cell.id == id).unwrap();
+    let lines = attempts[0].lines();
+    let holds = |lines: &[String]| {
+        let history = History::parse(lines.iter().map(String::as_str)).unwrap();
+        (1..=ATTEMPTS_MAX).any(|attempt| run.hold_attempt(cell, attempt, &history, &relay.taps()).is_ok())
+    };
+    assert!(holds(&lines));
+    for (place, line) in lines.iter().enumerate().filter(|(_, line)| line.contains(" PUB")) {
+        for other in
+            [line.replace(" id=", " id=1"), line.replace("dup=0", "dup=1"), line.replace("payload=", "payload=x")]
+        {
+            let changed = [&lines[..place], std::slice::from_ref(&other), &lines[place + 1..]].concat();
+            assert!(other == *line || line.contains("witness") || !holds(&changed), "{other}");
+        }
+        let without = [&lines[..place], &lines[place + 1..]].concat();
+        // What a client did not look at any more is not told, so the last packet of a connection may be missing.
+        let who = line.split(' ').nth(1).unwrap();
+        let is_later = |line: &String| line.contains(&format!("{who} <- ")) && !line.contains("<- end");
+        let is_last_received = line.contains("<-") && !without[place..].iter().any(is_later);
+        assert!(line.contains("witness") || is_last_received || !holds(&without), "without {line}");
+    }
 }
 
 #[test]
 fn behind_jitter_no_correct_broker_is_failed() {
     let mut cells = cells(&["away"], &["away=takeover"]);
-    cells.extend(self::cells(&["cuts"], &["point=puback,pubrec", "qos=1,2"]));
+    cells.extend(self::cells(&["cuts"], &["point=puback,pubrec", "leg=subscriber,publisher,clean_start"]));
     let relay = Relay::start(broker(), |_| Fate::Delay(jitter(20, 170)));
     let run = run_cells(&relay, cells.clone(), Duration::ZERO);
     run.hold_against(&relay, &cells);
