@@ -139,7 +139,7 @@ on_the_way! {
     "queued-qos-raised" QosRaised Queued { "MQTT-3.8.4-6" "MQTT-3.8.4-3" | "MQTT-3.8.4-8" "MQTT-3.8.4-3" }
     "retained-copy-qos-raised" QosRaised RetainedCopy { "MQTT-3.8.4-6" | "MQTT-3.8.4-8" }
     "resent-qos-raised" QosRaised Resent silent
-        { "MQTT-3.8.4-6" "MQTT-4.4.0-1" "MQTT-4.3.2-1" "MQTT-4.3.3-1" | "MQTT-3.8.4-8" "MQTT-4.4.0-1" "MQTT-4.3.3-4" "MQTT-4.3.3-6" }
+        { "MQTT-3.8.4-6" "MQTT-4.4.0-1" "MQTT-4.3.2-1" "MQTT-4.3.3-1" | "MQTT-3.8.4-8" "MQTT-4.8.2-3" "MQTT-4.4.0-1" "MQTT-4.3.3-4" "MQTT-4.3.3-6" "MQTT-4.5.0-1" }
     "will-qos-raised" QosRaised Will { "MQTT-3.8.4-6" | "MQTT-3.8.4-8" }
 
     "live-retain-flipped" RetainFlipped Live { "MQTT-3.3.1-9" | "MQTT-3.3.1-12" "MQTT-3.3.1-13" }
