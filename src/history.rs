@@ -1,41 +1,81 @@
-//! What went over the wire in one cell, in order, and what the harness saw beside it.
+//! What was on the wire in one cell: every event in the order in which the harness saw it.
 //!
-//! The text form, one line an event, is the canonical one: it can be read without the code, it is what the results file
-//! keeps, and the judge sees nothing else. Names of clients, topics and messages are those of the scenario, never those
-//! of the run.
+//! Within a Network Connection the order of the lines is the order on the wire. Between clients the order of lines within
+//! a step proves nothing. The text form, one line an event, can be read without the code; it is what the results file keeps,
+//! and the judge sees nothing else. Names of clients, topics and messages are those of the scenario. In a history that is
+//! written by hand, times and connection numbers may be left out.
 
-mod canonical;
+mod levelled;
 mod text;
 
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
-pub use canonical::{Recorded, canonical};
+pub use levelled::{Levelled, levelled};
+
+use bytes::Bytes;
+
+pub use crate::vocabulary::{PROBE, PROOF_WILL_TOPIC, WITNESS};
 
 use crate::connection::End;
-use crate::packet::Packet;
-use crate::scenario::Timer;
+use crate::packet::{AckKind, Packet};
+use crate::vocabulary::Timer;
 
-/// The events of one cell, or of one attempt at it.
+/// One attempt at a cell, or several, each opened by [`Event::Attempt`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct History {
-    pub events: Vec<Event>,
+    pub entries: Vec<Entry>,
+}
+
+/// One line of a history: an event, and when and on which connection the harness saw it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Since the attempt began; `None` where nobody measured it.
+    pub time: Option<Time>,
+    /// Which Network Connection of the client it was, from 1; `None` where the history does not tell, or the event belongs
+    /// to no connection.
+    pub connection: Option<u32>,
+    pub event: Event,
+    /// The bytes of the packet, where the harness kept them; never those of a CONNECT, which may hold a password. The text
+    /// form leaves them out.
+    pub raw: Option<Bytes>,
+}
+
+impl From<Event> for Entry {
+    /// An entry without time and connection number, as it is written by hand.
+    fn from(event: Event) -> Entry {
+        Entry { time: None, connection: None, event, raw: None }
+    }
+}
+
+/// A time since the beginning of an attempt, in tenths of a millisecond.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Time(pub u64);
+
+impl Time {
+    /// The time as a duration.
+    pub fn as_duration(self) -> Duration {
+        Duration::from_micros(self.0.saturating_mul(100))
+    }
+}
+
+impl From<Duration> for Time {
+    fn from(duration: Duration) -> Time {
+        Time(u64::try_from(duration.as_micros() / 100).unwrap_or(u64::MAX))
+    }
+}
+
+impl fmt::Display for Time {
+    /// In milliseconds with one decimal: `12.3`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.0 / 10, self.0 % 10)
+    }
 }
 
 /// The name of a client in the scenario; `witness` is the harness's own.
 pub type Client = Arc<str>;
-
-/// The name under which the witness stands in a history.
-pub const WITNESS: &str = "witness";
-
-/// The name of the client that asks, before the first cell, for the protocol versions of the broker. It stands alone in
-/// the history of a cell whose version was refused.
-pub const PROBE: &str = "probe";
-
-/// The topic of the will that proves that the broker has noticed the end of a connection, where the scenario's client
-/// has no will of its own. Its publication at the witness is the proof.
-pub const PROOF_WILL_TOPIC: &str = "gone";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
@@ -51,8 +91,9 @@ pub enum Event {
     Ended(Client, End),
     /// The client ended its Network Connection without a DISCONNECT.
     Closed(Client, End),
-    /// Bytes that are no packet came in.
-    Undecodable(Client, Vec<u8>),
+    /// Bytes that are no packet came in, and why they are none: what completes "a packet that ...", empty where nobody
+    /// said it. A client of the scenario ends its connection at them, as the standard orders it to.
+    Undecodable(Client, Vec<u8>, String),
     /// An answer did not come before the deadline.
     Missing(Client, Awaited),
     /// No Network Connection could be opened.
@@ -68,32 +109,106 @@ pub enum Event {
     },
     /// The broker's CONNACK announced that it does not take what the client was to send; the rest says what.
     Withheld(Client, String),
+    /// The harness itself was held up for so many milliseconds before this line: nothing that needed it in time counts.
+    Late(u32),
     /// The harness itself could not go on; the rest is its reason.
     Broken(String),
     /// The steps that follow were not played, for what the events before this one show.
     Stopped,
 }
 
-/// An answer that a client waits for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Awaited {
-    /// The packet type in the standard's spelling, `end` for the end of the connection, `fence`, or `will`.
-    pub packet: String,
-    /// The Packet Identifier it must carry.
-    pub id: Option<u16>,
+/// Something that a client waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Awaited {
+    Connack,
+    /// With the Packet Identifier of the SUBSCRIBE.
+    Suback(u16),
+    /// With the Packet Identifier of the UNSUBSCRIBE.
+    Unsuback(u16),
+    /// An acknowledgement with its Packet Identifier.
+    Ack(AckKind, u16),
+    Pingresp,
+    /// The broker's end of the Network Connection.
+    ConnectionEnd,
+    /// Any fence of those that were sent.
+    Fence,
+    /// The client's will at the witness.
+    Will,
+}
+
+impl Awaited {
+    /// The answer that a packet of a client's calls for, if it calls for one.
+    pub fn answer_to(sent: &Packet) -> Option<Awaited> {
+        Some(match sent {
+            Packet::Connect(_) => Awaited::Connack,
+            Packet::Publish(publish) => match publish.qos {
+                0 => return None,
+                1 => Awaited::Ack(AckKind::Puback, publish.id),
+                _ => Awaited::Ack(AckKind::Pubrec, publish.id),
+            },
+            Packet::Ack(ack) => match ack.kind {
+                AckKind::Pubrel => Awaited::Ack(AckKind::Pubcomp, ack.id),
+                AckKind::Pubrec if ack.reason < 0x80 => Awaited::Ack(AckKind::Pubrel, ack.id),
+                AckKind::Puback | AckKind::Pubrec | AckKind::Pubcomp => return None,
+            },
+            Packet::Subscribe(subscribe) => Awaited::Suback(subscribe.id),
+            Packet::Unsubscribe(unsubscribe) => Awaited::Unsuback(unsubscribe.id),
+            Packet::Pingreq => Awaited::Pingresp,
+            Packet::Connack(_)
+            | Packet::Suback(_)
+            | Packet::Unsuback(_)
+            | Packet::Pingresp
+            | Packet::Disconnect { .. }
+            | Packet::Auth { .. } => return None,
+        })
+    }
+
+    /// What a packet that comes in is, to a client that waits; `None` for what no client waits for by its identifier.
+    pub fn of(received: &Packet) -> Option<Awaited> {
+        Some(match received {
+            Packet::Connack(_) => Awaited::Connack,
+            Packet::Suback(suback) => Awaited::Suback(suback.id),
+            Packet::Unsuback(unsuback) => Awaited::Unsuback(unsuback.id),
+            Packet::Ack(ack) => Awaited::Ack(ack.kind, ack.id),
+            Packet::Pingresp => Awaited::Pingresp,
+            _ => return None,
+        })
+    }
+
+    /// The standard's name of the packet, or the word of the text form.
+    pub fn name(self) -> &'static str {
+        match self {
+            Awaited::Connack => "CONNACK",
+            Awaited::Suback(_) => "SUBACK",
+            Awaited::Unsuback(_) => "UNSUBACK",
+            Awaited::Ack(kind, _) => kind.name(),
+            Awaited::Pingresp => "PINGRESP",
+            Awaited::ConnectionEnd => "end",
+            Awaited::Fence => "fence",
+            Awaited::Will => "will",
+        }
+    }
+
+    /// The Packet Identifier that it must carry, if it has one.
+    pub fn id(self) -> Option<u16> {
+        match self {
+            Awaited::Suback(id) | Awaited::Unsuback(id) | Awaited::Ack(_, id) => Some(id),
+            Awaited::Connack | Awaited::Pingresp | Awaited::ConnectionEnd | Awaited::Fence | Awaited::Will => None,
+        }
+    }
 }
 
 impl Event {
     /// The client of the event, if it is a client's.
     pub fn client(&self) -> Option<&Client> {
         match self {
-            Event::Attempt(_) | Event::Step(_) | Event::Broken(_) | Event::Stopped => None,
+            Event::Attempt(_) | Event::Step(_) | Event::Late(_) | Event::Broken(_) | Event::Stopped => None,
             Event::Sent(client, _)
             | Event::Half(client, _)
             | Event::Received(client, _)
             | Event::Ended(client, _)
             | Event::Closed(client, _)
-            | Event::Undecodable(client, _)
+            | Event::Undecodable(client, ..)
             | Event::Missing(client, _)
             | Event::Unreachable(client)
             | Event::Settled(client)
@@ -105,13 +220,13 @@ impl Event {
     /// The same, to give the event to another client.
     pub fn client_mut(&mut self) -> Option<&mut Client> {
         match self {
-            Event::Attempt(_) | Event::Step(_) | Event::Broken(_) | Event::Stopped => None,
+            Event::Attempt(_) | Event::Step(_) | Event::Late(_) | Event::Broken(_) | Event::Stopped => None,
             Event::Sent(client, _)
             | Event::Half(client, _)
             | Event::Received(client, _)
             | Event::Ended(client, _)
             | Event::Closed(client, _)
-            | Event::Undecodable(client, _)
+            | Event::Undecodable(client, ..)
             | Event::Missing(client, _)
             | Event::Unreachable(client)
             | Event::Settled(client)
@@ -207,35 +322,43 @@ pub struct HistoryError {
 }
 
 impl History {
-    /// Reads the canonical text form, one event a line.
+    /// A history without times and connection numbers.
+    pub fn of(events: impl IntoIterator<Item = Event>) -> History {
+        History { entries: events.into_iter().map(Entry::from).collect() }
+    }
+
+    /// Reads the text form, one event a line.
     ///
     /// # Errors
     /// [`HistoryError`] names the first line that is no event.
     pub fn parse<'a>(lines: impl IntoIterator<Item = &'a str>) -> Result<History, HistoryError> {
-        let mut events = Vec::new();
+        let mut entries = Vec::new();
         for (index, line) in lines.into_iter().enumerate() {
-            events.push(text::parse(line).map_err(|why| HistoryError { line: index + 1, why })?);
+            entries.push(text::parse(line).map_err(|why| HistoryError { line: index + 1, why })?);
         }
-        Ok(History { events })
+        Ok(History { entries })
     }
 
-    /// The attempts of a stored history, each opened by a line of its own.
+    /// The events without times and connection numbers.
+    pub fn events(&self) -> impl DoubleEndedIterator<Item = &Event> + ExactSizeIterator + Clone {
+        self.entries.iter().map(|entry| &entry.event)
+    }
+
+    /// The attempts of a history, each opened by a line of its own.
     pub fn attempts(self) -> Vec<History> {
         let mut attempts: Vec<History> = Vec::new();
-        for event in self.events {
-            match event {
-                Event::Attempt(_) => attempts.push(History::default()),
-                event => match attempts.last_mut() {
-                    Some(attempt) => attempt.events.push(event),
-                    None => attempts.push(History { events: vec![event] }),
-                },
+        for entry in self.entries {
+            match (&entry.event, attempts.last_mut()) {
+                (Event::Attempt(_), _) => attempts.push(History::default()),
+                (_, Some(attempt)) => attempt.entries.push(entry),
+                (_, None) => attempts.push(History { entries: vec![entry] }),
             }
         }
         attempts
     }
 
-    /// The canonical text form.
+    /// The text form.
     pub fn lines(&self) -> Vec<String> {
-        self.events.iter().map(Event::to_string).collect()
+        self.entries.iter().map(Entry::to_string).collect()
     }
 }

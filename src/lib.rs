@@ -3,14 +3,18 @@
 //! The stages, left to right: [`scenario`] -> [`plan`] -> [`run`] -> [`history`] -> [`judge`] -> [`results`] ->
 //! [`report`]; [`compare`] is a report over two results.
 
+pub mod axes;
 pub mod broker;
 pub mod cli;
+pub mod command;
 pub mod compare;
 pub mod connection;
 pub mod control;
 pub mod exit_code;
+pub mod explore;
 pub mod export;
 pub mod history;
+pub mod history_file;
 mod interruption;
 pub mod judge;
 pub mod measure;
@@ -22,5 +26,7 @@ pub mod report;
 pub mod results;
 pub mod run;
 pub mod scenario;
+pub mod session_rules;
 pub mod statement;
 pub mod topic;
+pub mod vocabulary;

@@ -6,10 +6,11 @@ mod resolve;
 #[cfg(test)]
 mod tests;
 
+use crate::axes::Axes;
 use crate::connection::End;
 use crate::packet::{self, Protocol};
-use crate::results::Axes;
-use crate::scenario::{Answers, Part, Point, Scenario, Timer};
+use crate::scenario::{Answers, Part, Point, Scenario, Timer, Verb};
+use crate::session_rules::session_persists;
 
 pub use filter::{Filter, FilterError};
 
@@ -86,6 +87,8 @@ pub enum Action {
         timer: Timer,
         /// How long the timer is.
         seconds: u32,
+        /// The wait ends in the last second, before the timer has run out.
+        early: bool,
     },
 }
 
@@ -133,6 +136,8 @@ pub struct Publication {
     pub message_expiry: Option<u32>,
     /// With a value for each property that a broker has to pass on unaltered.
     pub properties: bool,
+    /// How many messages are under way at once, as far as the broker's Receive Maximum permits; `None` is few.
+    pub window: Option<u32>,
     /// How far the handshake of the last message goes; after that the client does nothing more on this connection.
     pub until: Option<Point>,
 }
@@ -212,11 +217,9 @@ impl Cell {
                 let stays = matches!(step.action, Action::Race { stays, .. } if stays == *client);
                 (acts || stays)
                     && match &step.action {
-                        Action::Connect(connect) | Action::Race { connect, .. } => match self.clients[*client].protocol
-                        {
-                            Protocol::V3 => !connect.clean,
-                            Protocol::V5 => connect.session_expiry.is_some_and(|seconds| seconds > 0),
-                        },
+                        Action::Connect(connect) | Action::Race { connect, .. } => {
+                            session_persists(self.clients[*client].protocol, connect.clean, connect.session_expiry)
+                        }
                         Action::Disconnect { session_expiry, .. } => session_expiry.is_some_and(|seconds| seconds > 0),
                         _ => false,
                     }
@@ -235,20 +238,19 @@ impl Cell {
 }
 
 impl Action {
-    /// The word of the scenario file for it.
-    pub fn verb(&self) -> &'static str {
+    pub fn verb(&self) -> Verb {
         match self {
-            Action::Connect(_) => "connect",
-            Action::Subscribe { .. } => "subscribe",
-            Action::Unsubscribe { .. } => "unsubscribe",
-            Action::Publish(_) => "publish",
-            Action::Receive { .. } => "receive",
-            Action::Disconnect { .. } => "disconnect",
-            Action::Cut { .. } => "cut",
-            Action::Silence => "silence",
-            Action::Stall => "stall",
-            Action::Race { .. } => "race",
-            Action::Wait { .. } => "wait",
+            Action::Connect(_) => Verb::Connect,
+            Action::Subscribe { .. } => Verb::Subscribe,
+            Action::Unsubscribe { .. } => Verb::Unsubscribe,
+            Action::Publish(_) => Verb::Publish,
+            Action::Receive { .. } => Verb::Receive,
+            Action::Disconnect { .. } => Verb::Disconnect,
+            Action::Cut { .. } => Verb::Cut,
+            Action::Silence => Verb::Silence,
+            Action::Stall => Verb::Stall,
+            Action::Race { .. } => Verb::Race,
+            Action::Wait { .. } => Verb::Wait,
         }
     }
 }

@@ -7,6 +7,7 @@ mod changes;
 mod choices;
 mod control;
 mod explain;
+mod explored;
 mod findings;
 mod fold;
 mod lessons;
@@ -20,6 +21,8 @@ use crate::results::{BrokerLabel, CellResult, Results, Summary, Verdict};
 pub use changes::changes;
 pub use control::{Control, ControlPlayed, control};
 pub use explain::{Explained, explain};
+pub use explored::{Search, explored};
+pub use findings::quoted;
 pub use lessons::Teaching;
 
 /// What fits on every terminal.

@@ -4,22 +4,28 @@
 //! the value of that axis in each cell. In place of clients and steps it may have lessons, each with clients and steps
 //! of its own. Every mistake is reported with its line and with what would be accepted.
 
+mod built_in;
 mod document;
+mod legal;
 mod order;
 mod parse;
 mod value;
+mod verb;
 mod written;
 
 use std::fs;
 use std::path::Path;
 
+use crate::axes::{Axes, AxisValue};
 use crate::connection::End;
 use crate::packet::Protocol;
-use crate::results::{Axes, AxisValue};
 use crate::statement::Statement;
 
 pub use parse::{MESSAGES_MAX, ScenarioError};
-pub use value::{Answers, FromAxis, Point, Timer, Value};
+pub use value::{Answers, FromAxis, Point, Value};
+pub use verb::{Effect, Verb};
+
+pub use crate::vocabulary::Timer;
 
 /// A scenario file: one experiment, or several that are lessons.
 #[derive(Debug, Clone, PartialEq)]
@@ -107,7 +113,7 @@ pub struct ClientPlan {
     pub client_id: ClientId,
     pub protocol: Value<Protocol>,
     /// Clean Session of 3.1.1. In 5.0 true is Clean Start 1 with Session Expiry Interval 0, false is Clean Start 0 with
-    /// [`SESSION_EXPIRY_S`], each unless `connect` says otherwise.
+    /// [`LONG_EXPIRY_S`](crate::session_rules::LONG_EXPIRY_S), each unless `connect` says otherwise.
     pub clean_session: Value<bool>,
     pub connect: ConnectPlan,
     pub will: Option<WillPlan>,
@@ -147,9 +153,6 @@ pub struct WillPlan {
     /// Will Delay Interval in seconds; left out in cells of 3.1.1.
     pub delay: Option<Value<u32>>,
 }
-
-/// The Session Expiry Interval of a session that shall outlive its connection, in seconds.
-pub const SESSION_EXPIRY_S: u32 = 3600;
 
 /// A step as the file declares it.
 #[derive(Debug, Clone, PartialEq)]
@@ -235,6 +238,8 @@ pub enum ActionPlan {
     Wait {
         timer: Value<Timer>,
         seconds: Value<u32>,
+        /// The wait ends in the last second, before the timer has run out.
+        early: Value<bool>,
     },
 }
 
@@ -274,52 +279,38 @@ pub struct PublishPlan {
     pub message_expiry: Option<Value<u32>>,
     /// With a value for each property that a broker has to pass on unaltered.
     pub properties: Value<bool>,
+    /// How many messages are under way at once, as far as the broker's Receive Maximum permits; `None` is few.
+    pub window: Option<Value<u32>>,
     /// How far the handshake of the last message goes; after that the client does nothing more on this connection.
     pub until: Option<Value<Point>>,
 }
 
 impl ActionPlan {
-    /// The word of the file for it.
-    pub fn verb(&self) -> &'static str {
+    pub fn verb(&self) -> Verb {
         match self {
-            ActionPlan::Connect { .. } => "connect",
-            ActionPlan::Subscribe { .. } => "subscribe",
-            ActionPlan::Unsubscribe { .. } => "unsubscribe",
-            ActionPlan::Publish(_) => "publish",
-            ActionPlan::Receive { .. } => "receive",
-            ActionPlan::Disconnect { .. } => "disconnect",
-            ActionPlan::Cut { .. } => "cut",
-            ActionPlan::Silence => "silence",
-            ActionPlan::Stall => "stall",
-            ActionPlan::Race { .. } => "race",
-            ActionPlan::Wait { .. } => "wait",
+            ActionPlan::Connect { .. } => Verb::Connect,
+            ActionPlan::Subscribe { .. } => Verb::Subscribe,
+            ActionPlan::Unsubscribe { .. } => Verb::Unsubscribe,
+            ActionPlan::Publish(_) => Verb::Publish,
+            ActionPlan::Receive { .. } => Verb::Receive,
+            ActionPlan::Disconnect { .. } => Verb::Disconnect,
+            ActionPlan::Cut { .. } => Verb::Cut,
+            ActionPlan::Silence => Verb::Silence,
+            ActionPlan::Stall => Verb::Stall,
+            ActionPlan::Race { .. } => Verb::Race,
+            ActionPlan::Wait { .. } => Verb::Wait,
+        }
+    }
+
+    /// True if the client stops in the middle of a handshake and can only be cut after this step.
+    pub fn stops(&self) -> bool {
+        match self {
+            ActionPlan::Publish(publish) => publish.until.is_some(),
+            ActionPlan::Receive { until, .. } => until.is_some(),
+            _ => false,
         }
     }
 }
-
-/// The scenarios that are built into the program, by name.
-const BUILT_IN: [(&str, &str); 20] = [
-    ("matrix", include_str!("../scenarios/matrix.toml")),
-    ("tutorial", include_str!("../scenarios/tutorial.toml")),
-    ("backlog", include_str!("../scenarios/backlog.toml")),
-    ("away", include_str!("../scenarios/away.toml")),
-    ("queue", include_str!("../scenarios/queue.toml")),
-    ("resend", include_str!("../scenarios/resend.toml")),
-    ("cuts", include_str!("../scenarios/cuts.toml")),
-    ("qos2", include_str!("../scenarios/qos2.toml")),
-    ("window", include_str!("../scenarios/window.toml")),
-    ("takeover", include_str!("../scenarios/takeover.toml")),
-    ("takeover_wills", include_str!("../scenarios/takeover_wills.toml")),
-    ("identifiers", include_str!("../scenarios/identifiers.toml")),
-    ("subscriptions", include_str!("../scenarios/subscriptions.toml")),
-    ("options", include_str!("../scenarios/options.toml")),
-    ("shared", include_str!("../scenarios/shared.toml")),
-    ("retained", include_str!("../scenarios/retained.toml")),
-    ("lifetimes", include_str!("../scenarios/lifetimes.toml")),
-    ("expiry", include_str!("../scenarios/expiry.toml")),
-    ("wills", include_str!("../scenarios/wills.toml")),
-    ("delayed_wills", include_str!("../scenarios/delayed_wills.toml")),
-];
 
 impl Part {
     /// The axis values of each cell, in order, the last axis fastest.
@@ -343,18 +334,13 @@ impl Part {
 }
 
 impl Scenario {
-    /// The names of the built-in scenarios.
-    pub fn built_in_names() -> impl Iterator<Item = &'static str> {
-        BUILT_IN.iter().map(|(name, _)| *name)
-    }
-
     /// A built-in scenario by its name, or one from a file by its path.
     ///
     /// # Errors
     /// [`ScenarioError`] with file, line and cure.
     pub fn load(name_or_path: &str) -> Result<Scenario, ScenarioError> {
-        if let Some((name, text)) = BUILT_IN.iter().find(|(name, _)| *name == name_or_path) {
-            return Scenario::parse(&format!("scenarios/{name}.toml"), text);
+        if let Some(text) = built_in::text(name_or_path) {
+            return Scenario::parse(&format!("scenarios/{name_or_path}.toml"), text);
         }
         let text = fs::read_to_string(Path::new(name_or_path)).map_err(|error| ScenarioError {
             file: name_or_path.into(),

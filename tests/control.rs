@@ -11,11 +11,10 @@ use std::time::Duration;
 
 use anyhow::Result;
 use mqtt_sessions::broker::{Broker, EMBEDDED, Given};
-use mqtt_sessions::cli::{Amounts, Plan};
 use mqtt_sessions::control::Connection;
-use mqtt_sessions::measure;
-use mqtt_sessions::plan::Cell;
+use mqtt_sessions::plan::{self, Cell, Filter};
 use mqtt_sessions::results::{AxisValue, Phase, Results};
+use mqtt_sessions::scenario::Scenario;
 use rumqttc::{Publish, QoS};
 use tokio::task::JoinSet;
 
@@ -148,9 +147,11 @@ fn by_tool(url: &str) -> Table {
 
 /// What rumqttc's clients count, all cells side by side.
 async fn by_rumqttc(address: &str) -> Table {
-    let plan = Plan { amounts: Amounts { messages: MESSAGES, queue_limit: None }, filter: vec![ONLY_V3.into()] };
+    let settings = plan::Settings { messages: MESSAGES, queue_limit: None };
+    let cells = plan::cells(&Scenario::load("matrix").unwrap(), settings);
+    let cells = Filter::parse(&[ONLY_V3]).unwrap().select(cells).unwrap();
     let mut playing = JoinSet::new();
-    for (number, cell) in measure::plan(&["matrix".into()], &plan).unwrap().into_iter().enumerate() {
+    for (number, cell) in cells.into_iter().enumerate() {
         let address = address.to_owned();
         playing.spawn(async move {
             let arrived = play(&address, &format!("control{number}"), &Settings::of(&cell)).await;

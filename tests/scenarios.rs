@@ -217,7 +217,7 @@ fn keys_of_the_richer_steps() {
             "receive = \"reader\"",
             "receive = \"reader\"\nanswers = \"some\"",
             38,
-            "it takes \"all\", \"none\", \"pubrec\" or",
+            "it takes \"all\", \"none\", \"pubrec\", \"refuse\" or",
         ),
         ("receive = \"reader\"", "wait = \"reader\"\nseconds = 1", 36, "a step needs the key `timer`"),
         ("receive = \"reader\"", "cut = \"reader\"\nhow = \"rst\"", 38, "it takes \"fin\" or \"reset\""),
@@ -344,7 +344,7 @@ fn names_that_cannot_stand_in_an_id() {
             "[clients.writer]",
             "[clients.witness]",
             13,
-            "witness cannot name the client; witness, attempt, step, broken, gone and all",
+            "witness cannot name the client; witness, attempt, step, broken, late, gone and all",
         ),
         ("topic = \"news\"\nqos = 2", "topic = \"a/b\"\nqos = 2", 31, "\"a/b\" cannot name the topic"),
         ("topic = \"news\"\nqos = 2", "topic = \"fence7\"\nqos = 2", 31, "all that begins with fence are reserved"),
@@ -408,6 +408,56 @@ fn steps_that_cannot_work_in_their_order() {
             "cannot disconnect here: it is not connected",
         ),
     ]);
+}
+
+/// Steps that would make the harness break the standard are refused; what is at fault is then never the broker.
+#[test]
+fn steps_with_which_a_client_would_break_the_standard() {
+    check(&[
+        (
+            "clean_session = true",
+            "clean_session = true\nreceive_maximum = 0",
+            16,
+            "`receive_maximum` cannot be 0; it takes whole numbers from 1 to 65535",
+        ),
+        ("clean_session = true", "clean_session = true\nmaximum_packet_size = 0", 16, "takes whole numbers from 1 to"),
+        ("clean_session = true", "clean_session = true\nkeep_alive = 65536", 16, "from 0 to 65535"),
+        (
+            "when = \"$kept\"",
+            "identifier = 0",
+            27,
+            "`identifier` cannot be 0; it takes whole numbers from 1 to 268435455",
+        ),
+        (
+            "when = \"$kept\"",
+            "share = \"group\"\nno_local = \"$kept\"",
+            24,
+            "a shared subscription cannot have no_local = true (5.0 MQTT-3.8.3-4); leave one of them out",
+        ),
+        (
+            "[[steps]]\nreceive = \"reader\"\n",
+            "[[steps]]\ndisconnect = \"writer\"\nsession_expiry = 60\n",
+            37,
+            "\"writer\" cannot disconnect with a session_expiry: its CONNECT had 0",
+        ),
+        // In cells with kept=true alone.
+        (
+            "receive = \"reader\"\n",
+            "disconnect = \"reader\"\nsession_expiry = 60\n",
+            37,
+            "connect it with clean_session = false or with a session_expiry",
+        ),
+    ]);
+    let sound = SOUND.replace("receive = \"reader\"\n", "disconnect = \"reader\"\nsession_expiry = 0\n");
+    Scenario::parse("mine.toml", &sound).unwrap();
+    let prolonged = SOUND
+        .replace("connect = \"reader\"\n", "connect = \"reader\"\nsession_expiry = 1\n")
+        .replace("receive = \"reader\"\n", "disconnect = \"reader\"\nsession_expiry = 60\n");
+    Scenario::parse("mine.toml", &prolonged).unwrap();
+    // 3.1.1 has neither option, so it leaves them out.
+    let v3 = SOUND.replace("protocol = [\"3.1.1\", \"5.0\"]", "protocol = [\"3.1.1\"]");
+    let v3 = v3.replace("when = \"$kept\"", "share = \"group\"\nno_local = true\nwhen = \"$kept\"");
+    Scenario::parse("mine.toml", &v3).unwrap();
 }
 
 #[test]

@@ -43,7 +43,7 @@ pub fn cannot_play(cell: &Cell) -> Option<String> {
         Action::Publish(Publication { empty: false, bytes: None, .. }) | Action::Disconnect { .. } => None,
         Action::Subscribe { filters, .. } if filters.len() == 1 => None,
         Action::Receive { answers: Answers::All, until: None, .. } => None,
-        other => Some(format!("no step of rumqttc's client is this {}", other.verb())),
+        other => Some(format!("rumqttc cannot do `{}` as this step asks", other.verb())),
     })
 }
 
@@ -65,7 +65,7 @@ pub async fn play(cell: &Cell, stage: &Stage) -> Result<History> {
         // Whoever cannot leave in good order is gone when it is dropped.
         let _ = connection.leave().await;
     }
-    Ok(History { events: player.events })
+    Ok(History::of(player.events))
 }
 
 struct Player<'a> {
@@ -92,8 +92,13 @@ impl Player<'_> {
                 let connection = self.connections[client].take().context("it is not connected")?;
                 connection.leave().await?;
             }
-            // What cannot be played is not tried.
-            _ => {}
+            // A cell with one of these is not played.
+            Action::Unsubscribe { .. }
+            | Action::Cut { .. }
+            | Action::Silence
+            | Action::Stall
+            | Action::Race { .. }
+            | Action::Wait { .. } => {}
         }
         Ok(true)
     }

@@ -1,7 +1,8 @@
-//! The one-line text form of an event, written and read.
+//! The one-line text form of an event, written and read: `12.3 subscriber#2 <- PUBLISH topic=t ...`.
 //!
-//! `subscriber -> PUBLISH ...` was sent by the client, `subscriber <- ...` was received by it, `subscriber -- ...` is
-//! what the harness observed of it. Values are `key=value`; bytes that would break the line are written `%XX`.
+//! The line begins with the time in milliseconds and the client with the number of its connection; both numbers may be
+//! left out. `->` was sent by the client, `<-` was received by it, `--` is what the harness observed of it. Values are
+//! `key=value`; bytes that would break the line are written `%XX`.
 
 mod parse;
 #[cfg(test)]
@@ -11,37 +12,58 @@ use std::fmt;
 
 pub use parse::parse;
 
-use super::{Awaited, Event};
+use super::{Entry, Event};
 use crate::connection::End;
 use crate::packet::{
     Ack, Connack, Connect, Filter, Packet, Protocol, Publish, Suback, Subscribe, Unsuback, Unsubscribe,
 };
 
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(time) = self.time {
+            write!(f, "{time} ")?;
+        }
+        if let Some(client) = self.event.client() {
+            write!(f, "{client}")?;
+            if let Some(connection) = self.connection {
+                write!(f, "#{connection}")?;
+            }
+            f.write_str(" ")?;
+        }
+        write!(f, "{}", self.event)
+    }
+}
+
 impl fmt::Display for Event {
+    /// The line without its time, its client and the number of the connection.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Event::Attempt(number) => write!(f, "attempt {number}"),
             Event::Step(step) => write!(f, "step {step}"),
-            Event::Sent(client, packet) => write!(f, "{client} -> {packet}"),
-            Event::Half(client, packet) => write!(f, "{client} -> half of {packet}"),
-            Event::Received(client, packet) => write!(f, "{client} <- {packet}"),
-            Event::Ended(client, End::Fin) => write!(f, "{client} <- end fin"),
-            Event::Ended(client, End::Reset) => write!(f, "{client} <- end reset"),
-            Event::Closed(client, End::Fin) => write!(f, "{client} -> end fin"),
-            Event::Closed(client, End::Reset) => write!(f, "{client} -> end reset"),
-            Event::Undecodable(client, bytes) => {
-                write!(f, "{client} <- undecodable ")?;
-                bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            Event::Sent(_, packet) => write!(f, "-> {packet}"),
+            Event::Half(_, packet) => write!(f, "-> half of {packet}"),
+            Event::Received(_, packet) => write!(f, "<- {packet}"),
+            Event::Ended(_, End::Fin) => f.write_str("<- end fin"),
+            Event::Ended(_, End::Reset) => f.write_str("<- end reset"),
+            Event::Closed(_, End::Fin) => f.write_str("-> end fin"),
+            Event::Closed(_, End::Reset) => f.write_str("-> end reset"),
+            Event::Undecodable(_, bytes, why) => {
+                f.write_str("<- undecodable ")?;
+                bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
+                if why.is_empty() { Ok(()) } else { write!(f, " {}", why.replace(['\n', '\r'], " ")) }
             }
-            Event::Missing(client, Awaited { packet, id: Some(id) }) => write!(f, "{client} -- no {packet} id={id}"),
-            Event::Missing(client, Awaited { packet, id: None }) => write!(f, "{client} -- no {packet}"),
-            Event::Unreachable(client) => write!(f, "{client} -- no connection"),
-            Event::Settled(client) => write!(f, "{client} -- settled"),
-            Event::Timed { client, timer, seconds, passed } => {
+            Event::Missing(_, awaited) => {
+                write!(f, "-- no {}", awaited.name())?;
+                optional(f, "id", awaited.id())
+            }
+            Event::Unreachable(_) => f.write_str("-- no connection"),
+            Event::Settled(_) => f.write_str("-- settled"),
+            Event::Timed { timer, seconds, passed, .. } => {
                 let passed = if *passed { "passed" } else { "not passed" };
-                write!(f, "{client} -- {} {seconds} s: {passed}", timer.name())
+                write!(f, "-- {} {seconds} s: {passed}", timer.name())
             }
-            Event::Withheld(client, what) => write!(f, "{client} -- withheld {what}"),
+            Event::Withheld(_, what) => write!(f, "-- withheld {what}"),
+            Event::Late(milliseconds) => write!(f, "late {milliseconds} ms"),
             Event::Stopped => f.write_str("stopped"),
             Event::Broken(why) => write!(f, "broken off: {}", why.replace(['\n', '\r'], " ")),
         }

@@ -6,8 +6,8 @@ use anyhow::{Result, anyhow};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::TRIES_MAX;
-use crate::cli::Library;
+use super::leftovers::TRIES_MAX;
+use super::reach::Reached;
 use crate::connection::Endpoint;
 use crate::control::{self, Stage};
 use crate::interruption::unless_interrupted;
@@ -15,7 +15,7 @@ use crate::output::note;
 use crate::packet::Protocol;
 use crate::plan::Cell;
 use crate::report::{Control, ControlPlayed, Teaching};
-use crate::run::{self, Leftovers, Place, Prefix, Probe, SessionLeft, Target};
+use crate::run::{self, Leftovers, Place, Prefix, SessionLeft, Target};
 use crate::scenario::{Lesson, Scenario};
 
 /// How long nothing must have come to the other client before nothing more is expected of the broker.
@@ -25,8 +25,8 @@ const QUIET: Duration = Duration::from_millis(150);
 #[derive(Default)]
 pub struct Lessons {
     pub teachings: Vec<Teaching>,
-    /// The client library that plays them too.
-    library: Option<Library>,
+    /// rumqttc's clients play them too.
+    with_rumqttc: bool,
 }
 
 impl Lessons {
@@ -34,13 +34,13 @@ impl Lessons {
     ///
     /// # Errors
     /// A scenario that a client library cannot play, since it has no lessons.
-    pub fn of(scenarios: Vec<(&str, Scenario)>, cells: &[Cell], library: Option<Library>) -> Result<Lessons> {
+    pub fn of(scenarios: Vec<(&str, Scenario)>, cells: &[Cell], with_rumqttc: bool) -> Result<Lessons> {
         let mut teachings = Vec::new();
         for (typed, Scenario { name, question, parts, .. }) in scenarios {
             let lessons: Vec<Lesson> = parts.into_iter().filter_map(|part| part.lesson).collect();
-            match (lessons.is_empty(), library) {
-                (true, None) => return Ok(Lessons::default()),
-                (true, Some(_)) => {
+            match (lessons.is_empty(), with_rumqttc) {
+                (true, false) => return Ok(Lessons::default()),
+                (true, true) => {
                     return Err(anyhow!("--client: {typed} has no lessons; write `run tutorial --client rumqttc`"));
                 }
                 (false, _) => {
@@ -49,23 +49,23 @@ impl Lessons {
                 }
             }
         }
-        Ok(Lessons { teachings, library })
+        Ok(Lessons { teachings, with_rumqttc })
     }
 
     /// What the client library gets in the same cells. Whatever it leaves on the broker is ended, also after an
     /// interruption.
     pub async fn control(
         &self,
-        target: &Target,
+        reached: &Reached,
         prefix: &Prefix,
-        probes: &[Probe],
         interrupted: &watch::Receiver<bool>,
     ) -> Option<Control> {
-        let Library::Rumqttc = self.library?;
+        if !self.with_rumqttc {
+            return None;
+        }
         let cells: Vec<&Cell> = self.teachings.iter().flat_map(|teaching| &teaching.cells).collect();
-        let versions: Vec<Protocol> = probes.iter().filter(|p| p.outcome.is_ok()).map(|probe| probe.protocol).collect();
-        let played = unless_interrupted(interrupted, play(&cells, target, prefix)).await;
-        let cleanup = run::clean(target, prefix, leftovers(&cells, prefix), &versions).await;
+        let played = unless_interrupted(interrupted, play(&cells, &reached.target, prefix)).await;
+        let cleanup = run::clean(&reached.target, prefix, leftovers(&cells, prefix), &reached.versions()).await;
         note(&format!("rumqttc: {}", cleanup.sentence()));
         Some(Control { client: "rumqttc", played: played? })
     }

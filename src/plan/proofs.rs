@@ -2,8 +2,9 @@
 //! a client is gone.
 
 use super::{Action, Client, Connect, Source, Step, Will};
-use crate::history::PROOF_WILL_TOPIC;
-use crate::topic;
+use crate::scenario::Verb;
+use crate::session_rules::brings;
+use crate::vocabulary::PROOF_WILL_TOPIC;
 
 /// Tells each step what the steps around it publish, and whether its client stays.
 pub fn add(clients: &[Client], steps: &mut [Step]) {
@@ -28,12 +29,7 @@ pub fn add(clients: &[Client], steps: &mut [Step]) {
             Action::Subscribe { filters, loop_backs, .. } => {
                 let reaches = |source: &Source| {
                     let is_own = clients[source.publisher].client_id == clients[client].client_id;
-                    filters.iter().any(|filter| {
-                        let not_back = is_own && filter.no_local;
-                        topic::share_name(&filter.filter).is_none()
-                            && !not_back
-                            && topic::matches(&filter.filter, &source.topic)
-                    })
+                    filters.iter().any(|filter| brings(filter, &source.topic, is_own))
                 };
                 *loop_backs = sources(later);
                 loop_backs.retain(|source| online[source.publisher] && reaches(source));
@@ -43,13 +39,9 @@ pub fn add(clients: &[Client], steps: &mut [Step]) {
                 fences.retain(|source| online[source.publisher]);
                 let takes_over = |next: &Step| {
                     let same_id = clients[next.client].client_id == clients[client].client_id;
-                    let connects = matches!(next.action, Action::Connect(_) | Action::Race { .. });
-                    next.client != client && same_id && connects
+                    next.client != client && same_id && next.action.verb().connects()
                 };
-                let goes = |next: &Step| {
-                    let ends = matches!(next.action, Action::Disconnect { .. } | Action::Cut { .. });
-                    ends || matches!(next.action, Action::Silence | Action::Stall)
-                };
+                let goes = |next: &Step| next.action.verb().goes_away();
                 *last = next_of_client.is_none_or(goes) || later.iter().any(takes_over);
             }
             Action::Disconnect { .. } | Action::Cut { .. } | Action::Silence | Action::Stall => online[client] = false,
@@ -61,12 +53,9 @@ pub fn add(clients: &[Client], steps: &mut [Step]) {
 /// A client that goes away without DISCONNECT, and that has no will, gets one: its publication shows that the broker has
 /// noticed.
 fn prove_the_end(connect: &mut Connect, later: &[Step], client: usize) {
-    let end = later.iter().filter(|step| step.client == client).find_map(|step| match step.action {
-        Action::Cut { .. } | Action::Silence => Some(true),
-        Action::Disconnect { .. } | Action::Connect(_) => Some(false),
-        _ => None,
-    });
-    if end == Some(true) && connect.will.is_none() && !connect.without_will {
+    let verbs = later.iter().filter(|step| step.client == client).map(|step| step.action.verb());
+    let end = verbs.into_iter().find(|verb| verb.goes_away() && *verb != Verb::Stall || verb.connects());
+    if matches!(end, Some(Verb::Cut | Verb::Silence)) && connect.will.is_none() && !connect.without_will {
         connect.will = Some(Will { topic: PROOF_WILL_TOPIC.into(), qos: 1, retain: false, delay: None });
     }
 }

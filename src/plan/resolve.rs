@@ -1,9 +1,10 @@
 //! A step of the file with the values of its cell, still without what its neighbours decide.
 
 use super::{Action, Connect, Publication, Settings, Until, Will};
+use crate::axes::Axes;
 use crate::packet::{Filter, Protocol};
-use crate::results::Axes;
-use crate::scenario::{ActionPlan, ConnectPlan, FilterPlan, FromAxis, Part, SESSION_EXPIRY_S, StepPlan, Value};
+use crate::scenario::{ActionPlan, Answers, ConnectPlan, FilterPlan, FromAxis, Part, StepPlan, Value};
+use crate::session_rules::LONG_EXPIRY_S;
 
 /// The Keep Alive of a client that asks for none, in seconds.
 const KEEP_ALIVE_S: u16 = 60;
@@ -29,10 +30,15 @@ pub fn action(scenario: &Part, step: &StepPlan, axes: &Axes, settings: Settings)
             bytes: number(publish.bytes.as_ref(), axes),
             message_expiry: number(publish.message_expiry.as_ref().filter(|_| v5), axes),
             properties: v5 && publish.properties.in_cell(axes),
+            window: number(publish.window.as_ref(), axes),
             until: number(publish.until.as_ref(), axes),
         }),
         ActionPlan::Receive { answers, until } => Action::Receive {
-            answers: answers.in_cell(axes),
+            answers: match answers.in_cell(axes) {
+                // 3.1.1 has no code to refuse with.
+                Answers::Refuse if !v5 => Answers::All,
+                answers => answers,
+            },
             until: until
                 .as_ref()
                 .map(|until| Until { point: until.point.in_cell(axes), message: until.message.in_cell(axes) }),
@@ -50,8 +56,8 @@ pub fn action(scenario: &Part, step: &StepPlan, axes: &Axes, settings: Settings)
             let usual = ConnectPlan::default();
             Action::Race { stays: *stays, connect: connect(scenario, *stays, &usual, true, axes) }
         }
-        ActionPlan::Wait { timer, seconds } => {
-            Action::Wait { timer: timer.in_cell(axes), seconds: seconds.in_cell(axes) }
+        ActionPlan::Wait { timer, seconds, early } => {
+            Action::Wait { timer: timer.in_cell(axes), seconds: seconds.in_cell(axes), early: early.in_cell(axes) }
         }
     }
 }
@@ -71,7 +77,7 @@ fn connect(scenario: &Part, place: usize, step: &ConnectPlan, with_will: bool, a
     let small = |seconds: u32| u16::try_from(seconds).unwrap_or(u16::MAX);
     let clean_start = step.clean_start.as_ref().or(client.connect.clean_start.as_ref()).filter(|_| v5);
     let keep_alive = step.keep_alive.as_ref().or(client.connect.keep_alive.as_ref());
-    let usual_expiry = if clean_session { 0 } else { SESSION_EXPIRY_S };
+    let usual_expiry = if clean_session { 0 } else { LONG_EXPIRY_S };
     Connect {
         clean: number(clean_start, axes).unwrap_or(clean_session),
         session_expiry: of(|plan| plan.session_expiry.as_ref()).or(v5.then_some(usual_expiry)),

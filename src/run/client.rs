@@ -2,7 +2,9 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::connection::{Connection, End, Incoming};
@@ -10,6 +12,7 @@ use crate::history::{Awaited, Message};
 use crate::packet::{self, Ack, AckKind, Connack, Packet, Protocol, Publish};
 use crate::plan;
 use crate::scenario::Answers;
+use crate::session_rules::{granted_qos, is_failure, must_be_refused, session_persists};
 use crate::topic;
 
 /// A client of a cell while the cell runs.
@@ -17,20 +20,28 @@ pub struct Client {
     pub plan: plan::Client,
     pub name: Arc<str>,
     pub connection: Option<Connection>,
-    /// What has come in and was not looked at yet.
-    pub incoming: VecDeque<Incoming>,
+    /// What has come in and was not looked at yet, with the message of ours that it carries.
+    pub incoming: VecDeque<(Incoming, Option<Message>)>,
+    /// What waits to be put on the wire.
+    pub unsent: VecDeque<Unsent>,
+    /// When the client last sent something on this connection.
+    pub last_sent: Instant,
     /// The CONNACK of the connection, as long as there is one.
     pub connack: Option<Connack>,
     /// How the broker ended the connection.
     pub ended: Option<End>,
     /// The client keeps state of a session that an earlier connection began.
     pub has_session: bool,
-    /// DISCONNECT was sent: nothing may follow it.
+    /// Nothing more is sent on this connection: DISCONNECT was, or the client has stopped and is taken over.
     pub leaving: bool,
     /// The broker is about to end the connection by right: another one takes over, or the client has fallen silent.
     pub may_end: bool,
     /// Nothing that comes in is read any more.
     pub deaf: bool,
+    /// Nothing is sent any more, not even PINGREQ.
+    pub silent: bool,
+    /// What comes in is lost on its way to the client: how often something was.
+    pub lost: Option<u32>,
     /// The connection that neither reads nor writes any more, while the broker cannot know.
     pub stalled: Option<Connection>,
     /// How many of the messages of QoS 1 and 2 that come on this connection are answered; all where it is `None`.
@@ -68,6 +79,17 @@ pub struct Client {
     last_id: u16,
 }
 
+/// A packet that waits to be put on the wire.
+pub struct Unsent {
+    pub packet: Packet,
+    /// Only its first half is sent.
+    pub half: bool,
+    /// The bytes that are sent.
+    pub raw: Bytes,
+}
+
+/// How many messages a publisher leaves unacknowledged.
+const USUAL_WINDOW: u32 = 8;
 /// How many Packet Identifiers a client takes in turn: one more than it leaves unacknowledged.
 const IDS_IN_TURN: u16 = 9;
 
@@ -91,12 +113,16 @@ impl Client {
             plan,
             connection: None,
             incoming: VecDeque::new(),
+            unsent: VecDeque::new(),
+            last_sent: Instant::now(),
             connack: None,
             ended: None,
             has_session: false,
             leaving: false,
             may_end: false,
             deaf: false,
+            silent: false,
+            lost: None,
             stalled: None,
             answers_at_most: None,
             taken: 0,
@@ -129,11 +155,15 @@ impl Client {
         self.connect = Some(connect.clone());
         self.connection = Some(connection);
         self.incoming.clear();
+        self.unsent.clear();
+        self.last_sent = Instant::now();
         self.connack = None;
         self.ended = None;
         self.leaving = false;
         self.may_end = false;
         self.deaf = false;
+        self.silent = false;
+        self.lost = None;
         self.answers_at_most = None;
         self.taken = 0;
         self.held.clear();
@@ -148,8 +178,18 @@ impl Client {
     /// Does nothing more on this connection: what comes is not looked at, and nothing is waited for.
     pub fn stop(&mut self) {
         self.deaf = true;
+        self.silent = true;
         self.incoming.clear();
         self.unanswered.clear();
+    }
+
+    /// When the client has to send PINGREQ, well before its Keep Alive runs out; `None` if it need not, or no more.
+    pub fn ping_due(&self) -> Option<Instant> {
+        let connack = self.connack.as_ref().filter(|connack| connack.code == 0)?;
+        let asked = self.connect.as_ref().map_or(0, |connect| connect.keep_alive);
+        let keep_alive = connack.server_keep_alive.unwrap_or(asked);
+        let pings = self.connection.is_some() && !self.silent && !self.leaving && keep_alive > 0;
+        pings.then(|| self.last_sent + Duration::from_secs(keep_alive.into()) / 2)
     }
 
     /// The acknowledgement that a received packet gets on this connection.
@@ -185,15 +225,14 @@ impl Client {
     /// The CONNECT asks for a session under no identifier, which 3.1.1 forbids (MQTT-3.1.3-7). Only a scenario that asks
     /// how the broker takes it has such a client.
     pub fn must_be_refused(&self) -> bool {
-        self.plan.protocol == Protocol::V3 && self.plan.client_id.is_none() && self.session_persists()
+        let clean = self.connect.as_ref().is_none_or(|connect| connect.clean);
+        must_be_refused(self.plan.protocol, self.plan.client_id.is_some(), clean)
     }
 
     /// The session outlives its connection, as far as this client asked for it.
     pub fn session_persists(&self) -> bool {
-        self.connect.as_ref().is_some_and(|connect| match self.plan.protocol {
-            Protocol::V3 => !connect.clean,
-            Protocol::V5 => connect.session_expiry.is_some_and(|seconds| seconds > 0),
-        })
+        let asked = self.connect.as_ref();
+        asked.is_some_and(|asked| session_persists(self.plan.protocol, asked.clean, asked.session_expiry))
     }
 
     /// A Packet Identifier that is not in use (MQTT-2.3.1-2, 5.0 MQTT-2.2.1-3). There are few, taken in turn, so that each
@@ -201,7 +240,10 @@ impl Client {
     pub fn next_id(&mut self) -> u16 {
         let in_use = |id: u16| {
             self.outbox.iter().any(|outgoing| outgoing.publish.id == id)
-                || self.unanswered.iter().any(|due| due.packet != "PUBREL" && due.id == Some(id))
+                || self
+                    .unanswered
+                    .iter()
+                    .any(|due| !matches!(due, Awaited::Ack(AckKind::Pubrel, _)) && due.id() == Some(id))
         };
         let turns = (1..=IDS_IN_TURN).map(|turn| (self.last_id + turn - 1) % IDS_IN_TURN + 1);
         // Where all are in use, as after messages whose answers were not read, there are more.
@@ -224,7 +266,7 @@ impl Client {
     pub fn keep_received(&mut self, packet: &Packet) {
         let Packet::Ack(ack) = packet else { return };
         match ack.kind {
-            AckKind::Pubrec if ack.reason < 0x80 => {
+            AckKind::Pubrec if !is_failure(ack.reason) => {
                 let own = self.outbox.iter_mut().find(|outgoing| outgoing.publish.id == ack.id);
                 own.into_iter().for_each(|outgoing| outgoing.released = true);
             }
@@ -249,15 +291,15 @@ impl Client {
     pub fn unacknowledged(&self) -> usize {
         self.unanswered
             .iter()
-            .filter(|awaited| matches!(awaited.packet.as_str(), "PUBACK" | "PUBREC" | "PUBCOMP"))
+            .filter(|awaited| matches!(awaited, Awaited::Ack(AckKind::Puback | AckKind::Pubrec | AckKind::Pubcomp, _)))
             .count()
     }
 
     /// How many messages may be unacknowledged at once. Some brokers refuse, drop or reset beyond a limit of their own
-    /// that 3.1.1 cannot announce.
-    pub fn window(&self) -> usize {
+    /// that 3.1.1 cannot announce, so there are few unless the step wants more.
+    pub fn window(&self, wanted: Option<u32>) -> usize {
         let announced = self.connack.as_ref().and_then(|connack| connack.receive_maximum).unwrap_or(u16::MAX);
-        usize::from(announced.clamp(1, 8))
+        wanted.unwrap_or(USUAL_WINDOW).min(announced.into()).max(1) as usize
     }
 
     /// What the broker's CONNACK forbids this client to publish (5.0, MQTT-3.2.2-11 and MQTT-3.2.2-14).
@@ -286,47 +328,38 @@ impl Client {
 
     /// The highest QoS that was granted for a topic by a subscription that is not shared, while there is one.
     pub fn granted_for(&self, topic: &str) -> Option<u8> {
-        let own = self.subscriptions.iter().filter(|subscribed| {
-            let filter = &subscribed.filter;
-            topic::share_name(&filter.filter).is_none() && topic::matches(&filter.filter, topic)
-        });
-        own.map(|subscribed| subscribed.granted).max()
+        granted_qos(self.granted_filters(), topic, false)
     }
 
     /// As [`Client::granted_for`], without the subscriptions that leave out what this client publishes itself.
     pub fn granted_for_own(&self, topic: &str) -> Option<u8> {
-        let local = |subscribed: &&Subscribed| subscribed.filter.no_local;
-        if self.subscriptions.iter().any(|subscribed| local(&subscribed)) { None } else { self.granted_for(topic) }
+        granted_qos(self.granted_filters(), topic, true)
+    }
+
+    fn granted_filters(&self) -> impl Iterator<Item = (&packet::Filter, u8)> {
+        self.subscriptions.iter().map(|subscribed| (&subscribed.filter, subscribed.granted))
     }
 
     /// Notes which answer a sent packet calls for.
     pub fn expect_answer(&mut self, sent: &Packet) {
-        let packet = match sent {
-            Packet::Connect(_) => "CONNACK",
-            Packet::Publish(Publish { qos: 1, .. }) => "PUBACK",
-            Packet::Publish(Publish { qos: 2, .. }) => "PUBREC",
-            Packet::Ack(ack) if ack.kind == AckKind::Pubrel => "PUBCOMP",
-            Packet::Ack(ack) if ack.kind == AckKind::Pubrec && ack.reason < 0x80 => "PUBREL",
-            Packet::Subscribe(_) => "SUBACK",
-            Packet::Unsubscribe(_) => "UNSUBACK",
-            Packet::Pingreq => "PINGRESP",
-            _ => return,
-        };
-        let awaited = Awaited { packet: packet.into(), id: sent.id() };
         // A PUBLISH that is resent before its PUBREL is answered again, and still has one PUBREL to come.
-        if !self.unanswered.contains(&awaited) {
+        if let Some(awaited) = Awaited::answer_to(sent)
+            && !self.unanswered.contains(&awaited)
+        {
             self.unanswered.push(awaited);
         }
     }
 
     /// Strikes off what a received packet answers.
     pub fn answered(&mut self, received: &Packet) {
-        let place = |packet: &str| {
-            self.unanswered.iter().position(|due| (due.packet.as_str(), due.id) == (packet, received.id()))
-        };
+        let Some(answer) = Awaited::of(received) else { return };
+        let place = |answer| self.unanswered.iter().position(|due| *due == answer);
         // A PUBACK for a PUBLISH at QoS 2 is a wrong answer, but the last one: no PUBREC will follow.
-        let wrong = || place("PUBREC").filter(|_| received.name() == "PUBACK");
-        if let Some(place) = place(received.name()).or_else(wrong) {
+        let wrong = || match answer {
+            Awaited::Ack(AckKind::Puback, id) => place(Awaited::Ack(AckKind::Pubrec, id)),
+            _ => None,
+        };
+        if let Some(place) = place(answer).or_else(wrong) {
             self.unanswered.remove(place);
         }
     }
@@ -338,14 +371,14 @@ pub fn answer(received: &Packet, answers: Answers) -> Option<Packet> {
     let first = |kind, id| match answers {
         Answers::None => None,
         Answers::Refuse => Some(Packet::Ack(Ack { kind, id, reason: IMPLEMENTATION_SPECIFIC_ERROR })),
-        Answers::All | Answers::Pubrec => Some(Packet::ack(kind, id)),
+        Answers::All | Answers::Pubrec | Answers::OneByOne => Some(Packet::ack(kind, id)),
     };
     match received {
         Packet::Publish(Publish { qos: 1, .. }) if answers == Answers::Pubrec => None,
         Packet::Publish(Publish { qos: 1, id, .. }) => first(AckKind::Puback, *id),
         Packet::Publish(Publish { qos: 2, id, .. }) => first(AckKind::Pubrec, *id),
         Packet::Ack(ack) => match ack.kind {
-            AckKind::Pubrec if ack.reason < 0x80 => Some(Packet::ack(AckKind::Pubrel, ack.id)),
+            AckKind::Pubrec if !is_failure(ack.reason) => Some(Packet::ack(AckKind::Pubrel, ack.id)),
             AckKind::Pubrel if answers != Answers::Pubrec => Some(Packet::ack(AckKind::Pubcomp, ack.id)),
             AckKind::Pubrec | AckKind::Pubrel | AckKind::Puback | AckKind::Pubcomp => None,
         },

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use super::client::Client;
 use super::player::{Player, Stop, Waited};
 use crate::history::{Awaited, Event};
@@ -27,7 +25,11 @@ impl Player<'_> {
             state.has_session = state.session_persists();
         }
         if let Some(older) = older {
-            self.clients[older].may_end = true;
+            let older = &mut self.clients[older];
+            older.may_end = true;
+            // A client that has stopped reads on until then, so that its end is seen, and sends nothing.
+            older.leaving |= older.deaf;
+            older.deaf = false;
         }
         older
     }
@@ -35,7 +37,7 @@ impl Player<'_> {
     /// The broker has to end the connection of the client that was taken over (3.1.1 MQTT-3.1.4-2, 5.0 MQTT-3.1.4-3), and
     /// to publish its will unless that is delayed.
     pub async fn await_takeover(&mut self, older: usize) -> Result<(), Stop> {
-        let deadline = Instant::now() + self.target.deadline;
+        let deadline = self.deadline();
         if self.pump(deadline, |clients| clients[older].connection.is_none()).await == Waited::Deadline {
             return Err(self.still_there(older));
         }
@@ -46,7 +48,7 @@ impl Player<'_> {
 
     /// The broker has left a connection open that it had to end.
     fn still_there(&mut self, client: usize) -> Stop {
-        let awaited = Awaited { packet: "end".into(), id: None };
+        let awaited = Awaited::ConnectionEnd;
         self.record.observed(client, |name| Event::Missing(name, awaited));
         Stop
     }
@@ -74,7 +76,7 @@ impl Player<'_> {
         }
         let is_gone = |client: &Client| client.connection.is_none();
         let has_won = |client: &Client| client.connection.is_some() && client.connack.is_some();
-        let deadline = Instant::now() + self.target.deadline;
+        let deadline = self.deadline();
         let decided = |clients: &[Client]| {
             let (one, other) = (&clients[first], &clients[second]);
             is_gone(one) && (has_won(other) || is_gone(other)) || is_gone(other) && has_won(one)

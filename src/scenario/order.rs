@@ -1,7 +1,7 @@
 //! Whether the steps can be played in their order, in every cell.
 
-use super::{ActionPlan, Axis, Exception, Part, combinations};
-use crate::results::Axes;
+use super::{ActionPlan, Axis, Effect, Exception, Part, combinations};
+use crate::axes::Axes;
 
 /// Finds the first step that cannot work in some cell, and says why.
 pub fn check(scenario: &Part) -> Result<(), (usize, String)> {
@@ -40,45 +40,40 @@ fn first_mistake(scenario: &Part, cell: &Axes) -> Option<(usize, State)> {
         if !is_possible(scenario, &step.action, step.client, &states) {
             return Some((index, states[step.client]));
         }
-        // Whoever connects under the same identifier takes the session over.
-        let connects = match step.action {
-            ActionPlan::Connect { .. } => Some(step.client),
-            ActionPlan::Race { stays } => Some(stays),
-            _ => None,
+        let stays = match step.action {
+            ActionPlan::Race { stays } => stays,
+            _ => step.client,
         };
-        if let Some(id) = connects.and_then(|client| scenario.identifier(client)) {
+        // A client that connects takes the session of its identifier over.
+        if let Some(id) = scenario.identifier(stays).filter(|_| step.action.verb().connects()) {
             let others = (0..states.len()).filter(|other| scenario.identifier(*other) == Some(id));
             others.for_each(|other| states[other] = State::Away);
         }
-        let after = match &step.action {
-            ActionPlan::Connect { .. } => State::Connected,
-            ActionPlan::Disconnect { .. } | ActionPlan::Cut { .. } | ActionPlan::Silence | ActionPlan::Stall => {
-                State::Away
-            }
-            ActionPlan::Publish(publish) if publish.until.is_some() => State::Stopped,
-            ActionPlan::Receive { until: Some(_), .. } => State::Stopped,
-            _ => states[step.client],
-        };
-        states[step.client] = after;
-        if let ActionPlan::Race { stays } = step.action {
-            states[stays] = State::Connected;
+        match step.action.verb().effect() {
+            Effect::Opens | Effect::OpensTwo => states[stays] = State::Connected,
+            Effect::Ends | Effect::EndsAbruptly => states[step.client] = State::Away,
+            Effect::Uses if step.action.stops() => states[step.client] = State::Stopped,
+            Effect::Uses | Effect::None => {}
         }
     }
     None
 }
 
 fn is_possible(scenario: &Part, action: &ActionPlan, client: usize, states: &[State]) -> bool {
-    match action {
-        ActionPlan::Wait { .. } => true,
-        ActionPlan::Connect { .. } => states[client] == State::Away,
-        ActionPlan::Race { stays } => {
-            let id = scenario.identifier(client);
-            let both_away = [client, *stays].iter().all(|client| states[*client] == State::Away);
-            both_away && client < *stays && id.is_some() && scenario.identifier(*stays) == id
-        }
-        ActionPlan::Cut { .. } => states[client] != State::Away,
-        _ => states[client] == State::Connected,
+    match action.verb().effect() {
+        Effect::None => true,
+        Effect::Opens => states[client] == State::Away,
+        Effect::OpensTwo => may_race(scenario, action, client, states),
+        Effect::EndsAbruptly => states[client] != State::Away,
+        Effect::Uses | Effect::Ends => states[client] == State::Connected,
     }
+}
+
+fn may_race(scenario: &Part, action: &ActionPlan, client: usize, states: &[State]) -> bool {
+    let ActionPlan::Race { stays } = *action else { return false };
+    let id = scenario.identifier(client);
+    let both_away = [client, stays].iter().all(|client| states[*client] == State::Away);
+    both_away && client < stays && id.is_some() && scenario.identifier(stays) == id
 }
 
 fn sentence(scenario: &Part, index: usize, state: State, cell: &Axes) -> String {
@@ -87,14 +82,8 @@ fn sentence(scenario: &Part, index: usize, state: State, cell: &Axes) -> String 
     let decisive = |axis: &str| {
         let mut so_far = scenario.steps[..=index].iter().enumerate().filter(|(_, other)| other.client == step.client);
         so_far.any(|(place, other)| {
-            let is_of_connection = matches!(
-                other.action,
-                ActionPlan::Connect { .. }
-                    | ActionPlan::Disconnect { .. }
-                    | ActionPlan::Cut { .. }
-                    | ActionPlan::Silence
-                    | ActionPlan::Stall
-            );
+            let verb = other.action.verb();
+            let is_of_connection = verb.effect() == Effect::Opens || verb.goes_away();
             (place == index || is_of_connection) && other.when.axis() == Some(axis)
         })
     };
@@ -102,12 +91,12 @@ fn sentence(scenario: &Part, index: usize, state: State, cell: &Axes) -> String 
         cell.0.iter().filter(|(axis, _)| decisive(axis)).map(|(axis, value)| format!("{axis}={value}")).collect();
     let place = if values.is_empty() { String::new() } else { format!("in cells with {} ", values.join(",")) };
     let verb = step.action.verb();
-    let why = match (&step.action, state) {
-        (ActionPlan::Race { .. }, _) => {
+    let why = match (verb.effect(), state) {
+        (Effect::OpensTwo, _) => {
             "both clients of a race use one client_id, are not connected, and the one that stays is declared later"
         }
         (_, State::Stopped) => "it stopped in the middle of a handshake; cut it in a step before",
-        (ActionPlan::Connect { .. }, _) => "it is connected already; disconnect it in a step before",
+        (Effect::Opens, _) => "it is connected already; disconnect it in a step before",
         (_, State::Away | State::Connected) => "it is not connected; connect it in a step before",
     };
     format!("\"{client}\" cannot {verb} here: {place}{why}")

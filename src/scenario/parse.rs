@@ -13,9 +13,9 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::document::{Document, Entry, Section, kind};
-use super::{ActionPlan, Axis, ClientPlan, Exception, FromAxis, Lesson, Part, Scenario, StepPlan, Value, order};
-use crate::history::{PROOF_WILL_TOPIC, WITNESS};
-use crate::results::AxisValue;
+use super::{ActionPlan, Axis, ClientPlan, Exception, FromAxis, Lesson, Part, Scenario, StepPlan, Value, legal, order};
+use crate::axes::AxisValue;
+use crate::vocabulary::{FENCE_TOPICS, PROOF_WILL_TOPIC, WITNESS};
 
 /// The most messages that one step publishes.
 pub const MESSAGES_MAX: u32 = 10_000;
@@ -27,9 +27,7 @@ const NAME_MAX: usize = 20;
 /// The topic of a step that names none.
 const DEFAULT_TOPIC: &str = "t";
 /// Words that mean something else in a history.
-const RESERVED: [&str; 5] = [WITNESS, "attempt", "step", "broken", PROOF_WILL_TOPIC];
-/// How the topics of the harness's own begin.
-const RESERVED_START: &str = "fence";
+const RESERVED: [&str; 6] = [WITNESS, "attempt", "step", "broken", "late", PROOF_WILL_TOPIC];
 /// Topics and filters that begin with one of these are not put under the prefix of the run: `$` is the broker's own, and
 /// a filter that begins with a wildcard is there to not match it.
 const NOT_OURS: [&str; 2] = ["$SYS/", "+/broker/"];
@@ -171,7 +169,7 @@ impl<'a> Reader<'a> {
     /// The topic of a publication or a will.
     fn topic(&self, section: &Section<'a>, default: &str) -> Result<String, ScenarioError> {
         match section.find("topic") {
-            Some((_, value)) => self.name("topic", &value.span(), self.text("topic", value)?),
+            Some((_, value)) => self.levels(&value.span(), self.text("topic", value)?),
             None => Ok(default.into()),
         }
     }
@@ -183,8 +181,20 @@ impl<'a> Reader<'a> {
             filter if matches!(filter, "+" | "#") || NOT_OURS.iter().any(|start| filter.starts_with(start)) => {
                 Ok(filter.into())
             }
-            name => self.name("topic", &value.span(), name),
+            filter => match filter.strip_suffix("/+").or(filter.strip_suffix("/#")) {
+                Some(level) => self.name("topic", &value.span(), level).map(|_| filter.into()),
+                None => self.levels(&value.span(), filter),
+            },
         }
+    }
+
+    /// A Topic Name of one level or two.
+    fn levels(&self, at: &Range<usize>, topic: &str) -> Result<String, ScenarioError> {
+        let (first, second) = topic.split_once('/').map_or((topic, None), |(first, second)| (first, Some(second)));
+        for level in std::iter::once(first).chain(second) {
+            self.name("topic", at, level)?;
+        }
+        Ok(topic.into())
     }
 
     fn text<'b>(&self, key: &str, entry: &'b Entry<'_>) -> Result<&'b str, ScenarioError> {
@@ -216,9 +226,9 @@ impl<'a> Reader<'a> {
             );
             return Err(self.document.mistake(at, why));
         }
-        if RESERVED.contains(&name) || name.starts_with(RESERVED_START) {
+        if RESERVED.contains(&name) || name.starts_with(FENCE_TOPICS) {
             let why = format!(
-                "{shown} cannot name the {what}; {} and all that begins with {RESERVED_START} are reserved",
+                "{shown} cannot name the {what}; {} and all that begins with {FENCE_TOPICS} are reserved",
                 RESERVED.join(", ")
             );
             return Err(self.document.mistake(at, why));
@@ -236,7 +246,8 @@ impl<'a> Reader<'a> {
         let axes = lessons::own_axes(without_places(self.axes.clone()), lesson.as_ref());
         let (clients, steps) = (without_places(clients), without_places(steps));
         let part = Part { lesson, axes, except, clients, steps };
-        order::check(&part).map_err(|(step, why)| self.document.mistake(&places[step], why))?;
+        let checked = order::check(&part).and_then(|()| legal::check(&part));
+        checked.map_err(|(step, why)| self.document.mistake(&places[step], why))?;
         Ok(part)
     }
 

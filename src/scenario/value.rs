@@ -1,8 +1,9 @@
 //! The values of a scenario: what may stand in a place of the file, written out or given by an axis.
 
+use crate::axes::{Axes, AxisValue};
 use crate::connection::End;
 use crate::packet::Protocol;
-use crate::results::{Axes, AxisValue};
+use crate::vocabulary::Timer;
 
 /// A value as it stands in the file: itself, or the axis that gives it.
 #[derive(Debug, Clone, PartialEq)]
@@ -115,12 +116,19 @@ pub enum Answers {
     Pubrec,
     /// PUBACK and PUBREC carry the reason code 0x83; 5.0 only.
     Refuse,
+    /// As the standard orders, but each message only when the broker has read the answer to the one before.
+    OneByOne,
 }
 
 impl Words for Answers {
-    const ACCEPTED: &'static str = "\"all\", \"none\", \"pubrec\" or \"refuse\"";
-    const ALL: &'static [(&'static str, Answers)] =
-        &[("all", Answers::All), ("none", Answers::None), ("pubrec", Answers::Pubrec), ("refuse", Answers::Refuse)];
+    const ACCEPTED: &'static str = "\"all\", \"none\", \"pubrec\", \"refuse\" or \"one_by_one\"";
+    const ALL: &'static [(&'static str, Answers)] = &[
+        ("all", Answers::All),
+        ("none", Answers::None),
+        ("pubrec", Answers::Pubrec),
+        ("refuse", Answers::Refuse),
+        ("one_by_one", Answers::OneByOne),
+    ];
 }
 
 /// A point in the handshake of a message at which the client stops. Those of the receiving client are in parentheses.
@@ -152,35 +160,9 @@ impl Words for Point {
     ];
 }
 
-/// A timer of the protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Timer {
-    SessionExpiry,
-    MessageExpiry,
-    WillDelay,
-    KeepAlive,
-}
-
 impl Words for Timer {
     const ACCEPTED: &'static str = "\"session_expiry\", \"message_expiry\", \"will_delay\" or \"keep_alive\"";
-    const ALL: &'static [(&'static str, Timer)] = &[
-        ("session_expiry", Timer::SessionExpiry),
-        ("message_expiry", Timer::MessageExpiry),
-        ("will_delay", Timer::WillDelay),
-        ("keep_alive", Timer::KeepAlive),
-    ];
-}
-
-impl Timer {
-    /// The word of scenario files and histories.
-    pub fn name(self) -> &'static str {
-        word(self)
-    }
-
-    /// The timer with this name.
-    pub fn of_name(name: &str) -> Option<Timer> {
-        Timer::ALL.iter().find(|(word, _)| *word == name).map(|(_, timer)| *timer)
-    }
+    const ALL: &'static [(&'static str, Timer)] = &Timer::WORDS;
 }
 
 impl Words for End {

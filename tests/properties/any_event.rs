@@ -1,7 +1,7 @@
 //! Any event with any packet, as far as the text form has to carry it.
 
 use mqtt_sessions::connection::End;
-use mqtt_sessions::history::{Awaited, Client, Event};
+use mqtt_sessions::history::{Awaited, Client, Entry, Event, Time};
 use mqtt_sessions::packet::{
     Ack, AckKind, Connack, Connect, Filter, Packet, Properties, Protocol, Publish, Suback, Subscribe, Unsuback,
     Unsubscribe, Will,
@@ -12,11 +12,22 @@ use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::select;
 
+/// An event with or without its time and the number of its connection.
+pub fn entry() -> impl Strategy<Value = Entry> {
+    (of(any::<u32>()), of(any::<u32>()), event()).prop_map(|(time, connection, event)| Entry {
+        time: time.map(|tenths| Time(tenths.into())),
+        connection: connection.filter(|_| event.client().is_some()),
+        event,
+        raw: None,
+    })
+}
+
 pub fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         1 => any::<u32>().prop_map(Event::Attempt),
         1 => line().prop_map(Event::Step),
         1 => line().prop_map(Event::Broken),
+        1 => any::<u32>().prop_map(Event::Late),
         1 => Just(Event::Stopped),
         8 => (client(), packet()).prop_map(|(client, packet)| Event::Sent(client, packet)),
         8 => (client(), packet()).prop_map(|(client, packet)| Event::Received(client, packet)),
@@ -26,15 +37,14 @@ pub fn event() -> impl Strategy<Value = Event> {
 
 /// What is no packet.
 fn observed() -> impl Strategy<Value = Event> {
-    let awaited = (select(&["SUBACK", "PUBREL", "PINGRESP", "end", "fence"][..]), of(any::<u16>()));
     prop_oneof![
         client().prop_map(|client| Event::Ended(client, End::Fin)),
         client().prop_map(|client| Event::Ended(client, End::Reset)),
         client().prop_map(|client| Event::Closed(client, End::Fin)),
         client().prop_map(|client| Event::Closed(client, End::Reset)),
-        (client(), vec(any::<u8>(), 0..9)).prop_map(|(client, bytes)| Event::Undecodable(client, bytes)),
-        (client(), awaited)
-            .prop_map(|(client, (packet, id))| Event::Missing(client, Awaited { packet: packet.into(), id })),
+        (client(), vec(any::<u8>(), 0..9), "[a-z][a-z 0-9]{0,8}|")
+            .prop_map(|(client, bytes, why)| Event::Undecodable(client, bytes, why)),
+        (client(), awaited()).prop_map(|(client, awaited)| Event::Missing(client, awaited)),
         client().prop_map(Event::Unreachable),
         client().prop_map(Event::Settled),
         (client(), timer(), any::<u32>(), any::<bool>()).prop_map(|(client, timer, seconds, passed)| Event::Timed {
@@ -47,13 +57,25 @@ fn observed() -> impl Strategy<Value = Event> {
     ]
 }
 
+pub fn awaited() -> impl Strategy<Value = Awaited> {
+    (any::<u16>(), 0..9usize).prop_map(|(id, which)| match which {
+        0 => Awaited::Connack,
+        1 => Awaited::Suback(id),
+        2 => Awaited::Unsuback(id),
+        3..6 => Awaited::Ack(AckKind::ALL[which - 2], id),
+        6 => Awaited::Pingresp,
+        7 => Awaited::ConnectionEnd,
+        _ => Awaited::Fence,
+    })
+}
+
 fn timer() -> impl Strategy<Value = Timer> {
     select(&[Timer::SessionExpiry, Timer::MessageExpiry, Timer::WillDelay, Timer::KeepAlive][..])
 }
 
 /// The name of a client as a scenario may have it.
 fn client() -> impl Strategy<Value = Client> {
-    let reserved = ["attempt", "step", "broken"];
+    let reserved = ["attempt", "step", "broken", "late"];
     "[a-z][a-z0-9_]{0,19}"
         .prop_filter("reserved", move |name| !reserved.contains(&name.as_str()))
         .prop_map(Client::from)

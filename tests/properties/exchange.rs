@@ -2,7 +2,7 @@
 //! find their questions.
 
 use mqtt_sessions::connection::End;
-use mqtt_sessions::history::{Awaited, Client, Event};
+use mqtt_sessions::history::{Client, Event};
 use mqtt_sessions::packet::{
     Ack, AckKind, Connack, Connect, Filter, Packet, Protocol, Publish, Suback, Subscribe, Unsuback, Unsubscribe,
 };
@@ -17,7 +17,6 @@ pub const CLIENTS: [&str; 3] = ["subscriber", "publisher", "witness"];
 /// An event of one of [`CLIENTS`].
 pub fn event() -> impl Strategy<Value = Event> {
     let client = || select(&CLIENTS[..]).prop_map(Client::from);
-    let awaited = (select(&["SUBACK", "PUBACK", "PUBREL", "PINGRESP", "end", "fence"][..]), of(id()));
     prop_oneof![
         12 => (client(), packet()).prop_map(|(client, packet)| Event::Sent(client.clone(), of_client(packet, &client))),
         12 => (client(), packet()).prop_map(|(client, packet)| Event::Received(client, packet)),
@@ -27,8 +26,7 @@ pub fn event() -> impl Strategy<Value = Event> {
         1 => (client(), any::<bool>()).prop_map(|(client, passed)| {
             Event::Timed { client, timer: Timer::SessionExpiry, seconds: 2, passed }
         }),
-        1 => (client(), awaited)
-            .prop_map(|(client, (packet, id))| Event::Missing(client, Awaited { packet: packet.into(), id })),
+        1 => (client(), super::any_event::awaited()).prop_map(|(client, awaited)| Event::Missing(client, awaited)),
     ]
 }
 
@@ -48,7 +46,7 @@ pub fn interruption() -> impl Strategy<Value = Event> {
         1 => Just(Event::Broken("for a reason".into())),
         1 => Just(Event::Unreachable("publisher".into())),
         1 => Just(Event::Withheld("publisher".into(), "PUBLISH at QoS 2".into())),
-        1 => Just(Event::Undecodable("subscriber".into(), vec![0xf7])),
+        1 => Just(Event::Undecodable("subscriber".into(), vec![0xf7], String::new())),
     ]
 }
 

@@ -9,11 +9,11 @@ proptest! {
     #![proptest_config(config(3000))]
 
     #[test]
-    fn an_event_is_read_as_it_was_written(event in any_event::event()) {
-        let line = event.to_string();
+    fn an_entry_is_read_as_it_was_written(entry in any_event::entry()) {
+        let line = entry.to_string();
         prop_assert!(!line.contains('\n'), "{line:?} is more than a line");
         let read = History::parse([line.as_str()]);
-        prop_assert_eq!(read.map(|history| history.events), Ok(vec![event]), "{}", line);
+        prop_assert_eq!(read.map(|history| history.entries), Ok(vec![entry]), "{}", line);
     }
 
     #[test]

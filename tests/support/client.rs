@@ -25,7 +25,7 @@ impl Client {
     /// Sends the packet of one line, and returns the lines of what comes until the broker falls silent.
     pub async fn tell(&mut self, line: &str) -> Vec<String> {
         let history = History::parse([format!("client -> {line}").as_str()]).expect("a packet");
-        let Event::Sent(_, packet) = &history.events[0] else { panic!("{line} is no packet") };
+        let Event::Sent(_, packet) = &history.entries[0].event else { panic!("{line} is no packet") };
         self.send(packet).await;
         self.hear().await
     }
@@ -38,7 +38,7 @@ impl Client {
             let Ok(incoming) = timeout(self.patience, incoming).await else { break };
             for incoming in incoming {
                 match incoming {
-                    Incoming::Packet(packet) => {
+                    Incoming::Packet(packet, _) => {
                         lines.push(packet.to_string());
                         self.acknowledge(&packet).await;
                     }

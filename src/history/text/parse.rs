@@ -1,12 +1,12 @@
 //! One line of a history to its event.
 
-use super::super::{Awaited, Client, Event};
+use super::super::{Awaited, Client, Entry, Event, Time};
 use crate::connection::End;
 use crate::packet::{
     Ack, AckKind, Connack, Connect, Filter, Packet, Properties, Protocol, Publish, Suback, Subscribe, Unsuback,
     Unsubscribe, Will,
 };
-use crate::scenario::Timer;
+use crate::vocabulary::Timer;
 
 fn unescape(text: &str) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::with_capacity(text.len());
@@ -39,24 +39,58 @@ fn hex_byte(high: u8, low: u8) -> Result<u8, String> {
 ///
 /// # Errors
 /// What is wrong with it, in words.
-pub fn parse(line: &str) -> Result<Event, String> {
-    if line == "stopped" {
-        return Ok(Event::Stopped);
-    }
-    if let Some(number) = line.strip_prefix("attempt ") {
-        return number.parse().map(Event::Attempt).map_err(|_| format!("\"{number}\" is no number"));
-    }
-    if let Some(step) = line.strip_prefix("step ") {
-        return Ok(Event::Step(step.into()));
-    }
-    if let Some(why) = line.strip_prefix("broken off: ") {
-        return Ok(Event::Broken(why.into()));
+pub fn parse(line: &str) -> Result<Entry, String> {
+    let (time, line) = match line.split_once(' ') {
+        Some((first, rest)) if first.starts_with(|c: char| c.is_ascii_digit()) => (Some(parse_time(first)?), rest),
+        _ => (None, line),
+    };
+    if let Some(event) = parse_of_harness(line)? {
+        return Ok(Entry { time, connection: None, event, raw: None });
     }
     let mut parts = line.splitn(3, ' ');
     let (Some(client), Some(arrow), Some(what)) = (parts.next(), parts.next(), parts.next()) else {
         return Err("it has no client, arrow and packet".into());
     };
-    let client: Client = client.into();
+    let (client, connection) = match client.split_once('#') {
+        Some((client, number)) => {
+            let number = number.parse().map_err(|_| format!("\"{number}\" is no number of a connection"))?;
+            (client, Some(number))
+        }
+        None => (client, None),
+    };
+    Ok(Entry { time, connection, event: parse_of_client(client.into(), arrow, what)?, raw: None })
+}
+
+/// `12.3`, in milliseconds.
+fn parse_time(text: &str) -> Result<Time, String> {
+    let tenths = || {
+        let (whole, tenth) = text.split_once('.')?;
+        let tenth = tenth.parse::<u64>().ok().filter(|_| tenth.len() == 1)?;
+        whole.parse::<u64>().ok()?.checked_mul(10)?.checked_add(tenth)
+    };
+    tenths().map(Time).ok_or_else(|| format!("\"{text}\" is no time in milliseconds like 12.3"))
+}
+
+/// What belongs to no client, if the line is of that kind.
+fn parse_of_harness(line: &str) -> Result<Option<Event>, String> {
+    if line == "stopped" {
+        return Ok(Some(Event::Stopped));
+    }
+    if let Some(number) = line.strip_prefix("attempt ") {
+        return number.parse().map(|number| Some(Event::Attempt(number))).map_err(|_| not_a_number(number));
+    }
+    if let Some(milliseconds) = line.strip_prefix("late ").and_then(|rest| rest.strip_suffix(" ms")) {
+        return milliseconds.parse().map(|ms| Some(Event::Late(ms))).map_err(|_| not_a_number(milliseconds));
+    }
+    let step = line.strip_prefix("step ").map(|step| Event::Step(step.into()));
+    Ok(step.or_else(|| line.strip_prefix("broken off: ").map(|why| Event::Broken(why.into()))))
+}
+
+fn not_a_number(text: &str) -> String {
+    format!("\"{text}\" is no number")
+}
+
+fn parse_of_client(client: Client, arrow: &str, what: &str) -> Result<Event, String> {
     match (arrow, what) {
         ("<-", "end fin") => Ok(Event::Ended(client, End::Fin)),
         ("<-", "end reset") => Ok(Event::Ended(client, End::Reset)),
@@ -68,12 +102,13 @@ pub fn parse(line: &str) -> Result<Event, String> {
         ("--", what) if what.ends_with("passed") => parse_timed(client, what),
         ("--", what) => parse_missing(what).map(|awaited| Event::Missing(client, awaited)),
         ("<-", what) if what.starts_with("undecodable ") => {
-            let digits = &what.as_bytes()["undecodable ".len()..];
-            let bytes = digits.chunks(2).map(|pair| match pair {
+            let rest = &what["undecodable ".len()..];
+            let (digits, why) = rest.split_once(' ').unwrap_or((rest, ""));
+            let bytes = digits.as_bytes().chunks(2).map(|pair| match pair {
                 [high, low] => hex_byte(*high, *low),
                 _ => Err("the bytes end inside a byte".into()),
             });
-            Ok(Event::Undecodable(client, bytes.collect::<Result<_, _>>()?))
+            Ok(Event::Undecodable(client, bytes.collect::<Result<_, _>>()?, why.into()))
         }
         ("->", what) if what.starts_with("half of ") => {
             parse_packet(&what["half of ".len()..]).map(|packet| Event::Half(client, packet))
@@ -101,13 +136,26 @@ fn parse_timed(client: Client, what: &str) -> Result<Event, String> {
 
 fn parse_missing(what: &str) -> Result<Awaited, String> {
     let what = what.strip_prefix("no ").ok_or("it says nothing that is known about a client")?;
-    match what.split_once(" id=") {
-        Some((packet, id)) => {
-            let id = id.parse().map_err(|_| format!("\"{id}\" is no Packet Identifier"))?;
-            Ok(Awaited { packet: packet.into(), id: Some(id) })
-        }
-        None => Ok(Awaited { packet: what.into(), id: None }),
+    let (name, id) = match what.split_once(" id=") {
+        Some((name, id)) => (name, Some(id.parse().map_err(|_| format!("\"{id}\" is no Packet Identifier"))?)),
+        None => (what, None),
+    };
+    let of_ack = AckKind::ALL.into_iter().find(|kind| kind.name() == name);
+    match (name, id) {
+        ("CONNACK", None) => Ok(Awaited::Connack),
+        ("PINGRESP", None) => Ok(Awaited::Pingresp),
+        ("end", None) => Ok(Awaited::ConnectionEnd),
+        ("fence", None) => Ok(Awaited::Fence),
+        ("will", None) => Ok(Awaited::Will),
+        ("SUBACK", Some(id)) => Ok(Awaited::Suback(id)),
+        ("UNSUBACK", Some(id)) => Ok(Awaited::Unsuback(id)),
+        (_, Some(id)) => of_ack.map(|kind| Awaited::Ack(kind, id)).ok_or_else(|| not_awaited(what)),
+        (_, None) => Err(not_awaited(what)),
     }
+}
+
+fn not_awaited(what: &str) -> String {
+    format!("\"{what}\" is nothing that a client waits for")
 }
 
 fn parse_packet(what: &str) -> Result<Packet, String> {

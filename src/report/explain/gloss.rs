@@ -40,7 +40,7 @@ impl Glossary {
             Event::Closed(..) => Some("The client goes away without DISCONNECT.".into()),
             Event::Undecodable(..) => Some("No client can make sense of this.".into()),
             Event::Settled(_) => self.once(SETTLED),
-            Event::Missing(_, awaited) => missing(&awaited.packet),
+            Event::Missing(_, awaited) => missing(awaited.name()),
             _ => None,
         }
     }

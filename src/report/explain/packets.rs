@@ -13,10 +13,10 @@ pub(super) fn said(event: &Event) -> String {
             End::Fin => "end of the Network Connection (FIN)".into(),
             End::Reset => "end of the Network Connection (reset)".into(),
         },
-        Event::Undecodable(_, bytes) => format!("{} bytes that are no packet", bytes.len()),
-        Event::Missing(_, awaited) => match awaited.id {
-            Some(id) => format!("no {} with Packet Identifier {id} before the deadline", awaited.packet),
-            None => format!("no {} before the deadline", awaited.packet),
+        Event::Undecodable(_, bytes, _) => format!("{} bytes that are no packet", bytes.len()),
+        Event::Missing(_, awaited) => match awaited.id() {
+            Some(id) => format!("no {} with Packet Identifier {id} before the deadline", awaited.name()),
+            None => format!("no {} before the deadline", awaited.name()),
         },
         Event::Unreachable(_) => "no Network Connection can be opened".into(),
         Event::Settled(_) => "nothing more for one settle window".into(),
@@ -25,6 +25,7 @@ pub(super) fn said(event: &Event) -> String {
             format!("{}: {seconds} s {passed}, by the clock", timer.name().replace('_', " "))
         }
         Event::Withheld(_, what) => format!("not sent, since CONNACK rules it out: {what}"),
+        Event::Late(milliseconds) => format!("the harness was held up for {milliseconds} ms"),
         Event::Broken(why) => format!("broken off: {why}"),
         Event::Stopped => "the steps that follow are not played".into(),
         // These two are headings.

@@ -13,19 +13,13 @@ pub fn happened(cell: &Cell, history: &History) -> Vec<String> {
     (0..cell.steps.len()).map(|step| said(cell, &played, step)).collect()
 }
 
-/// The last attempt of a stored history, or an empty one where none was kept.
-pub fn last_attempt(lines: &[String]) -> History {
-    let stored = History::parse(lines.iter().map(String::as_str)).unwrap_or_default();
-    stored.attempts().pop().unwrap_or_default()
-}
-
 /// The events of each step; nothing where it was not taken.
 type Played<'a> = Vec<Option<Vec<&'a Event>>>;
 
 fn by_step(history: &History, steps: usize) -> Played<'_> {
     let mut played = vec![None; steps];
     let mut current = None;
-    for event in &history.events {
+    for event in history.events() {
         match event {
             // A step opens as `3 subscribe subscriber`, numbered from 1.
             Event::Step(line) => {
@@ -52,7 +46,13 @@ fn said(cell: &Cell, played: &Played<'_>, step: usize) -> String {
             true => "the broker ends the connection".into(),
             false => "the broker keeps the connection".into(),
         },
-        _ => String::new(),
+        // The step says all of it.
+        Action::Unsubscribe { .. }
+        | Action::Disconnect { .. }
+        | Action::Cut { .. }
+        | Action::Stall
+        | Action::Race { .. }
+        | Action::Wait { .. } => String::new(),
     }
 }
 

@@ -10,6 +10,8 @@ use crate::scenario::{ClientId, ClientPlan, ConnectPlan, WillPlan};
 /// What a CONNECT can ask for, of a client and of a step.
 pub const CONNECT_KEYS: [&str; 6] =
     ["clean_start", "session_expiry", "receive_maximum", "maximum_packet_size", "topic_alias_maximum", "keep_alive"];
+/// The largest number in a field of two bytes.
+const TWO_BYTES: u32 = u16::MAX as u32;
 /// The topic of a will that names none.
 const WILL_TOPIC: &str = "will";
 
@@ -84,10 +86,11 @@ impl<'a> Reader<'a> {
         Ok(ConnectPlan {
             clean_start: self.found(section, "clean_start")?,
             session_expiry: self.found(section, "session_expiry")?,
-            receive_maximum: self.found(section, "receive_maximum")?,
-            maximum_packet_size: self.found(section, "maximum_packet_size")?,
-            topic_alias_maximum: self.found(section, "topic_alias_maximum")?,
-            keep_alive: self.found(section, "keep_alive")?,
+            // 0 is a Protocol Error (5.0, sections 3.1.2.11.3 and 3.1.2.11.4); the field has two bytes, or four.
+            receive_maximum: self.whole_number(section, "receive_maximum", 1..=TWO_BYTES)?,
+            maximum_packet_size: self.whole_number(section, "maximum_packet_size", 1..=u32::MAX)?,
+            topic_alias_maximum: self.whole_number(section, "topic_alias_maximum", 0..=TWO_BYTES)?,
+            keep_alive: self.whole_number(section, "keep_alive", 0..=TWO_BYTES)?,
         })
     }
 }

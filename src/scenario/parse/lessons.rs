@@ -5,8 +5,8 @@ use std::ops::Range;
 use toml::de::DeValue;
 
 use super::{CELLS_MAX, Entry, Reader, ScenarioError, Section, kind};
+use crate::axes::AxisValue;
 use crate::packet::Protocol;
-use crate::results::AxisValue;
 use crate::scenario::{Axis, LESSON, Lesson, Part, combinations};
 use crate::statement::{self, Statement};
 

@@ -1,48 +1,22 @@
 //! The steps of a scenario: a verb with its client, and what belongs to the verb.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::clients::CONNECT_KEYS;
 use super::{DEFAULT_TOPIC, Entry, MESSAGES_MAX, Reader, STEPS_MAX, ScenarioError, Section, kind};
+use crate::axes::AxisValue;
 use crate::connection::End;
-use crate::results::AxisValue;
 use crate::scenario::{
-    ActionPlan, Answers, ClientPlan, FilterPlan, FromAxis, PublishPlan, StepPlan, UntilPlan, Value, When,
+    ActionPlan, Answers, ClientPlan, FilterPlan, PublishPlan, StepPlan, UntilPlan, Value, Verb, When,
 };
 
 /// What belongs to a Topic Filter.
 const FILTER_KEYS: [&str; 6] = ["topic", "share", "qos", "no_local", "retain_as_published", "retain_handling"];
-/// What belongs to a subscribe step beside one filter of its own.
-const SUBSCRIBE_KEYS: [&str; 8] =
-    ["topic", "share", "qos", "no_local", "retain_as_published", "retain_handling", "filters", "identifier"];
-const PUBLISH_KEYS: [&str; 9] =
-    ["topic", "qos", "retain", "messages", "empty", "bytes", "message_expiry", "properties", "until"];
-const CONNECT_STEP_KEYS: [&str; 7] = [
-    "clean_start",
-    "session_expiry",
-    "receive_maximum",
-    "maximum_packet_size",
-    "topic_alias_maximum",
-    "keep_alive",
-    "will",
-];
-/// The verbs of steps, each with the keys that it takes besides itself and `when`.
-const VERBS: [(&str, &[&str]); 11] = [
-    ("connect", &CONNECT_STEP_KEYS),
-    ("subscribe", &SUBSCRIBE_KEYS),
-    ("unsubscribe", &["topic"]),
-    ("publish", &PUBLISH_KEYS),
-    ("receive", &["answers", "until", "message"]),
-    ("disconnect", &["with_will", "session_expiry"]),
-    ("cut", &["how"]),
-    ("silence", &[]),
-    ("stall", &[]),
-    ("race", &["stays"]),
-    ("wait", &["timer", "seconds"]),
-];
+/// The largest Subscription Identifier (5.0, section 3.8.2.1.2).
+const IDENTIFIER_MAX: u32 = 268_435_455;
 const WHEN: &str = "when";
 
 impl<'a> Reader<'a> {
@@ -70,7 +44,7 @@ impl<'a> Reader<'a> {
     ) -> Result<Spanned<StepPlan>, ScenarioError> {
         let step = Section::of(self.document, "a step", entry.span(), entry)?;
         let (verb, at, actor) = self.verb(&step, entry)?;
-        let client = self.place_of(verb, actor, clients)?;
+        let client = self.place_of(verb.word(), actor, clients)?;
         let action = self.action(verb, &step, clients)?;
         let when = self.when(&step)?;
         Ok(Spanned::new(at, StepPlan { when, client, action }))
@@ -89,44 +63,50 @@ impl<'a> Reader<'a> {
 
     fn action(
         &mut self,
-        verb: &str,
+        verb: Verb,
         step: &Section<'a>,
         clients: &[Spanned<ClientPlan>],
     ) -> Result<ActionPlan, ScenarioError> {
         Ok(match verb {
-            "connect" => {
+            Verb::Connect => {
                 ActionPlan::Connect { connect: self.connect_plan(step)?, will: self.optional(step, "will", true)? }
             }
-            "subscribe" => {
-                ActionPlan::Subscribe { filters: self.filters(step)?, identifier: self.found(step, "identifier")? }
-            }
-            "unsubscribe" => ActionPlan::Unsubscribe { topic: self.filter_topic(step)? },
-            "publish" => ActionPlan::Publish(PublishPlan {
+            Verb::Subscribe => ActionPlan::Subscribe {
+                filters: self.filters(step)?,
+                identifier: self.whole_number(step, "identifier", 1..=IDENTIFIER_MAX)?,
+            },
+            Verb::Unsubscribe => ActionPlan::Unsubscribe { topic: self.filter_topic(step)? },
+            Verb::Publish => ActionPlan::Publish(PublishPlan {
                 topic: self.topic(step, DEFAULT_TOPIC)?,
                 qos: self.required(step, "qos")?,
                 retain: self.optional(step, "retain", false)?,
-                messages: self.messages(step)?,
+                messages: self.whole_number(step, "messages", 1..=MESSAGES_MAX)?,
                 empty: self.optional(step, "empty", false)?,
                 bytes: self.found(step, "bytes")?,
                 message_expiry: self.found(step, "message_expiry")?,
                 properties: self.optional(step, "properties", false)?,
+                window: self.whole_number(step, "window", 1..=MESSAGES_MAX)?,
                 until: self.found(step, "until")?,
             }),
-            "receive" => {
+            Verb::Receive => {
                 ActionPlan::Receive { answers: self.optional(step, "answers", Answers::All)?, until: self.until(step)? }
             }
-            "disconnect" => ActionPlan::Disconnect {
+            Verb::Disconnect => ActionPlan::Disconnect {
                 with_will: self.optional(step, "with_will", false)?,
                 session_expiry: self.found(step, "session_expiry")?,
             },
-            "cut" => ActionPlan::Cut { how: self.optional(step, "how", End::Fin)? },
-            "silence" => ActionPlan::Silence,
-            "stall" => ActionPlan::Stall,
-            "race" => {
+            Verb::Cut => ActionPlan::Cut { how: self.optional(step, "how", End::Fin)? },
+            Verb::Silence => ActionPlan::Silence,
+            Verb::Stall => ActionPlan::Stall,
+            Verb::Race => {
                 let (_, stays) = step.need("stays", "the name of the client that stays")?;
                 ActionPlan::Race { stays: self.place_of("stays", stays, clients)? }
             }
-            _ => ActionPlan::Wait { timer: self.required(step, "timer")?, seconds: self.required(step, "seconds")? },
+            Verb::Wait => ActionPlan::Wait {
+                timer: self.required(step, "timer")?,
+                seconds: self.required(step, "seconds")?,
+                early: self.optional(step, "early", false)?,
+            },
         })
     }
 
@@ -135,28 +115,26 @@ impl<'a> Reader<'a> {
         &self,
         step: &Section<'a>,
         entry: &Entry<'a>,
-    ) -> Result<(&'static str, Range<usize>, &'a Entry<'a>), ScenarioError> {
-        let verbs = VERBS.map(|(verb, _)| verb);
+    ) -> Result<(Verb, Range<usize>, &'a Entry<'a>), ScenarioError> {
+        let verbs = Verb::ALL.map(Verb::word);
         let mut known: Vec<&str> = verbs.to_vec();
-        let keys = VERBS.iter().flat_map(|(_, keys)| keys.iter().copied());
-        known.extend(keys.chain([WHEN]));
-        let mut seen = std::collections::HashSet::new();
+        known.extend(Verb::ALL.iter().flat_map(|verb| verb.keys()).chain([&WHEN]));
+        let mut seen = HashSet::new();
         known.retain(|key| seen.insert(*key));
         step.only(&known)?;
 
-        let mut found = step
-            .entries()
-            .filter_map(|(key, at, value)| Some((VERBS.iter().find(|(verb, _)| *verb == key)?, at, value)));
-        let Some(((verb, keys), at, actor)) = found.next() else {
+        let verb_of = |key: &str| Verb::ALL.into_iter().find(|verb| verb.word() == key);
+        let mut found = step.entries().filter_map(|(key, at, value)| Some((verb_of(key)?, at, value)));
+        let Some((verb, at, actor)) = found.next() else {
             let why = format!("a step needs one of {}, with the name of a client", verbs.join(", "));
             return Err(self.document.mistake(&entry.span(), why));
         };
-        if let Some(((second, _), at, _)) = found.next() {
+        if let Some((second, at, _)) = found.next() {
             let why = format!("this step says both {verb} and {second}; a step takes one of {}", verbs.join(", "));
             return Err(self.document.mistake(&at, why));
         }
-        let accepted = [keys, &[WHEN][..]].concat();
-        if let Some((key, at, _)) = step.entries().find(|(key, ..)| key != verb && !accepted.contains(key)) {
+        let accepted = [verb.keys(), &[WHEN][..]].concat();
+        if let Some((key, at, _)) = step.entries().find(|(key, ..)| *key != verb.word() && !accepted.contains(key)) {
             let why = format!("`{key}` does not belong to {verb}; besides the client it takes {}", accepted.join(", "));
             return Err(self.document.mistake(&at, why));
         }
@@ -197,22 +175,6 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn messages(&mut self, step: &Section<'a>) -> Result<Option<Value<u32>>, ScenarioError> {
-        let Some((_, entry)) = step.find("messages") else { return Ok(None) };
-        let messages = self.value("messages", entry)?;
-        let axis = |name: &String| self.axes.iter().map(Spanned::get_ref).find(|axis| axis.name == *name);
-        let numbers: Vec<u32> = match &messages {
-            Value::Is(number) => vec![*number],
-            Value::Axis(name) => axis(name).iter().flat_map(|axis| &axis.values).filter_map(u32::from_axis).collect(),
-        };
-        if numbers.iter().all(|number| (1..=MESSAGES_MAX).contains(number)) {
-            return Ok(Some(messages));
-        }
-        let shown = self.document.source(&entry.span());
-        let why = format!("`messages` cannot be {shown}; it takes whole numbers from 1 to {MESSAGES_MAX}");
-        Err(self.document.mistake(&entry.span(), why))
-    }
-
     /// Which message is received how far. The one cannot stand without the other.
     fn until(&mut self, step: &Section<'a>) -> Result<Option<UntilPlan>, ScenarioError> {
         match (step.find("until"), step.find("message")) {
@@ -246,6 +208,3 @@ impl<'a> Reader<'a> {
         Ok(When::OneOf { axis: name.into(), values })
     }
 }
-
-/// The keys of a connect step are those of a client's CONNECT.
-const _: () = assert!(CONNECT_KEYS.len() + 1 == CONNECT_STEP_KEYS.len());

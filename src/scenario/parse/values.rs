@@ -1,5 +1,7 @@
 //! The values in a section: required or not, written out or given by an axis.
 
+use std::ops::RangeInclusive;
+
 use super::{Entry, FromAxis, Reader, ScenarioError, Section, Value, scalar};
 use toml::Spanned;
 
@@ -30,6 +32,29 @@ impl<'a> Reader<'a> {
         key: &str,
     ) -> Result<Option<Value<T>>, ScenarioError> {
         section.find(key).map(|(_, value)| self.value(key, value)).transpose()
+    }
+
+    /// A number within bounds, if the key is there; given by an axis, each value of the axis is within them.
+    pub(super) fn whole_number(
+        &mut self,
+        section: &Section<'a>,
+        key: &str,
+        within: RangeInclusive<u32>,
+    ) -> Result<Option<Value<u32>>, ScenarioError> {
+        let Some((_, entry)) = section.find(key) else { return Ok(None) };
+        let number = self.value(key, entry)?;
+        let axis = |name: &String| self.axes.iter().map(Spanned::get_ref).find(|axis| axis.name == *name);
+        let values: Vec<u32> = match &number {
+            Value::Is(number) => vec![*number],
+            Value::Axis(name) => axis(name).iter().flat_map(|axis| &axis.values).filter_map(u32::from_axis).collect(),
+        };
+        if values.iter().all(|value| within.contains(value)) {
+            return Ok(Some(number));
+        }
+        let shown = self.document.source(&entry.span());
+        let (first, last) = within.into_inner();
+        let why = format!("`{key}` cannot be {shown}; it takes whole numbers from {first} to {last}");
+        Err(self.document.mistake(&entry.span(), why))
     }
 
     /// A value as it stands there, or the axis that gives it.

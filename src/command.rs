@@ -1,0 +1,22 @@
+//! The commands, a file each: what was typed becomes requests to the stages, and what they give becomes text and an
+//! exit code.
+//!
+//! The structs of [`crate::cli`] end here: no stage knows them.
+
+mod arguments;
+mod clean;
+mod compare;
+mod explain;
+mod explore;
+mod judge;
+mod list;
+mod measure;
+mod selection;
+
+pub use clean::clean;
+pub use compare::compare;
+pub use explain::explain;
+pub use explore::explore;
+pub use judge::judge;
+pub use list::list;
+pub use measure::{matrix, run};

@@ -1,0 +1,145 @@
+//! One cell, explained: from a broker, from a results file, or as a scenario of its own.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow};
+
+use super::arguments::prefix;
+use crate::cli::Explain;
+use crate::exit_code::ExitCode;
+use crate::judge::{self, Combined};
+use crate::measure::{Lessons, Measured, RunRequest, measure};
+use crate::output::{note, print};
+use crate::plan::{self, Cell};
+use crate::report::{self, Explained, Palette};
+use crate::results::{AxisValue, CellResult, CellRun, Results, Summary};
+use crate::scenario::{Axis, Scenario};
+
+/// Explains one cell.
+///
+/// # Errors
+/// A sentence for the user, wherever the id, a file or the broker does not allow to go on.
+pub async fn explain(explain: Explain) -> Result<ExitCode> {
+    if let Some(path) = &explain.results {
+        return of_file(&explain.cell, path);
+    }
+    let source = source(&explain)?;
+    let scenario = Scenario::load(&source)?;
+    let mut cells = plan::cells(&scenario, (&explain.amounts).into());
+    let Some(place) = cells.iter().position(|cell| cell.id == explain.cell) else {
+        let ids: Vec<&str> = cells.iter().map(|cell| cell.id.as_str()).collect();
+        return Err(no_such_cell(&explain.cell, &ids, &source));
+    };
+    let cell = cells.swap_remove(place);
+    if explain.as_scenario {
+        print(&scenario.written_for(&cell.axes, explain.amounts.messages, &cell.id))?;
+        return Ok(ExitCode::Success);
+    }
+    let question = scenario.question_of(&cell.axes).to_owned();
+    of_broker(&source, explain, cell, &question).await
+}
+
+/// Where the scenario of the cell is found.
+fn source(explain: &Explain) -> Result<String> {
+    if let Some(scenario) = &explain.scenario {
+        return Ok(scenario.clone());
+    }
+    let (name, _) = explain.cell.split_once('[').unwrap_or((&explain.cell, ""));
+    match Scenario::built_in_names().find(|built_in| *built_in == name) {
+        Some(name) => Ok(name.into()),
+        None => Err(anyhow!(
+            "{}: no built-in scenario has the name \"{name}\"; `mqtt-sessions list` prints all ids, and --scenario FILE \
+             gives the file of another scenario",
+            explain.cell
+        )),
+    }
+}
+
+fn no_such_cell(id: &str, ids: &[&str], scenario: &str) -> anyhow::Error {
+    let question = nearest(id, ids).map(|nearest| format!("; did you mean '{nearest}'?")).unwrap_or_default();
+    anyhow!("{id}: there is no such cell{question}; `mqtt-sessions list {scenario}` prints the ids")
+}
+
+/// The id that has most in common with what was typed, if no other has as much and more than half of it is there.
+fn nearest<'a>(typed: &str, ids: &[&'a str]) -> Option<&'a str> {
+    let parts = |id: &str| -> Vec<String> { id.split(['[', ']', ',', ' ']).map(String::from).collect() };
+    let value = |part: &String| part.split_once('=').map(|(_, value)| value.to_owned());
+    let typed = parts(typed);
+    let score = |id: &str| -> usize {
+        let own = parts(id);
+        let exact = own.iter().filter(|part| part.contains('=') && typed.contains(part)).count();
+        // A slip in the name of an axis leaves its value.
+        let in_place = own.iter().zip(&typed).filter(|(one, other)| value(one).is_some() && value(one) == value(other));
+        2 * exact + in_place.count()
+    };
+    let best = ids.iter().map(|id| score(id)).max()?;
+    let mut of_best = ids.iter().filter(|id| score(id) == best);
+    let first = of_best.next().filter(|_| of_best.next().is_none())?;
+    let axes = parts(first).iter().filter(|part| part.contains('=')).count();
+    (best > axes).then_some(first)
+}
+
+/// Runs the cell and explains what came.
+async fn of_broker(source: &str, explain: Explain, cell: Cell, question: &str) -> Result<ExitCode> {
+    let request = RunRequest {
+        broker: (&explain.broker).into(),
+        scenarios: vec![source.to_owned()],
+        prefix: prefix(explain.prefix.as_deref(), &explain.prefixes)?,
+        prefix_was_chosen: explain.prefix.is_some(),
+        options: (&explain.amounts).into(),
+        jobs: None,
+        repeat: 1,
+        settle: explain.settle,
+        keep_all_histories: true,
+        patience: crate::cli::PATIENCE,
+    };
+    let measured = measure(&request, vec![cell], &Lessons::default()).await?;
+    let Some(Measured { results, interrupted, .. }) = measured else { return Ok(ExitCode::Interrupted) };
+    let Some(result) = results.cells.first().filter(|_| !interrupted) else { return Ok(ExitCode::Interrupted) };
+    let Some(run) = results.run.cells.get(&result.id) else { return Ok(ExitCode::Interrupted) };
+    tell(&results, result, run, Some(question), explain.scenario.as_deref())?;
+    Ok(ExitCode::of(&results.summary))
+}
+
+/// Explains the history that a results file keeps of a cell.
+fn of_file(id: &str, path: &Path) -> Result<ExitCode> {
+    let results = Results::load(path)?;
+    let shown = path.display();
+    let Some(stored) = results.cells.iter().find(|cell| cell.id == id) else {
+        let ids: Vec<&str> = results.cells.iter().map(|cell| cell.id.as_str()).collect();
+        let (name, _) = id.split_once('[').unwrap_or((id, ""));
+        return Err(no_such_cell(id, &ids, name).context(format!("{shown} has {} cells", ids.len())));
+    };
+    let mut run = results.run.cells.get(id).cloned().unwrap_or_default();
+    let judged = judge::judge_again(stored, &run, &results.options).with_context(|| format!("{shown}: {id}"))?;
+    let Some(Combined { result, evidence, attempt }) = judged else {
+        return Err(anyhow!(
+            "{shown}: the history of {id} was not kept, since it passed; run with --histories all to keep it, or leave \
+             out --results to run the cell"
+        ));
+    };
+    run.rest_on(attempt, evidence);
+    if result.verdict != stored.verdict {
+        let (then, now) = (stored.verdict.name(), result.verdict.name());
+        note(&format!("the file says {then}, and this version judges the same history as {now}"));
+    }
+    let built_in = Scenario::built_in_names().find(|name| *name == stored.scenario);
+    let scenario = built_in.map(Scenario::load).transpose()?;
+    let question = scenario.as_ref().filter(|scenario| has_cell(scenario, stored));
+    tell(&results, &result, &run, question.map(|scenario| scenario.question_of(&result.axes)), None)?;
+    Ok(ExitCode::of(&Summary::of([&result])))
+}
+
+/// The scenario spans this cell, so it is not another one of the same name.
+fn has_cell(scenario: &Scenario, cell: &CellResult) -> bool {
+    let has_value =
+        |(axis, (name, value)): (&Axis, &(String, AxisValue))| axis.name == *name && axis.values.contains(value);
+    scenario.axes.len() == cell.axes.0.len() && scenario.axes.iter().zip(&cell.axes.0).all(has_value)
+}
+
+fn tell(results: &Results, cell: &CellResult, run: &CellRun, question: Option<&str>, file: Option<&str>) -> Result<()> {
+    let attempts = judge::attempts(run, &results.options)?;
+    let explained = Explained { results, cell, run, question, attempts: &attempts, file };
+    print(&report::explain(&explained, Palette::Coloured))?;
+    Ok(())
+}

@@ -1,0 +1,103 @@
+//! `matrix` and `run`: plan, run, judge, report.
+
+use std::collections::HashSet;
+
+use anyhow::Result;
+
+use super::arguments::prefix;
+use super::selection::{load, nothing_selected, select, usual};
+use crate::cli::{Histories, Library, Measure};
+use crate::compare::{Comparison, compare, same_options};
+use crate::exit_code::ExitCode;
+use crate::export::{Export, deliver};
+use crate::measure::{self, BrokerRequest, Lessons, Measured, RunRequest};
+use crate::report::{self, Control, Palette, Teaching};
+use crate::results::Results;
+
+impl Measure {
+    fn request(&self, scenarios: Vec<String>) -> Result<RunRequest> {
+        let broker = BrokerRequest {
+            name: self.broker_name.clone(),
+            version: self.broker_version.clone(),
+            ..(&self.broker).into()
+        };
+        Ok(RunRequest {
+            broker,
+            scenarios,
+            prefix: prefix(self.prefix.as_deref(), &self.prefixes)?,
+            prefix_was_chosen: self.prefix.is_some(),
+            options: (&self.plan.amounts).into(),
+            jobs: self.jobs.map(|jobs| jobs as usize),
+            repeat: self.repeat,
+            settle: self.settle,
+            patience: self.patience,
+            keep_all_histories: self.histories == Histories::All,
+        })
+    }
+}
+
+/// Measures the matrix.
+///
+/// # Errors
+/// As [`run`].
+pub async fn matrix(options: Measure) -> Result<ExitCode> {
+    measure(vec!["matrix".into()], options, None).await
+}
+
+/// Runs scenarios, or all that are built in.
+///
+/// # Errors
+/// A sentence for the user, wherever the command line, a file or the broker does not allow to go on.
+pub async fn run(scenarios: Vec<String>, all: bool, library: Option<Library>, options: Measure) -> Result<ExitCode> {
+    measure(if all { usual() } else { scenarios }, options, library).await
+}
+
+async fn measure(scenarios: Vec<String>, typed: Measure, library: Option<Library>) -> Result<ExitCode> {
+    let loaded = load(&scenarios)?;
+    let cells = select(&loaded, (&typed.plan.amounts).into(), &typed.plan.filter)?;
+    let lessons = Lessons::of(loaded, &cells, library.is_some())?;
+    if cells.is_empty() {
+        return Ok(nothing_selected());
+    }
+    let request = typed.request(scenarios)?;
+    let export = typed.export_json.as_deref().map(Export::open).transpose()?;
+    let baseline = typed.baseline.as_deref().map(Results::load).transpose()?;
+    if let Some(baseline) = &baseline {
+        same_options(&baseline.options, &request.options)?;
+    }
+    let selected: HashSet<String> = cells.iter().map(|cell| cell.id.clone()).collect();
+    let measured = measure::measure(&request, cells, &lessons).await?;
+    let Some(Measured { mut results, control, is_gone, interrupted }) = measured else { return Ok(ExitCode::Interrupted) };
+    let comparison = baseline.map(|baseline| compare(&baseline, &results, Some(&selected))).transpose()?;
+    let text = text(&results, &lessons.teachings, control.as_ref(), comparison.as_ref());
+    if !request.keep_all_histories {
+        results.forget_histories_of_passes();
+    }
+    deliver(&text, &results, export.as_ref())?;
+    Ok(match comparison {
+        _ if interrupted => ExitCode::Interrupted,
+        _ if is_gone => ExitCode::Unclear,
+        Some(comparison) => ExitCode::of_comparison(&comparison),
+        None => ExitCode::of(&results.summary),
+    })
+}
+
+/// What people read of a run.
+fn text(
+    results: &Results,
+    teachings: &[Teaching],
+    control: Option<&Control>,
+    comparison: Option<&Comparison>,
+) -> String {
+    let measured = report::measured(&results.broker, &results.run.url);
+    let mut text = format!("{measured}\n\n{}", report::terminal(results, teachings, Palette::Coloured));
+    if let Some(control) = control {
+        text.push('\n');
+        text.push_str(&report::control(results, teachings, control, Palette::Coloured));
+    }
+    if let Some(comparison) = comparison {
+        text.push_str("\n\n");
+        text.push_str(&report::changes(comparison, Palette::Coloured));
+    }
+    text
+}

@@ -1,0 +1,77 @@
+//! What a run leaves on a broker if it is killed: how it is found again, and what the user is told about it.
+
+use super::RunRequest;
+use super::reach::Reached;
+use crate::broker::{Broker, EMBEDDED};
+use crate::packet::Protocol;
+use crate::plan::Cell;
+use crate::report::quoted;
+use crate::run::{self, Cleanup, Leftovers, Place, Prefix, SessionLeft};
+use crate::scenario::Scenario;
+
+/// How many attempts a run can make at one cell, counting those that refused connections cut short.
+pub const TRIES_MAX: u32 = 6;
+
+/// Ends whatever earlier runs with this prefix can have left, since ids and topics follow from it.
+pub async fn clear_what_runs_left(reached: &Reached, prefix: &Prefix, cells: &[Cell], repeat: u32) -> Cleanup {
+    let versions = reached.versions();
+    let mut leftovers = Leftovers::default();
+    for cell in cells {
+        for (repetition, attempt) in (1..=repeat).flat_map(|r| (1..=TRIES_MAX).map(move |attempt| (r, attempt))) {
+            let tag = Place { cell: &cell.id, repetition, attempt }.tag();
+            leftovers.retained.extend(cell.retained_topics().map(|topic| run::topic(prefix, &tag, topic)));
+            let persistent = cell.persistent_clients().map(|client| &cell.clients[client]);
+            let spoken = persistent.filter(|client| versions.contains(&client.protocol));
+            leftovers.sessions.extend(spoken.filter_map(|client| {
+                Some(SessionLeft {
+                    client_id: run::client_id(prefix, &tag, client.client_id?),
+                    protocol: client.protocol,
+                    persists: true,
+                })
+            }));
+        }
+    }
+    let mut cleanup = run::clean_guessed(&reached.target, prefix, leftovers, &versions).await;
+    let version = if versions.contains(&Protocol::V3) { Protocol::V3 } else { Protocol::V5 };
+    cleanup.retained = run::clear_all_retained(&reached.target, prefix, version).await;
+    cleanup
+}
+
+/// The command that ends what this run leaves if it cannot do it itself. An embedded broker leaves nothing.
+pub fn how_to_clean(request: &RunRequest, broker: &Broker) -> Option<String> {
+    if broker.label.how == EMBEDDED {
+        return None;
+    }
+    let RunRequest { prefix, scenarios, repeat, .. } = request;
+    let (url, client_id) = (quoted(&broker.url), quoted(&prefix.client_id));
+    let mut command = format!("mqtt-sessions clean --broker {url} --prefix {client_id}");
+    if prefix.topic != prefix.client_id {
+        command.push_str(&format!(" --topic-prefix {}", quoted(&prefix.topic)));
+    }
+    if *repeat > 1 {
+        command.push_str(&format!(" --repeat {repeat}"));
+    }
+    let is_built_in = |scenario: &String| Scenario::built_in_names().any(|name| name == scenario);
+    if !scenarios.iter().all(is_built_in) {
+        command.extend(scenarios.iter().map(|scenario| format!(" {}", quoted(scenario))));
+    }
+    Some(command)
+}
+
+/// What the user reads when the run begins.
+pub fn before_the_run(prefix: &Prefix, cure: Option<&str>) -> String {
+    match cure {
+        Some(command) => format!("prefix {}: if this run is killed, `{command}` ends what it left", prefix.client_id),
+        None => format!("prefix {}", prefix.client_id),
+    }
+}
+
+/// What the user reads when the run is over and has cleaned up.
+pub fn after_the_run(cleanup: &Cleanup, prefix: &Prefix, cure: Option<&str>) -> String {
+    let sentence = cleanup.sentence();
+    match cure {
+        _ if cleanup.is_clean() => format!("prefix {}: {sentence}", prefix.client_id),
+        Some(command) => format!("warning: {sentence}; when the broker answers again, `{command}` ends them"),
+        None => format!("warning: {sentence}"),
+    }
+}

@@ -1,0 +1,108 @@
+//! The broker is found and answers, or the user reads why not and what to do.
+
+use std::time::Duration;
+
+use anyhow::{Result, anyhow};
+
+use crate::broker::{Broker, Given};
+use crate::packet::Protocol;
+use crate::results::BrokerLabel;
+use crate::run::{self, Prefix, Probe, Refusal, RefusalKind, Target};
+
+/// Which broker, and how long it is waited for.
+#[derive(Debug, Clone)]
+pub struct BrokerRequest {
+    /// A URL, or the word for the embedded one.
+    pub broker: String,
+    pub username: Option<String>,
+    pub password: Option<String>,
+    /// How the results call it.
+    pub name: Option<String>,
+    pub version: Option<String>,
+    /// The longest wait for any answer.
+    pub deadline: Duration,
+    /// The longest wait for a connection and its CONNACK.
+    pub connect_timeout: Duration,
+}
+
+/// A broker that answered.
+pub struct Reached {
+    pub broker: Broker,
+    pub target: Target,
+    /// One for each protocol version.
+    pub probes: [Probe; 2],
+}
+
+/// Finds the broker and asks for both protocol versions: a broker that refuses one shows by the other that it is a
+/// broker.
+///
+/// # Errors
+/// Why nothing can be measured: no version is answered, or a CONNECT is refused for another reason than its version.
+pub async fn reach(request: &BrokerRequest, prefix: &Prefix) -> Result<Reached> {
+    let given = Given {
+        user: request.username.clone(),
+        password: request.password.clone(),
+        name: request.name.clone(),
+        version: request.version.clone(),
+    };
+    let broker = Broker::find(&request.broker, given, request.connect_timeout).await?;
+    let (endpoint, login) = (broker.endpoint.clone(), broker.login.clone());
+    let target = Target::new(endpoint, login, request.deadline, request.connect_timeout);
+    let [v3, v5] = Protocol::ALL;
+    let (v3, v5) = tokio::join!(run::probe(&target, prefix, v3), run::probe(&target, prefix, v5));
+    let probes = [v3, v5];
+    check_reachable(&probes, &broker.url, target.login.is_some())?;
+    Ok(Reached { broker, target, probes })
+}
+
+impl Reached {
+    /// The protocol versions that the broker accepts.
+    pub fn versions(&self) -> Vec<Protocol> {
+        self.probes.iter().filter(|probe| probe.outcome.is_ok()).map(|probe| probe.protocol).collect()
+    }
+
+    /// The broker's label, completed by what it says of itself.
+    pub fn label(&self) -> BrokerLabel {
+        let mut label = self.broker.label.clone();
+        let mut versions = self.probes.iter().filter_map(|probe| probe.version.as_deref());
+        // "mosquitto version 2.0.11"
+        if let Some((name, version)) = versions.next().and_then(|said| said.split_once(" version ")) {
+            label.name.get_or_insert_with(|| name.trim().into());
+            label.version.get_or_insert_with(|| version.trim().into());
+        }
+        label
+    }
+}
+
+fn check_reachable(probes: &[Probe], url: &str, with_login: bool) -> Result<()> {
+    let refusals: Vec<_> =
+        probes.iter().filter_map(|probe| Some((probe.protocol, probe.outcome.as_ref().err()?))).collect();
+    let fatal = |(_, refusal): &&(Protocol, &Refusal)| !refusal.is_of_version();
+    let about_version = |(_, refusal): &(Protocol, &Refusal)| matches!(refusal.kind, RefusalKind::Code(_));
+    let (version, refusal) = match (refusals.iter().find(fatal), &refusals[..]) {
+        (Some(refusal), _) => *refusal,
+        (None, [first, second]) if !about_version(first) && !about_version(second) => *first,
+        _ => return Ok(()),
+    };
+    // A refusal that both versions meet has nothing to do with the version.
+    let how = match &refusals[..] {
+        [(_, first), (_, second)] if first.how == second.how => first.how.clone(),
+        [(_, first), (_, second)] => format!("3.1.1: {}; 5.0: {}", first.how, second.how),
+        _ => format!("MQTT {version}: {}", refusal.how),
+    };
+    Err(anyhow!("cannot measure {url}: {how}; {}", advice(&refusal.kind, with_login)))
+}
+
+/// The cure for a broker that cannot be measured.
+fn advice(kind: &RefusalKind, with_login: bool) -> &'static str {
+    match kind {
+        RefusalKind::Unreachable => "check host and port, and that the broker is running",
+        RefusalKind::Code(0x04 | 0x05 | 0x86 | 0x87) if with_login => "check user name and password",
+        RefusalKind::Code(0x04 | 0x05 | 0x86 | 0x87) => {
+            "give --username and MQTT_SESSIONS_PASSWORD, or mqtt://USER:PASSWORD@HOST"
+        }
+        RefusalKind::Code(_) => "the broker does not let this client in; see its log",
+        RefusalKind::Unencodable => "give a shorter user name or password",
+        _ => "give the port of MQTT over TCP, usually 1883",
+    }
+}

@@ -1,0 +1,141 @@
+//! The verbs of steps: one description each, which the parser, the check of the order and the plan share.
+
+use std::fmt;
+
+/// The word of a step for what its client does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    Connect,
+    Subscribe,
+    Unsubscribe,
+    Publish,
+    Receive,
+    Disconnect,
+    Cut,
+    Silence,
+    Stall,
+    Race,
+    Wait,
+}
+
+/// What a step does to the Network Connection of its client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// It opens one; the client must have none.
+    Opens,
+    /// It opens one for its client and one for another client; both must have none, and one of them stays.
+    OpensTwo,
+    /// It needs one, and keeps it.
+    Uses,
+    /// It ends one on which the client can still do everything.
+    Ends,
+    /// It ends one, also in the middle of a handshake.
+    EndsAbruptly,
+    /// It neither needs nor changes one.
+    None,
+}
+
+impl Verb {
+    /// In the order in which a mistake lists them.
+    pub const ALL: [Verb; 11] = [
+        Verb::Connect,
+        Verb::Subscribe,
+        Verb::Unsubscribe,
+        Verb::Publish,
+        Verb::Receive,
+        Verb::Disconnect,
+        Verb::Cut,
+        Verb::Silence,
+        Verb::Stall,
+        Verb::Race,
+        Verb::Wait,
+    ];
+
+    /// The word of scenario files and histories.
+    pub fn word(self) -> &'static str {
+        match self {
+            Verb::Connect => "connect",
+            Verb::Subscribe => "subscribe",
+            Verb::Unsubscribe => "unsubscribe",
+            Verb::Publish => "publish",
+            Verb::Receive => "receive",
+            Verb::Disconnect => "disconnect",
+            Verb::Cut => "cut",
+            Verb::Silence => "silence",
+            Verb::Stall => "stall",
+            Verb::Race => "race",
+            Verb::Wait => "wait",
+        }
+    }
+
+    /// The keys that a step takes besides its verb and `when`.
+    pub fn keys(self) -> &'static [&'static str] {
+        match self {
+            Verb::Connect => &[
+                "clean_start",
+                "session_expiry",
+                "receive_maximum",
+                "maximum_packet_size",
+                "topic_alias_maximum",
+                "keep_alive",
+                "will",
+            ],
+            Verb::Subscribe => &[
+                "topic",
+                "share",
+                "qos",
+                "no_local",
+                "retain_as_published",
+                "retain_handling",
+                "filters",
+                "identifier",
+            ],
+            Verb::Unsubscribe => &["topic"],
+            Verb::Publish => &[
+                "topic",
+                "qos",
+                "retain",
+                "messages",
+                "empty",
+                "bytes",
+                "message_expiry",
+                "properties",
+                "window",
+                "until",
+            ],
+            Verb::Receive => &["answers", "until", "message"],
+            Verb::Disconnect => &["with_will", "session_expiry"],
+            Verb::Cut => &["how"],
+            Verb::Silence | Verb::Stall => &[],
+            Verb::Race => &["stays"],
+            Verb::Wait => &["timer", "seconds", "early"],
+        }
+    }
+
+    pub fn effect(self) -> Effect {
+        match self {
+            Verb::Connect => Effect::Opens,
+            Verb::Race => Effect::OpensTwo,
+            Verb::Subscribe | Verb::Unsubscribe | Verb::Publish | Verb::Receive => Effect::Uses,
+            Verb::Disconnect | Verb::Silence | Verb::Stall => Effect::Ends,
+            Verb::Cut => Effect::EndsAbruptly,
+            Verb::Wait => Effect::None,
+        }
+    }
+
+    /// True if the broker gets a CONNECT in this step.
+    pub fn connects(self) -> bool {
+        matches!(self.effect(), Effect::Opens | Effect::OpensTwo)
+    }
+
+    /// True if the client goes away in this step.
+    pub fn goes_away(self) -> bool {
+        matches!(self.effect(), Effect::Ends | Effect::EndsAbruptly)
+    }
+}
+
+impl fmt::Display for Verb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}

@@ -1,0 +1,44 @@
+//! Words that scenario files, plans, runs and histories share.
+
+/// The name under which the witness stands in a history.
+pub const WITNESS: &str = "witness";
+
+/// The name of the client that asks, before the first cell, for the protocol versions of the broker. It stands alone in
+/// the history of a cell whose version was refused.
+pub const PROBE: &str = "probe";
+
+/// The topic of the will that proves that the broker has noticed the end of a connection, where the scenario's client
+/// has no will of its own. Its publication at the witness is the proof.
+pub const PROOF_WILL_TOPIC: &str = "gone";
+
+/// How the topics of the harness's own fences begin.
+pub const FENCE_TOPICS: &str = "fence";
+
+/// A timer of the protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Timer {
+    SessionExpiry,
+    MessageExpiry,
+    WillDelay,
+    KeepAlive,
+}
+
+impl Timer {
+    /// Each timer with its word in scenario files and histories.
+    pub const WORDS: [(&str, Timer); 4] = [
+        ("session_expiry", Timer::SessionExpiry),
+        ("message_expiry", Timer::MessageExpiry),
+        ("will_delay", Timer::WillDelay),
+        ("keep_alive", Timer::KeepAlive),
+    ];
+
+    /// The word of scenario files and histories.
+    pub fn name(self) -> &'static str {
+        Timer::WORDS.iter().find(|(_, timer)| *timer == self).map_or("", |(word, _)| word)
+    }
+
+    /// The timer with this name.
+    pub fn of_name(name: &str) -> Option<Timer> {
+        Timer::WORDS.iter().find(|(word, _)| *word == name).map(|(_, timer)| *timer)
+    }
+}
