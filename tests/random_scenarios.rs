@@ -14,8 +14,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
-use mqtt_sessions::explore::{self, Experiment};
-use mqtt_sessions::results::{CellResult, Summary, Verdict};
+use mqtt_sessions::explore::{self, Accusation};
+use mqtt_sessions::results::{CellResult, Summary};
 use support::broker::Choices;
 use support::random::{Case, cases, first_seed, number, on_all_processors};
 
@@ -27,13 +27,6 @@ const FAILURES_MAX: u32 = 500;
 const SHRUNK_MAX: u32 = 4;
 /// How many simpler experiments are tried for one that fails.
 const TRIES_MAX: usize = 2000;
-
-/// What was said about a correct broker.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Accusation {
-    verdict: &'static str,
-    statements: BTreeSet<String>,
-}
 
 /// The simplest case found that is accused of the same.
 fn shrunk(case: &Case, accusation: &Accusation) -> Case {
@@ -60,15 +53,6 @@ fn simplified(mut current: Case, still: impl Fn(&Case) -> bool) -> Case {
             Some(simpler) => current = simpler,
             None => return current,
         }
-    }
-}
-
-impl Accusation {
-    /// `None` where nothing is said against the broker.
-    fn of(cell: &CellResult) -> Option<Accusation> {
-        let statements = cell.violations.iter().map(|violation| violation.statement.clone()).collect();
-        let is_wrong = matches!(cell.verdict, Verdict::Fail | Verdict::Warn | Verdict::Error);
-        is_wrong.then(|| Accusation { verdict: cell.verdict.name(), statements })
     }
 }
 
@@ -116,10 +100,7 @@ fn some_shrunk(failures: &Failures) -> Vec<(Accusation, Case, CellResult)> {
     let mut done = done.into_inner().unwrap();
     done.sort_by(|one, other| (&one.0, one.1.seed).cmp(&(&other.0, other.1.seed)));
     let mut shapes = BTreeSet::new();
-    done.retain(|(accusation, case, _)| {
-        let nameless = Experiment { name: String::new(), ..case.experiment.clone() };
-        shapes.insert((accusation.clone(), nameless.to_string()))
-    });
+    done.retain(|(accusation, case, _)| shapes.insert((accusation.clone(), case.experiment.named("").to_string())));
     done
 }
 
@@ -152,8 +133,8 @@ fn a_correct_broker_is_never_failed() {
     let mut text = String::new();
     for (accusation, cases) in &failures {
         let seeds: Vec<String> = cases.iter().take(8).map(|case| case.seed.to_string()).collect();
-        let statements: Vec<&str> = accusation.statements.iter().map(String::as_str).collect();
-        let (verdict, statements) = (accusation.verdict, statements.join(" "));
+        let statements = accusation.statements.iter().map(|(protocol, id)| format!("{protocol} {id}"));
+        let (verdict, statements) = (accusation.verdict.name(), statements.collect::<Vec<_>>().join(", "));
         let _ = writeln!(text, "{:5} × {verdict} {statements}: RANDOM_SEED={}", cases.len(), seeds.join(" "));
     }
     for (_, case, cell) in some_shrunk(&failures) {
