@@ -49,7 +49,11 @@ fn made(seed: u32, wishes: Wishes) -> Experiment {
         let stays = |step: &Step| step.fields.get("stays") == Some(&actor.name.into());
         generator.steps.iter().any(|step| step.client == actor.name || stays(step))
     };
-    let clients = generator.actors.iter().filter(used).map(|actor| actor.client.clone()).collect();
+    let mut clients: Vec<Client> = generator.actors.iter().filter(used).map(|actor| actor.client.clone()).collect();
+    // Where nobody has the identifier that the heir was to share, it has one of its own.
+    if clients.iter().all(|client| client.name != "one") {
+        clients.iter_mut().for_each(|client| client.fields.0.retain(|(key, _)| *key != "client_id"));
+    }
     Experiment { name: name(seed), clients, steps: generator.steps }
 }
 

@@ -33,8 +33,14 @@ pub fn measure_cells(broker: &Broker, cells: Vec<Cell>) -> Vec<CellResult> {
         for protocol in Protocol::ALL {
             probes.push(run::probe(&target, &prefix, protocol).await);
         }
-        let options =
-            RunOptions { prefix, jobs: 1000, settle: Duration::from_millis(100), repeat: 1, keep_all_histories: true };
+        let options = RunOptions {
+            prefix,
+            jobs: 1000,
+            settle: Duration::from_millis(100),
+            attempts_max: u32::MAX,
+            repeat: 1,
+            keep_all_histories: true,
+        };
         let (_interrupt, interrupted) = watch::channel(false);
         run::run(&target, cells, &probes, &options, &Quiet, interrupted).await.cells
     })
