@@ -28,30 +28,38 @@ const SHRUNK_MAX: u32 = 4;
 /// How many simpler experiments are tried for one that fails.
 const TRIES_MAX: usize = 2000;
 
-/// The simplest case found that is accused of the same.
-fn shrunk(case: &Case, accusation: &Accusation) -> Case {
-    let still = |case: &Case| Accusation::of(&case.measured()).as_ref() == Some(accusation);
-    let current = simplified(case.clone(), still);
+/// The simplest case found that is accused of nothing else, and of what it is accused.
+fn shrunk(case: &Case, accusation: &Accusation) -> (Case, Accusation) {
+    let (mut case, mut accusation) = simplified(case.clone(), accusation.clone());
     let each_alone = Choices::each_alone().into_iter().map(|(name, choices)| (name.to_owned(), choices));
-    let mut plainer = each_alone.map(|(broker, choices)| Case { broker, choices, ..current.clone() });
-    match plainer.find(&still) {
-        Some(plainer) => simplified(plainer, still),
-        None => current,
+    for (broker, choices) in each_alone {
+        let plainer = Case { broker, choices, ..case.clone() };
+        if let Some(said) = part(&plainer, &accusation) {
+            (case, accusation) = simplified(plainer, said);
+            break;
+        }
     }
+    (case, accusation)
 }
 
-fn simplified(mut current: Case, still: impl Fn(&Case) -> bool) -> Case {
+/// What the case is accused of, if it is nothing else than this.
+fn part(case: &Case, accusation: &Accusation) -> Option<Accusation> {
+    Accusation::of(&case.measured()).filter(|said| said.is_part_of(accusation))
+}
+
+fn simplified(mut current: Case, mut accusation: Accusation) -> (Case, Accusation) {
     let mut tries = 0;
     loop {
         let with = |experiment| Case { experiment, ..current.clone() };
         let mut candidates = explore::simpler(&current.experiment).into_iter().map(with);
-        let found = candidates.find(|case| {
+        let found = candidates.find_map(|case| {
             tries += 1;
-            tries <= TRIES_MAX && still(case)
+            let said = if tries <= TRIES_MAX { part(&case, &accusation) } else { None };
+            said.map(|said| (case, said))
         });
         match found {
-            Some(simpler) => current = simpler,
-            None => return current,
+            Some(simpler) => (current, accusation) = simpler,
+            None => return (current, accusation),
         }
     }
 }
@@ -92,9 +100,9 @@ fn some_shrunk(failures: &Failures) -> Vec<(Accusation, Case, CellResult)> {
     let done: Mutex<Vec<(Accusation, Case, CellResult)>> = Mutex::default();
     on_all_processors(|index| {
         let Some((accusation, case)) = some.get(index as usize) else { return false };
-        let case = shrunk(case, accusation);
+        let (case, accusation) = shrunk(case, accusation);
         let cell = case.measured();
-        done.lock().unwrap().push(((*accusation).clone(), case, cell));
+        done.lock().unwrap().push((accusation, case, cell));
         true
     });
     let mut done = done.into_inner().unwrap();
@@ -102,6 +110,11 @@ fn some_shrunk(failures: &Failures) -> Vec<(Accusation, Case, CellResult)> {
     let mut shapes = BTreeSet::new();
     done.retain(|(accusation, case, _)| shapes.insert((accusation.clone(), case.experiment.named("").to_string())));
     done
+}
+
+fn words(accusation: &Accusation) -> String {
+    let statements = accusation.statements.iter().map(|(protocol, id)| format!("{protocol} {id}"));
+    format!("{} {}", accusation.verdict.name(), statements.collect::<Vec<_>>().join(", "))
 }
 
 /// Where the files of failing cases are. Those of the run before are gone.
@@ -133,11 +146,14 @@ fn a_correct_broker_is_never_failed() {
     let mut text = String::new();
     for (accusation, cases) in &failures {
         let seeds: Vec<String> = cases.iter().take(8).map(|case| case.seed.to_string()).collect();
-        let statements = accusation.statements.iter().map(|(protocol, id)| format!("{protocol} {id}"));
-        let (verdict, statements) = (accusation.verdict.name(), statements.collect::<Vec<_>>().join(", "));
-        let _ = writeln!(text, "{:5} × {verdict} {statements}: RANDOM_SEED={}", cases.len(), seeds.join(" "));
+        let _ = writeln!(text, "{:5} × {}: RANDOM_SEED={}", cases.len(), words(accusation), seeds.join(" "));
     }
-    for (_, case, cell) in some_shrunk(&failures) {
+    let shrunk = some_shrunk(&failures);
+    let _ = writeln!(text, "Shrunk:");
+    for (accusation, case, _) in &shrunk {
+        let _ = writeln!(text, "  {:3} steps: {}: seed {}", case.experiment.steps.len(), words(accusation), case.seed);
+    }
+    for (_, case, cell) in shrunk {
         write_files(&folder, &case, &cell);
         let reason = cell.reason.as_deref().unwrap_or_default();
         let history = cell.history.join("\n");

@@ -62,6 +62,7 @@ pub struct Explored {
 /// An experiment that failed, on its way to the simplest one that fails in the same way.
 struct Suspect {
     seed: u32,
+    /// That of the current experiment.
     accusation: Accusation,
     /// The experiment that failed, and what it showed.
     original: (Experiment, CellResult),
@@ -183,10 +184,12 @@ impl Search<'_> {
             suspects.iter().map(|suspect| suspect.current.named(&copy_name(suspect.seed, suspect.tries))).collect();
         let cells = self.try_all(&shrunk, Care::Thorough, &Quiet(self.listener)).await;
         for (suspect, cell) in suspects.into_iter().zip(cells) {
-            let Suspect { seed, accusation, original, current, .. } = suspect;
-            let still = cell.filter(|cell| Accusation::of(cell).as_ref() == Some(&accusation));
+            let Suspect { seed, original, current, .. } = suspect;
+            let still =
+                cell.filter(|cell| Accusation::of(cell).is_some_and(|said| said.is_part_of(&suspect.accusation)));
             let (experiment, cell) = still.map_or(original, |cell| (current, cell));
             let experiment = experiment.named(&super::name(seed));
+            let Some(accusation) = Accusation::of(&cell) else { continue };
             let before = explored.findings.len();
             finding::add(&mut explored.findings, Finding { accusation, experiment, cell, seeds: vec![seed] });
             if let Some(finding) = explored.findings.get(before) {
@@ -195,7 +198,7 @@ impl Search<'_> {
         }
     }
 
-    /// Replaces each suspect's experiment by the first of the next simpler ones that still fails in the same way.
+    /// Replaces each suspect's experiment by the first of the next simpler ones that is still accused of nothing else.
     async fn shrink_once(&self, suspects: &mut [Suspect]) {
         let mut candidates: Vec<(usize, Experiment)> = Vec::new();
         for (place, suspect) in suspects.iter_mut().enumerate() {
@@ -210,10 +213,10 @@ impl Search<'_> {
         let mut is_simpler = vec![false; suspects.len()];
         for ((place, experiment), cell) in candidates.into_iter().zip(cells) {
             let suspect = &mut suspects[place];
-            let still = cell.is_some_and(|cell| Accusation::of(&cell).as_ref() == Some(&suspect.accusation));
-            if still && !is_simpler[place] {
+            let said = cell.and_then(|cell| Accusation::of(&cell));
+            if let Some(said) = said.filter(|said| !is_simpler[place] && said.is_part_of(&suspect.accusation)) {
                 is_simpler[place] = true;
-                suspect.go_on_from(experiment);
+                suspect.go_on_from(experiment, said);
             }
         }
     }
@@ -225,7 +228,8 @@ impl Suspect {
         Suspect { seed, accusation, current: experiment.clone(), original: (experiment, cell), untried, tries: 1 }
     }
 
-    fn go_on_from(&mut self, experiment: Experiment) {
+    fn go_on_from(&mut self, experiment: Experiment, accusation: Accusation) {
+        self.accusation = accusation;
         self.untried = if self.tries < TRIES_MAX { simpler(&experiment).into() } else { VecDeque::new() };
         self.current = experiment;
     }
