@@ -73,6 +73,7 @@ pub async fn measure(request: &RunRequest, cells: Vec<Cell>, lessons: &Lessons) 
         jobs: jobs(request.jobs, target, cells.iter().map(|cell| cell.clients.len()).max().unwrap_or(1))?,
         settle: request.settle,
         patience: request.patience,
+        attempts_max: u32::MAX,
         repeat: request.repeat,
         // A lesson tells what happened, also where all went well.
         keep_all_histories: !lessons.teachings.is_empty() || request.keep_all_histories,
