@@ -206,6 +206,7 @@ fn histories_tell_what_was_on_the_wire() {
 fn behind_jitter_no_correct_broker_is_failed() {
     let mut cells = cells(&["away"], &["away=takeover"]);
     cells.extend(self::cells(&["cuts"], &["point=puback,pubrec", "leg=subscriber,publisher,clean_start"]));
+    cells.extend(self::cells(&["wills"], &["ending=silence,disconnect"]));
     let relay = Relay::start(broker(), |_| Fate::Delay(jitter(20, 170)));
     let run = run_cells(&relay, cells.clone(), Duration::ZERO);
     run.hold_against(&relay, &cells);
