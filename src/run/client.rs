@@ -52,8 +52,10 @@ pub struct Client {
     pub held: Vec<Publish>,
     /// PUBREC is not answered.
     pub keeps_pubrel: bool,
-    /// The answers that are due on this connection.
+    /// The answers that are due on this connection, but for those to PINGREQs that only keep it alive.
     pub unanswered: Vec<Awaited>,
+    /// How many PINGREQs of this connection have no answer yet.
+    pub pings_due: u32,
     /// Messages of ours that came on this connection.
     pub arrivals: Vec<Message>,
     /// The same with the QoS at which they came.
@@ -129,6 +131,7 @@ impl Client {
             held: Vec::new(),
             keeps_pubrel: false,
             unanswered: Vec::new(),
+            pings_due: 0,
             arrivals: Vec::new(),
             arrived_at: HashSet::new(),
             closed_by_rule: false,
@@ -169,6 +172,7 @@ impl Client {
         self.held.clear();
         self.keeps_pubrel = false;
         self.unanswered.clear();
+        self.pings_due = 0;
         self.arrivals.clear();
         self.arrived_at.clear();
         self.closed_by_rule = false;
@@ -353,6 +357,13 @@ impl Client {
     /// Strikes off what a received packet answers.
     pub fn answered(&mut self, received: &Packet) {
         let Some(answer) = Awaited::of(received) else { return };
+        if answer == Awaited::Pingresp {
+            // They are answered in their order, so the one that is waited for comes last.
+            self.pings_due = self.pings_due.saturating_sub(1);
+            if self.pings_due > 0 {
+                return;
+            }
+        }
         let place = |answer| self.unanswered.iter().position(|due| *due == answer);
         // A PUBACK for a PUBLISH at QoS 2 is a wrong answer, but the last one: no PUBREC will follow.
         let wrong = || match answer {

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::Shared;
 use super::probe::{self, RefusalKind};
 use super::witness::{KEEP_ALIVE_S, Witness};
+use super::{Shared, Target};
 use crate::history::{Event, History};
 
 /// How often the harness tries to connect before it says that nobody is there, unless the broker leaves it waiting.
@@ -50,13 +50,16 @@ pub fn is_suspicious(history: &History) -> bool {
 /// Tries to reach the broker. `None` if it is there; otherwise how the attempt ended.
 pub async fn look(shared: &Shared) -> Option<String> {
     let heard = shared.pulse.heard();
+    let Target { endpoint, login, deadline, connect_timeout, .. } = shared.target.clone();
+    // Cells that wait in vain for their connections do not hold it up.
+    let target = Target::new(endpoint, login, deadline, connect_timeout);
     let mut how = String::new();
     for _ in 0..TRIES {
         shared.witnesses.values().for_each(Witness::ping);
         let protocol = shared.witnesses.keys().next().copied().unwrap_or(shared.protocol);
         let id = format!("{}looker", shared.options.prefix.client_id);
-        let connect = shared.target.connect(protocol, id, true, KEEP_ALIVE_S);
-        match probe::connect(&shared.target, connect).await {
+        let connect = target.connect(protocol, id, true, KEEP_ALIVE_S);
+        match probe::connect(&target, connect).await {
             Ok((connection, _)) => {
                 connection.leave().await;
                 return None;

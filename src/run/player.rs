@@ -127,6 +127,7 @@ impl Player<'_> {
             Ok(raw) => {
                 state.unsent.push_back(Unsent { packet: packet.clone(), half, raw });
                 state.last_sent = Instant::now();
+                state.pings_due += u32::from(*packet == Packet::Pingreq);
                 Ok(())
             }
             Err(error) => {
@@ -207,7 +208,7 @@ impl Player<'_> {
                 self.pulse.hear();
                 self.take_in(client, batch);
             }
-            Ok(Happening::Sighting(sighting)) => drop(self.record_sighting(sighting)),
+            Ok(Happening::Sighting(sighting)) => self.record_sighting(*sighting),
             Ok(Happening::NoWitness) => self.witness = None,
             Err(_) => {
                 let now = Instant::now();
@@ -215,7 +216,7 @@ impl Player<'_> {
                 let due: Vec<usize> = (0..self.clients.len()).filter(due).collect();
                 for client in &due {
                     // A PINGREQ can be encoded, and the connection is there.
-                    let _ = self.send(*client, Packet::Pingreq);
+                    let _ = self.queue(*client, &Packet::Pingreq, false);
                 }
                 return !due.is_empty() || now < deadline;
             }
@@ -367,9 +368,8 @@ impl Player<'_> {
                 }
             }
             Incoming::Undecodable { .. } => {
-                // The history says that the client ends its connection at such bytes.
                 self.clients[client].ended = Some(End::Reset);
-                self.gone(client);
+                self.hang_up(client);
             }
             Incoming::End(end) => {
                 self.clients[client].ended = Some(end);
@@ -382,6 +382,14 @@ impl Player<'_> {
     pub fn gone(&mut self, client: usize) {
         self.clients[client].connection = None;
         self.clients[client].gone_since = Some(Instant::now());
+    }
+
+    /// The client ends its connection.
+    pub fn hang_up(&mut self, client: usize) {
+        if self.clients[client].connection.is_some() {
+            self.record.observed(client, |name| Event::Closed(name, End::Fin));
+        }
+        self.gone(client);
     }
 
     /// Records what the witness has read by now.
@@ -449,7 +457,7 @@ impl<'a> Outgoing<'a> {
 enum Happening {
     /// What came in on the connection of the client at this place.
     Batch(usize, Vec<Incoming>),
-    Sighting(Sighting),
+    Sighting(Box<Sighting>),
     /// There is no witness any more.
     NoWitness,
 }
@@ -464,7 +472,7 @@ async fn next_happening(clients: &mut [Client], mut mailbox: Option<&mut Mailbox
             }
         }
         match mailbox.as_mut().map(|mailbox| mailbox.poll_next(cx)) {
-            Some(Poll::Ready(Some(sighting))) => Poll::Ready(Happening::Sighting(sighting)),
+            Some(Poll::Ready(Some(sighting))) => Poll::Ready(Happening::Sighting(Box::new(sighting))),
             Some(Poll::Ready(None)) => Poll::Ready(Happening::NoWitness),
             Some(Poll::Pending) | None => Poll::Pending,
         }

@@ -114,7 +114,7 @@ impl Player<'_> {
     /// The CONNECT was refused, perhaps for its will: a will that is there only to prove the end of the connection is
     /// tried at QoS 0, and any other is left out, to show that it was the will.
     async fn without_its_will(&mut self, client: usize, connect: &Connect) -> Result<(), Stop> {
-        self.gone(client);
+        self.hang_up(client);
         let is_proof = |will: &&Will| will.topic == PROOF_WILL_TOPIC;
         let lesser = connect.will.as_ref().filter(is_proof).filter(|will| will.qos > 0);
         let will = lesser.map(|will| Will { qos: 0, ..will.clone() });
@@ -169,13 +169,12 @@ impl Player<'_> {
                 self.await_end_of_refused(client).await;
                 return Ok(());
             }
-            self.gone(client);
+            self.hang_up(client);
             return Err(Stop);
         };
         // A client without state that is told of a session has to close (5.0, MQTT-3.2.2-4).
         if state.plan.protocol == Protocol::V5 && connack.session_present && !state.has_session {
-            self.gone(client);
-            self.record.observed(client, |name| Event::Closed(name, End::Fin));
+            self.hang_up(client);
             // What others do may still tell whose session it was.
             self.clients[client].closed_by_rule = true;
             return Ok(());
@@ -195,7 +194,7 @@ impl Player<'_> {
         let deadline = self.deadline();
         if self.pump(deadline, |clients| clients[client].connection.is_none()).await == Waited::Deadline {
             self.record.observed(client, |name| Event::Missing(name, Awaited::ConnectionEnd));
-            self.gone(client);
+            self.hang_up(client);
         }
     }
 

@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::Target;
 use super::client::answer;
 use super::names::Prefix;
-use super::probe::{self, Refusal};
+use super::probe::{self, RefusalKind};
 use super::pulse::Pulse;
 use crate::connection::{Connection, End, Incoming};
 use crate::history::{Client, Entry, Event, History, WITNESS};
@@ -73,8 +73,9 @@ impl Witness {
             entries: vec![Event::Step(format!("0 connect {WITNESS}")).into()],
             is_remarkable: false,
             is_taken_over: false,
+            is_told: false,
         };
-        let connection = watch.open().await?;
+        let connection = watch.open().await.map_err(|failure| failure.how)?;
         let reading = tokio::spawn(watch.watch(connection, leave.clone(), ping.clone()));
         Ok(Witness { prefix: prefix.clone(), mailboxes, leave, ping, reading })
     }
@@ -117,8 +118,11 @@ pub enum Seen {
 }
 
 /// The mailboxes by the head of their topics; `None` once the witness has given up.
+type Senders = Option<HashMap<String, mpsc::UnboundedSender<Sighting>>>;
+
+/// The mailboxes of all cells that are under way.
 #[derive(Clone)]
-struct Mailboxes(Arc<Mutex<Option<HashMap<String, mpsc::UnboundedSender<Sighting>>>>>);
+struct Mailboxes(Arc<Mutex<Senders>>);
 
 impl Default for Mailboxes {
     fn default() -> Mailboxes {
@@ -127,7 +131,7 @@ impl Default for Mailboxes {
 }
 
 impl Mailboxes {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<HashMap<String, mpsc::UnboundedSender<Sighting>>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Senders> {
         // Nothing that holds this lock can leave the map half changed.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -175,6 +179,14 @@ impl Drop for Mailbox {
     }
 }
 
+/// Why the witness has no connection.
+struct Failure {
+    /// As half a sentence.
+    how: String,
+    /// Nobody answered.
+    out_of_reach: bool,
+}
+
 /// The witness's task.
 struct Watch {
     target: Target,
@@ -190,6 +202,8 @@ struct Watch {
     /// Something happened that the broker can be judged by.
     is_remarkable: bool,
     is_taken_over: bool,
+    /// The user was told that the connection had ended.
+    is_told: bool,
 }
 
 impl Watch {
@@ -197,12 +211,15 @@ impl Watch {
     ///
     /// # Errors
     /// How that failed, as half a sentence.
-    async fn open(&mut self) -> Result<Connection, String> {
+    async fn open(&mut self) -> Result<Connection, Failure> {
         let number = if self.protocol == Protocol::V3 { 3 } else { 5 };
         let client_id = format!("{}witness{number}", self.prefix.client_id);
         let mut connect = self.target.connect(self.protocol, client_id, true, KEEP_ALIVE_S);
         let connected = probe::connect(&self.target, connect.clone()).await;
-        let (mut connection, connack) = connected.map_err(|Refusal { how, .. }| format!("its CONNECT: {how}"))?;
+        let (mut connection, connack) = connected.map_err(|refusal| Failure {
+            how: format!("its CONNECT: {}", refusal.how),
+            out_of_reach: matches!(refusal.kind, RefusalKind::Unreachable | RefusalKind::Silence),
+        })?;
         connection.read_past_undecodable();
         self.opened += 1;
         (connect.client_id, connect.login) = (WITNESS.into(), None);
@@ -212,14 +229,15 @@ impl Watch {
             Packet::Subscribe(Subscribe { id: 1, filters: vec![Filter::new(filter, 0)], ..Subscribe::default() })
         };
         let filter = self.prefix.filter();
-        connection.send(&subscribe(filter.clone())).map_err(|error| error.to_string())?;
+        let failure = |how: String| Failure { how, out_of_reach: false };
+        connection.send(&subscribe(filter.clone())).map_err(|error| failure(error.to_string()))?;
         connection.flush().await;
         self.note(|name| Event::Sent(name, subscribe("#".into())));
         match timeout(self.target.deadline, self.granted(&mut connection)).await {
             Ok(Some(code)) if !is_failure(code) => Ok(connection),
-            Ok(Some(code)) => Err(format!("SUBSCRIBE to {filter} was refused with {code:#04x}")),
-            Ok(None) => Err(format!("the connection ended at SUBSCRIBE to {filter}")),
-            Err(_) => Err(format!("SUBSCRIBE to {filter} was not answered")),
+            Ok(Some(code)) => Err(failure(format!("SUBSCRIBE to {filter} was refused with {code:#04x}"))),
+            Ok(None) => Err(failure(format!("the connection ended at SUBSCRIBE to {filter}"))),
+            Err(_) => Err(failure(format!("SUBSCRIBE to {filter} was not answered"))),
         }
     }
 
@@ -336,15 +354,20 @@ impl Watch {
 
     /// Connects again, a few times in all; `None` if it cannot. The user is told once.
     async fn reopen(&mut self, how: End) -> Option<Connection> {
-        let again = if self.opened > REOPENINGS_MAX { Err("it was ended too often".into()) } else { self.open().await };
+        let too_often = Failure { how: "it was ended too often".into(), out_of_reach: false };
+        let again = if self.opened > REOPENINGS_MAX { Err(too_often) } else { self.open().await };
         let ended = if how == End::Fin { "closed" } else { "reset" };
         let sentence = match &again {
+            Ok(_) if std::mem::replace(&mut self.is_told, true) => None,
             _ if self.is_taken_over => Some("somebody else uses the prefix: the witness was taken over".to_owned()),
-            Ok(_) if self.opened > 2 => None,
             Ok(_) => {
                 Some(format!("the broker {ended} the connection of the witness for {}, which is back", self.protocol))
             }
-            Err(why) => Some(format!("the broker {ended} the connection of the witness for {}: {why}", self.protocol)),
+            // If the broker is gone the cells show it, and it is said once.
+            Err(failure) if failure.out_of_reach => None,
+            Err(Failure { how: why, .. }) => {
+                Some(format!("the broker {ended} the connection of the witness for {}: {why}", self.protocol))
+            }
         };
         if let Some(sentence) = sentence {
             // Nobody listens at the end of the run.

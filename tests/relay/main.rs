@@ -207,6 +207,7 @@ fn histories_tell_what_was_on_the_wire() {
 fn behind_jitter_no_correct_broker_is_failed() {
     let mut cells = cells(&["away"], &["away=takeover"]);
     cells.extend(self::cells(&["cuts"], &["point=puback,pubrec", "leg=subscriber,publisher,clean_start"]));
+    cells.extend(self::cells(&["wills"], &["ending=silence,disconnect"]));
     let relay = Relay::start(broker(), |_| Fate::Delay(jitter(20, 170)));
     let run = run_cells(&relay, cells.clone(), Duration::ZERO);
     run.hold_against(&relay, &cells);
@@ -323,5 +324,47 @@ fn the_witness_comes_back_and_its_end_is_kept() {
     assert!(lines.iter().any(|line| line.ends_with("witness#1 <- end fin")), "{lines:?}");
     assert!(lines.iter().any(|line| line.contains("witness#2 -> SUBSCRIBE")), "{lines:?}");
     assert_eq!(run.warnings.len(), 1, "{:?}", run.warnings);
+    assert_eq!(run.failed(), [] as [&str; 0]);
+}
+
+#[test]
+fn a_witness_that_is_taken_over_says_so() {
+    let copies = AtomicU32::new(0);
+    let meddle = move |passing: &Passing<'_>| {
+        let is_copy = passing.from_broker && passing.frame[0] >> 4 == 3 && passing.client_id.ends_with("witness5");
+        match is_copy.then(|| copies.fetch_add(1, Ordering::Relaxed)) {
+            Some(3) => Fate::Change(vec![0xe0, 1, 0x8e]),
+            Some(4) => Fate::Close,
+            _ => Fate::Pass,
+        }
+    };
+    let relay = Relay::start(broker(), meddle);
+    let run = run_cells(&relay, cells(&["takeover"], &["protocol=5.0"]), Duration::ZERO);
+    let [warning] = &run.warnings[..] else { panic!("{:?}", run.warnings) };
+    assert!(warning.contains("somebody else uses the prefix"), "{warning}");
+    let lines = run.outcome.helpers.iter().flat_map(History::lines).collect::<Vec<_>>();
+    assert!(lines.iter().any(|line| line.ends_with("witness#1 <- DISCONNECT reason=0x8e")), "{lines:?}");
+}
+
+#[test]
+fn what_comes_late_is_not_what_never_comes() {
+    let late = Duration::from_secs(4);
+    let meddle = move |passing: &Passing<'_>| {
+        let is_retained = passing.from_broker && passing.frame[0] >> 4 == 3 && passing.frame[0] & 1 == 1;
+        if is_retained { Fate::Hold(late) } else { Fate::Pass }
+    };
+    let relay = Relay::start(serve(), meddle);
+    let filters = ["clean_session=true", "retain=true", "resubscribe=true", "publish_qos=1", "subscribe_qos=1"];
+    let began = Instant::now();
+    let run = run_cells(&relay, cells(&["matrix"], &filters), Duration::from_secs(8));
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+    let mut times = Vec::new();
+    for (id, attempts) in run.attempts() {
+        let lines = attempts.last().unwrap().lines();
+        let line = lines.iter().find(|line| line.contains("subscriber#2 <- PUBLISH") && line.contains("retain=1"));
+        let time = line.and_then(|line| line.split_once(' ')?.0.parse::<f64>().ok());
+        times.push(time.unwrap_or_else(|| panic!("{id}:\n{}", lines.join("\n"))));
+    }
+    assert!(times.len() == 2 && times.iter().all(|time| *time > 4000.0), "{times:?}");
     assert_eq!(run.failed(), [] as [&str; 0]);
 }
