@@ -89,10 +89,10 @@ pub enum Event {
     Received(Client, Packet),
     /// The broker ended the client's Network Connection.
     Ended(Client, End),
-    /// The client ended its Network Connection without a DISCONNECT.
+    /// The client ended its Network Connection: without a DISCONNECT, or some time after it, where the broker had not.
     Closed(Client, End),
     /// Bytes that are no packet came in, and why they are none: what completes "a packet that ...", empty where nobody
-    /// said it. A client of the scenario ends its connection at them, as the standard orders it to.
+    /// said it. A client of the scenario closes its connection then, as the standard orders it to.
     Undecodable(Client, Vec<u8>, String),
     /// An answer did not come before the deadline.
     Missing(Client, Awaited),

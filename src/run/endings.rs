@@ -39,6 +39,7 @@ impl Player<'_> {
         if waited == Waited::Deadline {
             if let Some(connection) = &mut self.clients[client].connection {
                 connection.half_close().await;
+                self.record.observed(client, |name| Event::Closed(name, End::Fin));
             }
             waited = self.pump(deadline, gone).await;
         }
@@ -94,7 +95,7 @@ impl Player<'_> {
         self.record.observed(client, |client| Event::Timed { client, timer, seconds, passed });
         if waited == Waited::Deadline {
             self.record.observed(client, |name| Event::Missing(name, Awaited::ConnectionEnd));
-            self.gone(client);
+            self.hang_up(client);
             return Err(Stop);
         }
         self.await_will(client).await?;

@@ -367,9 +367,8 @@ impl Player<'_> {
                 }
             }
             Incoming::Undecodable { .. } => {
-                // The history says that the client ends its connection at such bytes.
                 self.clients[client].ended = Some(End::Reset);
-                self.gone(client);
+                self.hang_up(client);
             }
             Incoming::End(end) => {
                 self.clients[client].ended = Some(end);
@@ -382,6 +381,14 @@ impl Player<'_> {
     pub fn gone(&mut self, client: usize) {
         self.clients[client].connection = None;
         self.clients[client].gone_since = Some(Instant::now());
+    }
+
+    /// The client ends its connection.
+    pub fn hang_up(&mut self, client: usize) {
+        if self.clients[client].connection.is_some() {
+            self.record.observed(client, |name| Event::Closed(name, End::Fin));
+        }
+        self.gone(client);
     }
 
     /// Records what the witness has read by now.

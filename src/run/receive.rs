@@ -149,20 +149,26 @@ impl Player<'_> {
         }
     }
 
-    /// What was sent and never came is absent without a look at the model.
+    /// True if the model says that something is still owed to the client.
+    fn is_owed_something(&self, client: usize) -> bool {
+        !judge::nothing_is_absent(&self.history(), &self.clients[client].name)
+    }
+
+    /// True if a message that was sent has not come, owed or not. The model is asked only if all have.
     fn something_is_absent(&self, client: usize) -> bool {
-        self.clients[client].seen.len() < self.messages as usize
-            || !judge::nothing_is_absent(&self.history(), &self.clients[client].name)
+        self.clients[client].seen.len() < self.messages as usize || self.is_owed_something(client)
     }
 
     /// Stays open for one settle window, restarted by each arrival, unless everything that was sent is here. In the last
-    /// attempt the window is as long as the patience that is left.
+    /// attempt the window is as long as the patience that is left, where something is owed.
     async fn settle(&mut self, client: usize) -> Result<(), Stop> {
         let deadline = self.deadline();
         while self.something_is_absent(client) && Instant::now() < deadline {
             let arrived = self.clients[client].arrivals.len();
-            let window = (Instant::now() + self.settle.max(self.patience)).min(deadline);
-            match self.pump(window, |clients| clients[client].arrivals.len() > arrived).await {
+            let is_patient = !self.patience.is_zero() && self.is_owed_something(client);
+            let window = if is_patient { self.settle.max(self.patience) } else { self.settle };
+            let until = (Instant::now() + window).min(deadline);
+            match self.pump(until, |clients| clients[client].arrivals.len() > arrived).await {
                 Waited::Done => {}
                 Waited::Ended(_) => return Err(Stop),
                 Waited::Deadline => {

@@ -113,7 +113,7 @@ impl Player<'_> {
     /// The CONNECT was refused, perhaps for its will: a will that is there only to prove the end of the connection is
     /// tried at QoS 0, and any other is left out, to show that it was the will.
     async fn without_its_will(&mut self, client: usize, connect: &Connect) -> Result<(), Stop> {
-        self.gone(client);
+        self.hang_up(client);
         let is_proof = |will: &&Will| will.topic == PROOF_WILL_TOPIC;
         let lesser = connect.will.as_ref().filter(is_proof).filter(|will| will.qos > 0);
         let will = lesser.map(|will| Will { qos: 0, ..will.clone() });
@@ -168,13 +168,12 @@ impl Player<'_> {
                 self.await_end_of_refused(client).await;
                 return Ok(());
             }
-            self.gone(client);
+            self.hang_up(client);
             return Err(Stop);
         };
         // A client without state that is told of a session has to close (5.0, MQTT-3.2.2-4).
         if state.plan.protocol == Protocol::V5 && connack.session_present && !state.has_session {
-            self.gone(client);
-            self.record.observed(client, |name| Event::Closed(name, End::Fin));
+            self.hang_up(client);
             // What others do may still tell whose session it was.
             self.clients[client].closed_by_rule = true;
             return Ok(());
@@ -194,7 +193,7 @@ impl Player<'_> {
         let deadline = self.deadline();
         if self.pump(deadline, |clients| clients[client].connection.is_none()).await == Waited::Deadline {
             self.record.observed(client, |name| Event::Missing(name, Awaited::ConnectionEnd));
-            self.gone(client);
+            self.hang_up(client);
         }
     }
 
@@ -301,7 +300,6 @@ impl Player<'_> {
     async fn publish_messages(&mut self, client: usize, publication: &Publication) -> Result<(), Stop> {
         let Publication { topic, qos, retain, .. } = publication;
         let source = Source { publisher: client, topic: topic.clone(), qos: *qos };
-        let deadline = self.deadline();
         let mut published = Vec::new();
         for number in 1..=publication.messages {
             let message = self.next_message(publication.empty);
@@ -321,7 +319,8 @@ impl Player<'_> {
             let window = self.clients[client].window();
             if self.clients[client].unacknowledged() >= window {
                 let room = |clients: &[Client]| clients[client].unacknowledged() < window;
-                match self.pump(deadline, room).await {
+                // Each window has the whole deadline: a long backlog may take longer.
+                match self.pump(self.deadline(), room).await {
                     Waited::Done => {}
                     Waited::Ended(_) => return Err(self.control(client, &source, *retain).await),
                     Waited::Deadline => return Err(self.missing(client).await),
@@ -331,7 +330,7 @@ impl Player<'_> {
         if *qos == 0 {
             self.send(client, Packet::Pingreq)?;
         }
-        match self.pump(deadline, |clients| clients[client].unanswered.is_empty()).await {
+        match self.pump(self.deadline(), |clients| clients[client].unanswered.is_empty()).await {
             Waited::Done => {}
             Waited::Ended(_) => return Err(self.control(client, &source, *retain).await),
             Waited::Deadline => return Err(self.missing(client).await),
