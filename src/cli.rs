@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::broker::EMBEDDED;
+use crate::packet::Protocol;
 use crate::scenario::MESSAGES_MAX;
 
 /// Does your MQTT broker keep its promises when a session breaks?
@@ -61,6 +62,10 @@ pub enum Command {
     #[command(after_help = EXPLAIN_EXAMPLES)]
     Explain(Explain),
 
+    /// Try random experiments, and show the simplest of those that fail
+    #[command(after_help = EXPLORE_EXAMPLES)]
+    Explore(Explore),
+
     /// Compare two results files, cell by cell
     Compare {
         /// The results that count as known
@@ -69,10 +74,12 @@ pub enum Command {
         results: PathBuf,
     },
 
-    /// Judge stored histories again, without a broker: after the judge was mended, or by another version
+    /// Judge stored histories again, without a broker, with the rules of this version
+    #[command(after_help = JUDGE_EXAMPLES)]
     Judge {
-        /// A results file with histories
-        results: PathBuf,
+        /// A results file with histories, or text files with one history each, whose names end in .txt
+        #[arg(required = true, value_name = "RESULTS|HISTORY.txt")]
+        files: Vec<PathBuf>,
         /// Write the results with the new verdicts as JSON; - is stdout
         #[arg(long, value_name = "FILE")]
         export_json: Option<PathBuf>,
@@ -88,6 +95,11 @@ const MATRIX_EXAMPLES: &str = "Examples:
   mqtt-sessions matrix --broker mqtt://localhost --filter retain=false --filter publish_qos=1,2
   mqtt-sessions matrix --broker mqtt://localhost --export-json now.json --baseline known.json";
 
+const JUDGE_EXAMPLES: &str = "Examples:
+  mqtt-sessions judge results.json               all cells whose histories a run kept
+  mqtt-sessions judge one.txt another.txt        one history a file; what the head of a file expects is compared
+  mqtt-sessions judge one.txt --export-json -    as results, with the file's name as the cell's id";
+
 const EXPLAIN_EXAMPLES: &str = "Examples (quote the id, since shells read brackets):
   mqtt-sessions explain 'backlog[protocol=5.0,publish_qos=2,subscribe_qos=1]'
   mqtt-sessions explain CELL --broker mqtt://localhost    your own broker, not the embedded one
@@ -96,6 +108,46 @@ const EXPLAIN_EXAMPLES: &str = "Examples (quote the id, since shells read bracke
 
 /// How long the last attempt at a cell waits for what is missing, where nobody says otherwise.
 pub const PATIENCE: Duration = Duration::from_secs(30);
+const EXPLORE_EXAMPLES: &str = "Examples:
+  mqtt-sessions explore --broker mqtt://localhost                          for a minute
+  mqtt-sessions explore --broker mqtt://localhost --time 1h --save found   keep what fails as scenario files
+  mqtt-sessions explore --broker mqtt://localhost --seed 7 --cases 1       one experiment again";
+
+#[derive(Debug, Args)]
+pub struct Explore {
+    /// The seed of the first experiment; those that follow count on from it [default: random]
+    #[arg(long, value_name = "S", help_heading = "Experiments")]
+    pub seed: Option<u32>,
+    /// End after so many experiments
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Experiments")]
+    pub cases: Option<u32>,
+    /// End after so long [default: 60s, unless --cases is given]
+    #[arg(long, value_name = "TIME", value_parser = search_time, help_heading = "Experiments")]
+    pub time: Option<Duration>,
+    /// Only this protocol version: 3.1.1 or 5.0
+    #[arg(long, value_name = "VERSION", value_parser = protocol, help_heading = "Experiments")]
+    pub protocol: Option<Protocol>,
+    /// Leave out experiments that wait for a timer of the protocol, which takes seconds
+    #[arg(long, help_heading = "Experiments")]
+    pub no_timers: bool,
+    /// Write the simplest experiments that fail to this folder, as scenario files
+    #[arg(long, value_name = "DIR", help_heading = "Experiments")]
+    pub save: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub broker: Reach,
+    #[command(flatten)]
+    pub prefixes: Prefixes,
+    /// Experiments side by side [default: 1024 against this machine, 32 elsewhere]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000), help_heading = "Running")]
+    pub jobs: Option<u32>,
+    /// How long an experiment that is about to say "absent" stays open
+    #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = duration, help_heading = "Running")]
+    pub settle: Duration,
+    /// How client ids and topics begin [default: random]
+    #[arg(long, value_name = "P", help_heading = "Names on the broker")]
+    pub prefix: Option<String>,
+}
 
 #[derive(Debug, Args)]
 pub struct Explain {
@@ -284,6 +336,15 @@ fn duration(text: &str) -> Result<Duration, String> {
         Ok(_) => Err("an hour is the longest wait".into()),
         Err(error) => Err(format!("{error}; write 100ms or 5s")),
     }
+}
+
+fn protocol(text: &str) -> Result<Protocol, String> {
+    text.parse().map_err(|()| "write 3.1.1 or 5.0".into())
+}
+
+/// A search may take longer than any wait.
+fn search_time(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|error| format!("{error}; write 60s or 2h"))
 }
 
 fn positive_duration(text: &str) -> Result<Duration, String> {

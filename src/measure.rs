@@ -22,6 +22,7 @@ use crate::run::{self, Outcome, Prefix, RunOptions};
 pub use leftovers::clear_what_runs_left;
 use leftovers::{after_the_run, before_the_run, how_to_clean};
 pub use lessons::Lessons;
+pub use limits::jobs;
 pub use reach::{BrokerRequest, Reached, reach};
 
 /// What a run is asked for.
@@ -71,9 +72,10 @@ pub async fn measure(request: &RunRequest, cells: Vec<Cell>, lessons: &Lessons) 
     let reached = reached?;
     let Reached { broker, target, probes } = &reached;
     let options = RunOptions {
-        jobs: limits::jobs(request.jobs, target, &cells)?,
+        jobs: jobs(request.jobs, target, cells.iter().map(|cell| cell.clients.len()).max().unwrap_or(1))?,
         settle: request.settle,
         patience: request.patience,
+        attempts_max: u32::MAX,
         repeat: request.repeat,
         // A lesson tells what happened, also where all went well.
         keep_all_histories: !lessons.teachings.is_empty() || request.keep_all_histories,

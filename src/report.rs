@@ -7,8 +7,10 @@ mod changes;
 mod choices;
 mod control;
 mod explain;
+mod explored;
 mod findings;
 mod fold;
+mod histories;
 mod lessons;
 mod matrix;
 mod table;
@@ -20,7 +22,9 @@ use crate::results::{BrokerLabel, CellResult, Results, Summary, Verdict};
 pub use changes::changes;
 pub use control::{Control, ControlPlayed, control};
 pub use explain::{Explained, explain};
+pub use explored::{Search, explored};
 pub use findings::quoted;
+pub use histories::{JudgedFile, histories};
 pub use lessons::Teaching;
 
 /// What fits on every terminal.

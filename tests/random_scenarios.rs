@@ -1,180 +1,166 @@
 //! Random experiments: whatever the steps, a correct broker is never failed, whichever liberties it takes.
+//!
+//! Each run tries other experiments, and prints its seed. What failed is shrunk, grouped by what was cited, and written
+//! to `target/random`: a scenario, and a history in the format of `tests/histories`. All of it is repeated by
+//! `RANDOM_SEED=… RANDOM_CASES=… cargo test --release --test random_scenarios`.
 
 mod support;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
 
-use mqtt_sessions::results::Verdict;
-use mqtt_sessions::scenario::Scenario;
-use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
-use support::broker::{Broker, Choices};
-use support::measured::measure_scenario;
+use mqtt_sessions::explore::{self, Accusation};
+use mqtt_sessions::results::{CellResult, Summary};
+use support::broker::Choices;
+use support::random::{Case, Tried, cases, first_seed, number, on_all_processors};
 
-/// The clients of every random experiment: the publisher is always there, and the heir takes the session of the first
-/// over and leaves.
-const CLIENTS: [&str; 3] = ["one", "two", "publisher"];
-const POINTS: [&str; 6] = ["half", "publish", "puback", "pubrec", "pubrel", "pubcomp"];
+/// How many experiments a run tries that does not say so.
+const CASES: u32 = 3000;
+/// How many failing experiments are enough.
+const FAILURES_MAX: u32 = 500;
+/// How many failing experiments that cite the same are shrunk.
+const SHRUNK_MAX: u32 = 4;
+/// How many simpler experiments are tried for one that fails.
+const TRIES_MAX: usize = 2000;
 
-/// Where the random experiments begin.
-const SEED: u64 = 1;
-
-/// What a step does, before it is known whether its client can do it.
-#[derive(Debug, Clone, Copy)]
-enum Wish {
-    /// Connects if it is away, otherwise goes away in one of several manners.
-    ComeOrGo(u8),
-    Subscribe {
-        topic: u8,
-        qos: u8,
-        options: u8,
-    },
-    Unsubscribe(u8),
-    Publish {
-        topic: u8,
-        qos: u8,
-        retain: bool,
-        kind: u8,
-    },
-    Receive(u8),
-    /// Takes messages up to a point in the handshake of one of them, and is cut.
-    Stop {
-        point: u8,
-        message: u8,
-    },
-    /// The publisher's connection breaks at a point of a handshake, and it returns.
-    Break {
-        point: u8,
-        qos: u8,
-    },
-    Inherit,
-}
-
-fn wish() -> impl Strategy<Value = Wish> {
-    prop_oneof![
-        3 => (0u8..5).prop_map(Wish::ComeOrGo),
-        3 => (0u8..4, 0u8..3, 0u8..12).prop_map(|(topic, qos, options)| Wish::Subscribe { topic, qos, options }),
-        1 => (0u8..4).prop_map(Wish::Unsubscribe),
-        4 => (0u8..2, 0u8..3, any::<bool>(), 0u8..4)
-            .prop_map(|(topic, qos, retain, kind)| Wish::Publish { topic, qos, retain, kind }),
-        3 => (0u8..4).prop_map(Wish::Receive),
-        1 => (0u8..6, 1u8..4).prop_map(|(point, message)| Wish::Stop { point, message }),
-        1 => (0u8..6, 1u8..3).prop_map(|(point, qos)| Wish::Break { point, qos }),
-        1 => Just(Wish::Inherit),
-    ]
-}
-
-const TOPICS: [&str; 4] = ["t", "u", "+", "#"];
-
-/// The steps that can be played, as lines of a scenario file.
-fn steps(wishes: &[(usize, Wish)]) -> String {
-    let mut there = [false; 2];
-    let mut text = String::from("    { connect = \"publisher\" },\n");
-    for (client, wish) in wishes {
-        let name = CLIENTS[*client];
-        let line = match *wish {
-            Wish::ComeOrGo(manner) => {
-                there[*client] = !there[*client];
-                match (there[*client], manner) {
-                    (true, _) => format!("connect = \"{name}\""),
-                    (false, 0) => format!("cut = \"{name}\""),
-                    (false, 1) => format!("cut = \"{name}\", how = \"reset\""),
-                    (false, 2) => format!("stall = \"{name}\""),
-                    (false, _) => format!("disconnect = \"{name}\""),
-                }
-            }
-            Wish::Publish { topic, qos, retain, kind } => {
-                let extra = match kind {
-                    0 => ", properties = true",
-                    1 if retain => ", empty = true, messages = 1",
-                    _ => ", messages = 2",
-                };
-                let topic = TOPICS[topic as usize];
-                format!("publish = \"publisher\", topic = \"{topic}\", qos = {qos}, retain = {retain}{extra}")
-            }
-            Wish::Break { point, qos } => {
-                let until = POINTS[point as usize];
-                format!(
-                    "publish = \"publisher\", topic = \"t\", qos = {qos}, messages = 1, until = \"{until}\" }},
-    {{ cut = \"publisher\" }},
-    {{ connect = \"publisher\""
-                )
-            }
-            Wish::Inherit => {
-                there[0] = false;
-                "connect = \"heir\" },\n    { disconnect = \"heir\"".into()
-            }
-            _ if !there[*client] => continue,
-            Wish::Stop { point, message } => {
-                there[*client] = false;
-                let until = POINTS[point as usize];
-                format!("receive = \"{name}\", until = \"{until}\", message = {message} }},\n    {{ cut = \"{name}\"")
-            }
-            Wish::Subscribe { topic, qos, options } => format!(
-                "subscribe = \"{name}\", topic = \"{}\", qos = {qos}, retain_handling = {}, retain_as_published = {}",
-                TOPICS[topic as usize],
-                options % 3,
-                options >= 6
-            ),
-            Wish::Unsubscribe(topic) => format!("unsubscribe = \"{name}\", topic = \"{}\"", TOPICS[topic as usize]),
-            Wish::Receive(answers) => {
-                let answers = ["all", "all", "none", "pubrec"][answers as usize];
-                format!("receive = \"{name}\", answers = \"{answers}\"")
-            }
-        };
-        let _ = writeln!(text, "    {{ {line} }},");
-    }
-    // Whoever is there takes what has come, so that there is something to be judged.
-    for client in 0..2 {
-        let name = CLIENTS[client];
-        if there[client] {
-            let _ = writeln!(text, "    {{ receive = \"{name}\" }},\n    {{ disconnect = \"{name}\" }},");
-        }
-        let _ = writeln!(text, "    {{ connect = \"{name}\" }},\n    {{ receive = \"{name}\" }},");
-    }
-    text
-}
-
-fn scenario(wishes: &[(usize, Wish)], clean: [bool; 2]) -> String {
-    let mut text = String::from("name = \"random\"\nquestion = \"Is a correct broker failed?\"\n");
-    text.push_str("axes.protocol = [\"3.1.1\", \"5.0\"]\n");
-    for (name, clean) in CLIENTS.iter().zip([clean[0], clean[1], false]) {
-        let _ = writeln!(text, "clients.{name} = {{ protocol = \"$protocol\", clean_session = {clean} }}");
-    }
-    let steps = steps(wishes);
-    if steps.contains("\"heir\"") {
-        let clean = clean[0];
-        let _ = writeln!(
-            text,
-            "clients.heir = {{ protocol = \"$protocol\", clean_session = {clean}, client_id = \"one\" }}"
-        );
-    }
-    let _ = write!(text, "steps = [\n{steps}]\n");
-    text
-}
-
-proptest! {
-    // The same experiments in each run: a new one is tried by another seed.
-    #![proptest_config(ProptestConfig {
-        cases: 300,
-        rng_seed: RngSeed::Fixed(SEED),
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    })]
-
-    #[test]
-    fn a_correct_broker_is_never_failed(
-        wishes in proptest::collection::vec((0usize..2, wish()), 1..14),
-        clean in any::<[bool; 2]>(),
-        seed in 0u64..40,
-    ) {
-        let text = scenario(&wishes, clean);
-        let scenario = Scenario::parse("random.toml", &text).expect("a sound scenario");
-        // Half of the brokers take no liberties.
-        let broker = if seed < 20 { Broker::correct() } else { Broker::choosing(Choices::random(seed)) };
-        for cell in measure_scenario(&broker, &scenario) {
-            let wrong = matches!(cell.verdict, Verdict::Fail | Verdict::Warn | Verdict::Error);
-            prop_assert!(!wrong, "{text}\n{:?}", cell.reason);
+/// The simplest case found that is accused of nothing else, and of what it is accused.
+fn shrunk(case: &Case, accusation: &Accusation) -> (Case, Accusation) {
+    let (mut case, mut accusation) = simplified(case.clone(), accusation.clone());
+    let each_alone = Choices::each_alone().into_iter().map(|(name, choices)| (name.to_owned(), choices));
+    for (broker, choices) in each_alone {
+        let plainer = Case { broker, choices, ..case.clone() };
+        if let Some(said) = part(&plainer, &accusation) {
+            (case, accusation) = simplified(plainer, said);
+            break;
         }
     }
+    (case, accusation)
+}
+
+/// What the case is accused of, if it is nothing else than this.
+fn part(case: &Case, accusation: &Accusation) -> Option<Accusation> {
+    Accusation::of(&case.measured().cell).filter(|said| said.is_part_of(accusation))
+}
+
+fn simplified(mut current: Case, mut accusation: Accusation) -> (Case, Accusation) {
+    let mut tries = 0;
+    loop {
+        let with = |experiment| Case { experiment, ..current.clone() };
+        let mut candidates = explore::simpler(&current.experiment).into_iter().map(with);
+        let found = candidates.find_map(|case| {
+            tries += 1;
+            let said = if tries <= TRIES_MAX { part(&case, &accusation) } else { None };
+            said.map(|said| (case, said))
+        });
+        match found {
+            Some(simpler) => (current, accusation) = simpler,
+            None => return (current, accusation),
+        }
+    }
+}
+
+/// The cases that failed, by what was said.
+type Failures = BTreeMap<Accusation, Vec<Case>>;
+
+fn failures(seed: u32, cases: u32) -> (Failures, Summary) {
+    let found: Mutex<(Failures, Vec<CellResult>)> = Mutex::default();
+    let limit = number("RANDOM_LIMIT").unwrap_or(FAILURES_MAX);
+    let count = AtomicU32::new(0);
+    on_all_processors(|index| {
+        if index >= cases || count.load(Ordering::Relaxed) >= limit {
+            return false;
+        }
+        let case = Case::of(seed.wrapping_add(index));
+        let cell = case.measured().cell;
+        let mut found = found.lock().unwrap();
+        if let Some(accusation) = Accusation::of(&cell) {
+            count.fetch_add(1, Ordering::Relaxed);
+            found.0.entry(accusation).or_default().push(case);
+        }
+        found.1.push(cell);
+        true
+    });
+    let (mut failures, cells) = found.into_inner().unwrap();
+    failures.values_mut().for_each(|cases| cases.sort_by_key(|case| case.seed));
+    (failures, Summary::of(&cells))
+}
+
+/// Shrinks some of each group, and leaves out what then looks the same.
+fn some_shrunk(failures: &Failures) -> Vec<(Accusation, Case, Tried)> {
+    let most = number("RANDOM_SHRINK").unwrap_or(SHRUNK_MAX) as usize;
+    let some: Vec<(&Accusation, &Case)> =
+        failures.iter().flat_map(|(said, cases)| cases.iter().take(most).map(move |case| (said, case))).collect();
+    let done: Mutex<Vec<(Accusation, Case, Tried)>> = Mutex::default();
+    on_all_processors(|index| {
+        let Some((accusation, case)) = some.get(index as usize) else { return false };
+        let (case, accusation) = shrunk(case, accusation);
+        let tried = case.measured();
+        done.lock().unwrap().push((accusation, case, tried));
+        true
+    });
+    let mut done = done.into_inner().unwrap();
+    done.sort_by(|one, other| (&one.0, one.1.seed).cmp(&(&other.0, other.1.seed)));
+    let mut shapes = BTreeSet::new();
+    done.retain(|(accusation, case, _)| shapes.insert((accusation.clone(), case.experiment.named("").to_string())));
+    done
+}
+
+fn words(accusation: &Accusation) -> String {
+    let statements = accusation.statements.iter().map(|(protocol, id)| format!("{protocol} {id}"));
+    format!("{} {}", accusation.verdict.name(), statements.collect::<Vec<_>>().join(", "))
+}
+
+/// Where the files of failing cases are. Those of the run before are gone.
+fn folder() -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/random");
+    // Where there is none, none is to be emptied.
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+fn write_files(folder: &Path, case: &Case, tried: &Tried) {
+    let reason = tried.cell.reason.as_deref().unwrap_or_default();
+    let head = format!("# A correct broker ({}) is accused: {reason}\n# verdict: pass\n# statements:\n", case.broker);
+    let history = head + &tried.history() + "\n";
+    fs::write(folder.join(format!("{}.txt", case.experiment.name)), history).unwrap();
+    fs::write(folder.join(format!("{}.toml", case.experiment.name)), case.experiment.to_string()).unwrap();
+}
+
+#[test]
+fn a_correct_broker_is_never_failed() {
+    let cases = cases(CASES);
+    let seed = first_seed(cases);
+    let folder = folder();
+    let started = Instant::now();
+    let (failures, summary) = failures(seed, cases);
+    println!("{summary:?} in {:.1?}", started.elapsed());
+    let failed: usize = failures.values().map(Vec::len).sum();
+    let mut text = String::new();
+    for (accusation, cases) in &failures {
+        let seeds: Vec<String> = cases.iter().take(8).map(|case| case.seed.to_string()).collect();
+        let _ = writeln!(text, "{:5} × {}: RANDOM_SEED={}", cases.len(), words(accusation), seeds.join(" "));
+    }
+    let shrunk = some_shrunk(&failures);
+    let _ = writeln!(text, "Shrunk:");
+    for (accusation, case, _) in &shrunk {
+        let _ = writeln!(text, "  {:3} steps: {}: seed {}", case.experiment.steps.len(), words(accusation), case.seed);
+    }
+    for (_, case, tried) in shrunk {
+        write_files(&folder, &case, &tried);
+        let reason = tried.cell.reason.as_deref().unwrap_or_default();
+        let history = tried.history();
+        let _ = write!(text, "\nRANDOM_SEED={} ({})\n{}{reason}\n{history}\n", case.seed, case.broker, case.experiment);
+    }
+    assert!(
+        failures.is_empty(),
+        "RANDOM_SEED={seed}: {failed} of {} experiments fail a correct broker; the files are in {}\n{text}",
+        summary.pass + summary.fail + summary.warn + summary.inconclusive + summary.unsupported + summary.error,
+        folder.display()
+    );
 }

@@ -4,6 +4,8 @@ pub mod support;
 
 #[path = "test_broker/exchange.rs"]
 mod exchange;
+#[path = "test_broker/liberties.rs"]
+mod liberties;
 #[path = "test_broker/lies.rs"]
 mod lies;
 #[path = "test_broker/limits.rs"]
@@ -12,8 +14,12 @@ mod limits;
 mod sessions;
 #[path = "test_broker/sharing.rs"]
 mod sharing;
+#[path = "test_broker/soak.rs"]
+mod soak;
 #[path = "test_broker/subscribing.rs"]
 mod subscribing;
+#[path = "test_broker/travels.rs"]
+mod travels;
 #[path = "test_broker/wills.rs"]
 mod wills;
 
@@ -50,6 +56,19 @@ async fn join(
         V5 => format!("CONNECT protocol=5.0 clean_start={clean} {announced} keep_alive=0 client_id={id} {will}"),
     };
     let answer = client.tell(line.trim_end()).await;
+    (client, answer)
+}
+
+/// A client with a session that answers nothing by itself.
+async fn reserved(broker: &Broker, protocol: Protocol, announced: &str, id: &str) -> (Client, Vec<String>) {
+    let mut client = Client::open(&broker.endpoint(), protocol).await;
+    client.acknowledges = false;
+    let announced = format!("session_expiry=3600 {announced}");
+    let line = match protocol {
+        V3 => format!("CONNECT protocol=3.1.1 clean_session=0 keep_alive=0 client_id={id}"),
+        V5 => format!("CONNECT protocol=5.0 clean_start=0 {} keep_alive=0 client_id={id}", announced.trim_end()),
+    };
+    let answer = client.tell(&line).await;
     (client, answer)
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use anyhow::Result;
 
 use super::arguments::prefix;
-use super::selection::{built_in, load, nothing_selected, select};
+use super::selection::{load, nothing_selected, select, usual};
 use crate::cli::{Histories, Library, Measure};
 use crate::compare::{Comparison, compare, same_options};
 use crate::exit_code::ExitCode;
@@ -51,7 +51,7 @@ pub async fn matrix(options: Measure) -> Result<ExitCode> {
 /// # Errors
 /// A sentence for the user, wherever the command line, a file or the broker does not allow to go on.
 pub async fn run(scenarios: Vec<String>, all: bool, library: Option<Library>, options: Measure) -> Result<ExitCode> {
-    measure(if all { built_in() } else { scenarios }, options, library).await
+    measure(if all { usual() } else { scenarios }, options, library).await
 }
 
 async fn measure(scenarios: Vec<String>, typed: Measure, library: Option<Library>) -> Result<ExitCode> {

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
-use super::story::{Connection, Delivery, Publication, Story, Subscribing};
+use super::facts::{Connection, Delivery, Facts, Publication, Subscribing};
 use crate::history::{Event, History, Message};
 use crate::results::{Phase, Received};
 use crate::scenario::Verb;
@@ -21,18 +21,18 @@ pub struct Measured {
 }
 
 /// Measures one attempt.
-pub fn measure(history: &History, story: &Story) -> Measured {
+pub fn measure(history: &History, facts: &Facts) -> Measured {
     let experiment: Vec<&Publication> =
-        story.publications.iter().filter(|p| matches!(p.message, Message::Experiment(_))).collect();
+        facts.publications.iter().filter(|p| matches!(p.message, Message::Experiment(_))).collect();
     let mut measured = Measured {
         sent: experiment.len() as u32,
         published: experiment.iter().filter(|publication| publication.accepted.is_some()).count() as u32,
-        received: received(history, story),
+        received: received(history, facts),
         ..Measured::default()
     };
-    let Some(subject) = story.subject() else { return measured };
-    let Some(first) = story.connections_of(subject).next() else { return measured };
-    let connections: Vec<&Connection> = of_identifier(story, &first.id).collect();
+    let Some(subject) = facts.subject() else { return measured };
+    let Some(first) = facts.connections_of(subject).next() else { return measured };
+    let connections: Vec<&Connection> = of_identifier(facts, &first.id).collect();
     let back = connections.iter().skip(1).find(|connection| connection.is_accepted());
     measured.session_present = back.map(|connection| connection.session_present());
     let subscribes = || connections.iter().flat_map(|connection| &connection.subscribes);
@@ -47,21 +47,21 @@ pub fn measure(history: &History, story: &Story) -> Measured {
 }
 
 /// The connections with one client identifier, oldest first: they carry one session, whichever client made them.
-fn of_identifier<'a>(story: &'a Story, id: &'a str) -> impl Iterator<Item = &'a Connection> {
-    story.connections.iter().filter(move |connection| connection.id == id)
+fn of_identifier<'a>(facts: &'a Facts, id: &'a str) -> impl Iterator<Item = &'a Connection> {
+    facts.connections.iter().filter(move |connection| connection.id == id)
 }
 
 /// What each client got, in an order that does not depend on how a broker interleaves what it may interleave.
-fn received(history: &History, story: &Story) -> Vec<Received> {
+fn received(history: &History, facts: &Facts) -> Vec<Received> {
     let receive_steps = receive_steps(history);
     let topics: HashSet<&str> =
-        story.publications.iter().filter(|p| p.is_of_experiment()).map(|p| p.topic.as_str()).collect();
-    let published: HashMap<Message, &Publication> = story.publications.iter().map(|p| (p.message, p)).collect();
+        facts.publications.iter().filter(|p| p.is_of_experiment()).map(|p| p.topic.as_str()).collect();
+    let published: HashMap<Message, &Publication> = facts.publications.iter().map(|p| (p.message, p)).collect();
     let mut received: Vec<(Lane<'_>, Received)> = Vec::new();
-    for connection in &story.connections {
-        let arrivals = Arrivals::on(story, connection, &published);
-        let waited_until = waited_until(&receive_steps, story, connection);
-        let awaited = connection.deliveries.iter().filter(|delivery| delivery.at < waited_until);
+    for connection in &facts.connections {
+        let arrivals = Arrivals::on(facts, connection, &published);
+        let waited_until = waited_until(&receive_steps, facts, connection);
+        let awaited = connection.deliveries.iter().filter(|delivery| delivery.place.at < waited_until);
         let on_topic = awaited.filter(|delivery| topics.contains(delivery.topic.as_str()));
         let copies = on_topic.filter(|delivery| {
             !matches!(delivery.message, Some(Message::LoopBack(_) | Message::Fence(_) | Message::Will(_)))
@@ -95,9 +95,9 @@ fn receive_steps(history: &History) -> Vec<ReceiveStep<'_>> {
 
 /// The end of the last receive step on a connection, or 0. What comes later came by chance: its client went away, or was
 /// taken over, or the cell ended, and nobody waited for what was still under way.
-fn waited_until(steps: &[ReceiveStep<'_>], story: &Story, connection: &Connection) -> usize {
-    let next = story.connections_of(&connection.client).find(|other| other.opened_at > connection.opened_at);
-    let on_it = connection.opened_at..next.map_or(usize::MAX, |next| next.opened_at);
+fn waited_until(steps: &[ReceiveStep<'_>], facts: &Facts, connection: &Connection) -> usize {
+    let next = facts.connections_of(&connection.client).find(|other| other.index > connection.index);
+    let on_it = connection.opened.at..next.map_or(usize::MAX, |next| next.opened.at);
     let own = steps.iter().filter(|step| step.client == &*connection.client && on_it.contains(&step.events.start));
     own.map(|step| step.events.end).max().unwrap_or(0)
 }
@@ -127,16 +127,16 @@ struct Arrivals<'a> {
 }
 
 impl<'a> Arrivals<'a> {
-    fn on(story: &Story, connection: &'a Connection, published: &'a HashMap<Message, &'a Publication>) -> Arrivals<'a> {
-        let is_earlier = |other: &&Connection| other.opened_at < connection.opened_at;
+    fn on(facts: &Facts, connection: &'a Connection, published: &'a HashMap<Message, &'a Publication>) -> Arrivals<'a> {
+        let is_earlier = |other: &&Connection| other.index < connection.index;
         let fence = |delivery: &Delivery| {
             let message = delivery.message.filter(|message| matches!(message, Message::Fence(_)))?;
-            Some((delivery.at, *published.get(&message)?))
+            Some((delivery.place.at, *published.get(&message)?))
         };
         Arrivals {
             connection,
-            number: story.connections_of(&connection.client).filter(is_earlier).count() as u32 + 1,
-            before: of_identifier(story, &connection.id).filter(is_earlier).count(),
+            number: facts.connections_of(&connection.client).filter(is_earlier).count() as u32 + 1,
+            before: of_identifier(facts, &connection.id).filter(is_earlier).count(),
             published,
             fences: connection.deliveries.iter().filter_map(fence).collect(),
         }
@@ -168,7 +168,7 @@ impl<'a> Arrivals<'a> {
             qos: publish.qos,
             retain: publish.retain,
             dup: publish.dup,
-            complete: delivery.complete,
+            complete: delivery.is_complete(),
             // A copy sent because of a SUBSCRIBE has no place in the order, so it has no fence either.
             late: !publish.retain && self.is_behind_its_fence(delivery),
         }
@@ -176,7 +176,7 @@ impl<'a> Arrivals<'a> {
 
     fn phase(&self, delivery: &Delivery) -> Phase {
         let is_asked_for = |subscribe: &Subscribing| {
-            topic::matches(&subscribe.filter.filter, &delivery.topic) && subscribe.at < delivery.at
+            topic::matches(&subscribe.filter.filter, &delivery.topic) && subscribe.sent.at < delivery.place.at
         };
         match self.before {
             0 => Phase::First,
@@ -189,7 +189,7 @@ impl<'a> Arrivals<'a> {
     /// True if a fence that the same publisher sent behind this message, on its topic and at its QoS, came before it.
     fn is_behind_its_fence(&self, delivery: &Delivery) -> bool {
         let Some(publication) = self.publication(delivery) else { return false };
-        let mut earlier = self.fences.iter().filter(|(at, _)| *at < delivery.at);
-        earlier.any(|(_, fence)| fence.is_of_same_source(publication) && fence.at > publication.at)
+        let mut earlier = self.fences.iter().filter(|(at, _)| *at < delivery.place.at);
+        earlier.any(|(_, fence)| fence.is_of_same_source(publication) && fence.at() > publication.at())
     }
 }

@@ -2,7 +2,6 @@
 
 use anyhow::{Result, anyhow};
 
-use crate::plan::Cell;
 use crate::run::Target;
 
 /// Cells side by side against a broker on this machine: all of a plan of usual size.
@@ -12,15 +11,14 @@ const JOBS_ELSEWHERE: usize = 32;
 /// Files that stay free for everything that is no cell.
 const SPARE_FILES: u64 = 64;
 
-/// How many cells run side by side, within the number of files that this process may open.
+/// How many cells of so many clients run side by side, within the number of files that this process may open.
 ///
 /// # Errors
 /// Not even one cell fits into that number.
-pub fn jobs(wanted: Option<usize>, target: &Target, cells: &[Cell]) -> Result<usize> {
+pub fn jobs(wanted: Option<usize>, target: &Target, clients: usize) -> Result<usize> {
     let usual = if target.endpoint.is_loopback() { JOBS_ON_LOOPBACK } else { JOBS_ELSEWHERE };
     let files = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1024);
-    let per_cell = cells.iter().map(|cell| cell.clients.len()).max().unwrap_or(1);
-    let possible = usize::try_from(files.saturating_sub(SPARE_FILES)).unwrap_or(usize::MAX) / per_cell;
+    let possible = usize::try_from(files.saturating_sub(SPARE_FILES)).unwrap_or(usize::MAX) / clients;
     if possible == 0 {
         return Err(anyhow!("this process may open only {files} files; raise the limit with ulimit -n"));
     }

@@ -32,7 +32,7 @@ pub struct Client {
     pub ended: Option<End>,
     /// The client keeps state of a session that an earlier connection began.
     pub has_session: bool,
-    /// DISCONNECT was sent: nothing may follow it.
+    /// Nothing more is sent on this connection: DISCONNECT was, or the client has stopped and is taken over.
     pub leaving: bool,
     /// The broker is about to end the connection by right: another one takes over, or the client has fallen silent.
     pub may_end: bool,
@@ -88,6 +88,8 @@ pub struct Unsent {
     pub raw: Bytes,
 }
 
+/// How many messages a publisher leaves unacknowledged.
+const USUAL_WINDOW: u32 = 8;
 /// How many Packet Identifiers a client takes in turn: one more than it leaves unacknowledged.
 const IDS_IN_TURN: u16 = 9;
 
@@ -294,10 +296,10 @@ impl Client {
     }
 
     /// How many messages may be unacknowledged at once. Some brokers refuse, drop or reset beyond a limit of their own
-    /// that 3.1.1 cannot announce.
-    pub fn window(&self) -> usize {
+    /// that 3.1.1 cannot announce, so there are few unless the step wants more.
+    pub fn window(&self, wanted: Option<u32>) -> usize {
         let announced = self.connack.as_ref().and_then(|connack| connack.receive_maximum).unwrap_or(u16::MAX);
-        usize::from(announced.clamp(1, 8))
+        wanted.unwrap_or(USUAL_WINDOW).min(announced.into()).max(1) as usize
     }
 
     /// What the broker's CONNACK forbids this client to publish (5.0, MQTT-3.2.2-11 and MQTT-3.2.2-14).
@@ -369,7 +371,7 @@ pub fn answer(received: &Packet, answers: Answers) -> Option<Packet> {
     let first = |kind, id| match answers {
         Answers::None => None,
         Answers::Refuse => Some(Packet::Ack(Ack { kind, id, reason: IMPLEMENTATION_SPECIFIC_ERROR })),
-        Answers::All | Answers::Pubrec => Some(Packet::ack(kind, id)),
+        Answers::All | Answers::Pubrec | Answers::OneByOne => Some(Packet::ack(kind, id)),
     };
     match received {
         Packet::Publish(Publish { qos: 1, .. }) if answers == Answers::Pubrec => None,

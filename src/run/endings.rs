@@ -13,6 +13,8 @@ use crate::scenario::{Answers, Timer};
 
 /// What a timer is given beyond its time before it counts as passed: brokers look at their clocks once a second.
 const BEYOND_TIMER: Duration = Duration::from_secs(1);
+/// How long before the end of a timer the client comes back that comes in its last second.
+const SHORT_OF_TIMER: Duration = Duration::from_millis(500);
 /// DISCONNECT with this reason code asks for the will (5.0, section 3.14.2.1).
 const DISCONNECT_WITH_WILL: u8 = 0x04;
 
@@ -121,6 +123,16 @@ impl Player<'_> {
                 self.record.observed(client, |client| Event::Timed { client, timer, seconds, passed: true });
                 Ok(())
             }
+        }
+    }
+
+    /// Lets most of a timer of the protocol pass, up to its last second. Whether it has run out when the client is back
+    /// is noted then.
+    pub async fn wait_almost(&mut self, seconds: u32) -> Result<(), Stop> {
+        let until = Instant::now() + (Duration::from_secs(1) * seconds).saturating_sub(SHORT_OF_TIMER);
+        match self.pump(until, |_| false).await {
+            Waited::Ended(_) => Err(Stop),
+            Waited::Done | Waited::Deadline => Ok(()),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Handshakes that stop at a certain point, so that the connection can be cut there.
+//! Handshakes that stop at a certain point, so that the connection can be cut there, and handshakes one at a time.
 
 use tokio::time::Instant;
 
@@ -66,6 +66,27 @@ impl Player<'_> {
         }
         self.flush().await;
         self.clients[client].stop();
+        Ok(())
+    }
+
+    /// Answers each message only when the broker has read the answer to the one before, so that more under way than the
+    /// client permits cannot hide behind answers that are quicker than the broker.
+    pub async fn take_one_by_one(&mut self, client: usize) -> Result<(), Stop> {
+        self.clients[client].answers_at_most = Some(0);
+        loop {
+            let window = Instant::now() + self.vanished_after();
+            match self.pump(window, |clients| !clients[client].held.is_empty()).await {
+                Waited::Done => {}
+                Waited::Deadline => break,
+                Waited::Ended(_) => return Err(Stop),
+            }
+            let held = self.clients[client].held[0].clone();
+            self.answer_until(client, &held, Point::Pubcomp).await?;
+            self.clients[client].held.remove(0);
+            self.send(client, Packet::Pingreq)?;
+            self.answers(client).await?;
+        }
+        self.clients[client].answers_at_most = None;
         Ok(())
     }
 

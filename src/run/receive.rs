@@ -42,8 +42,10 @@ impl Player<'_> {
             self.send(client, Packet::Pingreq)?;
             self.answers(client).await?;
         }
-        if answers != Answers::All {
-            return self.receive_withholding(client).await;
+        match answers {
+            Answers::All => {}
+            Answers::OneByOne => self.take_one_by_one(client).await?,
+            Answers::None | Answers::Pubrec | Answers::Refuse => return self.receive_withholding(client).await,
         }
         let subscribed = sources.iter().filter(|source| self.granted(client, source).is_some()).cloned();
         let mut fences = self.fences(client, subscribed.collect());

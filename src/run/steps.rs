@@ -46,7 +46,8 @@ impl Player<'_> {
             Action::Silence => self.silence(client).await,
             Action::Stall => self.stall(client).await,
             Action::Race { stays, connect } => self.race(client, *stays, connect).await,
-            Action::Wait { timer, seconds } => self.wait(client, *timer, *seconds).await,
+            Action::Wait { seconds, early: true, .. } => self.wait_almost(*seconds).await,
+            Action::Wait { timer, seconds, early: false } => self.wait(client, *timer, *seconds).await,
         }
     }
 
@@ -316,7 +317,7 @@ impl Player<'_> {
                 return self.publish_until(client, packet, &source, point).await;
             }
             self.send(client, packet)?;
-            let window = self.clients[client].window();
+            let window = self.clients[client].window(publication.window);
             if self.clients[client].unacknowledged() >= window {
                 let room = |clients: &[Client]| clients[client].unacknowledged() < window;
                 // Each window has the whole deadline: a long backlog may take longer.

@@ -169,7 +169,7 @@ impl<'a> Reader<'a> {
     /// The topic of a publication or a will.
     fn topic(&self, section: &Section<'a>, default: &str) -> Result<String, ScenarioError> {
         match section.find("topic") {
-            Some((_, value)) => self.name("topic", &value.span(), self.text("topic", value)?),
+            Some((_, value)) => self.levels(&value.span(), self.text("topic", value)?),
             None => Ok(default.into()),
         }
     }
@@ -181,8 +181,20 @@ impl<'a> Reader<'a> {
             filter if matches!(filter, "+" | "#") || NOT_OURS.iter().any(|start| filter.starts_with(start)) => {
                 Ok(filter.into())
             }
-            name => self.name("topic", &value.span(), name),
+            filter => match filter.strip_suffix("/+").or(filter.strip_suffix("/#")) {
+                Some(level) => self.name("topic", &value.span(), level).map(|_| filter.into()),
+                None => self.levels(&value.span(), filter),
+            },
         }
+    }
+
+    /// A Topic Name of one level or two.
+    fn levels(&self, at: &Range<usize>, topic: &str) -> Result<String, ScenarioError> {
+        let (first, second) = topic.split_once('/').map_or((topic, None), |(first, second)| (first, Some(second)));
+        for level in std::iter::once(first).chain(second) {
+            self.name("topic", at, level)?;
+        }
+        Ok(topic.into())
     }
 
     fn text<'b>(&self, key: &str, entry: &'b Entry<'_>) -> Result<&'b str, ScenarioError> {

@@ -91,7 +91,10 @@ fn a_baseline_that_is_none() {
         ("not JSON".into(), &["is not a results file of mqtt-sessions", "--export-json"]),
         (right.replace("mqtt-sessions-results", "junit"), &["its format is \"junit\"", "--export-json"]),
         (right.replace("\"major\": 2", "\"major\": 3"), &["format 3.0", "reads 2.x", "use a newer mqtt-sessions"]),
-        (right.replace("\"major\": 2", "\"major\": 1"), &["format 1.0", "reads 2.x", "measure the broker again"]),
+        (
+            right.replace("\"major\": 2", "\"major\": 1"),
+            &["format 1.0", "reads 2.x", "write the file anew with --export-json"],
+        ),
         (right.replace("\"messages\": 3", "\"messages\": 5"), &["with --messages 5", "make them again"]),
         (right.replace("\"queue_limit\": null", "\"queue_limit\": 9"), &["with --queue-limit 9", "make them again"]),
     ];

@@ -91,7 +91,15 @@ fn run_cells(relay: &Relay, cells: Vec<Cell>, patience: Duration) -> Run {
         }
         let settle = Duration::from_millis(100);
         let (jobs, repeat) = (256, 1);
-        let options = RunOptions { prefix: prefix.clone(), jobs, settle, patience, repeat, keep_all_histories: true };
+        let options = RunOptions {
+            prefix: prefix.clone(),
+            jobs,
+            settle,
+            patience,
+            attempts_max: u32::MAX,
+            repeat,
+            keep_all_histories: true,
+        };
         let (_interrupt, interrupted) = watch::channel(false);
         let warnings = Warnings::default();
         let outcome = run::run(&target, cells, &probes, &options, &warnings, interrupted).await;
@@ -102,8 +110,9 @@ fn run_cells(relay: &Relay, cells: Vec<Cell>, patience: Duration) -> Run {
 impl Run {
     /// The attempts at each cell.
     fn attempts(&self) -> Vec<(String, Vec<History>)> {
-        let of = |lines: &[String]| History::parse(lines.iter().map(String::as_str)).unwrap().attempts();
-        self.outcome.cells.iter().map(|cell| (cell.id.clone(), of(&cell.history))).collect()
+        let parse = |lines: &[String]| History::parse(lines.iter().map(String::as_str)).unwrap();
+        let of = |id: &String| self.outcome.runs[id].attempts.iter().map(|attempt| parse(&attempt.history)).collect();
+        self.outcome.cells.iter().map(|cell| (cell.id.clone(), of(&cell.id))).collect()
     }
 
     /// All lines of all histories.

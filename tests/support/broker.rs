@@ -6,7 +6,8 @@
 pub mod choices;
 mod defect;
 mod link;
-mod random;
+mod malformed;
+pub mod random;
 mod rules;
 mod session;
 mod state;
@@ -19,14 +20,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mqtt_sessions::connection::{Endpoint, encode};
-use mqtt_sessions::packet::{Connect, Packet};
+use mqtt_sessions::packet::{Connect, Packet, Protocol};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 pub use choices::Choices;
-pub use defect::Defect;
+#[allow(unused_imports, reason = "only some tests tell a lie")]
+pub use defect::{Defect, Way};
 
 use rules::Rules;
 use state::{Effect, Link, State, Wake};
@@ -65,7 +67,7 @@ impl Broker {
     }
 
     pub fn new(choices: Choices, defect: Option<Defect>) -> Broker {
-        let state = State::new(Rules { choices: choices.clone(), defect });
+        let state = State::new(Rules::new(choices.clone(), defect));
         let shared = Shared { state, outgoing: HashMap::new(), last_link: 0 };
         Broker { shared: Arc::new(Mutex::new(shared)), choices: Arc::new(choices) }
     }
@@ -122,6 +124,15 @@ impl Broker {
         self.act(|state, now| state.handle(now, link, packet));
     }
 
+    /// The client can hear no answer any more, although packets of it are still to be handled.
+    fn cut_off(&self, link: Link) {
+        self.shared.lock().unwrap().state.cut_off(link);
+    }
+
+    fn is_dead(&self) -> bool {
+        self.shared.lock().unwrap().state.is_dead()
+    }
+
     fn refuse_version(&self, link: Link) {
         self.act(|state, _| state.refuse_version(link));
     }
@@ -151,8 +162,15 @@ impl Broker {
         for effect in effects {
             match effect {
                 Effect::Send(link, protocol, packet) => {
-                    let mut bytes = Vec::new();
-                    encode::encode(protocol, &packet, &mut bytes).expect("what was read can be written");
+                    let malformed = shared
+                        .state
+                        .malformed(&packet)
+                        .filter(|_| protocol == Protocol::V5 || packet == Packet::Pingresp);
+                    let bytes = malformed.unwrap_or_else(|| {
+                        let mut bytes = Vec::new();
+                        encode::encode(protocol, &packet, &mut bytes).expect("what was read can be written");
+                        bytes
+                    });
                     if let Some(outgoing) = shared.outgoing.get(&link) {
                         // A connection that is gone reads no more.
                         let _ = outgoing.send(bytes);

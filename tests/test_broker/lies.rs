@@ -7,20 +7,8 @@ use tokio::time::sleep;
 
 use super::exchange::everything;
 use super::support::broker::Defect;
+use super::travels;
 use super::*;
-
-/// A client that answers nothing by itself.
-async fn reserved(broker: &Broker, protocol: Protocol, announced: &str, id: &str) -> (Client, Vec<String>) {
-    let mut client = Client::open(&broker.endpoint(), protocol).await;
-    client.acknowledges = false;
-    let announced = format!("session_expiry=3600 {announced}");
-    let line = match protocol {
-        V3 => format!("CONNECT protocol=3.1.1 clean_session=0 keep_alive=0 client_id={id}"),
-        V5 => format!("CONNECT protocol=5.0 clean_start=0 {} keep_alive=0 client_id={id}", announced.trim_end()),
-    };
-    let answer = client.tell(&line).await;
-    (client, answer)
-}
 
 /// Wills of every kind, with somebody who hears them.
 async fn wills(broker: &Broker, protocol: Protocol) -> Vec<String> {
@@ -323,11 +311,19 @@ async fn testimony(broker: impl Fn() -> Broker, protocol: Protocol) -> Vec<Strin
     lines.extend(sessions(&broker(), protocol).await);
     lines.extend(takeovers(&broker(), protocol).await);
     lines.extend(subscriptions(&broker(), protocol).await);
+    lines.extend(travels::queued(&broker(), protocol).await);
+    lines.extend(travels::resent(&broker(), protocol).await);
+    lines.extend(travels::retained(&broker(), protocol).await);
+    lines.extend(travels::wills(&broker(), protocol).await);
+    lines.extend(travels::overlapping(&broker(), protocol).await);
+    lines.extend(travels::cut_off(&broker(), protocol).await);
     if protocol == V5 {
         lines.extend(options(&broker()).await);
         lines.extend(announcements(&broker()).await);
         lines.extend(expiry(&broker()).await);
         lines.extend(groups(&broker()).await);
+        lines.extend(travels::shared(&broker()).await);
+        lines.extend(travels::too_large(&broker()).await);
     }
     lines
 }
@@ -337,7 +333,7 @@ async fn every_lie_shows_in_the_versions_whose_statements_it_names() {
     let mut untold = Vec::new();
     for protocol in Protocol::ALL {
         let mut truths: Vec<(Choices, Vec<String>)> = Vec::new();
-        for &defect in Defect::ALL {
+        for defect in Defect::all() {
             let choices = defect.choices();
             if !truths.iter().any(|(known, _)| *known == choices) {
                 let truth = testimony(|| Broker::choosing(choices.clone()), protocol).await;
@@ -358,8 +354,8 @@ async fn every_lie_shows_in_the_versions_whose_statements_it_names() {
 
 #[test]
 fn lies_and_choices_have_names_of_their_own() {
-    let lies: HashSet<&str> = Defect::ALL.iter().map(|defect| defect.name()).collect();
-    assert_eq!(lies.len(), Defect::ALL.len());
+    let lies: HashSet<&str> = Defect::all().into_iter().map(Defect::name).collect();
+    assert_eq!(lies.len(), Defect::all().len());
     let choices: HashSet<&str> = Choices::each_alone().iter().map(|(name, _)| *name).collect();
     assert_eq!(choices.len(), Choices::each_alone().len());
 }

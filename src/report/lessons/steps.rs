@@ -120,7 +120,8 @@ pub fn done(cell: &Cell, step: usize) -> String {
         Action::Silence => format!("{name} falls silent"),
         Action::Stall => format!("the network of {name} is gone, and nobody is told"),
         Action::Race { stays, .. } => format!("{name} and {} connect at once", cell.clients[*stays].name),
-        Action::Wait { seconds, .. } => format!("{seconds} s pass"),
+        Action::Wait { seconds, early: false, .. } => format!("{seconds} s pass"),
+        Action::Wait { seconds, early: true, .. } => format!("almost {seconds} s pass"),
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use mqtt_sessions::packet::Packet;
+
 use super::random::Random;
 
 /// When the retained messages come that a SUBSCRIBE asks for. No statement orders them among the other messages.
@@ -26,6 +28,24 @@ pub enum Writes {
     EachByte,
     /// Everything that is ready within a millisecond in one write.
     Coalesced,
+}
+
+/// Which Packet Identifier a new delivery gets. Any that is not in use will do (3.1.1 2.3.1-4, 5.0 2.2.1-4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PacketIds {
+    /// The next one of a counter that runs through the session.
+    Counter,
+    LowestFree,
+}
+
+/// The order in which a returning client gets its backlog. The standard orders only what one publisher published on one
+/// topic at one QoS (3.1.1 4.6.0-6, 5.0 4.6.0-5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BacklogOrder {
+    AsPublished,
+    /// Topic by topic.
+    ByTopic,
+    HigherQosFirst,
 }
 
 /// Legal oddities. No combination of them breaks a statement; announced limits make experiments unsupported.
@@ -85,6 +105,46 @@ pub struct Choices {
     pub queue_at_most: Option<usize>,
     /// 5.0 only: PUBACK and PUBREC say 0x10 where no subscription matches (sections 3.4.2.1 and 3.5.2.1: MAY).
     pub tell_no_subscribers: bool,
+    pub packet_ids: PacketIds,
+    pub backlog_order: BacklogOrder,
+    /// Messages of QoS 0 have a queue of their own: they go out behind the others, but do not wait for a backlog that
+    /// comes late (the same topic at another QoS has an order of its own: 3.1.1 4.6.0-6, 5.0 4.6.0-5).
+    pub qos0_apart: bool,
+    /// A QoS 2 message becomes the retained message of its topic when its PUBREL comes, not when its PUBLISH comes.
+    /// Section 4.3.3 lets the receiver begin its work at either point, and no statement couples storing with routing.
+    pub qos2_retained_at_pubrel: bool,
+    /// What a client sent right before its connection ended is lost at random, if the broker had not begun to answer it.
+    /// Nothing obliges the broker before its answer (3.1.1 4.3.2-2 and 4.3.3-2, 5.0 4.3.2-4 and 4.3.3-8), and the answers
+    /// of the client count only once they are received (4.4.0-1).
+    pub loses_cut_off: bool,
+    /// A QoS 1 message whose PUBACK the broker could not send any more is recognised when its publisher sends it again
+    /// with DUP 1. Only after its PUBACK has the identifier to be taken for a new message (3.1.1 4.3.2-2, 5.0 4.3.2-5).
+    pub recognises_resent_qos1: bool,
+    /// For each message that matches several subscriptions the broker decides anew between one copy and a copy for each
+    /// (section 3.3.5 of 3.1.1, 3.3.4 of 5.0: MAY).
+    pub overlap_at_random: bool,
+    /// 5.0 only: the Subscription Identifiers of one copy stand in reverse (3.3.4-4: their order is not significant).
+    pub subscription_ids_reversed: bool,
+    /// 5.0 only: one copy for subscriptions that disagree on Retain As Published has the RETAIN flag of any of them
+    /// (3.3.1-12 and 3.3.1-13 speak of one subscription).
+    pub overlap_flag_at_random: bool,
+    /// 5.0 only: expiry is looked for once a second. Intervals are whole seconds (sections 3.1.2.11.2 and 3.3.2.3.3), and
+    /// no statement asks for a finer clock.
+    pub expiry_sweep: bool,
+    /// One in so many deliveries at QoS 0 is lost (section 4.3.1: at most once), and at each look one in so many retained
+    /// messages of QoS 0 is dropped (3.1.1 3.3.1-7, 5.0 section 3.3.1.3: at any time).
+    pub qos0_lost_once_in: Option<u64>,
+    /// 5.0 only: a message for a shared subscription may go to a member that is away although another is there (section
+    /// 4.8.2 leaves the choice to the server).
+    pub shared_to_absent: bool,
+    /// 5.0 only: a QoS 1 delivery for a shared subscription that is broken off goes to another member at once (section
+    /// 4.8.2: MAY).
+    pub shared_qos1_moves_on: bool,
+    /// 3.1.1 only: PUBLISH and PUBREL packets that have no answer are repeated once on the connection that is there.
+    /// 4.4.0-1 asks for it on resume, and does not forbid it at other times.
+    pub repeats_live: bool,
+    /// The retained messages that one SUBSCRIBE asks for come in any order (no statement orders them).
+    pub retained_copies_shuffled: bool,
 }
 
 impl Default for Choices {
@@ -117,6 +177,21 @@ impl Default for Choices {
             unsubscribe_discards_queue: false,
             queue_at_most: None,
             tell_no_subscribers: false,
+            packet_ids: PacketIds::Counter,
+            backlog_order: BacklogOrder::AsPublished,
+            qos0_apart: false,
+            qos2_retained_at_pubrel: false,
+            loses_cut_off: false,
+            recognises_resent_qos1: false,
+            overlap_at_random: false,
+            subscription_ids_reversed: false,
+            overlap_flag_at_random: false,
+            expiry_sweep: false,
+            qos0_lost_once_in: None,
+            shared_to_absent: false,
+            shared_qos1_moves_on: false,
+            repeats_live: false,
+            retained_copies_shuffled: false,
         }
     }
 }
@@ -164,7 +239,33 @@ impl Choices {
             ("unsubscribe-discards-queue", with(|c| c.unsubscribe_discards_queue = true)),
             ("queue-of-10", with(|c| c.queue_at_most = Some(10))),
             ("tell-no-subscribers", with(|c| c.tell_no_subscribers = true)),
+            ("lowest-free-id", with(|c| c.packet_ids = PacketIds::LowestFree)),
+            ("backlog-by-topic", with(|c| c.backlog_order = BacklogOrder::ByTopic)),
+            ("backlog-by-qos", with(|c| c.backlog_order = BacklogOrder::HigherQosFirst)),
+            ("qos0-apart", with(|c| (c.qos0_apart, c.backlog_delay) = (true, ms(30)))),
+            ("qos2-retained-at-pubrel", with(|c| c.qos2_retained_at_pubrel = true)),
+            ("loses-cut-off", with(|c| c.loses_cut_off = true)),
+            ("recognises-resent-qos1", with(|c| c.recognises_resent_qos1 = true)),
+            ("overlap-at-random", with(|c| c.overlap_at_random = true)),
+            ("subscription-ids-reversed", with(|c| c.subscription_ids_reversed = true)),
+            ("overlap-flag-at-random", with(|c| c.overlap_flag_at_random = true)),
+            ("expiry-sweep", with(|c| c.expiry_sweep = true)),
+            ("qos0-lost", with(|c| c.qos0_lost_once_in = Some(5))),
+            ("shared-to-absent", with(|c| c.shared_to_absent = true)),
+            ("shared-qos1-moves-on", with(|c| c.shared_qos1_moves_on = true)),
+            ("repeats-live", with(|c| c.repeats_live = true)),
+            ("retained-copies-shuffled", with(|c| c.retained_copies_shuffled = true)),
         ]
+    }
+
+    /// True if the broker looks whether the client is still there before it acts on a packet.
+    pub fn looks_ahead(&self, packet: &Packet) -> bool {
+        let asks_or_answers = match packet {
+            Packet::Publish(publish) => publish.qos > 0,
+            Packet::Ack(_) => true,
+            _ => false,
+        };
+        asks_or_answers && (self.loses_cut_off || self.recognises_resent_qos1)
     }
 
     /// A combination of choices, the same for the same seed. What makes experiments unsupported is rare in it, since a
@@ -207,6 +308,26 @@ impl Choices {
             unsubscribe_discards_queue: random.once_in(2),
             tell_no_subscribers: random.once_in(2),
             queue_at_most: random.pick(&[None, None, None, None, Some(10)]),
+            packet_ids: random.pick(&[PacketIds::Counter, PacketIds::LowestFree]),
+            backlog_order: random.pick(&[
+                BacklogOrder::AsPublished,
+                BacklogOrder::AsPublished,
+                BacklogOrder::ByTopic,
+                BacklogOrder::HigherQosFirst,
+            ]),
+            qos0_apart: random.once_in(2),
+            qos2_retained_at_pubrel: random.once_in(2),
+            loses_cut_off: random.once_in(2),
+            recognises_resent_qos1: random.once_in(2),
+            overlap_at_random: random.once_in(3),
+            subscription_ids_reversed: random.once_in(2),
+            overlap_flag_at_random: random.once_in(2),
+            expiry_sweep: random.once_in(2),
+            qos0_lost_once_in: random.pick(&[None, None, None, None, Some(5)]),
+            shared_to_absent: random.once_in(2),
+            shared_qos1_moves_on: random.once_in(2),
+            repeats_live: random.once_in(2),
+            retained_copies_shuffled: random.once_in(2),
         }
     }
 }

@@ -19,8 +19,14 @@ use super::state::Link;
 /// How long a break stays unnoticed by a broker that looks only at the Keep Alive, where there is none.
 const LONG_SILENCE: Duration = Duration::from_secs(90);
 
+/// How long a broker that looks ahead waits for what follows a packet.
+const LOOK_AHEAD: Duration = Duration::from_millis(1);
+
 /// Serves one connection until either side ends it.
 pub async fn serve<S: AsyncRead + AsyncWrite>(broker: Broker, stream: S) {
+    if broker.is_dead() {
+        return;
+    }
     let (reader, writer) = tokio::io::split(stream);
     let (link, outgoing) = broker.open();
     let reading = async {
@@ -43,6 +49,8 @@ async fn read<S: AsyncRead>(broker: &Broker, link: Link, mut reader: ReadHalf<S>
     let mut buffer = Vec::new();
     let mut protocol = None;
     let mut silence_allowed = None;
+    let mut random = Random::new(!broker.choices.seed ^ link);
+    let mut is_cut_off = false;
     loop {
         while let Head::Frame(length) = head(&buffer) {
             let frame: Vec<u8> = buffer.drain(..length).collect();
@@ -53,6 +61,13 @@ async fn read<S: AsyncRead>(broker: &Broker, link: Link, mut reader: ReadHalf<S>
             if let Packet::Connect(connect) = &packet {
                 silence_allowed = broker.silence_allowed(connect);
             }
+            if !is_cut_off && broker.choices.looks_ahead(&packet) && ends_soon(&mut reader, &mut buffer).await {
+                is_cut_off = true;
+                if broker.choices.loses_cut_off && !holds_disconnect(&buffer) && random.once_in(2) {
+                    return;
+                }
+                broker.cut_off(link);
+            }
             let last = matches!(packet, Packet::Disconnect { .. });
             broker.handle(link, packet);
             if last {
@@ -61,7 +76,7 @@ async fn read<S: AsyncRead>(broker: &Broker, link: Link, mut reader: ReadHalf<S>
                 return;
             }
         }
-        if matches!(head(&buffer), Head::Broken(_)) {
+        if is_cut_off || matches!(head(&buffer), Head::Broken(_)) {
             return;
         }
         let more = reader.read_buf(&mut buffer);
@@ -76,6 +91,27 @@ async fn read<S: AsyncRead>(broker: &Broker, link: Link, mut reader: ReadHalf<S>
             return;
         }
     }
+}
+
+/// Reads on until the client pauses. True if it ends its stream instead.
+async fn ends_soon<S: AsyncRead>(reader: &mut ReadHalf<S>, buffer: &mut Vec<u8>) -> bool {
+    while let Ok(count) = timeout(LOOK_AHEAD, reader.read_buf(buffer)).await {
+        if !count.is_ok_and(|count| count > 0) {
+            return true;
+        }
+    }
+    false
+}
+
+/// True if a whole DISCONNECT waits to be handled: to act on it is to have read all before it.
+fn holds_disconnect(mut buffer: &[u8]) -> bool {
+    while let Head::Frame(length) = head(buffer) {
+        if buffer[0] >> 4 == 14 {
+            return true;
+        }
+        buffer = &buffer[length..];
+    }
+    false
 }
 
 /// The protocol version of a CONNECT: the byte behind the protocol name `MQTT` (section 3.1.2.2 of 3.1.1, 3.1.2.2 of

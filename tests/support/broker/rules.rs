@@ -8,19 +8,60 @@ mod delivery;
 mod subscriptions;
 mod wills;
 
+use std::cell::{Cell, RefCell};
+use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use mqtt_sessions::packet::{Connect, Protocol};
 use tokio::time::Instant;
 
-use super::choices::Choices;
-use super::defect::Defect;
+use super::choices::{BacklogOrder, Choices};
+use super::defect::{Defect, Fault, Way};
+use super::random::Random;
 use super::session::{Delivery, ENDS_AT_CLOSE, Lifetime, Message};
 
 pub struct Rules {
     pub choices: Choices,
     pub defect: Option<Defect>,
+    /// The first look at the clock, from which the broker counts its seconds.
+    started: Cell<Option<Instant>>,
+    random: RefCell<Random>,
+}
+
+impl Rules {
+    pub fn new(choices: Choices, defect: Option<Defect>) -> Rules {
+        let random = RefCell::new(Random::new(choices.seed));
+        Rules { choices, defect, started: Cell::new(None), random }
+    }
+
+    /// A number below `end`, at random.
+    pub fn below(&self, end: usize) -> usize {
+        self.random.borrow_mut().below(end as u64) as usize
+    }
+
+    /// Puts items into any order.
+    pub fn shuffle<T>(&self, items: &mut [T]) {
+        for place in (1..items.len()).rev() {
+            items.swap(place, self.below(place + 1));
+        }
+    }
+
+    /// The time by which expiry is judged: now, or the last whole second of the broker.
+    pub fn clock(&self, now: Instant) -> Instant {
+        let started = self.started.get().unwrap_or(now);
+        self.started.set(Some(started));
+        if !self.choices.expiry_sweep {
+            return now;
+        }
+        started + Duration::from_secs(now.saturating_duration_since(started).as_secs())
+    }
+
+    /// How long it takes from now until the broker notices that a moment has passed.
+    pub fn noticed_after(&self, now: Instant, moment: Instant) -> Duration {
+        let late = if self.clock(moment) < moment { Duration::from_secs(1) } else { Duration::ZERO };
+        (self.clock(moment) + late).saturating_duration_since(now)
+    }
 }
 
 /// What a PUBLISH does to the retained message of its topic.
@@ -35,6 +76,11 @@ pub enum Retaining {
 impl Rules {
     pub fn lies(&self, defect: Defect) -> bool {
         self.defect == Some(defect)
+    }
+
+    /// True if there is something wrong with what comes on this way.
+    pub fn has_fault(&self, fault: Fault, way: Way) -> bool {
+        self.lies(Defect::OnTheWay(fault, way))
     }
 
     fn keeps_clean_sessions(&self) -> bool {
@@ -194,8 +240,16 @@ impl Rules {
         publisher == Protocol::V5 && self.choices.queue_at_most.is_some_and(|limit| backlog >= limit)
     }
 
-    /// What is done to the backlog before it is sent: nothing.
+    /// What is done to the backlog before it is sent: messages of one publisher, topic and QoS keep their order.
     pub fn prepare_backlog(&self, queue: &mut VecDeque<Delivery>) {
+        let deliveries = queue.make_contiguous();
+        match self.choices.backlog_order {
+            BacklogOrder::AsPublished => {}
+            BacklogOrder::ByTopic => {
+                deliveries.sort_by(|one, other| other.message.publish.topic.cmp(&one.message.publish.topic));
+            }
+            BacklogOrder::HigherQosFirst => deliveries.sort_by_key(|delivery| Reverse(delivery.qos)),
+        }
         match self.defect {
             Some(Defect::LosesFirst) => drop(queue.pop_front()),
             Some(Defect::LosesLast) => drop(queue.pop_back()),
@@ -212,7 +266,16 @@ impl Rules {
         match self.defect {
             Some(Defect::OvertakesBacklog) => Duration::from_millis(50),
             Some(Defect::ResubscribeDiscardsQueue) => Duration::from_millis(500),
+            Some(Defect::ResendsLate) => Duration::from_secs(29),
             _ => self.choices.backlog_delay,
+        }
+    }
+
+    /// 4.4.0-1: what was not acknowledged is sent again when the client is back.
+    pub fn holds_back(&self, has_backlog: bool, is_under_way: bool) -> bool {
+        match self.defect {
+            Some(Defect::ResendsLate) => is_under_way,
+            _ => has_backlog && !self.backlog_delay().is_zero(),
         }
     }
 
@@ -240,7 +303,7 @@ impl Rules {
     /// 5.0 3.3.2-5: what has expired is not delivered any more.
     pub fn has_expired(&self, message: &Message, now: Instant) -> bool {
         let expiry = message.publish.properties.message_expiry.map(|seconds| Duration::from_secs(seconds.into()));
-        let waited = now.saturating_duration_since(message.taken_at);
+        let waited = self.clock(now).saturating_duration_since(message.taken_at);
         // What goes out at once has not waited, however short its interval.
         let passed = expiry.is_some_and(|expiry| !waited.is_zero() && waited >= expiry);
         passed && !self.lies(Defect::IgnoresMessageExpiry)
@@ -252,8 +315,8 @@ impl Rules {
     }
 
     /// 5.0 3.1.2-24: no packet is larger than the client's maximum.
-    pub fn heeds_packet_size(&self) -> bool {
-        !self.lies(Defect::SendsTooLarge)
+    pub fn heeds_packet_size(&self, way: Way) -> bool {
+        !self.lies(Defect::SendsTooLarge) && !self.has_fault(Fault::TooLarge, way)
     }
 
     /// 5.0 3.1.2-25: what is too large counts as delivered.

@@ -7,15 +7,16 @@ use std::time::Duration;
 
 use mqtt_sessions::connection::encode::encode;
 use mqtt_sessions::packet::{AckKind, Connect, Packet, Protocol, Publish, Will};
-use mqtt_sessions::topic;
 use tokio::time::Instant;
 
-use super::choices::RetainedCopies;
+use super::choices::{PacketIds, RetainedCopies};
+use super::defect::{Fault, Way};
 use super::rules::Rules;
 use super::state::Link;
+use super::topics;
 
 use under_way::InFlight;
-pub use under_way::{Acknowledged, IDENTIFIER_NOT_FOUND};
+pub use under_way::{Acknowledged, IDENTIFIER_NOT_FOUND, REPEATED_AFTER};
 
 /// How long a session outlives its connection; `None` is for ever.
 pub type Lifetime = Option<Duration>;
@@ -30,6 +31,7 @@ pub struct Message {
     pub taken_at: Instant,
     /// The client identifier of its publisher.
     pub publisher: String,
+    pub is_will: bool,
 }
 
 /// A message on its way to one subscriber.
@@ -43,8 +45,32 @@ pub struct Delivery {
     pub subscription_ids: Vec<u32>,
     /// It was queued for an absent subscriber.
     pub queued: bool,
+    /// A SUBSCRIBE asked for it.
+    pub is_retained_copy: bool,
     /// The filter of the group that it was taken from.
     pub share: Option<String>,
+}
+
+impl Delivery {
+    /// The way on which its first PUBLISH comes.
+    pub fn way(&self) -> Way {
+        match self {
+            Delivery { share: Some(_), .. } => Way::Shared,
+            Delivery { is_retained_copy: true, .. } => Way::RetainedCopy,
+            Delivery { queued, .. } => self.message.way_to_subscriber(*queued),
+        }
+    }
+}
+
+impl Message {
+    /// The way on which it comes to a subscription, to a client that is there or was away.
+    pub fn way_to_subscriber(&self, queued: bool) -> Way {
+        match (self.is_will, queued) {
+            (true, _) => Way::Will,
+            (false, true) => Way::Queued,
+            (false, false) => Way::Live,
+        }
+    }
 }
 
 /// A subscription (5.0, section 3.8.3.1; 3.1.1 has the QoS alone).
@@ -54,6 +80,13 @@ pub struct Subscription {
     pub no_local: bool,
     pub retain_as_published: bool,
     pub id: Option<u32>,
+}
+
+/// What is still to be done about a QoS 2 message when its PUBREL comes.
+#[derive(Debug, Default)]
+pub struct Unreleased {
+    pub to_retain: Option<Message>,
+    pub to_route: Option<Message>,
 }
 
 pub struct Session {
@@ -67,9 +100,12 @@ pub struct Session {
     pub subscriptions: BTreeMap<String, Subscription>,
     /// What was unsubscribed, where that is to be forgotten.
     pub unsubscribed: BTreeMap<String, Subscription>,
-    /// PUBLISH packets of QoS 2 from the client whose PUBREL has not come, with the message if it still has to go
-    /// onward.
-    pub incoming: BTreeMap<u16, Option<Publish>>,
+    /// What was unsubscribed, where some messages come all the same.
+    pub ended: BTreeMap<String, Subscription>,
+    /// QoS 2 messages from the client whose PUBREL has not come.
+    pub incoming: BTreeMap<u16, Unreleased>,
+    /// QoS 1 messages from the client that were taken over, and whose PUBACK could not be sent any more.
+    pub unanswered: HashSet<u16>,
     /// Identifiers that were used before, by QoS, where that is to be held against them.
     pub used: HashSet<(u8, u16)>,
     /// The will of the connection that is there, or was there last.
@@ -96,6 +132,13 @@ pub struct Session {
     /// What was acknowledged or refused, where that is to be forgotten.
     acknowledged: Vec<InFlight>,
     last_id: u16,
+    /// Identifiers for which an answer may still come on this connection, since they were sent twice on it.
+    answered_once: HashSet<u16>,
+    /// How many messages are sent beyond the window.
+    excess: usize,
+    /// Identifiers of deliveries that went to another member of a group. They never had their answer, so they are not
+    /// free.
+    moved_on: HashSet<u16>,
 }
 
 impl Session {
@@ -107,7 +150,9 @@ impl Session {
             ends_at: None,
             subscriptions: BTreeMap::new(),
             unsubscribed: BTreeMap::new(),
+            ended: BTreeMap::new(),
             incoming: BTreeMap::new(),
+            unanswered: HashSet::new(),
             used: HashSet::new(),
             will: None,
             will_due: None,
@@ -124,6 +169,9 @@ impl Session {
             in_flight: Vec::new(),
             acknowledged: Vec::new(),
             last_id: 0,
+            answered_once: HashSet::new(),
+            excess: 0,
+            moved_on: HashSet::new(),
         }
     }
 
@@ -137,6 +185,8 @@ impl Session {
         self.maximum_packet_size = connect.maximum_packet_size;
         self.topic_alias_maximum = connect.topic_alias_maximum.unwrap_or(0);
         self.opened_at = Some(now);
+        self.answered_once.clear();
+        self.excess = 0;
         if !rules.keeps_aliases() {
             self.aliases.clear();
         }
@@ -147,11 +197,18 @@ impl Session {
         !self.queue.is_empty()
     }
 
+    /// Whether something was sent and has not had its last answer.
+    pub fn is_under_way(&self) -> bool {
+        !self.in_flight.is_empty()
+    }
+
     /// The subscriptions of this client alone that match the topic of a message.
     fn matching(&self, rules: &Rules, message: &Message, id: &str) -> Vec<Subscription> {
-        let local = message.publisher == id && !rules.ignores_no_local();
-        let own = self.subscriptions.iter().filter(|(filter, subscription)| {
-            let shared = topic::share_name(filter).is_some();
+        let way = message.way_to_subscriber(self.link.is_none());
+        let local = message.publisher == id && !rules.ignores_no_local(way);
+        let ended = self.ended.iter().filter(|_| rules.has_fault(Fault::AfterUnsubscribe, way));
+        let own = self.subscriptions.iter().chain(ended).filter(|(filter, subscription)| {
+            let shared = topics::shared(filter).is_some();
             !shared && rules.matches(filter, &message.publish.topic) && !(local && subscription.no_local)
         });
         own.map(|(_, subscription)| subscription.clone()).collect()
@@ -161,12 +218,13 @@ impl Session {
     /// what goes out now, or `None` where no subscription matches.
     pub fn offer(&mut self, rules: &Rules, message: &Message, id: &str, now: Instant) -> Option<Vec<Packet>> {
         let matching = self.matching(rules, message, id);
-        if matching.is_empty() {
+        let way = message.way_to_subscriber(self.link.is_none());
+        if matching.is_empty() || !rules.forwards(&message.publish, way) {
             return None;
         }
         let queued = self.link.is_none();
         let mut packets = Vec::new();
-        for copy in rules.copies(&message.publish, &matching, queued) {
+        for copy in rules.copies(&message.publish, &matching, way) {
             if (queued && !rules.queues(message.publish.qos, copy.granted)) || self.is_interrupted() {
                 continue;
             }
@@ -176,6 +234,7 @@ impl Session {
                 retain: copy.retain,
                 subscription_ids: copy.subscription_ids,
                 queued,
+                is_retained_copy: false,
                 share: None,
             };
             packets.extend(self.take(rules, delivery, now));
@@ -210,7 +269,8 @@ impl Session {
 
     /// Adds a message behind what is queued. It goes out with [`Session::flush`].
     pub fn enqueue(&mut self, rules: &Rules, delivery: Delivery) {
-        self.queue.push_back(delivery);
+        let delivery = Delivery { qos: rules.qos_on_the_way(&delivery), ..delivery };
+        self.queue.extend(vec![delivery.clone(); rules.copies_on_the_way(&delivery)]);
         if self.link.is_none() {
             rules.limit_queue(&mut self.queue);
         }
@@ -230,10 +290,10 @@ impl Session {
     /// Removes what is queued for a Topic Filter and for no subscription that is left.
     pub fn discard_unsubscribed(&mut self, rules: &Rules, filter: &str) {
         let left: Vec<&String> = self.subscriptions.keys().collect();
-        let wanted = |topic: &str| left.iter().any(|own| rules.matches(topic::unshared(own), topic));
+        let wanted = |topic: &str| left.iter().any(|own| rules.matches(topics::unshared(own), topic));
         self.queue.retain(|delivery| {
             let topic = &delivery.message.publish.topic;
-            !rules.matches(topic::unshared(filter), topic) || wanted(topic)
+            !rules.matches(topics::unshared(filter), topic) || wanted(topic)
         });
     }
 
@@ -244,17 +304,22 @@ impl Session {
 
     /// Sends what is queued, in order, as far as the window has room. QoS 0 needs no room.
     pub fn flush(&mut self, rules: &Rules, now: Instant) -> Vec<Packet> {
-        if self.link.is_none() || self.held {
+        let apart = rules.choices.qos0_apart;
+        if self.link.is_none() || (self.held && !apart) {
             return Vec::new();
         }
         let mut packets = Vec::new();
-        let room = rules.window().min(self.receive_maximum);
-        // What belongs to the resumed session goes first, and takes its room.
-        packets.extend(self.resend_more(rules, room, now));
-        let mut full = false;
-        for delivery in std::mem::take(&mut self.queue) {
+        let room = rules.window().min(self.receive_maximum) + self.excess;
+        if !self.held {
+            // What belongs to the resumed session goes first, and takes its room.
+            packets.extend(self.resend_more(rules, room, now));
+        }
+        let (first, behind): (VecDeque<_>, VecDeque<_>) =
+            std::mem::take(&mut self.queue).into_iter().partition(|delivery| !apart || delivery.qos > 0);
+        let mut full = self.held;
+        for delivery in first.into_iter().chain(behind) {
             full |= self.under_way() >= room;
-            match full && delivery.qos > 0 {
+            match full && delivery.qos > 0 && !rules.goes_beyond_window(self.protocol, delivery.way()) {
                 true => self.queue.push_back(delivery),
                 false => packets.extend(self.send(rules, delivery, now)),
             }
@@ -265,17 +330,20 @@ impl Session {
     /// The first PUBLISH of a delivery, unless it has expired or is too large for the client.
     pub fn send(&mut self, rules: &Rules, delivery: Delivery, now: Instant) -> Option<Packet> {
         // 5.0 3.3.2-5.
-        if rules.has_expired(&delivery.message, now) {
+        if rules.has_expired(&delivery.message, now) && !rules.has_fault(Fault::Expired, delivery.way()) {
             return None;
         }
-        let mut packet = rules.forwarded(&delivery, now);
+        if delivery.qos == 0 && rules.loses_qos0(&delivery.message.publish.topic) {
+            return None;
+        }
+        let mut packet = rules.forwarded(&delivery, delivery.way(), now);
         packet.dup = rules.dup_of_first(&delivery);
         let mut aliases = self.aliases.clone();
         if self.protocol == Protocol::V5 {
             rules.alias(&mut packet, self.topic_alias_maximum, &mut aliases);
         }
         // 5.0 3.1.2-24 and 3.1.2-25.
-        if self.is_too_large(rules, &packet) {
+        if self.is_too_large(rules, &packet, delivery.way()) {
             self.stuck = rules.stops_at_too_large().then_some(delivery.message.publish.topic);
             return None;
         }
@@ -284,16 +352,23 @@ impl Session {
         }
         self.aliases = aliases;
         if delivery.qos > 0 {
-            packet.id = self.unused_id(rules);
+            packet.id = self.next_id(rules, delivery.way());
             let awaits = if delivery.qos == 1 { AckKind::Puback } else { AckKind::Pubrec };
-            self.in_flight.push(InFlight { id: packet.id, delivery, awaits, resent: true });
+            self.in_flight.push(InFlight {
+                id: packet.id,
+                delivery,
+                awaits,
+                resent: true,
+                sent_at: now,
+                repeated: false,
+            });
         }
         Some(Packet::Publish(packet))
     }
 
     /// Whether a PUBLISH exceeds the Maximum Packet Size of this connection.
-    fn is_too_large(&self, rules: &Rules, packet: &Publish) -> bool {
-        let Some(maximum) = self.maximum_packet_size.filter(|_| rules.heeds_packet_size()) else { return false };
+    fn is_too_large(&self, rules: &Rules, packet: &Publish, way: Way) -> bool {
+        let Some(maximum) = self.maximum_packet_size.filter(|_| rules.heeds_packet_size(way)) else { return false };
         // The identifier, which may not have been given yet, takes the same room whatever it is.
         let packet = Publish { id: packet.id.max(1), ..packet.clone() };
         let mut bytes = Vec::new();
@@ -302,13 +377,24 @@ impl Session {
     }
 
     /// 3.1.1 2.3.1-4, 5.0 2.2.1-4: a new PUBLISH gets a Packet Identifier that is not in use, and never 0.
+    fn next_id(&mut self, rules: &Rules, way: Way) -> u16 {
+        match self.in_flight.first() {
+            Some(in_flight) if rules.has_fault(Fault::IdInUse, way) => in_flight.id,
+            _ => self.unused_id(rules),
+        }
+    }
+
     fn unused_id(&mut self, rules: &Rules) -> u16 {
         if rules.reuses_ids() {
             return 1;
         }
+        if rules.choices.packet_ids == PacketIds::LowestFree {
+            self.last_id = 0;
+        }
         loop {
             self.last_id = self.last_id.wrapping_add(1).max(1);
-            if self.in_flight.iter().all(|in_flight| in_flight.id != self.last_id) {
+            let in_use = self.in_flight.iter().any(|own| own.id == self.last_id && rules.is_in_use(own.awaits));
+            if !in_use && !self.answered_once.contains(&self.last_id) && !self.moved_on.contains(&self.last_id) {
                 return self.last_id;
             }
         }

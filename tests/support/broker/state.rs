@@ -12,12 +12,13 @@ mod wills;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-use mqtt_sessions::packet::{Packet, Protocol, Publish, Will};
+use mqtt_sessions::packet::{AckKind, Packet, Protocol, Publish, Will};
 use tokio::time::Instant;
 
 use super::defect::Defect;
+use super::malformed::{PINGRESP_WITH_RESERVED_FLAG, with_will_delay};
 use super::rules::Rules;
-use super::session::{Message, Session};
+use super::session::{Message, REPEATED_AFTER, Session};
 
 /// Where the broker tells its version.
 const VERSION_TOPIC: &str = "$SYS/broker/version";
@@ -68,6 +69,10 @@ pub struct State {
     assigned: usize,
     /// By the filter of a group, which member is next, counted up.
     turns: BTreeMap<String, usize>,
+    /// By topic and payload, what was published as a will.
+    wills_sent: BTreeSet<(String, Vec<u8>)>,
+    /// How many packets have come.
+    packets: usize,
     effects: Vec<Effect>,
 }
 
@@ -77,6 +82,8 @@ struct Client {
     id: String,
     /// The Session Expiry Interval of its CONNECT.
     session_expiry: u32,
+    /// Its connection has ended, and what it had sent before is still being read.
+    is_cut_off: bool,
 }
 
 impl State {
@@ -89,7 +96,7 @@ impl State {
         };
         // Without support of retained messages it tells no version.
         let told = rules.choices.retain_available;
-        let version = Message { publish: version, taken_at: Instant::now(), publisher: String::new() };
+        let version = Message { publish: version, taken_at: Instant::now(), publisher: String::new(), is_will: false };
         State {
             rules,
             now: Instant::now(),
@@ -100,6 +107,8 @@ impl State {
             known: BTreeSet::new(),
             assigned: 0,
             turns: BTreeMap::new(),
+            wills_sent: BTreeSet::new(),
+            packets: 0,
             effects: Vec::new(),
         }
     }
@@ -119,6 +128,13 @@ impl State {
     /// Takes a packet from a connection.
     pub fn handle(&mut self, now: Instant, link: Link, packet: Packet) -> Vec<Effect> {
         self.now = now;
+        self.packets += 1;
+        if self.rules.is_frozen(self.packets) {
+            return Vec::new();
+        }
+        if self.is_dead() {
+            return self.clients.drain().map(|(open, _)| Effect::Close(open)).chain([Effect::Close(link)]).collect();
+        }
         self.pass_time();
         match (self.clients.get(&link).cloned(), packet) {
             (None, Packet::Connect(connect)) => self.connect(link, connect),
@@ -129,16 +145,46 @@ impl State {
         std::mem::take(&mut self.effects)
     }
 
+    /// Takes note that no answer reaches a connection any more, although more packets of it are still to be handled.
+    pub fn cut_off(&mut self, link: Link) {
+        if let Some(client) = self.clients.get_mut(&link) {
+            client.is_cut_off = true;
+        }
+    }
+
     /// Takes note that a connection has ended.
     pub fn ended(&mut self, now: Instant, link: Link) -> Vec<Effect> {
         self.now = now;
+        if self.is_dead() || self.rules.is_frozen(self.packets) {
+            return vec![Effect::Close(link)];
+        }
         self.close(link);
         std::mem::take(&mut self.effects)
+    }
+
+    /// True if the broker is gone.
+    pub fn is_dead(&self) -> bool {
+        self.rules.is_dead(self.packets)
+    }
+
+    /// The bytes of a packet that only a lie can write. `None` for all others.
+    pub fn malformed(&self, packet: &Packet) -> Option<Vec<u8>> {
+        match (self.rules.defect, packet) {
+            (Some(Defect::ReservedFlagSet), Packet::Pingresp) => Some(PINGRESP_WITH_RESERVED_FLAG.to_vec()),
+            (Some(Defect::WillDelayInPublish), Packet::Publish(publish)) => {
+                let is_will = self.wills_sent.contains(&(publish.topic.clone(), publish.payload.clone()));
+                is_will.then(|| with_will_delay(publish))
+            }
+            _ => None,
+        }
     }
 
     /// Does what was put off.
     pub fn wake(&mut self, now: Instant, link: Link, wake: Wake) -> Vec<Effect> {
         self.now = now;
+        if self.is_dead() || self.rules.is_frozen(self.packets) {
+            return Vec::new();
+        }
         self.pass_time();
         if let Some(client) = self.clients.get(&link).cloned() {
             self.with_session(link, &client, |session, rules| {
@@ -162,12 +208,13 @@ impl State {
     }
 
     fn send(&mut self, link: Link, protocol: Protocol, packet: Packet) {
-        if let Packet::Publish(publish) = &packet
-            && publish.qos > 0
-            && !publish.dup
-            && let Some(delay) = self.rules.resends_live_after(protocol)
-        {
-            self.effects.push(Effect::WakeAfter(delay, link, Wake::Resend));
+        let wants_answer = match &packet {
+            Packet::Publish(publish) => publish.qos > 0 && !publish.dup,
+            Packet::Ack(ack) => ack.kind == AckKind::Pubrel,
+            _ => false,
+        };
+        if wants_answer && self.rules.resends_live(protocol) {
+            self.effects.push(Effect::WakeAfter(REPEATED_AFTER, link, Wake::Resend));
         }
         match self.rules.spoken(packet) {
             Some(packets) => {

@@ -1,12 +1,68 @@
-//! The list of the lies, each with the statements that it may break in 3.1.1 and in 5.0.
+//! The list of the lies that have a rule of their own, each with the statements that it may break in 3.1.1 and in 5.0.
 
 use mqtt_sessions::packet::Protocol;
+
+use super::{Fault, Way};
+
+/// Builds the enum and its tables from one list. A way stands behind a lie that is told on that way alone. `silent` marks
+/// a lie that is a missing answer or a close: the evidence then often ends before the statement is reached, so
+/// `inconclusive` is an honest verdict too.
+macro_rules! defects {
+    ($($(#[$doc:meta])* $name:literal $variant:ident $(($value:literal))? $([$way:ident])? $($silent:ident)?
+        { $($v3:literal)* | $($v5:literal)* })*) => {
+        /// One lie.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Defect {
+            $($(#[$doc])* $variant $((defects!(@usize $value)))?,)*
+            /// A fault of the copies that come on one way.
+            OnTheWay(Fault, Way),
+        }
+
+        impl Defect {
+            /// The lies that have a rule of their own.
+            pub(super) const LISTED: &'static [Defect] = &[$(Defect::$variant $(($value))?,)*];
+
+            pub(super) fn listed_name(self) -> &'static str {
+                match self {
+                    $(Defect::$variant { .. } => $name,)*
+                    Defect::OnTheWay(..) => "",
+                }
+            }
+
+            pub(super) fn listed_statements(self) -> &'static [(Protocol, &'static str)] {
+                match self {
+                    $(Defect::$variant { .. } => &[$((Protocol::V3, $v3),)* $((Protocol::V5, $v5),)*],)*
+                    Defect::OnTheWay(..) => &[],
+                }
+            }
+
+            pub(super) fn listed_silent(self) -> bool {
+                match self {
+                    $(Defect::$variant { .. } => defects!(@silent $($silent)?),)*
+                    Defect::OnTheWay(..) => false,
+                }
+            }
+
+            pub(super) fn listed_way(self) -> Option<Way> {
+                match self {
+                    $(Defect::$variant { .. } => defects!(@way $($way)?),)*
+                    Defect::OnTheWay(_, way) => Some(way),
+                }
+            }
+        }
+    };
+    (@usize $value:literal) => { usize };
+    (@silent silent) => { true };
+    (@silent) => { false };
+    (@way $way:ident) => { Some(Way::$way) };
+    (@way) => { None };
+}
 
 defects! {
     // Sessions.
 
     /// Nothing is queued while the subscriber is away.
-    "queues-nothing" QueuesNothing
+    "queues-nothing" QueuesNothing [Queued]
         { "MQTT-3.1.2-5" "MQTT-4.5.0-1" | "MQTT-4.5.0-1" "MQTT-3.1.2-23" }
     /// The whole session is lost at the end of the connection, and Session Present 0 admits it.
     "loses-session" LosesSession
@@ -40,29 +96,29 @@ defects! {
     // The queue.
 
     /// Of the messages queued for an absent subscriber the first two are kept.
-    "keeps-oldest-two" KeepsOldest(2)
+    "keeps-oldest-two" KeepsOldest(2) [Queued]
         { "MQTT-3.1.2-5" "MQTT-4.5.0-1" | "MQTT-4.5.0-1" "MQTT-3.1.2-23" }
     /// Of the messages queued for an absent subscriber the last two are kept.
-    "keeps-newest-two" KeepsNewest(2)
+    "keeps-newest-two" KeepsNewest(2) [Queued]
         { "MQTT-3.1.2-5" "MQTT-4.5.0-1" | "MQTT-4.5.0-1" "MQTT-3.1.2-23" }
     /// The first message of the backlog is lost.
-    "loses-first" LosesFirst
+    "loses-first" LosesFirst [Queued]
         { "MQTT-3.1.2-5" "MQTT-4.5.0-1" | "MQTT-4.5.0-1" "MQTT-3.1.2-23" }
     /// The last message of the backlog is lost.
-    "loses-last" LosesLast
+    "loses-last" LosesLast [Queued]
         { "MQTT-3.1.2-5" "MQTT-4.5.0-1" | "MQTT-4.5.0-1" "MQTT-3.1.2-23" }
     /// The payload of queued messages is changed: what was published is lost.
-    "changes-payload" ChangesPayload
+    "changes-payload" ChangesPayload [Queued]
         { "MQTT-3.1.2-5" "MQTT-4.5.0-1" | "MQTT-4.5.0-1" "MQTT-3.1.2-23" }
     /// The backlog comes in reverse.
-    "reverses-backlog" ReversesBacklog
+    "reverses-backlog" ReversesBacklog [Queued]
         { "MQTT-4.6.0-6" | "MQTT-4.6.0-5" "MQTT-4.6.0-6" }
     /// The first new message overtakes the backlog, which waits for it.
     "overtakes-backlog" OvertakesBacklog
         { "MQTT-4.6.0-6" | "MQTT-4.6.0-5" "MQTT-4.6.0-6" }
     /// New messages overtake what waits for room in the window, and that refills late.
-    "overtakes-window" OvertakesWindow
-        { "MQTT-4.6.0-6" | "MQTT-4.6.0-5" "MQTT-4.6.0-6" }
+    "overtakes-window" OvertakesWindow [Live]
+        { "MQTT-4.6.0-6" | "MQTT-4.6.0-5" "MQTT-4.6.0-6" "MQTT-3.3.4-9" "MQTT-4.9.0-1" }
 
     // Delivery.
 
@@ -79,13 +135,13 @@ defects! {
     "qos1-where-0-granted" Qos1Where0Granted
         { "MQTT-3.8.4-6" | "MQTT-3.8.4-8" }
     /// DUP is 1 on the first copy of a queued message.
-    "dup-on-first" DupOnFirst
+    "dup-on-first" DupOnFirst [Queued]
         { "MQTT-3.3.1-3" "MQTT-4.3.2-1" "MQTT-4.3.3-1" "4.3.2" | "MQTT-3.3.1-3" "MQTT-4.3.2-2" "MQTT-4.3.3-2" "MQTT-4.4.0-1" }
     /// DUP is 1 at QoS 0.
     "dup-on-qos0" DupOnQos0
         { "MQTT-3.3.1-2" "MQTT-4.3.1-1" | "MQTT-3.3.1-2" "MQTT-4.3.1-1" }
     /// DUP is 0 on what is sent again.
-    "dup-never" DupNever
+    "dup-never" DupNever [Resent]
         { "MQTT-3.3.1-1" | "MQTT-3.3.1-1" }
     /// Each message of QoS 1 comes twice.
     "twice-at-qos1" TwiceAtQos1
@@ -94,25 +150,25 @@ defects! {
     "twice-at-qos2" TwiceAtQos2
         { "MQTT-4.3.3-1" "MQTT-4.3.3-2" "MQTT-3.3.5-1" "MQTT-4.6.0-6" "MQTT-3.3.1-1" | "MQTT-4.3.3-1" "MQTT-4.3.3-6" "MQTT-4.3.3-10" "MQTT-4.4.0-1" "MQTT-3.3.4-2" "MQTT-4.6.0-5" "MQTT-3.3.4-5" "MQTT-3.3.1-1" }
     /// What was acknowledged at QoS 1 comes again on the next connection.
-    "forgets-puback" ForgetsPuback
+    "forgets-puback" ForgetsPuback [Resent]
         { "4.3.2" "MQTT-4.3.2-1" "MQTT-4.4.0-1" | "MQTT-4.4.0-1" }
     /// What was completed at QoS 2 comes again on the next connection.
-    "forgets-pubcomp" ForgetsPubcomp
+    "forgets-pubcomp" ForgetsPubcomp [Resent]
         { "MQTT-4.3.3-1" "MQTT-4.6.0-6" | "MQTT-4.3.3-6" "MQTT-4.4.0-1" "MQTT-4.6.0-5" }
     /// Where a PUBREL is owed on the next connection, the PUBLISH is sent again.
-    "forgets-pubrec" ForgetsPubrec
+    "forgets-pubrec" ForgetsPubrec [Resent]
         { "MQTT-4.3.3-1" "MQTT-4.4.0-1" | "MQTT-4.3.3-6" "MQTT-4.4.0-1" }
     /// What was not acknowledged is not sent again on the next connection.
-    "resends-nothing" ResendsNothing
+    "resends-nothing" ResendsNothing [Resent]
         { "MQTT-4.4.0-1" "MQTT-3.1.2-5" "MQTT-4.5.0-1" "MQTT-4.3.2-1" "MQTT-4.3.3-1" "MQTT-3.10.4-3" | "MQTT-4.4.0-1" "MQTT-4.5.0-1" "MQTT-4.3.2-3" "MQTT-4.3.3-3" "MQTT-4.3.3-5" "MQTT-4.3.3-7" "MQTT-3.10.4-3" }
     /// Of what is under way at the end of a connection the last message is lost.
-    "loses-tail-at-end" LosesTailAtEnd
+    "loses-tail-at-end" LosesTailAtEnd [Resent]
         { "MQTT-4.4.0-1" "MQTT-3.1.2-5" "MQTT-4.5.0-1" "MQTT-3.10.4-3" | "MQTT-4.4.0-1" "MQTT-4.5.0-1" "MQTT-4.3.3-7" "MQTT-3.10.4-3" }
     /// What is under way when another client takes the session over is lost.
-    "takeover-loses-under-way" TakeoverLosesUnderWay
+    "takeover-loses-under-way" TakeoverLosesUnderWay [Resent]
         { "MQTT-4.4.0-1" "MQTT-3.1.2-5" "MQTT-4.5.0-1" | "MQTT-4.4.0-1" "MQTT-4.5.0-1" }
     /// A message of a publisher that speaks the other version is not stored.
-    "stores-one-version" StoresOneVersion
+    "stores-one-version" StoresOneVersion [Queued]
         { "MQTT-3.1.2-5" "MQTT-4.5.0-1" | "MQTT-4.5.0-1" "MQTT-3.1.2-23" }
     /// The Packet Identifiers that a publisher used in a session count in the next one too.
     "ids-outlive-session" IdsOutliveSession
@@ -124,16 +180,16 @@ defects! {
     "unsolicited-messages" UnsolicitedMessages
         { "4.5" | "4.5" }
     /// Filters that begin with a wildcard match topics that begin with `$`.
-    "wildcards-match-dollar" WildcardsMatchDollar
+    "wildcards-match-dollar" WildcardsMatchDollar [RetainedCopy]
         { "MQTT-4.7.2-1" "MQTT-3.3.2-3" | "MQTT-4.7.2-1" "MQTT-3.3.2-3" }
 
     // Subscriptions.
 
     /// SUBSCRIBE to a filter that is there already discards what is queued for it; the backlog is slow to leave.
-    "resubscribe-discards-queue" ResubscribeDiscardsQueue
+    "resubscribe-discards-queue" ResubscribeDiscardsQueue [Queued]
         { "MQTT-3.8.4-3" "MQTT-3.1.2-5" "MQTT-4.5.0-1" | "MQTT-3.8.4-3" "MQTT-3.8.4-4" "MQTT-4.5.0-1" "MQTT-3.1.2-23" }
     /// After a SUBSCRIBE to a filter that is there already the next message is lost.
-    "resubscribe-interrupts" ResubscribeInterrupts
+    "resubscribe-interrupts" ResubscribeInterrupts [Live]
         { "MQTT-3.8.4-3" "MQTT-4.5.0-1" | "MQTT-3.8.4-3" "MQTT-3.8.4-4" "MQTT-4.5.0-1" }
     /// UNSUBSCRIBE is answered and ignored.
     "ignores-unsubscribe" IgnoresUnsubscribe
@@ -142,31 +198,31 @@ defects! {
     // Retained messages.
 
     /// RETAIN stays 1 on copies that were queued.
-    "retain-on-queued" RetainOnQueued
+    "retain-on-queued" RetainOnQueued [Queued]
         { "MQTT-3.3.1-9" | "MQTT-3.3.1-12" }
     /// RETAIN stays 1 on copies for subscribers that are there.
-    "retain-on-live" RetainOnLive
+    "retain-on-live" RetainOnLive [Live]
         { "MQTT-3.3.1-9" | "MQTT-3.3.1-12" }
     /// A new subscription gets no retained message.
-    "no-retained-on-subscribe" NoRetainedOnSubscribe
+    "no-retained-on-subscribe" NoRetainedOnSubscribe [RetainedCopy]
         { "MQTT-3.3.1-6" "MQTT-3.1.2-17" | "MQTT-3.3.1-9" "MQTT-3.1.2-15" }
     /// A repeated subscription gets no retained message.
-    "no-retained-on-resubscribe" NoRetainedOnResubscribe
+    "no-retained-on-resubscribe" NoRetainedOnResubscribe [RetainedCopy]
         { "MQTT-3.8.4-3" "MQTT-3.3.1-6" | "MQTT-3.8.4-4" "MQTT-3.3.1-9" }
     /// The copy sent because of a SUBSCRIBE has RETAIN 0.
-    "retained-without-flag" RetainedWithoutFlag
+    "retained-without-flag" RetainedWithoutFlag [RetainedCopy]
         { "MQTT-3.3.1-8" "MQTT-3.3.1-6" "MQTT-3.8.4-3" "MQTT-4.3.3-1" "MQTT-3.1.2-17" | "3.8.3.1" "MQTT-3.3.1-9" "MQTT-3.8.4-4" "MQTT-4.3.3-6" "MQTT-4.4.0-1" "MQTT-3.1.2-15" }
     /// The first retained message of a topic stays, and later ones do not replace it.
-    "keeps-first-retained" KeepsFirstRetained
+    "keeps-first-retained" KeepsFirstRetained [RetainedCopy]
         { "MQTT-3.3.1-5" "MQTT-3.3.1-6" "MQTT-3.3.1-7" "MQTT-3.8.4-3" "MQTT-3.1.2-17" | "MQTT-3.3.1-5" "MQTT-3.3.1-9" "MQTT-3.8.4-4" "MQTT-3.1.2-15" }
     /// Messages with RETAIN 0 are stored as well.
-    "retains-everything" RetainsEverything
+    "retains-everything" RetainsEverything [RetainedCopy]
         { "MQTT-3.3.1-12" "MQTT-3.3.1-5" "MQTT-3.3.1-6" "MQTT-3.8.4-3" "MQTT-3.1.2-17" "MQTT-3.1.2-7" | "MQTT-3.3.1-8" "MQTT-3.3.1-5" "MQTT-3.3.1-9" "MQTT-3.8.4-4" "MQTT-3.1.2-15" }
     /// Retained copies come when a session resumes, without a SUBSCRIBE.
-    "retained-on-resume" RetainedOnResume
-        { "MQTT-3.3.1-9" "MQTT-4.3.3-1" | "MQTT-3.3.1-12" "MQTT-4.3.3-6" "MQTT-4.4.0-1" "4.5" }
+    "retained-on-resume" RetainedOnResume [RetainedCopy]
+        { "MQTT-3.3.1-9" "MQTT-4.3.3-1" "4.5" | "MQTT-3.3.1-12" "MQTT-4.3.3-6" "MQTT-4.4.0-1" "4.5" }
     /// A zero-length payload does not remove the retained message.
-    "never-clears-retained" NeverClearsRetained
+    "never-clears-retained" NeverClearsRetained [RetainedCopy]
         { "MQTT-3.3.1-10" | "MQTT-3.3.1-6" }
 
     // Answers.
@@ -205,34 +261,34 @@ defects! {
     // Wills.
 
     /// No will is ever published.
-    "no-will" NoWill silent
+    "no-will" NoWill [Will] silent
         { "MQTT-3.1.2-8" "MQTT-3.1.2-17" | "MQTT-3.1.2-8" "MQTT-3.1.2-15" }
     /// The will of a client that is taken over is not published.
-    "no-will-at-takeover" NoWillAtTakeover
+    "no-will-at-takeover" NoWillAtTakeover [Will]
         { "MQTT-3.1.2-8" | "MQTT-3.1.2-8" }
     /// DISCONNECT does not discard the will.
-    "will-after-disconnect" WillAfterDisconnect
+    "will-after-disconnect" WillAfterDisconnect [Will]
         { "MQTT-3.14.4-3" "MQTT-3.1.2-10" "MQTT-3.1.2-12" | "MQTT-3.14.4-3" "MQTT-3.1.2-10" }
     /// The will goes out again at the end of the next connection, which has none.
-    "will-published-again" WillPublishedAgain
+    "will-published-again" WillPublishedAgain [Will]
         { "MQTT-3.1.2-10" "MQTT-3.1.2-12" "MQTT-3.14.4-3" | "MQTT-3.1.2-10" "MQTT-3.14.4-3" }
     /// A will goes out twice.
-    "will-twice" WillTwice
+    "will-twice" WillTwice [Will]
         { "MQTT-3.1.2-10" "MQTT-3.1.2-12" | "MQTT-3.1.2-10" }
     /// Every will is stored as a retained message.
-    "will-always-retained" WillAlwaysRetained
+    "will-always-retained" WillAlwaysRetained [Will]
         { "MQTT-3.1.2-16" | "MQTT-3.1.2-14" }
     /// No will is stored as a retained message.
-    "will-never-retained" WillNeverRetained
+    "will-never-retained" WillNeverRetained [Will]
         { "MQTT-3.1.2-17" | "MQTT-3.1.2-15" }
     /// A will goes out at once, whatever its delay.
-    "will-ignores-delay" WillIgnoresDelay
+    "will-ignores-delay" WillIgnoresDelay [Will]
         { | "MQTT-3.1.3-9" }
     /// A client that returns within the delay does not stop its will.
-    "will-despite-return" WillDespiteReturn
+    "will-despite-return" WillDespiteReturn [Will]
         { | "MQTT-3.1.3-9" }
     /// A will waits for its whole delay although its session has ended before.
-    "will-outlives-session" WillOutlivesSession
+    "will-outlives-session" WillOutlivesSession [Will]
         { | "MQTT-3.1.2-8" }
     /// A will above the announced Maximum QoS is accepted.
     "will-qos-above-maximum" WillQosAboveMaximum
@@ -256,7 +312,7 @@ defects! {
     "forgets-while-connected" ForgetsWhileConnected silent
         { "MQTT-4.1.0-2" "MQTT-3.1.2-5" | "MQTT-4.1.0-1" "MQTT-4.5.0-1" "MQTT-3.1.2-8" }
     /// Retained messages are deleted when the session of their publisher ends.
-    "retained-ends-with-session" RetainedEndsWithSession
+    "retained-ends-with-session" RetainedEndsWithSession [RetainedCopy]
         { "MQTT-3.1.2-7" "MQTT-3.1.2-17" | "MQTT-3.3.1-9" "MQTT-3.1.2-15" }
     /// A client without an identifier is not told which one it got.
     "no-assigned-id" NoAssignedId
@@ -304,7 +360,7 @@ defects! {
     "ignores-receive-maximum" IgnoresReceiveMaximum
         { | "MQTT-3.3.4-9" "MQTT-4.9.0-1" }
     /// A resumed session keeps the Receive Maximum of its first connection that had one.
-    "receive-maximum-of-first-connection" ReceiveMaximumOfFirstConnection
+    "receive-maximum-of-first-connection" ReceiveMaximumOfFirstConnection [Resent]
         { | "MQTT-4.9.0-1" }
     /// PINGREQ has no answer while the window is full.
     "window-holds-up-pingresp" WindowHoldsUpPingresp
@@ -334,7 +390,7 @@ defects! {
     "message-expiry-not-reduced" MessageExpiryNotReduced
         { | "MQTT-3.3.2-6" }
     /// A message whose delivery has begun expires all the same.
-    "expires-under-way" ExpiresUnderWay
+    "expires-under-way" ExpiresUnderWay [Resent]
         { | "MQTT-4.3.3-7" "MQTT-4.4.0-1" }
     /// The Payload Format Indicator is changed.
     "alters-payload-format" AltersPayloadFormat
@@ -355,7 +411,7 @@ defects! {
     "alters-content-type" AltersContentType
         { | "MQTT-3.3.2-20" }
     /// Queued messages lose all that has to be passed on unaltered.
-    "queue-drops-properties" QueueDropsProperties
+    "queue-drops-properties" QueueDropsProperties [Queued]
         { | "MQTT-3.3.2-4" "MQTT-3.3.2-15" "MQTT-3.3.2-16" "MQTT-3.3.2-17" "MQTT-3.3.2-20" }
 
     // More about subscriptions.
@@ -364,7 +420,7 @@ defects! {
     "no-subscription-ids" NoSubscriptionIds
         { | "MQTT-3.3.4-3" }
     /// Queued messages carry no Subscription Identifier.
-    "subscription-id-lost-in-queue" SubscriptionIdLostInQueue
+    "subscription-id-lost-in-queue" SubscriptionIdLostInQueue [Queued]
         { | "MQTT-3.3.4-3" }
     /// One copy for several subscriptions carries one of their identifiers.
     "one-subscription-id-of-many" OneSubscriptionIdOfMany
@@ -379,16 +435,16 @@ defects! {
     "ignores-retain-as-published" IgnoresRetainAsPublished
         { | "MQTT-3.3.1-13" }
     /// Retain As Published does not reach the queue.
-    "retain-as-published-lost-in-queue" RetainAsPublishedLostInQueue
+    "retain-as-published-lost-in-queue" RetainAsPublishedLostInQueue [Queued]
         { | "MQTT-3.3.1-13" }
     /// With Retain Handling 1 each SUBSCRIBE gets the retained message.
-    "retain-handling-1-always" RetainHandling1Always
+    "retain-handling-1-always" RetainHandling1Always [RetainedCopy]
         { | "MQTT-3.3.1-10" }
     /// With Retain Handling 1 no SUBSCRIBE gets the retained message.
-    "retain-handling-1-never" RetainHandling1Never
+    "retain-handling-1-never" RetainHandling1Never [RetainedCopy]
         { | "MQTT-3.3.1-10" }
     /// With Retain Handling 2 each SUBSCRIBE gets the retained message.
-    "ignores-retain-handling-2" IgnoresRetainHandling2
+    "ignores-retain-handling-2" IgnoresRetainHandling2 [RetainedCopy]
         { | "MQTT-3.3.1-11" }
     /// Overlapping subscriptions are served at the lowest QoS.
     "overlap-takes-lowest-qos" OverlapTakesLowestQos
@@ -403,7 +459,7 @@ defects! {
     "unsubscribe-forgotten-on-resume" UnsubscribeForgottenOnResume
         { "MQTT-3.10.4-1" "MQTT-3.10.4-2" | "MQTT-3.10.4-1" "MQTT-3.10.4-2" "MQTT-3.3.4-3" }
     /// UNSUBSCRIBE drops the deliveries that have begun.
-    "unsubscribe-drops-under-way" UnsubscribeDropsUnderWay
+    "unsubscribe-drops-under-way" UnsubscribeDropsUnderWay [Resent]
         { "MQTT-3.10.4-3" "MQTT-4.4.0-1" | "MQTT-3.10.4-3" "MQTT-4.4.0-1" }
     /// The codes of a SUBACK stand in reverse.
     "suback-reversed" SubackReversed
@@ -424,19 +480,19 @@ defects! {
     // More about retained messages.
 
     /// A retained message of zero bytes is stored.
-    "stores-empty-retained" StoresEmptyRetained
+    "stores-empty-retained" StoresEmptyRetained [RetainedCopy]
         { "MQTT-3.3.1-11" | "MQTT-3.3.1-7" }
     /// A retained message of zero bytes is not forwarded.
     "does-not-forward-empty-retained" DoesNotForwardEmptyRetained
         { "MQTT-3.3.1-10" | "MQTT-3.3.1-6" }
     /// A message with RETAIN 0 removes the retained message.
-    "retain-0-removes" Retain0Removes
+    "retain-0-removes" Retain0Removes [RetainedCopy]
         { "MQTT-3.3.1-12" "MQTT-3.3.1-6" "MQTT-3.8.4-3" "MQTT-3.1.2-17" "MQTT-3.1.2-7" | "MQTT-3.3.1-8" "MQTT-3.3.1-9" "MQTT-3.3.1-10" "MQTT-3.8.4-4" "MQTT-3.1.2-15" }
     /// A retained message at QoS 0 does not displace the one before.
-    "qos0-keeps-old-retained" Qos0KeepsOldRetained
+    "qos0-keeps-old-retained" Qos0KeepsOldRetained [RetainedCopy]
         { "MQTT-3.3.1-7" | "MQTT-3.3.1-5" }
     /// Retained messages are stored at QoS 0.
-    "retained-at-qos0" RetainedAtQos0
+    "retained-at-qos0" RetainedAtQos0 [RetainedCopy]
         { "MQTT-3.3.1-5" "MQTT-3.8.4-6" | "MQTT-3.3.1-5" "MQTT-3.8.4-8" }
 
     // Identifiers, and what is sent again.
@@ -449,19 +505,19 @@ defects! {
         { "MQTT-2.3.1-4" "MQTT-4.3.3-1" "MQTT-4.4.0-1" "MQTT-3.3.4-1" "MQTT-4.3.3-2"
         | "MQTT-2.2.1-4" "MQTT-4.3.3-6" "MQTT-4.4.0-1" "MQTT-4.3.3-4" "MQTT-4.3.3-11" }
     /// What is sent again has a new identifier.
-    "resends-with-new-id" ResendsWithNewId
+    "resends-with-new-id" ResendsWithNewId [Resent]
         { "MQTT-4.4.0-1" "MQTT-3.10.4-3" | "MQTT-4.4.0-1" "MQTT-3.10.4-3" }
     /// What is sent again comes in reverse.
-    "resends-reversed" ResendsReversed
+    "resends-reversed" ResendsReversed [Resent]
         { "MQTT-4.6.0-6" | "MQTT-4.6.0-5" }
     /// In 5.0 an unacknowledged PUBLISH is sent again after a second, on the connection that is there.
-    "resends-live" ResendsLive
+    "resends-live" ResendsLive [Resent]
         { | "MQTT-4.4.0-1" }
     /// What the client refused is sent again on resume.
-    "resends-refused" ResendsRefused
+    "resends-refused" ResendsRefused [Resent]
         { | "MQTT-4.4.0-2" }
     /// PUBREL is not sent again on resume.
-    "pubrel-not-resent" PubrelNotResent
+    "pubrel-not-resent" PubrelNotResent [Resent]
         { "MQTT-4.4.0-1" "MQTT-3.10.4-3" | "MQTT-4.4.0-1" "MQTT-3.10.4-3" }
     /// A QoS 1 message under an identifier that was used before is taken for a repetition.
     "remembers-puback-id" RemembersPubackId silent
@@ -484,21 +540,85 @@ defects! {
     // Shared subscriptions.
 
     /// A member of a group gets messages at the QoS of their publication.
-    "shared-at-qos-of-publication" SharedAtQosOfPublication
+    "shared-at-qos-of-publication" SharedAtQosOfPublication [Shared]
         { | "MQTT-4.8.2-3" }
     /// A QoS 2 delivery that was broken off goes to another member.
-    "shared-redirects-under-way" SharedRedirectsUnderWay
+    "shared-redirects-under-way" SharedRedirectsUnderWay [Shared]
         { | "MQTT-4.8.2-4" "MQTT-4.4.0-1" "MQTT-4.8.2-5" }
     /// A QoS 2 delivery goes to another member when the session of the first ends.
-    "shared-redirects-at-session-end" SharedRedirectsAtSessionEnd
+    "shared-redirects-at-session-end" SharedRedirectsAtSessionEnd [Shared]
         { | "MQTT-4.8.2-5" }
     /// What one member refuses goes to another.
-    "shared-redirects-refused" SharedRedirectsRefused
+    "shared-redirects-refused" SharedRedirectsRefused [Shared]
         { | "MQTT-4.8.2-6" }
     /// Each member of a group gets each message.
-    "shared-to-all-members" SharedToAllMembers
+    "shared-to-all-members" SharedToAllMembers [Shared]
         { | "4.8.2" "MQTT-4.8.2-6" }
     /// A shared subscription gets retained messages.
-    "retained-to-shared" RetainedToShared
+    "retained-to-shared" RetainedToShared [Shared]
         { | "4.8.2" }
+
+    // What is looked at in one place and forgotten in another.
+
+    /// A PUBREC that came right before the end of its connection is forgotten, and its message with it.
+    "forgets-cut-off-pubrec" ForgetsCutOffPubrec [Resent]
+        { "MQTT-4.4.0-1" "MQTT-4.3.3-1" "MQTT-3.1.2-5" "MQTT-4.5.0-1" | "MQTT-4.4.0-1" "MQTT-4.3.3-5" "MQTT-4.5.0-1" }
+    /// On resume the PUBRELs come in reverse. Only 3.1.1 orders those of a server.
+    "pubrels-reversed" PubrelsReversed [Resent]
+        { "MQTT-4.6.0-6" "MQTT-4.6.0-4" | }
+    /// PUBREL follows each PUBLISH of QoS 2 at once, and no PUBREC is waited for.
+    "pubrel-before-pubrec" PubrelBeforePubrec silent
+        { "MQTT-4.3.3-1" | "MQTT-4.3.3-4" "MQTT-4.3.3-5" "MQTT-4.3.3-6" }
+    /// An identifier is used anew as soon as its PUBREC has come.
+    "reuses-id-before-pubcomp" ReusesIdBeforePubcomp silent
+        { "MQTT-2.3.1-4" "MQTT-4.3.3-1" "MQTT-4.4.0-1" | "MQTT-2.2.1-4" "MQTT-4.3.3-1" "MQTT-4.3.3-6" "MQTT-4.4.0-1" "MQTT-4.3.3-4" }
+    /// Each PUBACK lets two messages go, whatever the Receive Maximum.
+    "puback-releases-two" PubackReleasesTwo
+        { | "MQTT-3.3.4-9" "MQTT-4.9.0-1" }
+    /// What was not acknowledged is sent again 29 seconds after the client's return.
+    "resends-late" ResendsLate [Resent] silent
+        { "MQTT-4.4.0-1" | "MQTT-4.4.0-1" }
+    /// A will goes out five seconds late.
+    "will-late" WillLate [Will] silent
+        { "MQTT-3.1.2-8" | "MQTT-3.1.2-8" }
+    /// A message at QoS 0 comes under another topic.
+    "wrong-topic-at-qos0" WrongTopicAtQos0 silent
+        { "MQTT-3.3.2-3" "4.5" | "MQTT-3.3.2-3" "4.5" }
+    /// A message at QoS 0 comes under a topic that has a wildcard.
+    "wildcard-in-topic" WildcardInTopic silent
+        { "MQTT-3.3.2-2" "MQTT-3.3.2-3" "4.5" | "MQTT-3.3.2-2" "MQTT-3.3.2-3" "4.5" }
+    /// The Topic Alias is 0.
+    "topic-alias-0" TopicAlias0 silent
+        { | "MQTT-3.3.2-8" }
+    /// Each SUBACK is followed by another CONNACK.
+    "second-connack" SecondConnack silent
+        { "3.2" | "MQTT-3.2.0-2" }
+
+    // Connections that end, or fall silent, although the client keeps to the standard.
+
+    /// A PUBREL that is sent again is answered by the end of the connection.
+    "closes-on-repeated-pubrel" ClosesOnRepeatedPubrel silent
+        { "MQTT-4.3.3-2" "4.8" | "MQTT-4.3.3-11" "4.13" }
+    /// A QoS 2 PUBLISH that is sent again is answered by PUBREC 0x91.
+    "pubrec-0x91-on-repetition" Pubrec0x91OnRepetition silent
+        { | "MQTT-4.3.3-10" }
+    /// A SUBSCRIBE that finds a retained message of QoS 2 is answered by the end of the connection.
+    "closes-on-retained-qos2" ClosesOnRetainedQos2 silent
+        { "MQTT-3.8.4-1" "MQTT-3.3.1-6" "MQTT-3.8.4-3" "4.8" | "MQTT-3.8.4-1" "MQTT-3.3.1-9" "MQTT-3.8.4-4" "4.13" }
+    /// A client of 3.1.1 that is taken over gets a DISCONNECT, which only clients send there.
+    "disconnect-to-v3" DisconnectToV3 silent
+        { "3.14" | }
+    /// The PUBLISH of a will has the Will Delay Interval among its properties.
+    "will-delay-in-publish" WillDelayInPublish silent
+        { | "2.2.2.2" "MQTT-3.1.2-8" }
+    /// A reserved flag of PINGRESP is set.
+    "reserved-flag-set" ReservedFlagSet silent
+        { "MQTT-2.2.2-1" "MQTT-3.12.4-1" | "MQTT-2.1.3-1" "MQTT-3.12.4-1" }
+    /// In the middle the broker stops to say anything at all.
+    "freezes" Freezes silent
+        { "MQTT-3.12.4-1" "MQTT-3.8.4-1" "MQTT-3.3.4-1" "MQTT-4.5.0-1" "MQTT-3.10.4-4" "MQTT-4.3.3-2"
+        | "MQTT-3.12.4-1" "MQTT-3.8.4-1" "MQTT-3.3.4-1" "MQTT-4.5.0-1" "MQTT-3.10.4-4" "MQTT-4.3.3-11" }
+    /// In the middle the broker ends all connections, and takes no new ones.
+    "dies" Dies silent
+        { "4.8" | "4.13" }
 }

@@ -5,6 +5,9 @@ use mqtt_sessions::packet::{AckKind, Connack, Packet, Protocol, Publish};
 use super::super::topics;
 use super::{Defect, Rules};
 
+/// How many packets a broker takes that freezes or dies in the middle.
+const MIDDLE: usize = 40;
+
 impl Rules {
     /// 5.0 3.2.2-9 and section 3.2.2.3.5: the reason to refuse a PUBLISH, which CONNACK announced. 3.1.1 knows no
     /// better answer than to close the connection.
@@ -67,6 +70,39 @@ impl Rules {
         !self.lies(Defect::PublishBeforeConnack)
     }
 
+    /// 4.3.3-2, 4.3.3-11: a PUBREL that is sent again is answered like the first.
+    pub fn closes_on_repeated_pubrel(&self) -> bool {
+        self.lies(Defect::ClosesOnRepeatedPubrel)
+    }
+
+    /// 5.0 4.3.3-10: a PUBLISH that is sent again before its PUBREL is answered by PUBREC, and not refused.
+    pub fn answer_to_repetition(&self, protocol: Protocol) -> u8 {
+        if protocol == Protocol::V5 && self.lies(Defect::Pubrec0x91OnRepetition) { 0x91 } else { 0 }
+    }
+
+    /// 3.8.4-1: a SUBSCRIBE is answered, whatever it finds.
+    pub fn closes_on_retained(&self, qos: u8) -> bool {
+        qos == 2 && self.lies(Defect::ClosesOnRetainedQos2)
+    }
+
+    /// 5.0 3.1.4-3: DISCONNECT may tell a client why it is closed. In 3.1.1 only clients send it (section 3.14).
+    pub fn sends_disconnect(&self, protocol: Protocol) -> bool {
+        match protocol {
+            Protocol::V3 => self.lies(Defect::DisconnectToV3),
+            Protocol::V5 => self.choices.takeover_disconnect,
+        }
+    }
+
+    /// True if the broker has fallen silent, after so many packets.
+    pub fn is_frozen(&self, packets: usize) -> bool {
+        packets > MIDDLE && self.lies(Defect::Freezes)
+    }
+
+    /// True if the broker is gone, after so many packets.
+    pub fn is_dead(&self, packets: usize) -> bool {
+        packets > MIDDLE && self.lies(Defect::Dies)
+    }
+
     /// What goes out in the place of a packet: itself. `None` closes the connection instead.
     pub fn spoken(&self, packet: Packet) -> Option<Vec<Packet>> {
         let Some(defect) = self.defect else { return Some(vec![packet]) };
@@ -99,6 +135,13 @@ impl Rules {
                 Some(vec![Packet::Disconnect { reason, session_expiry: Some(60) }])
             }
             (Defect::SpeaksAfterDisconnect, packet @ Packet::Disconnect { .. }) => Some(vec![packet, Packet::Pingresp]),
+            (Defect::PubrelBeforePubrec, Packet::Publish(publish)) if publish.qos == 2 && !publish.dup => {
+                let id = publish.id;
+                Some(vec![Packet::Publish(publish), Packet::ack(AckKind::Pubrel, id)])
+            }
+            (Defect::SecondConnack, packet @ Packet::Suback(_)) => {
+                Some(vec![packet, Packet::Connack(Connack::default())])
+            }
             (Defect::SubackWrongId, Packet::Suback(mut suback)) => {
                 suback.id = suback.id.wrapping_add(1).max(1);
                 Some(vec![Packet::Suback(suback)])

@@ -1,11 +1,11 @@
 //! How messages are delivered.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use mqtt_sessions::packet::{AckKind, Properties, Protocol, Publish};
 use tokio::time::Instant;
 
+use super::super::defect::{Fault, Way};
 use super::super::session::{Delivery, Subscription};
 use super::super::topics;
 use super::{Defect, Rules};
@@ -30,23 +30,36 @@ impl Rules {
 
     /// 3.3.5-1, 3.3.4-2: one copy that respects the highest QoS granted to the matching subscriptions, or a copy for
     /// each. 5.0 3.3.4-3 to 3.3.4-5: one copy has all Subscription Identifiers, each of several its own.
-    pub fn copies(&self, publish: &Publish, matching: &[Subscription], queued: bool) -> Vec<Copy> {
+    pub fn copies(&self, publish: &Publish, matching: &[Subscription], way: Way) -> Vec<Copy> {
+        let queued = way == Way::Queued;
         let all_ids: Vec<u32> = matching.iter().filter_map(|subscription| subscription.id).collect();
         let mut copies: Vec<Copy> = matching.iter().map(|own| self.copy(publish, own, queued)).collect();
+        let flags: Vec<bool> = copies.iter().map(|copy| copy.retain).collect();
         copies.sort_by_key(|copy| std::cmp::Reverse(copy.granted));
-        if self.lies(Defect::OverlapTakesLowestQos) {
+        if self.lies(Defect::OverlapTakesLowestQos) || self.has_fault(Fault::LowestOfOverlap, way) {
             copies.reverse();
         }
-        if !self.choices.copy_for_each_subscription {
+        if !self.sends_copy_for_each() {
             copies.truncate(1);
-            let first = copies.iter_mut().filter(|_| !self.lies(Defect::OneSubscriptionIdOfMany));
-            first.for_each(|copy| copy.subscription_ids.clone_from(&all_ids));
+            let has_all = !self.lies(Defect::OneSubscriptionIdOfMany) && !self.has_fault(Fault::OneIdOfOverlap, way);
+            for copy in copies.iter_mut().filter(|_| has_all) {
+                copy.subscription_ids.clone_from(&all_ids);
+                if self.choices.subscription_ids_reversed {
+                    copy.subscription_ids.reverse();
+                }
+                if self.choices.overlap_flag_at_random {
+                    copy.retain = flags[self.below(flags.len())];
+                }
+            }
         }
         for copy in &mut copies {
             match self.defect {
                 Some(Defect::NoSubscriptionIds) => copy.subscription_ids.clear(),
                 Some(Defect::SubscriptionIdLostInQueue) if queued => copy.subscription_ids.clear(),
                 Some(Defect::AllSubscriptionIdsOnEachCopy) => copy.subscription_ids.clone_from(&all_ids),
+                Some(Defect::OnTheWay(Fault::AllIdsOfOverlap, of)) if of == way => {
+                    copy.subscription_ids.clone_from(&all_ids);
+                }
                 _ => {}
             }
         }
@@ -56,6 +69,15 @@ impl Rules {
             _ => return copies,
         };
         copies.into_iter().flat_map(|copy| vec![copy.clone(); if copy.qos == twice { 2 } else { 1 }]).collect()
+    }
+
+    /// True if a message that matches several subscriptions of a client goes to each of them (section 3.3.5 of 3.1.1,
+    /// 3.3.4 of 5.0).
+    fn sends_copy_for_each(&self) -> bool {
+        match self.choices.overlap_at_random {
+            true => self.below(2) == 0,
+            false => self.choices.copy_for_each_subscription,
+        }
     }
 
     fn copy(&self, publish: &Publish, subscription: &Subscription, queued: bool) -> Copy {
@@ -72,28 +94,42 @@ impl Rules {
 
     /// The PUBLISH of a delivery: in 5.0 with the properties as they were published (3.3.2-4, 3.3.2-15 to 3.3.2-20), and
     /// with what is left of the Message Expiry Interval (3.3.2-6).
-    pub fn forwarded(&self, delivery: &Delivery, now: Instant) -> Publish {
+    pub fn forwarded(&self, delivery: &Delivery, way: Way, now: Instant) -> Publish {
         let published = &delivery.message.publish;
         let mut properties = published.properties.clone();
         properties.topic_alias = None;
         properties.subscription_ids.clone_from(&delivery.subscription_ids);
-        if !self.lies(Defect::MessageExpiryNotReduced) {
+        if !self.lies(Defect::MessageExpiryNotReduced) && !self.has_fault(Fault::ExpiryKept, way) {
             let waited = now.saturating_duration_since(delivery.message.taken_at).as_secs() as u32;
             properties.message_expiry = properties.message_expiry.map(|expiry| expiry.saturating_sub(waited));
         }
-        self.alter(&mut properties, delivery.queued);
+        self.alter(&mut properties, delivery.queued, way);
+        let mut payload = published.payload.clone();
+        if self.has_fault(Fault::PayloadChanged, way) && (delivery.qos > 0 || way == Way::Will) {
+            payload.push(b'?');
+        }
         Publish {
             dup: false,
             qos: delivery.qos,
-            retain: delivery.retain,
-            topic: published.topic.clone(),
+            retain: delivery.retain != self.has_fault(Fault::RetainFlipped, way),
+            topic: self.topic_on_the_wire(published),
             id: 0,
-            payload: published.payload.clone(),
+            payload,
             properties,
         }
     }
 
-    fn alter(&self, properties: &mut Properties, queued: bool) {
+    /// 3.3.2-2, 3.3.2-3: the topic is the one that was published.
+    fn topic_on_the_wire(&self, published: &Publish) -> String {
+        let is_lied_about = published.qos == 0 && !published.topic.starts_with('$');
+        match self.defect {
+            Some(Defect::WrongTopicAtQos0) if is_lied_about => format!("{}/elsewhere", published.topic),
+            Some(Defect::WildcardInTopic) if is_lied_about => "+".to_owned(),
+            _ => published.topic.clone(),
+        }
+    }
+
+    fn alter(&self, properties: &mut Properties, queued: bool, way: Way) {
         match self.defect {
             Some(Defect::AltersPayloadFormat) => properties.payload_format = None,
             Some(Defect::AltersResponseTopic) => properties.response_topic = None,
@@ -103,11 +139,10 @@ impl Rules {
             Some(Defect::DropsUserProperty) => drop(properties.user.pop()),
             Some(Defect::ReordersUserProperties) => properties.user.sort(),
             Some(Defect::AltersContentType) => properties.content_type = None,
-            Some(Defect::QueueDropsProperties) if queued => {
-                let (message_expiry, ids) =
-                    (properties.message_expiry, std::mem::take(&mut properties.subscription_ids));
-                *properties = Properties { message_expiry, subscription_ids: ids, ..Properties::default() };
-            }
+            Some(Defect::QueueDropsProperties) if queued => drop_properties(properties),
+            Some(Defect::OnTheWay(Fault::PropertiesDropped, of)) if of == way => drop_properties(properties),
+            Some(Defect::OnTheWay(Fault::UserPropertiesSorted, of)) if of == way => properties.user.sort(),
+            Some(Defect::OnTheWay(Fault::NoSubscriptionId, of)) if of == way => properties.subscription_ids.clear(),
             _ => {}
         }
     }
@@ -125,7 +160,10 @@ impl Rules {
             return;
         }
         let next = known.len() as u16 + 1;
-        if let Some(alias) = known.get(&packet.topic) {
+        if self.lies(Defect::TopicAlias0) {
+            // 5.0 3.3.2-8: 0 is no alias.
+            packet.properties.topic_alias = Some(0);
+        } else if let Some(alias) = known.get(&packet.topic) {
             packet.properties.topic_alias = Some(*alias);
             packet.topic.clear();
         } else if next <= maximum {
@@ -164,13 +202,70 @@ impl Rules {
         match self.defect {
             Some(Defect::DupOnFirst) => delivery.queued && delivery.qos > 0,
             Some(Defect::DupOnQos0) => delivery.qos == 0,
+            Some(Defect::OnTheWay(Fault::DupAtQos0, way)) => delivery.qos == 0 && delivery.way() == way,
+            Some(Defect::OnTheWay(Fault::DupOnFirst, way)) => delivery.qos > 0 && delivery.way() == way,
             _ => false,
         }
+    }
+
+    /// 3.8.4-6, 3.8.4-8: the QoS of a delivery is the one that was decided.
+    pub fn qos_on_the_way(&self, delivery: &Delivery) -> u8 {
+        match self.defect {
+            Some(Defect::OnTheWay(Fault::AtQos0, way)) if way == delivery.way() => 0,
+            Some(Defect::OnTheWay(Fault::QosRaised, way)) if way == delivery.way() => (delivery.qos + 1).min(2),
+            _ => delivery.qos,
+        }
+    }
+
+    /// 4.5.0-1 and 4.3.3-2, 4.5.0-1 and 4.3.3-10: each delivery is made, and once.
+    pub fn copies_on_the_way(&self, delivery: &Delivery) -> usize {
+        match self.defect {
+            Some(Defect::OnTheWay(..)) if delivery.qos == 0 => 1,
+            Some(Defect::OnTheWay(Fault::Lost, Way::Will)) if !delivery.queued => 1,
+            Some(Defect::OnTheWay(Fault::Lost, way)) if way == delivery.way() => 0,
+            Some(Defect::OnTheWay(Fault::Twice, way)) if way == delivery.way() => 2,
+            _ => 1,
+        }
+    }
+
+    /// 5.0 4.4.0-1: what is sent again on resume is sent again once. 3.1.1 does not forbid more.
+    pub fn copies_of_resent(&self, protocol: Protocol) -> usize {
+        if protocol == Protocol::V5 && self.has_fault(Fault::Twice, Way::Resent) { 2 } else { 1 }
+    }
+
+    /// 3.1.1 4.6.0-4 and 4.6.0-6: PUBRELs come in the order of their PUBRECs. 5.0 asks that of clients only.
+    pub fn reverses_pubrels(&self, protocol: Protocol) -> bool {
+        protocol == Protocol::V3 && self.lies(Defect::PubrelsReversed)
+    }
+
+    /// 3.1.1 2.3.1-4, 5.0 2.2.1-4: an identifier is in use until its last answer has come.
+    pub fn is_in_use(&self, awaits: AckKind) -> bool {
+        !(awaits == AckKind::Pubcomp && self.lies(Defect::ReusesIdBeforePubcomp))
+    }
+
+    /// 5.0 3.3.4-9: an answer makes room for one message. How many more are let go.
+    pub fn excess_of(&self, protocol: Protocol, answer: AckKind) -> usize {
+        usize::from(protocol == Protocol::V5 && answer == AckKind::Puback && self.lies(Defect::PubackReleasesTwo))
+    }
+
+    /// 5.0 3.3.4-9: each PUBLISH above QoS 0 waits for room. 3.1.1 knows no limit.
+    pub fn goes_beyond_window(&self, protocol: Protocol, way: Way) -> bool {
+        protocol == Protocol::V5 && self.has_fault(Fault::BeyondWindow, way)
+    }
+
+    /// 4.4.0-1: what the client has answered with PUBREC is known, however its connection ended.
+    pub fn forgets_cut_off_pubrec(&self) -> bool {
+        self.lies(Defect::ForgetsCutOffPubrec)
     }
 
     /// 3.3.1-1: DUP is 1 on what is sent again.
     pub fn dup_of_resent(&self) -> bool {
         !self.lies(Defect::DupNever)
+    }
+
+    /// 4.4.0-1: the PUBLISH that is sent again is the same as before.
+    pub fn qos_of_resent(&self, qos: u8) -> u8 {
+        if self.has_fault(Fault::QosRaised, Way::Resent) { (qos + 1).min(2) } else { qos }
     }
 
     /// 4.4.0-1: what was not acknowledged is sent again on resume.
@@ -194,8 +289,17 @@ impl Rules {
     }
 
     /// 5.0 4.4.0-1: nothing is sent again at any other time. 3.1.1 does not forbid it.
-    pub fn resends_live_after(&self, protocol: Protocol) -> Option<Duration> {
-        (self.lies(Defect::ResendsLive) && protocol == Protocol::V5).then_some(Duration::from_secs(1))
+    pub fn resends_live(&self, protocol: Protocol) -> bool {
+        match protocol {
+            Protocol::V3 => self.choices.repeats_live,
+            Protocol::V5 => self.lies(Defect::ResendsLive),
+        }
+    }
+
+    /// Section 4.3.1: a delivery at QoS 0 may be lost. The broker's own topics never are, since no experiment is about
+    /// them.
+    pub fn loses_qos0(&self, topic: &str) -> bool {
+        !topic.starts_with('$') && self.choices.qos0_lost_once_in.is_some_and(|times| self.below(times as usize) == 0)
     }
 
     /// 3.1.1 2.3.1-4, 5.0 2.2.1-4.
@@ -241,4 +345,10 @@ impl Rules {
     pub fn forgets_received_ids(&self) -> bool {
         self.lies(Defect::ForgetsReceivedIds)
     }
+}
+
+/// Drops what is to be passed on unaltered.
+fn drop_properties(properties: &mut Properties) {
+    let (message_expiry, ids) = (properties.message_expiry, std::mem::take(&mut properties.subscription_ids));
+    *properties = Properties { message_expiry, subscription_ids: ids, ..Properties::default() };
 }

@@ -2,6 +2,8 @@
 
 use mqtt_sessions::packet::Publish;
 
+use super::super::defect::{Fault, Way};
+use super::super::topics;
 use super::{Defect, Retaining, Rules};
 
 /// Subscriptions.
@@ -27,13 +29,18 @@ impl Rules {
     }
 
     /// 5.0 3.8.3-3.
-    pub fn ignores_no_local(&self) -> bool {
-        self.lies(Defect::IgnoresNoLocal)
+    pub fn ignores_no_local(&self, way: Way) -> bool {
+        self.lies(Defect::IgnoresNoLocal) || self.has_fault(Fault::ToItsPublisher, way)
     }
 
     /// 3.10.4-1: filters are compared character by character.
     pub fn unsubscribed_by(&self, asked: &str, filter: &str) -> bool {
-        asked == filter || self.lies(Defect::UnsubscribesByMatch) && mqtt_sessions::topic::matches(asked, filter)
+        asked == filter || self.lies(Defect::UnsubscribesByMatch) && topics::matches(topics::unshared(asked), filter)
+    }
+
+    /// 3.10.4-2: nothing is added to a subscription that has ended.
+    pub fn serves_ended(&self) -> bool {
+        matches!(self.defect, Some(Defect::OnTheWay(Fault::AfterUnsubscribe, _)))
     }
 
     /// 3.10.4-1: what is deleted stays so.
@@ -99,8 +106,9 @@ impl Rules {
     }
 
     /// 3.3.1-10, 3.3.1-6: an empty message goes to subscribers as any other.
-    pub fn forwards(&self, publish: &Publish) -> bool {
-        !(publish.payload.is_empty() && publish.retain && self.lies(Defect::DoesNotForwardEmptyRetained))
+    pub fn forwards(&self, publish: &Publish, way: Way) -> bool {
+        let held_back = self.lies(Defect::DoesNotForwardEmptyRetained) || self.has_fault(Fault::EmptyNotForwarded, way);
+        !(publish.payload.is_empty() && publish.retain && held_back)
     }
 
     /// 3.3.1-9, 3.3.1-12: without a SUBSCRIBE nothing retained is sent.

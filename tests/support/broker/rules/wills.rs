@@ -59,7 +59,12 @@ impl Rules {
 
     /// 5.0 3.1.3-9: its delay, in seconds.
     pub fn will_delay(&self, will: &Will) -> u64 {
-        if self.lies(Defect::WillIgnoresDelay) { 0 } else { will.delay.unwrap_or(0).into() }
+        let delay = u64::from(will.delay.unwrap_or(0));
+        match self.defect {
+            Some(Defect::WillIgnoresDelay) => 0,
+            Some(Defect::WillLate) => delay + 5,
+            _ => delay,
+        }
     }
 
     /// 5.0 3.1.3-9: a client that returns to its session in time stops its will.
@@ -69,6 +74,6 @@ impl Rules {
 
     /// 5.0 3.1.2-8: the end of the session does not wait for the delay.
     pub fn session_end_publishes_will(&self) -> bool {
-        !self.lies(Defect::WillOutlivesSession)
+        !self.lies(Defect::WillOutlivesSession) && !self.lies(Defect::WillLate)
     }
 }

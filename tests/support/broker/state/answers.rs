@@ -2,7 +2,7 @@
 
 use mqtt_sessions::packet::{Ack, AckKind, Packet, Protocol, Publish};
 
-use super::super::session::{Acknowledged, IDENTIFIER_NOT_FOUND, Lifetime};
+use super::super::session::{Acknowledged, IDENTIFIER_NOT_FOUND, Lifetime, Message, Unreleased};
 use super::{Client, Effect, Link, State, Wake};
 
 /// Quota exceeded (5.0, sections 3.4.2.1 and 3.5.2.1).
@@ -67,10 +67,16 @@ impl State {
         let (qos, id) = (publish.qos, publish.id);
         let reason = match self.is_repetition(client, &publish) {
             true => 0,
+            false if qos == 2 && self.is_unreleased(client, id) && !self.rules.takes_for_new(true) => {
+                self.rules.answer_to_repetition(client.protocol)
+            }
             false if self.exceeds_quota(client, &publish) => self.refuse_publish(client, &publish),
             false if qos == 2 => self.publish_qos2(client, publish),
-            false => self.publish_now(client, &publish),
+            false => self.publish_now(client, publish),
         };
+        if qos == 1 && client.is_cut_off {
+            self.remember_unanswered(client, id);
+        }
         let kind = match qos {
             0 => return,
             1 => AckKind::Puback,
@@ -79,26 +85,42 @@ impl State {
         self.send(link, client.protocol, Packet::Ack(Ack { kind, id, reason }));
     }
 
-    /// Whether the identifier was used before, where that is held against the message.
+    /// A QoS 1 message was taken over, and its PUBACK reaches nobody.
+    fn remember_unanswered(&mut self, client: &Client, id: u16) {
+        if self.rules.choices.recognises_resent_qos1
+            && let Some(session) = self.sessions.get_mut(&client.id)
+        {
+            session.unanswered.insert(id);
+        }
+    }
+
+    /// True if the message was taken over before, or if its identifier was used before and that is held against it.
     fn is_repetition(&mut self, client: &Client, publish: &Publish) -> bool {
         let Some(session) = self.sessions.get_mut(&client.id) else { return false };
+        if publish.qos == 1 && session.unanswered.remove(&publish.id) && publish.dup {
+            return true;
+        }
         let used = (publish.qos, publish.id);
         match self.rules.remembers_id(publish.qos) {
             true => !session.used.insert(used),
             false if self.rules.remembers_refused_id() && session.used.contains(&used) => {
                 // Its PUBREL is answered as if nothing were wrong.
-                session.incoming.insert(publish.id, None);
+                session.incoming.insert(publish.id, Unreleased::default());
                 true
             }
             false => false,
         }
     }
 
+    /// True if the PUBREL of a QoS 2 message under this identifier has not come.
+    fn is_unreleased(&self, client: &Client, id: u16) -> bool {
+        self.sessions.get(&client.id).is_some_and(|session| session.incoming.contains_key(&id))
+    }
+
     /// Whether too much is waiting already for an absent client that the message would be stored for. A PUBLISH that is
     /// known, since its PUBREL has not come, was accepted before.
     fn exceeds_quota(&self, client: &Client, publish: &Publish) -> bool {
-        let known = |id| self.sessions.get(&client.id).is_some_and(|session| session.incoming.contains_key(&id));
-        if publish.qos == 0 || (publish.qos == 2 && known(publish.id)) {
+        if publish.qos == 0 || (publish.qos == 2 && self.is_unreleased(client, publish.id)) {
             return false;
         }
         self.rules.exceeds_quota(client.protocol, self.longest_backlog(&client.id, publish))
@@ -114,47 +136,74 @@ impl State {
         QUOTA_EXCEEDED
     }
 
-    /// Sends the message onward, and says what the publisher is told.
-    fn publish_now(&mut self, client: &Client, publish: &Publish) -> u8 {
-        let matched = self.route(&client.id, publish);
+    /// A message as it was taken over just now.
+    fn message(&self, client: &Client, publish: Publish) -> Message {
+        Message { publish, taken_at: self.now, publisher: client.id.clone(), is_will: false }
+    }
+
+    /// Takes the message over, and says what the publisher is told.
+    fn publish_now(&mut self, client: &Client, publish: Publish) -> u8 {
+        let message = self.message(client, publish);
+        let matched = self.accept(&message);
         self.rules.accepted(client.protocol, matched)
     }
 
     /// 4.3.3-2, 4.3.3-10: the identifier is kept until the PUBREL, so that the message goes onward once. It may do so
-    /// now (method B of 3.1.1's figure 4.3) or then (method A).
+    /// now (method B of 3.1.1's figure 4.3) or then (method A), and so may it be retained.
     fn publish_qos2(&mut self, client: &Client, publish: Publish) -> u8 {
+        let message = self.message(client, publish);
+        let id = message.publish.id;
+        let later = |at_pubrel: bool| at_pubrel.then(|| message.clone());
+        let to_retain = later(self.rules.choices.qos2_retained_at_pubrel);
+        let to_route = later(self.rules.choices.qos2_onward_at_pubrel);
+        let (retains_now, routes_now) = (to_retain.is_none(), to_route.is_none());
         let Some(session) = self.sessions.get_mut(&client.id) else { return 0 };
-        if !self.rules.takes_for_new(session.incoming.contains_key(&publish.id)) {
+        session.incoming.insert(id, Unreleased { to_retain, to_route });
+        if retains_now {
+            self.retain(&message);
+        }
+        if !routes_now {
             return 0;
         }
-        if self.rules.choices.qos2_onward_at_pubrel {
-            session.incoming.insert(publish.id, Some(publish));
-            return 0;
-        }
-        session.incoming.insert(publish.id, None);
-        self.publish_now(client, &publish)
+        let matched = self.route(&message);
+        self.rules.accepted(client.protocol, matched)
     }
 
     /// 4.3.3-2, 4.3.3-11: PUBREL is answered by PUBCOMP, and the identifier is free (5.0 4.3.3-12).
     fn release(&mut self, link: Link, client: &Client, id: u16) {
         let Some(session) = self.sessions.get_mut(&client.id) else { return };
-        let reason = match session.incoming.remove(&id) {
+        let unreleased = session.incoming.remove(&id);
+        if unreleased.is_none() && self.rules.closes_on_repeated_pubrel() {
+            return self.close(link);
+        }
+        let reason = match unreleased {
             None if client.protocol == Protocol::V5 => IDENTIFIER_NOT_FOUND,
-            Some(Some(publish)) => {
-                self.route(&client.id, &publish);
+            None => 0,
+            Some(Unreleased { to_retain, to_route }) => {
+                if let Some(message) = to_retain {
+                    self.retain(&message);
+                }
+                if let Some(message) = to_route {
+                    self.route(&message);
+                }
                 0
             }
-            _ => 0,
         };
         self.send(link, client.protocol, Packet::Ack(Ack { kind: AckKind::Pubcomp, id, reason }));
     }
 
     fn acknowledge(&mut self, link: Link, client: &Client, ack: Ack) {
+        if client.is_cut_off && ack.kind == AckKind::Pubrec && self.rules.forgets_cut_off_pubrec() {
+            return self.with_session(link, client, |session, _| {
+                session.forget(ack.id);
+                Vec::new()
+            });
+        }
         let delay = self.rules.refill_delay();
         let now = self.now;
         let (mut paused, mut refused_delivery) = (false, None);
         self.with_session(link, client, |session, rules| {
-            let Acknowledged { packet, refused } = session.acknowledge(rules, ack);
+            let Acknowledged { packet, refused } = session.acknowledge(rules, ack, now);
             refused_delivery = refused;
             let mut packets: Vec<Packet> = packet.into_iter().collect();
             if !delay.is_zero() && session.has_backlog() && !session.held {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use mqtt_sessions::packet::{Connack, Connect, Packet, Protocol};
 
-use super::super::session::{Delivery, ENDS_AT_CLOSE, Session};
+use super::super::session::{Delivery, ENDS_AT_CLOSE, Session, Unreleased};
 use super::{Client, Defect, Effect, Link, State, Wake};
 
 impl State {
@@ -24,7 +24,7 @@ impl State {
             if self.rules.ids_outlive_session()
                 && let Some(session) = self.sessions.get(&id)
             {
-                kept_ids = session.incoming.keys().map(|id| (*id, None)).collect();
+                kept_ids = session.incoming.keys().map(|id| (*id, Unreleased::default())).collect();
             }
             self.end_session(&id);
         }
@@ -40,7 +40,8 @@ impl State {
         if connect.will.is_some() || !self.rules.keeps_published_wills() {
             session.will.clone_from(&connect.will);
         }
-        let client = Client { protocol, id, session_expiry: connect.session_expiry.unwrap_or(0) };
+        let session_expiry = connect.session_expiry.unwrap_or(0);
+        let client = Client { protocol, id, session_expiry, is_cut_off: false };
         self.clients.insert(link, client.clone());
 
         let connack = self.connack(&connect, nameless, self.rules.session_present(connect.clean, earlier));
@@ -125,9 +126,10 @@ impl State {
         if !self.rules.takes_over() {
             return;
         }
-        let says_why = protocol == Protocol::V5 && self.rules.choices.takeover_disconnect;
+        let says_why = self.rules.sends_disconnect(protocol);
         if says_why {
-            self.send(older, protocol, Packet::disconnect(0x8e));
+            let reason = if protocol == Protocol::V5 { 0x8e } else { 0 };
+            self.send(older, protocol, Packet::disconnect(reason));
         }
         if !self.rules.publishes_will_at_takeover()
             && let Some(session) = self.sessions.get_mut(client_id)
@@ -176,7 +178,7 @@ impl State {
             session.resend(rules, now);
             session.prepare_backlog(rules);
             copies.into_iter().for_each(|copy| session.enqueue(rules, copy));
-            session.held = session.has_backlog() && !delay.is_zero();
+            session.held = rules.holds_back(session.has_backlog(), session.is_under_way());
             held = session.held;
             session.flush(rules, now)
         });
@@ -254,7 +256,7 @@ impl State {
     /// 5.0 4.1.0-2: a session whose connection is closed is discarded when its interval has passed. Nobody can tell
     /// when exactly it is, as long as it is done before a packet finds the session.
     pub(super) fn pass_time(&mut self) {
-        let now = self.now;
+        let now = self.rules.clock(self.now);
         let over = |session: &Session| session.link.is_none() && session.ends_at.is_some_and(|end| end <= now);
         let expired: Vec<String> =
             self.sessions.iter().filter(|(_, session)| over(session)).map(|(id, _)| id.clone()).collect();

@@ -3,21 +3,23 @@
 use std::collections::BTreeSet;
 
 use mqtt_sessions::packet::{Packet, Protocol, Publish};
-use mqtt_sessions::topic;
 
+use super::super::defect::Way;
 use super::super::rules::Retaining;
 use super::super::session::{Delivery, Message, Session, Subscription};
+use super::super::topics;
 use super::{Defect, Link, State};
 
 impl State {
-    /// Gives a message to every session that subscribes to it, and says whether there is one.
-    pub(super) fn route(&mut self, publisher: &str, publish: &Publish) -> bool {
-        let message = Message { publish: publish.clone(), taken_at: self.now, publisher: publisher.to_owned() };
-        self.retain(&message);
-        if !self.rules.forwards(publish) {
-            return true;
-        }
-        let of_version = self.sessions.get(publisher).map(|session| session.protocol);
+    /// Takes a message over: it is retained if it asks for that, and routed. True if somebody subscribes to it.
+    pub(super) fn accept(&mut self, message: &Message) -> bool {
+        self.retain(message);
+        self.route(message)
+    }
+
+    /// Gives a message to every session that subscribes to it. True if there is one.
+    pub(super) fn route(&mut self, message: &Message) -> bool {
+        let of_version = self.sessions.get(&message.publisher).map(|session| session.protocol);
         let mut matched = false;
         let mut outgoing: Vec<(Link, Protocol, Packet)> = Vec::new();
         for (id, session) in &mut self.sessions {
@@ -25,23 +27,24 @@ impl State {
             if other_version && session.link.is_none() && self.rules.lies(Defect::StoresOneVersion) {
                 continue;
             }
-            let Some(packets) = session.offer(&self.rules, &message, id, self.now) else { continue };
+            let Some(packets) = session.offer(&self.rules, message, id, self.now) else { continue };
             matched = true;
             if let Some(link) = session.link {
                 outgoing.extend(packets.into_iter().map(|packet| (link, session.protocol, packet)));
             }
         }
         outgoing.into_iter().for_each(|(link, protocol, packet)| self.send(link, protocol, packet));
-        for filter in self.groups(&publish.topic) {
+        for filter in self.groups(&message.publish.topic) {
             matched = true;
-            self.give_to_group(&filter, &message, None);
+            self.give_to_group(&filter, message, None);
         }
         matched
     }
 
     /// The longest backlog among the absent clients that a message would be stored for.
     pub(super) fn longest_backlog(&self, publisher: &str, publish: &Publish) -> usize {
-        let message = Message { publish: publish.clone(), taken_at: self.now, publisher: publisher.to_owned() };
+        let message =
+            Message { publish: publish.clone(), taken_at: self.now, publisher: publisher.to_owned(), is_will: false };
         let storing = self.sessions.iter().filter(|(id, session)| session.stores(&self.rules, &message, id));
         storing.map(|(_, session)| session.backlog()).max().unwrap_or(0)
     }
@@ -49,18 +52,25 @@ impl State {
     /// The shared filters that match a topic, each once.
     fn groups(&self, topic: &str) -> BTreeSet<String> {
         let filters = self.sessions.values().flat_map(|session| session.subscriptions.keys());
-        filters.filter(|filter| topic::share_name(filter).is_some() && topic::matches(filter, topic)).cloned().collect()
+        let matching = filters
+            .filter(|filter| topics::shared(filter).is_some_and(|(_, filter)| self.rules.matches(filter, topic)));
+        matching.cloned().collect()
     }
 
-    /// 5.0, section 4.8.2: one member gets the message, one that is there if there is one. `except` has had it before.
+    /// 5.0, section 4.8.2: one member gets the message, one that is there if there is one. `except` has had it before. A
+    /// member that is away and would not store it is not chosen.
     fn give_to_group(&mut self, filter: &str, message: &Message, except: Option<&str>) {
+        let takes =
+            |session: &Session, granted| session.link.is_some() || self.rules.queues(message.publish.qos, granted);
         let is_member = |(id, session): &(&String, &Session)| {
-            session.subscriptions.contains_key(filter) && Some(id.as_str()) != except
+            let subscription = session.subscriptions.get(filter);
+            Some(id.as_str()) != except && subscription.is_some_and(|own| takes(session, own.granted))
         };
         let members: Vec<(String, bool)> =
             self.sessions.iter().filter(is_member).map(|(id, session)| (id.clone(), session.link.is_some())).collect();
         let there: Vec<&String> = members.iter().filter(|(_, online)| *online).map(|(id, _)| id).collect();
-        let candidates = if there.is_empty() { members.iter().map(|(id, _)| id).collect() } else { there };
+        let anybody = there.is_empty() || self.rules.choices.shared_to_absent;
+        let candidates = if anybody { members.iter().map(|(id, _)| id).collect() } else { there };
         let turn = self.turns.entry(filter.to_owned()).or_default();
         *turn += 1;
         let chosen: Vec<String> = match candidates.len() {
@@ -78,9 +88,6 @@ impl State {
         let Some(session) = self.sessions.get_mut(id) else { return };
         let Some(subscription) = session.subscriptions.get(filter) else { return };
         let queued = session.link.is_none();
-        if queued && !self.rules.queues(message.publish.qos, subscription.granted) {
-            return;
-        }
         let delivery = Delivery {
             message: message.clone(),
             // 5.0 4.8.2-3.
@@ -88,6 +95,7 @@ impl State {
             retain: message.publish.retain && subscription.retain_as_published,
             subscription_ids: subscription.id.into_iter().collect(),
             queued,
+            is_retained_copy: false,
             share: Some(filter.to_owned()),
         };
         let mut packets = session.take(&self.rules, delivery, now);
@@ -98,13 +106,27 @@ impl State {
         }
     }
 
-    /// 5.0 4.8.2-4: a QoS 2 delivery that was broken off waits for its client.
+    /// 5.0 4.8.2-4: a QoS 2 delivery that was broken off waits for its client. One at QoS 1 MAY go to another member.
     pub(super) fn redirect_broken_off(&mut self, id: &str) {
-        if !self.rules.lies(Defect::SharedRedirectsUnderWay) {
-            return;
+        let mut moving: Vec<Delivery> = Vec::new();
+        if self.rules.lies(Defect::SharedRedirectsUnderWay) {
+            moving.extend(
+                self.sessions.get_mut(id).into_iter().flat_map(|session| session.take_shared_under_way(2, |_| true)),
+            );
         }
-        let Some(session) = self.sessions.get_mut(id) else { return };
-        for delivery in session.take_shared_under_way() {
+        if self.rules.choices.shared_qos1_moves_on {
+            let others: BTreeSet<String> = self
+                .sessions
+                .iter()
+                .filter(|(member, session)| *member != id && session.link.is_some())
+                .flat_map(|(_, session)| session.subscriptions.keys().cloned())
+                .collect();
+            let has_other = |filter: &str| others.contains(filter);
+            moving.extend(
+                self.sessions.get_mut(id).into_iter().flat_map(|session| session.take_shared_under_way(1, has_other)),
+            );
+        }
+        for delivery in moving {
             self.redirect(id, delivery);
         }
     }
@@ -113,7 +135,7 @@ impl State {
     /// member.
     pub(super) fn redirect_of_ended(&mut self, mut session: Session) {
         if self.rules.lies(Defect::SharedRedirectsAtSessionEnd) {
-            for delivery in session.take_shared_under_way() {
+            for delivery in session.take_shared_under_way(2, |_| true) {
                 self.redirect("", delivery);
             }
         }
@@ -135,7 +157,8 @@ impl State {
         }
     }
 
-    fn retain(&mut self, message: &Message) {
+    pub(super) fn retain(&mut self, message: &Message) {
+        self.drop_retained_qos0();
         let publish = &message.publish;
         match self.rules.retaining(publish, self.retained.contains_key(&publish.topic)) {
             Retaining::Leave => {}
@@ -148,12 +171,18 @@ impl State {
         }
     }
 
+    /// 3.1.1 3.3.1-7, 5.0 section 3.3.1.3: retained messages of QoS 0 may be discarded at any time.
+    pub(super) fn drop_retained_qos0(&mut self) {
+        let rules = &self.rules;
+        self.retained.retain(|topic, message| message.publish.qos > 0 || !rules.loses_qos0(topic));
+    }
+
     /// 3.3.1-6, 3.3.1-9: the retained messages that a SUBSCRIBE gets, at the lower of both QoS (3.8.4-6, 3.8.4-8).
     pub(super) fn retained_for(&self, client_id: &str, filter: &str, subscription: &Subscription) -> Vec<Delivery> {
-        let filter = topic::unshared(filter);
+        let filter = topics::unshared(filter);
         // 5.0 3.8.3-3: with No Local no message comes back to its publisher, this way neither.
         let local = |message: &Message| {
-            subscription.no_local && message.publisher == client_id && !self.rules.ignores_no_local()
+            subscription.no_local && message.publisher == client_id && !self.rules.ignores_no_local(Way::RetainedCopy)
         };
         let matching = self
             .retained
@@ -165,6 +194,7 @@ impl State {
             retain: self.rules.retain_of_retained(),
             subscription_ids: subscription.id.into_iter().collect(),
             queued: false,
+            is_retained_copy: true,
             share: None,
         };
         matching.map(copy).collect()

@@ -1,7 +1,6 @@
 //! SUBSCRIBE and UNSUBSCRIBE.
 
 use mqtt_sessions::packet::{Filter, Packet, Protocol, Suback, Subscribe, Unsuback, Unsubscribe};
-use mqtt_sessions::topic;
 
 use super::super::choices::{RETAINED_PATIENCE, RetainedCopies};
 use super::super::session::{Delivery, Subscription};
@@ -16,6 +15,7 @@ impl State {
             // 5.0 3.8.3-4: No Local on a shared subscription is a protocol error.
             return self.expel(link, client, 0x82);
         }
+        self.drop_retained_qos0();
         let (mut codes, mut copies) = (Vec::new(), Vec::new());
         for filter in filters {
             match self.refused_filter(client.protocol, &filter, subscription_id) {
@@ -26,6 +26,12 @@ impl State {
                     copies.extend(self.establish(client, &filter, granted, subscription_id));
                 }
             }
+        }
+        if copies.iter().any(|copy| self.rules.closes_on_retained(copy.message.publish.qos)) {
+            return self.close(link);
+        }
+        if self.rules.choices.retained_copies_shuffled {
+            self.rules.shuffle(&mut copies);
         }
         let suback = Packet::Suback(Suback { id, codes });
         let delay = match self.rules.choices.retained_copies {
@@ -81,7 +87,7 @@ impl State {
             }
         }
         // 5.0, section 4.8.2: no retained messages for shared subscriptions.
-        let shared = topic::share_name(&filter.filter).is_some() && !self.rules.lies(Defect::RetainedToShared);
+        let shared = topics::shared(&filter.filter).is_some() && !self.rules.lies(Defect::RetainedToShared);
         match !shared && self.rules.sends_retained(repeated, filter.retain_handling) {
             true => self.retained_for(&client.id, &filter.filter, &subscription),
             false => Vec::new(),
@@ -112,6 +118,9 @@ impl State {
             let keys: Vec<String> = session.subscriptions.keys().filter(exact).cloned().collect();
             let deleted: Vec<(String, Subscription)> =
                 keys.iter().filter_map(|key| session.subscriptions.remove_entry(key)).collect();
+            if rules.serves_ended() {
+                session.ended.extend(deleted.iter().cloned());
+            }
             if rules.restores_unsubscribed() {
                 session.unsubscribed.extend(deleted);
             }
@@ -119,7 +128,7 @@ impl State {
                 session.discard_unsubscribed(rules, filter);
             }
             if rules.unsubscribe_drops_under_way() {
-                session.drop_under_way(rules, topic::unshared(filter));
+                session.drop_under_way(rules, topics::unshared(filter));
             }
         }
         self.send(link, client.protocol, Packet::Unsuback(Unsuback { id, codes }));

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use mqtt_sessions::packet::{Publish, Will};
 
+use super::super::session::Message;
 use super::{Effect, Link, State, Wake};
 
 impl State {
@@ -23,7 +24,7 @@ impl State {
         let Some(will) = session.will.as_ref().filter(|_| self.rules.publishes_wills()) else { return };
         let delay = Duration::from_secs(self.rules.will_delay(will));
         session.will_due = Some(now + delay);
-        let end = session.ends_at.map(|end| end.saturating_duration_since(now));
+        let end = session.ends_at.map(|end| self.rules.noticed_after(now, end));
         self.effects.push(Effect::WakeAfter(delay, link, Wake::Time));
         if let Some(end) = end.filter(|end| *end < delay) {
             self.effects.push(Effect::WakeAfter(end, link, Wake::Time));
@@ -70,8 +71,10 @@ impl State {
             payload: will.payload.clone(),
             ..Publish::default()
         };
+        let message = Message { publish, taken_at: self.now, publisher: id.to_owned(), is_will: true };
+        self.wills_sent.insert((will.topic.clone(), will.payload.clone()));
         for _ in 0..self.rules.copies_of_will() {
-            self.route(id, &publish);
+            self.accept(&message);
         }
     }
 }

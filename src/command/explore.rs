@@ -1,0 +1,185 @@
+//! `explore`: random experiments against a broker, and the simplest ones that fail.
+
+use std::fs;
+use std::hash::{BuildHasher, RandomState};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::arguments::prefix;
+use crate::broker::{Broker, EMBEDDED};
+use crate::cli::Explore;
+use crate::exit_code::ExitCode;
+use crate::explore::{self, Experiment, Finding, Laboratory, Listener, Request, Wishes};
+use crate::interruption::{interruption, unless_interrupted};
+use crate::measure::{self, reach};
+use crate::output::{note, print};
+use crate::report::{self, Palette, quoted};
+use crate::run::{Cleanup, Observer, RunOptions};
+
+/// How long a search lasts that is not told when to end, in seconds.
+const USUAL_S: u64 = 60;
+/// Experiments of one batch for each that runs at the same time: while the last ones end, fewer run.
+const BATCH_FOR_EACH_JOB: usize = 4;
+/// The fewest experiments of a batch: it pays for a settle window.
+const BATCH_MIN: usize = 256;
+/// The most clients of a random experiment, each with a connection.
+const CLIENTS_MAX: usize = 5;
+
+/// Tries random experiments, and tells what fails.
+///
+/// # Errors
+/// A sentence for the user, wherever the command line, a folder or the broker does not allow to go on.
+pub async fn explore(typed: Explore) -> Result<ExitCode> {
+    let prefix = prefix(typed.prefix.as_deref(), &typed.prefixes)?;
+    let saving = typed.save.clone().map(Saving::open).transpose()?;
+    let seed = typed.seed.unwrap_or_else(|| RandomState::new().hash_one(0) as u32);
+    let interrupted = interruption();
+    let broker = (&typed.broker).into();
+    let Some(reached) = unless_interrupted(&interrupted, reach(&broker, &prefix)).await else {
+        return Ok(ExitCode::Interrupted);
+    };
+    let reached = reached?;
+    let wanted = typed.jobs.map(|jobs| jobs as usize);
+    let jobs = measure::jobs(wanted, &reached.target, CLIENTS_MAX)?;
+    let laboratory = Laboratory {
+        target: reached.target.clone(),
+        probes: &reached.probes,
+        options: RunOptions {
+            prefix: prefix.clone(),
+            jobs,
+            settle: typed.settle,
+            patience: std::time::Duration::ZERO,
+            attempts_max: u32::MAX,
+            repeat: 1,
+            keep_all_histories: false,
+        },
+        interrupted,
+    };
+    let minute = typed.cases.is_none().then(|| std::time::Duration::from_secs(USUAL_S));
+    let request = Request {
+        seed,
+        cases: typed.cases,
+        time: typed.time.or(minute),
+        batch: (jobs * BATCH_FOR_EACH_JOB).max(BATCH_MIN),
+        wishes: Wishes { protocol: typed.protocol, timers: !typed.no_timers },
+    };
+    note(&format!("seed {seed}, prefix {}", prefix.client_id));
+    let telling = Telling { bar: bar(), saving };
+    let explored = explore::search(&laboratory, request, &telling).await;
+    telling.bar.finish_and_clear();
+    let repeat = |finding: &Finding| telling.repeat(finding, &reached.broker, &typed);
+    let search = report::Search { broker: &reached.label(), url: &reached.broker.url, repeat: &repeat };
+    print(&report::explored(&explored, &search, Palette::Coloured))?;
+    Ok(if explored.interrupted { ExitCode::Interrupted } else { ExitCode::of(&explored.summary) })
+}
+
+/// A folder for the simplest experiments that fail.
+struct Saving {
+    folder: PathBuf,
+}
+
+impl Saving {
+    /// Makes the folder, before hours are spent for it.
+    fn open(folder: PathBuf) -> Result<Saving> {
+        fs::create_dir_all(&folder)
+            .with_context(|| format!("cannot make the folder {}; give --save another one", folder.display()))?;
+        Ok(Saving { folder })
+    }
+
+    fn path(&self, experiment: &Experiment) -> PathBuf {
+        self.folder.join(format!("{}.toml", experiment.name))
+    }
+
+    /// Writes the experiment as a scenario file with what it showed at its head.
+    fn save(&self, finding: &Finding) {
+        let path = self.path(&finding.experiment);
+        let said = finding.cell.reason.iter().map(|reason| format!("# {reason}\n"));
+        let text = said.collect::<String>() + &finding.experiment.to_string();
+        if let Err(error) = fs::write(&path, text) {
+            note(&format!("warning: cannot write {}: {error}", path.display()));
+        }
+    }
+}
+
+/// What the user sees while the search goes on.
+struct Telling {
+    bar: ProgressBar,
+    saving: Option<Saving>,
+}
+
+/// A line on stderr; nothing is drawn where stderr is no terminal.
+fn bar() -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {pos} experiments, {per_sec} {msg}") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+impl Telling {
+    /// The command that repeats a finding: its file, or its seed.
+    fn repeat(&self, finding: &Finding, broker: &Broker, typed: &Explore) -> String {
+        let mut command = match &self.saving {
+            Some(saving) => format!("mqtt-sessions run {}", quoted(&shown(&saving.path(&finding.experiment)))),
+            None => {
+                let seed = finding.seeds.first().copied().unwrap_or_default();
+                let mut command = format!("mqtt-sessions explore --seed {seed} --cases 1");
+                if let Some(protocol) = typed.protocol {
+                    command += &format!(" --protocol {protocol}");
+                }
+                if typed.no_timers {
+                    command += " --no-timers";
+                }
+                command
+            }
+        };
+        if broker.label.how != EMBEDDED {
+            command += &format!(" --broker {}", quoted(&broker.url));
+        }
+        command
+    }
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+impl Observer for Telling {
+    fn round(&self, _attempt: u32, _cells: usize) {}
+
+    fn cell(&self) {
+        self.bar.inc(1);
+    }
+
+    fn warn(&self, sentence: String) {
+        self.bar.suspend(|| note(&format!("warning: {sentence}")));
+    }
+}
+
+impl Listener for Telling {
+    fn tried(&self, experiments: u32, findings: usize) {
+        self.bar.set_position(u64::from(experiments));
+        self.bar.set_message(format!("{findings} findings"));
+    }
+
+    fn shrinking(&self, experiments: usize) {
+        self.bar.set_message(format!("shrinking {experiments} that failed"));
+    }
+
+    fn found(&self, finding: &Finding) {
+        let seed = finding.seeds.first().copied().unwrap_or_default();
+        let reason = finding.cell.reason.as_deref().unwrap_or_default();
+        self.bar.suspend(|| note(&format!("seed {seed} fails: {reason}")));
+        if let Some(saving) = &self.saving {
+            saving.save(finding);
+        }
+    }
+
+    fn left(&self, cleanup: &Cleanup) {
+        if !cleanup.is_clean() {
+            self.warn(cleanup.sentence());
+        }
+    }
+}
