@@ -31,6 +31,8 @@ pub struct RunRequest {
     pub broker: BrokerRequest,
     /// The scenarios as they were typed, for the command that cleans up.
     pub scenarios: Vec<String>,
+    /// The files of scenarios that are not built in, by the name of the scenario.
+    pub scenario_files: BTreeMap<String, String>,
     pub prefix: Prefix,
     /// The prefix is not a random one, so an earlier run may have left something under it.
     pub prefix_was_chosen: bool,
@@ -125,6 +127,7 @@ fn results(
             host: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
             url: reached.broker.url.clone(),
             settle_ms: request.settle.as_millis() as u64,
+            scenario_files: request.scenario_files.clone(),
             complete: outcome.cells.len() == planned,
             planned: planned as u32,
             cleanup: outcome.cleanup.sentence(),

@@ -42,7 +42,7 @@ fn explained(cell: &CellResult, run: &CellRun) -> String {
     };
     let attempts = judge::attempts(run, &results.options).unwrap();
     let question = Some("What arrives?");
-    let explained = Explained { results: &results, cell, run, question, attempts: &attempts, file: None };
+    let explained = Explained { results: &results, cell, run, question, attempts: &attempts };
     report::explain(&explained, Palette::Plain)
 }
 
@@ -101,13 +101,25 @@ fn the_names_on_the_wire_are_those_of_the_attempt() {
     let names = &outcome.runs[QUEUED].names;
     assert_eq!(*names, outcome.runs[QUEUED].attempts[0].names);
     let known: Vec<&str> = names.keys().map(String::as_str).collect();
-    assert_eq!(known, ["publisher", "subscriber", "t"]);
+    assert_eq!(known, ["publisher", "subscriber", "t", "witness"]);
     let (client_id, topic) = (&names["subscriber"], &names["t"]);
     assert!(client_id.starts_with("mstester") && topic.starts_with("mstester/") && topic.ends_with("/t"), "{names:?}");
     says(
         &of(&outcome, QUEUED),
-        &[&format!("Names on the wire publisher {} subscriber {client_id} t {topic}", names["publisher"])],
+        &[&format!(
+            "Names on the wire publisher {} subscriber {client_id} t {topic} witness {}",
+            names["publisher"], names["witness"]
+        )],
     );
+}
+
+#[test]
+fn a_client_identifier_that_the_broker_assigned_has_its_name() {
+    let outcome = run(&Broker::correct(), "tutorial");
+    let id = "tutorial[lesson=empty_id_clean,protocol=5.0]";
+    let run = outcome.runs.get(id).unwrap_or_else(|| panic!("{:?}", outcome.runs.keys()));
+    assert!(run.attempts[0].history.iter().any(|line| line.contains("assigned_client_id=assigned1")));
+    assert!(run.names.get("assigned1").is_some_and(|id| !id.is_empty()), "{:?}", run.names);
 }
 
 #[test]

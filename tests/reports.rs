@@ -4,8 +4,9 @@ mod made_up;
 
 use insta::assert_snapshot;
 use made_up::{bend, cell, copy, keep, lose, matrix, results};
+use mqtt_sessions::exit_code::ExitCode;
 use mqtt_sessions::report::{Palette, measured, summary_line, terminal};
-use mqtt_sessions::results::{AttemptRun, AxisValue, BrokerLabel, Phase, Results, Summary, Verdict};
+use mqtt_sessions::results::{AttemptRun, AxisValue, BrokerLabel, HelperEvidence, Phase, Results, Summary, Verdict};
 
 fn plain(results: &Results) -> String {
     terminal(results, &[], Palette::Plain)
@@ -475,6 +476,10 @@ fn the_command_repeats_the_cell_as_it_was_run() {
     assert_eq!(repeat(broker("brokers/mosquitto.toml")), "mqtt-sessions run backlog --filter 'ID' --broker mosquitto");
     let ipv6 = repeat(|results| results.run.url = "mqtt://[::1]:1883".into());
     assert_eq!(ipv6, "mqtt-sessions run backlog --filter 'ID' --broker 'mqtt://[::1]:1883'");
+    let file = |results: &mut Results| {
+        results.run.scenario_files.insert("backlog".into(), "my own.toml".into());
+    };
+    assert_eq!(repeat(file), "mqtt-sessions run 'my own.toml' --filter 'ID' --broker mqtt://127.0.0.1:1883");
     let options = repeat(|results| {
         results.broker.how = "embedded".into();
         results.options.messages = 25;
@@ -521,4 +526,34 @@ fn the_first_line_says_what_was_measured() {
         say(Some("mqtt5"), Some("0.49.0"), "embedded"),
         "Measured: the embedded broker, mqtt5 0.49.0. Yours: --broker mqtt://HOST[:PORT]"
     );
+}
+
+#[test]
+fn what_is_broken_beside_the_cells_has_its_events() {
+    let mut results = matrix();
+    bend(
+        &mut results,
+        &["3.1.1,clean_session=false,publish_qos=1,subscribe_qos=1,retain=false,resubscribe=true"],
+        lose,
+    );
+    let broken = results.cells.iter().find(|cell| cell.verdict == Verdict::Fail).expect("it was bent");
+    results.broker_findings.violations = broken.violations.clone();
+    let history = ["0.0 step 0 connect witness".to_owned(), "3.0 witness#1 <- PUBLISH topic=?x".to_owned()].to_vec();
+    results.run.helpers.histories = vec![Vec::new(), history];
+    results.run.helpers.evidence = vec![HelperEvidence { violation: 0, history: 2, events: vec![2] }];
+    keep(&mut results, &["clean_session=true"]);
+    assert_eq!(ExitCode::of_results(&results), ExitCode::Failed);
+    assert_snapshot!(findings(&results), @"
+✗ fail on connections of the tool's own, beside the cells
+  Cited        MQTT-3.1.2-5 (MQTT 3.1.1, MUST): While a client with Clean
+               Session 0 is away, store the QoS 1 and QoS 2 messages that match
+               its subscriptions.
+  Expected     messages 1 to 3 at the lower QoS of publication and subscription,
+               before the fence
+  Observed     none of them; the fence of the same publisher, topic and QoS
+               arrived
+  Events        2  3.0 witness#1 <- PUBLISH topic=?x
+
+72 cells: 72 pass
+");
 }

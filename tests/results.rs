@@ -7,7 +7,9 @@ use std::path::Path;
 
 use insta::assert_snapshot;
 use made_up::{bend, lose, matrix};
-use mqtt_sessions::results::{Results, ResultsError};
+use mqtt_sessions::history::History;
+use mqtt_sessions::judge::judge_helpers;
+use mqtt_sessions::results::{HelperEvidence, Results, ResultsError};
 use serde_json::{Value, json};
 
 const SCHEMA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/results/schema.json");
@@ -129,4 +131,22 @@ fn a_path_that_cannot_be_read_is_named() {
         let error = Results::load(Path::new(path)).expect_err("it is no file");
         assert!(matches!(error, ResultsError::Read { .. }) && error.to_string().contains(path), "{error}");
     }
+}
+
+/// A witness to which the broker sends a copy above the QoS that was granted.
+const WITNESSED: &str = "0.0 step 0 connect witness
+0.1 witness#1 -> CONNECT protocol=3.1.1 clean_session=1 keep_alive=60 client_id=witness
+0.2 witness#1 <- CONNACK session_present=0 code=0x00
+0.3 witness#1 <- PUBLISH topic=?x qos=1 retain=0 dup=0 id=1 payload=?x";
+
+#[test]
+fn what_helpers_show_is_judged_once_for_the_broker() {
+    let history = History::parse(WITNESSED.lines()).expect("it is a history");
+    let quiet = History::parse(WITNESSED.lines().take(3)).expect("it is a history");
+    let (findings, run) = judge_helpers(&[quiet, history.clone(), history]);
+    let cited: Vec<&str> = findings.violations.iter().map(|violation| violation.statement.as_str()).collect();
+    assert_eq!(cited, ["MQTT-3.8.4-6"]);
+    assert_eq!(run.evidence, [HelperEvidence { violation: 0, history: 2, events: vec![4] }]);
+    assert_eq!(run.lines_of(0), [(4, WITNESSED.lines().last().expect("it has lines"))]);
+    assert_eq!(judge_helpers(&run.parsed().expect("they are histories")), (findings, run));
 }

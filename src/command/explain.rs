@@ -84,6 +84,7 @@ async fn of_broker(source: &str, explain: Explain, cell: Cell, question: &str) -
     let request = RunRequest {
         broker: (&explain.broker).into(),
         scenarios: vec![source.to_owned()],
+        scenario_files: explain.scenario.iter().map(|file| (cell.scenario.clone(), file.clone())).collect(),
         prefix: prefix(explain.prefix.as_deref(), &explain.prefixes)?,
         prefix_was_chosen: explain.prefix.is_some(),
         options: (&explain.amounts).into(),
@@ -97,7 +98,7 @@ async fn of_broker(source: &str, explain: Explain, cell: Cell, question: &str) -
     let Some(Measured { results, interrupted, .. }) = measured else { return Ok(ExitCode::Interrupted) };
     let Some(result) = results.cells.first().filter(|_| !interrupted) else { return Ok(ExitCode::Interrupted) };
     let Some(run) = results.run.cells.get(&result.id) else { return Ok(ExitCode::Interrupted) };
-    tell(&results, result, run, Some(question), explain.scenario.as_deref())?;
+    tell(&results, result, run, Some(question))?;
     Ok(ExitCode::of(&results.summary))
 }
 
@@ -126,7 +127,7 @@ fn of_file(id: &str, path: &Path) -> Result<ExitCode> {
     let built_in = Scenario::built_in_names().find(|name| *name == stored.scenario);
     let scenario = built_in.map(Scenario::load).transpose()?;
     let question = scenario.as_ref().filter(|scenario| has_cell(scenario, stored));
-    tell(&results, &result, &run, question.map(|scenario| scenario.question_of(&result.axes)), None)?;
+    tell(&results, &result, &run, question.map(|scenario| scenario.question_of(&result.axes)))?;
     Ok(ExitCode::of(&Summary::of([&result])))
 }
 
@@ -137,9 +138,9 @@ fn has_cell(scenario: &Scenario, cell: &CellResult) -> bool {
     scenario.axes.len() == cell.axes.0.len() && scenario.axes.iter().zip(&cell.axes.0).all(has_value)
 }
 
-fn tell(results: &Results, cell: &CellResult, run: &CellRun, question: Option<&str>, file: Option<&str>) -> Result<()> {
+fn tell(results: &Results, cell: &CellResult, run: &CellRun, question: Option<&str>) -> Result<()> {
     let attempts = judge::attempts(run, &results.options)?;
-    let explained = Explained { results, cell, run, question, attempts: &attempts, file };
+    let explained = Explained { results, cell, run, question, attempts: &attempts };
     print(&report::explain(&explained, Palette::Coloured))?;
     Ok(())
 }

@@ -92,6 +92,7 @@ fn as_results(files: &[HistoryFile], judged: Vec<Combined>) -> Results {
             host: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
             url: String::new(),
             settle_ms: 0,
+            scenario_files: BTreeMap::new(),
             complete: true,
             planned: cells.len() as u32,
             cleanup: "nothing was run".into(),

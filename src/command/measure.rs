@@ -1,6 +1,6 @@
 //! `matrix` and `run`: plan, run, judge, report.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use anyhow::Result;
 
@@ -13,9 +13,10 @@ use crate::export::{Export, deliver};
 use crate::measure::{self, BrokerRequest, Lessons, Measured, RunRequest};
 use crate::report::{self, Control, Palette, Teaching};
 use crate::results::Results;
+use crate::scenario::Scenario;
 
 impl Measure {
-    fn request(&self, scenarios: Vec<String>) -> Result<RunRequest> {
+    fn request(&self, scenarios: Vec<String>, scenario_files: BTreeMap<String, String>) -> Result<RunRequest> {
         let broker = BrokerRequest {
             name: self.broker_name.clone(),
             version: self.broker_version.clone(),
@@ -24,6 +25,7 @@ impl Measure {
         Ok(RunRequest {
             broker,
             scenarios,
+            scenario_files,
             prefix: prefix(self.prefix.as_deref(), &self.prefixes)?,
             prefix_was_chosen: self.prefix.is_some(),
             options: (&self.plan.amounts).into(),
@@ -55,11 +57,12 @@ pub async fn run(scenarios: Vec<String>, all: bool, library: Option<Library>, op
 async fn measure(scenarios: Vec<String>, typed: Measure, library: Option<Library>) -> Result<ExitCode> {
     let loaded = load(&scenarios)?;
     let cells = select(&loaded, (&typed.plan.amounts).into(), &typed.plan.filter)?;
+    let scenario_files = files(&loaded);
     let lessons = Lessons::of(loaded, &cells, library.is_some())?;
     if cells.is_empty() {
         return Ok(nothing_selected());
     }
-    let request = typed.request(scenarios)?;
+    let request = typed.request(scenarios, scenario_files)?;
     let export = typed.export_json.as_deref().map(Export::open).transpose()?;
     let baseline = typed.baseline.as_deref().map(Results::load).transpose()?;
     if let Some(baseline) = &baseline {
@@ -82,6 +85,12 @@ async fn measure(scenarios: Vec<String>, typed: Measure, library: Option<Library
         Some(comparison) => ExitCode::of_comparison(&comparison),
         None => ExitCode::of_results(&results),
     })
+}
+
+/// The files of the scenarios that are not built in, by the name of the scenario.
+fn files(loaded: &[(&str, Scenario)]) -> BTreeMap<String, String> {
+    let is_file = |(typed, _): &&(&str, Scenario)| !Scenario::built_in_names().any(|name| name == *typed);
+    loaded.iter().filter(is_file).map(|(typed, scenario)| (scenario.name.clone(), (*typed).to_owned())).collect()
 }
 
 /// What people read of a run.

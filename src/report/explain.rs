@@ -28,8 +28,6 @@ pub struct Explained<'a> {
     pub question: Option<&'a str>,
     /// The attempts of `run`, in the same order.
     pub attempts: &'a [Attempt],
-    /// The file of the scenario, where it is not a built-in one.
-    pub file: Option<&'a str>,
 }
 
 /// The whole explanation.
@@ -137,6 +135,6 @@ fn count(number: usize, one: &str, many: &str) -> String {
 /// The command that makes this explanation again.
 fn repeat(explained: &Explained<'_>) -> String {
     let id = findings::quoted(&explained.cell.id);
-    let file = explained.file.map(|file| format!(" --scenario {}", findings::quoted(file))).unwrap_or_default();
+    let file = findings::scenario_file(explained.results, &explained.cell.scenario);
     format!("mqtt-sessions explain {id}{file}{}", findings::options(explained.results))
 }

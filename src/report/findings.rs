@@ -177,12 +177,19 @@ fn unsupported(all: &[&CellResult], found: &[&CellResult], palette: Palette) -> 
 /// The command that runs this cell alone, as a shell takes it.
 fn repeat(results: &Results, cell: &CellResult) -> String {
     let scenario = &cell.scenario;
-    let mut command = match scenario.as_str() {
-        "matrix" => "mqtt-sessions matrix".to_owned(),
-        _ => format!("mqtt-sessions run {}", quoted(scenario)),
+    let mut command = match (results.run.scenario_files.get(scenario), scenario.as_str()) {
+        (Some(file), _) => format!("mqtt-sessions run {}", quoted(file)),
+        (None, "matrix") => "mqtt-sessions matrix".to_owned(),
+        (None, built_in) => format!("mqtt-sessions run {}", quoted(built_in)),
     };
     command += &format!(" --filter {}", quoted(&cell.id));
     command + &options(results)
+}
+
+/// The option of `explain` that names the file of a scenario, where it is not a built-in one.
+pub(super) fn scenario_file(results: &Results, scenario: &str) -> String {
+    let file = results.run.scenario_files.get(scenario);
+    file.map(|file| format!(" --scenario {}", quoted(file))).unwrap_or_default()
 }
 
 /// The options of a command that measures the same broker in the same way.

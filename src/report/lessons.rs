@@ -73,7 +73,8 @@ pub(super) fn section(teaching: &Teaching, results: &Results, palette: Palette) 
     text += &wrap("", HOW_TO_READ);
     if let Some(cell) = taught.iter().find_map(|taught| taught.cells.first()) {
         let id = findings::quoted(&cell.plan.id);
-        let command = format!("mqtt-sessions explain {id}{}", findings::options(results));
+        let file = findings::scenario_file(results, &cell.plan.scenario);
+        let command = format!("mqtt-sessions explain {id}{file}{}", findings::options(results));
         text += &format!("Packet by packet: {command}\n");
     }
     for taught in &taught {

@@ -20,6 +20,8 @@ pub struct Run {
     /// Without credentials.
     pub url: String,
     pub settle_ms: u64,
+    /// The files of scenarios that are not built in, by the name of the scenario.
+    pub scenario_files: BTreeMap<String, String>,
     /// Every planned cell has a record: nothing interrupted the run.
     pub complete: bool,
     /// How many cells were to be run.
@@ -48,7 +50,8 @@ pub struct CellRun {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AttemptRun {
     /// From the scenario's name of a client to its client id on the wire, and from the scenario's name of a topic or
-    /// filter to the one on the wire. A topic that has the name of a client stands as `topic NAME`.
+    /// filter to the one on the wire. A topic that has the name of a client stands as `topic NAME`; `witness` is the tool's
+    /// own client, and `assigned1` a client id that the broker assigned.
     pub names: BTreeMap<String, String>,
     /// What was on the wire, one line an event, in the order in which the harness saw it; empty where it was not kept.
     pub history: Vec<String>,

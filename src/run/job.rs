@@ -10,7 +10,8 @@ use super::gone;
 use super::names::{ClientName, Names, Place};
 use super::player::Player;
 use super::record::Record;
-use crate::history::{Awaited, Event, History};
+use super::witness;
+use crate::history::{Awaited, Event, History, WITNESS};
 use crate::judge::{self, Judgement};
 use crate::packet::Packet;
 use crate::plan::{self, Action, Cell};
@@ -67,7 +68,7 @@ impl Job {
         let is_last = attempt >= ATTEMPTS_MAX;
         let publisher = self.cell.steps.iter().find(|step| matches!(step.action, Action::Publish(_)));
         let protocol = publisher.map_or(self.cell.clients[0].protocol, |step| self.cell.clients[step.client].protocol);
-        let player = Player {
+        let mut player = Player {
             cell: &self.cell,
             target: &shared.target,
             clients: self.cell.clients.iter().cloned().map(Client::new).collect(),
@@ -88,7 +89,11 @@ impl Job {
         };
         let history = player.play().await;
         let judgement = judge::judge(&self.cell, &history);
-        let names = names_on_the_wire(&self.cell, &names, &history);
+        let mut names = names_on_the_wire(&self.cell, &names, &history);
+        names.extend(player.record.assigned());
+        if history.events().any(|event| event.client().is_some_and(|client| **client == *WITNESS)) {
+            names.insert(WITNESS.into(), witness::client_id(&shared.options.prefix, protocol));
+        }
         self.attempts.push(Attempt { names, history, judgement });
         self.duration += started.elapsed();
         self

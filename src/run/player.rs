@@ -71,7 +71,7 @@ pub enum Waited {
 
 impl Player<'_> {
     /// Plays all steps, or as many as are possible, and gives what happened.
-    pub async fn play(mut self) -> History {
+    pub async fn play(&mut self) -> History {
         for number in 0..self.cell.steps.len() {
             self.record.step(self.cell.step_line(number));
             let played = self.step(number).await;

@@ -106,6 +106,11 @@ impl Record {
         self.observed_at(at, witness, event);
     }
 
+    /// The client identifiers that the broker assigned: the name in the history, and the one on the wire.
+    pub fn assigned(&self) -> impl Iterator<Item = (String, String)> {
+        (1..).zip(&self.assigned).map(|(number, id): (usize, &String)| (assigned_name(number), id.clone()))
+    }
+
     fn local_assigned(&mut self, names: &Names, id: &str) -> String {
         if let Some(ours) = Some(names.local_client(id)).filter(|local| !local.starts_with('?')) {
             return ours;
@@ -115,7 +120,7 @@ impl Record {
             self.assigned.push(id.into());
             self.assigned.len() - 1
         });
-        format!("assigned{}", place + 1)
+        assigned_name(place + 1)
     }
 
     /// Gives two clients each other's latest connections, which were opened in the current step: which of two connections
@@ -192,6 +197,11 @@ impl Record {
         }
         self.recorded.insert(place, (at, Entry { time, ..entry }));
     }
+}
+
+/// The name in the history of the n-th client identifier that the broker assigned, from 1.
+fn assigned_name(number: usize) -> String {
+    format!("assigned{number}")
 }
 
 /// The packet in the scenario's names, and the message of ours that it carries.

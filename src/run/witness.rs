@@ -54,6 +54,12 @@ pub struct Ears {
     pub warnings: mpsc::UnboundedSender<String>,
 }
 
+/// The client id of the witness of one protocol version.
+pub fn client_id(prefix: &Prefix, protocol: Protocol) -> String {
+    let number = if protocol == Protocol::V3 { 3 } else { 5 };
+    format!("{}witness{number}", prefix.client_id)
+}
+
 impl Witness {
     /// Connects and subscribes the witness.
     ///
@@ -212,8 +218,7 @@ impl Watch {
     /// # Errors
     /// How that failed, as half a sentence.
     async fn open(&mut self) -> Result<Connection, Failure> {
-        let number = if self.protocol == Protocol::V3 { 3 } else { 5 };
-        let client_id = format!("{}witness{number}", self.prefix.client_id);
+        let client_id = client_id(&self.prefix, self.protocol);
         let mut connect = self.target.connect(self.protocol, client_id, true, KEEP_ALIVE_S);
         let connected = probe::connect(&self.target, connect.clone()).await;
         let (mut connection, connack) = connected.map_err(|refusal| Failure {

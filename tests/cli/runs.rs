@@ -6,8 +6,9 @@ use mqtt_sessions::plan::{Settings, cells};
 use mqtt_sessions::results::Results;
 use mqtt_sessions::scenario::Scenario;
 
-use crate::peers::correct;
+use crate::peers::{correct, serve, url};
 use crate::program::{QUEUED, matrix, program, run};
+use crate::support::broker::{Broker, Defect};
 
 /// Steps of a user's own: a retained message meets a subscriber that comes later.
 const MINE: &str = r#"
@@ -112,6 +113,21 @@ fn what_is_stored_can_be_judged_again() {
         assert_eq!(ended.results(), Results::load(path.as_ref()).unwrap());
         assert_eq!(ended.stderr.contains("2 cells have no history"), left, "{}", ended.stderr);
     }
+}
+
+#[test]
+fn judged_again_a_broker_that_lies_has_the_verdicts_and_the_evidence_of_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("results.json");
+    let path = path.to_str().unwrap();
+    let broker = url(serve(&Broker::lying(Defect::QueuesNothing)));
+    run(matrix(&broker, &[&QUEUED[..], &["--settle", "25ms", "--patience", "0s", "--export-json", path]].concat()));
+    let ended = run(program(["judge", path, "--export-json", "-"]));
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let judged = ended.results();
+    assert_eq!(judged.summary.fail, 2);
+    assert!(judged.run.cells.values().all(|run| !run.evidence.is_empty() && !run.names.is_empty()));
+    assert_eq!(judged, Results::load(path.as_ref()).unwrap());
 }
 
 #[test]
