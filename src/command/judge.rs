@@ -9,7 +9,7 @@ use anyhow::{Context, Result, anyhow};
 use crate::exit_code::ExitCode;
 use crate::export::{Export, deliver};
 use crate::history_file::HistoryFile;
-use crate::judge::{Combined, judge_again};
+use crate::judge::{Combined, judge_again, judge_helpers};
 use crate::output::note;
 use crate::report::{self, JudgedFile, Palette};
 use crate::results::{AttemptRun, BrokerLabel, CellRun, Format, HelperRun, Options, Results, Run, Summary, Tool};
@@ -123,10 +123,13 @@ fn results_file(path: &Path, export: Option<&Path>) -> Result<ExitCode> {
             None => left += 1,
         }
     }
+    let helpers = results.run.helpers.parsed();
+    let helpers = helpers.with_context(|| format!("{}: the histories of run.helpers", path.display()))?;
+    (results.broker_findings, results.run.helpers) = judge_helpers(&helpers);
     results.summary = Summary::of(&results.cells);
     deliver(&report::terminal(&results, &[], Palette::Coloured), &results, export.as_ref())?;
     if left > 0 {
         note(&format!("{left} cells have no history and keep their verdicts; --histories all keeps all histories"));
     }
-    Ok(ExitCode::of(&results.summary))
+    Ok(ExitCode::of_results(&results))
 }

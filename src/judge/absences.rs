@@ -10,6 +10,7 @@ use super::finding::{ATTEMPTS_FOR_AN_ABSENCE, Findings, names};
 use super::model::Model;
 use super::proof::{Evidence, Proof};
 use super::rules::{self, Rule};
+use super::wills;
 use crate::history::Message;
 use crate::results::Verdict;
 
@@ -252,6 +253,7 @@ pub fn is_open(evidence: &Evidence<'_, '_>) -> bool {
     experiment.into_iter().any(|publication| !came.contains(&std::ptr::from_ref(publication)))
         || lost_fences(evidence).next().is_some()
         || retained::is_open(evidence)
+        || wills::is_awaited(evidence.model, evidence.ledger)
 }
 
 /// A loop-back behind a SUBSCRIBE that replaced a subscription, which ended the experiment by not coming.

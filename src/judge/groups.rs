@@ -74,7 +74,10 @@ pub fn check(model: &Model<'_>, ledgers: &[Ledger<'_>], findings: &mut Findings)
 /// A message that two clients of the group got: the one that began is to finish, as far as the standard binds the broker.
 fn to_one_client(model: &Model<'_>, group: &Group<'_, '_>, findings: &mut Findings) {
     let Some((owner, first)) = group.copies.first() else { return };
-    let Some((_, second)) = group.copies.iter().find(|(other, _)| other.session.id != owner.session.id) else { return };
+    let Some((taker, second)) = group.copies.iter().find(|(other, _)| other.session.id != owner.session.id) else { return };
+    if may_be_of_another_group(owner, group) || may_be_of_another_group(taker, group) {
+        return;
+    }
     // A message that its publisher sent again may be a new one to the broker.
     if group.publication.sendings.len() > 1 && group.publication.qos < 2 {
         return;
@@ -97,6 +100,15 @@ fn to_one_client(model: &Model<'_>, group: &Group<'_, '_>, findings: &mut Findin
     let finding = findings.broken(rule, Protocol::V5).at(events).about(group.publication.message);
     let expected = format!("{NAMES} to {} and to nobody else of the group: {why}", first.connection.client);
     finding.expected(expected).observed(format!("{} got it too", second.connection.client));
+}
+
+/// The client is in other groups too that the message met, and nothing tells whose turn brought its copies.
+fn may_be_of_another_group(ledger: &Ledger<'_>, group: &Group<'_, '_>) -> bool {
+    let mut filters: Vec<&str> = ledger.session.shares(&group.publication.topic).map(Subscription::filter).collect();
+    filters.sort_unstable();
+    filters.dedup();
+    let is_own = |copy: &&Copy<'_>| copy.is_shared() && copy.is_first && std::ptr::eq(copy.publication, group.publication);
+    filters.len() > 1 && ledger.copies.iter().filter(is_own).count() < filters.len()
 }
 
 /// What the broker does while a client of the group is away.

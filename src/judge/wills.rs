@@ -3,7 +3,7 @@
 
 use super::deliveries::Ledger;
 use super::facts::{Connection, Facts, Place, Publication};
-use super::finding::{ATTEMPTS_FOR_AN_ABSENCE, Findings, NAMES};
+use super::finding::{ATTEMPTS_FOR_AN_ABSENCE, ATTEMPTS_FOR_TIMING, Findings, NAMES};
 use super::illegal::rule_of_second_will;
 use super::model::Model;
 use super::proof::Evidence;
@@ -99,12 +99,14 @@ fn missing(model: &Model<'_>, ledgers: &[Ledger<'_>], will: &Publication, connec
         let mut others = ledgers.iter();
         others.find(|ledger| has_waited(model, ledger, will, connection, due))
     });
+    let waited_for = connection.missing.iter().any(|(_, awaited)| *awaited == Awaited::Will);
     if let Some(observer) = observer {
         let finding = findings.broken(rules::WILL_PUBLISHED_AT_THE_END, connection.protocol()).at([connection.opened.at]);
-        let finding = finding.about(will.message).after_attempts(ATTEMPTS_FOR_AN_ABSENCE);
+        let attempts = if waited_for { ATTEMPTS_FOR_TIMING } else { ATTEMPTS_FOR_AN_ABSENCE };
+        let finding = finding.about(will.message).after_attempts(attempts);
         let expected = format!("{NAMES}, the will of {}, to {}", connection.client, observer.session.client);
         finding.expected(expected).observed("it was not published");
-    } else if connection.missing.iter().any(|(_, awaited)| *awaited == Awaited::Will) {
+    } else if waited_for {
         let reason = format!("the will of {} did not come to the witness, so nothing shows that it is gone", connection.client);
         findings.limit(Verdict::Inconclusive, reason);
     }
@@ -141,6 +143,7 @@ fn has_waited(model: &Model<'_>, ledger: &Ledger<'_>, will: &Publication, connec
         begun && own.end.is_none() && own.subscribing.matches(&will.topic) && will.qos.min(own.granted) > 0
     });
     let evidence = Evidence { model, ledger };
+    let waited_for = connection.missing.iter().any(|(_, awaited)| *awaited == Awaited::Will);
     let there = session.connections.iter().filter(|own| own.is_open_in(due));
     session.id != connection.id
         && granted
@@ -151,6 +154,18 @@ fn has_waited(model: &Model<'_>, ledger: &Ledger<'_>, will: &Publication, connec
                     && copy.delivery.place.step > due
                     && copy.delivery.publish.qos > 0
             };
-            ledger.copies.iter().any(|copy| later(&copy)) && evidence.time_has_passed_on(own, own.opened.at)
+            // The deadline that passed at the witness has passed for everybody.
+            let passed = waited_for || evidence.time_has_passed_on(own, own.opened.at);
+            ledger.copies.iter().any(|copy| later(&copy)) && passed
         })
+}
+
+/// A will has come to nobody yet, although it is due and this session subscribes to its topic.
+pub fn is_awaited(model: &Model<'_>, ledger: &Ledger<'_>) -> bool {
+    let open = model.facts.publications.iter().filter(|publication| publication.is_will() && publication.accepted.is_none());
+    open.into_iter().any(|will| {
+        let due = will.will_of.and_then(|index| due(model, &model.facts.connections[index]));
+        let mut own = ledger.session.subscriptions.iter();
+        due.is_some() && own.any(|own| own.subscribing.matches(&will.topic) && own.granted.min(will.qos) > 0)
+    })
 }

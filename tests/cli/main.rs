@@ -4,6 +4,7 @@ mod arguments;
 mod baselines;
 mod cuts;
 mod explain;
+mod explore;
 mod files;
 mod forbidden;
 mod garbage;
