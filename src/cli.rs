@@ -70,7 +70,7 @@ pub enum Command {
     Compare {
         /// The results that count as known
         baseline: PathBuf,
-        /// The results that are asked about
+        /// The new results
         results: PathBuf,
     },
 
@@ -186,10 +186,10 @@ pub struct Measure {
     #[command(flatten)]
     pub prefixes: Prefixes,
 
-    /// Call the broker so in the results
+    /// Broker name to record in the results
     #[arg(long, value_name = "NAME", help_heading = "Results")]
     pub broker_name: Option<String>,
-    /// Its version in the results
+    /// Broker version to record in the results
     #[arg(long, value_name = "VERSION", help_heading = "Results")]
     pub broker_version: Option<String>,
     /// Write the results as JSON; - is stdout
@@ -211,7 +211,7 @@ pub struct Measure {
     /// Cells side by side [default: all against this machine, 32 elsewhere]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000), help_heading = "Running")]
     pub jobs: Option<u32>,
-    /// Run each cell so often, with ids of its own; the worst verdict counts
+    /// Number of repetitions of each cell, each with ids of its own; the worst verdict counts
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     #[arg(help_heading = "Running")]
     pub repeat: u32,
@@ -234,7 +234,7 @@ pub struct Clean {
     /// The scenarios that the run ran [default: all built-in scenarios]
     #[arg(value_name = "SCENARIO")]
     pub scenarios: Vec<String>,
-    /// As many repetitions as the run was to make
+    /// Number of repetitions that the run was to make
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub repeat: u32,
     #[command(flatten)]
@@ -253,7 +253,7 @@ pub struct Plan {
     pub filter: Vec<String>,
 }
 
-/// What changes the meaning of a cell.
+/// The options that change the meaning of a cell.
 #[derive(Debug, Clone, Args)]
 pub struct Amounts {
     /// Messages published while the subscriber is away

@@ -26,9 +26,9 @@ pub struct ExportError {
     cure: &'static str,
 }
 
-/// What helps when the path is no good.
+/// The cure for a path that is no good.
 const OTHER_PATH: &str = "give --export-json a file that you may write, in a directory that exists";
-/// What helps when the run is over.
+/// The cure when the run is over.
 const OTHER_DISK: &str = "the results are lost; make room, or give --export-json a file elsewhere, and run again";
 
 impl Export {

@@ -24,7 +24,7 @@ const ATTEMPT: &str = "attempt ";
 pub struct HistoryFile {
     /// The file's name without its extension.
     pub name: String,
-    /// What the head says; `None` if it gives no verdict.
+    /// The expectation of the head; `None` if it gives no verdict.
     pub expected: Option<Expected>,
     /// The queue limit that the user declared for the broker.
     pub queue_limit: Option<u32>,
@@ -32,7 +32,7 @@ pub struct HistoryFile {
     pub attempts: Vec<History>,
 }
 
-/// What the standard says about a history, by the word of its head.
+/// The verdict of the standard on a history, by the word of its head.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expected {
     pub verdict: Verdict,
@@ -52,7 +52,7 @@ pub struct HistoryFileError {
     pub file: String,
     /// From 1, where the mistake has a place.
     pub line: Option<usize>,
-    /// What is wrong, and what helps.
+    /// The mistake, and its cure.
     pub why: String,
 }
 
@@ -100,7 +100,7 @@ impl HistoryFile {
 }
 
 impl HistoryFile {
-    /// What the judge says about it.
+    /// Judges all attempts.
     pub fn judged(&self) -> Combined {
         // The steps stand in the history, as far as they were played.
         let cell = Cell {
@@ -147,7 +147,7 @@ fn split(text: &str) -> Result<(Head<'_>, Vec<&str>), (usize, String)> {
     Ok((head, events))
 }
 
-/// What the head expects. The error is a key and what is wrong with it.
+/// The expectation of the head. The error is a key and what is wrong with it.
 fn expected(head: &Head<'_>) -> Result<Option<Expected>, (&'static str, String)> {
     let value = |key: &str| head.get(key).map(|(_, value)| *value);
     let Some(verdict) = value("verdict") else {
@@ -200,7 +200,7 @@ fn attempts(events: &[&str], count: Option<u32>) -> Result<Vec<History>, (&'stat
 }
 
 impl Expected {
-    /// What the judge says otherwise, in one line; `None` if it says the same.
+    /// The difference between the judge's word and the head's, in one line; `None` if they say the same.
     pub fn disagreement(&self, judged: &CellResult) -> Option<String> {
         let reason = judged.reason.as_deref().unwrap_or_default();
         let found = Expected {

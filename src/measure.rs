@@ -25,7 +25,7 @@ pub use lessons::Lessons;
 pub use limits::jobs;
 pub use reach::{BrokerRequest, Reached, reach};
 
-/// What a run is asked for.
+/// The request for a run: cells apart, everything that a run needs to know.
 #[derive(Debug, Clone)]
 pub struct RunRequest {
     pub broker: BrokerRequest,
@@ -49,10 +49,10 @@ pub struct RunRequest {
     pub keep_all_histories: bool,
 }
 
-/// What a run gives.
+/// The outcome of a run.
 pub struct Measured {
     pub results: Results,
-    /// What another client got in the same cells, where that was asked for.
+    /// The record of another client in the same cells, where that was asked for.
     pub control: Option<Control>,
     /// The broker was gone before all cells were there.
     pub is_gone: bool,

@@ -45,7 +45,7 @@ pub struct Step {
     pub action: Action,
 }
 
-/// What the client of a step does.
+/// The action of the client of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     Connect(Connect),
@@ -53,7 +53,7 @@ pub enum Action {
         /// With the scenario's names.
         filters: Vec<packet::Filter>,
         identifier: Option<u32>,
-        /// What is published to these filters in later steps: each is proven to reach the client before it goes away.
+        /// The sources of later steps that publish to these filters: each is proven to reach the client before it goes away.
         loop_backs: Vec<Source>,
     },
     Unsubscribe {
@@ -63,7 +63,7 @@ pub enum Action {
     Receive {
         answers: Answers,
         until: Option<Until>,
-        /// What was published so far by clients that are there: each can be fenced.
+        /// The sources so far whose clients are there: each can be fenced.
         fences: Vec<Source>,
         /// The client goes away after this step, so it is the last moment to tell late from never.
         last: bool,
@@ -80,7 +80,7 @@ pub enum Action {
     Race {
         /// The client that stays, by its place in [`Cell::clients`].
         stays: usize,
-        /// What that client asks for.
+        /// The CONNECT of that client.
         connect: Connect,
     },
     Wait {
@@ -92,7 +92,7 @@ pub enum Action {
     },
 }
 
-/// What a CONNECT asks for, beside what its client is.
+/// The wishes of a CONNECT, beside what its client is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Connect {
     /// Clean Session in 3.1.1, Clean Start in 5.0.
@@ -159,7 +159,7 @@ pub struct Source {
     pub qos: u8,
 }
 
-/// What the run's options give to a plan.
+/// The run's options as far as a plan needs them.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
     /// Messages of a publish step that does not say how many.

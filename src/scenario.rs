@@ -32,7 +32,7 @@ pub use crate::vocabulary::Timer;
 pub struct Scenario {
     /// The first part of each cell's id.
     pub name: String,
-    /// What the experiment asks, in one sentence; with lessons, what they are about.
+    /// The question of the experiment, in one sentence; with lessons, their subject.
     pub question: String,
     /// In the order of the file, which is the order in a cell's id; with lessons, [`LESSON`] is the first.
     pub axes: Vec<Axis>,
@@ -56,15 +56,15 @@ pub struct Part {
 /// The axis that tells the lessons of a scenario apart.
 pub const LESSON: &str = "lesson";
 
-/// What an experiment is to teach. Nothing in it decides about a verdict.
+/// The lesson of an experiment. Nothing in it decides about a verdict.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lesson {
     /// The value of [`LESSON`] in its cells.
     pub name: String,
     pub question: String,
-    /// What the tutorial expects that the reader comes from.
+    /// The expectation of the tutorial that the reader comes from.
     pub expected: Option<String>,
-    /// What the tutorial found.
+    /// The result in the tutorial.
     pub actual: Option<String>,
     /// The statements that decide, for the reader to look at.
     pub statements: Vec<&'static Statement>,
@@ -129,7 +129,7 @@ pub enum ClientId {
     Assigned,
 }
 
-/// What a CONNECT asks for; in a step it overrides what the client says. What is absent is not asked for. All but Keep
+/// The wishes of a CONNECT; in a step they override those of the client. An absent one is not asked for. All but Keep
 /// Alive belong to 5.0, and are left out in cells of 3.1.1.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ConnectPlan {
@@ -175,7 +175,7 @@ pub enum When {
 }
 
 impl When {
-    /// Whether the step belongs to the cell that has these axis values.
+    /// True if the step belongs to the cell that has these axis values.
     pub fn in_cell(&self, axes: &Axes) -> bool {
         match self {
             When::Is(value) => value.in_cell(axes),
@@ -192,7 +192,7 @@ impl When {
     }
 }
 
-/// What the client of a step does.
+/// The action of the client of a step.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ActionPlan {
     /// Opens a Network Connection and sends CONNECT, with the client's will unless this says no.
@@ -327,7 +327,7 @@ impl Part {
         }
     }
 
-    /// Whether this combination of axis values makes a cell.
+    /// True if this combination of axis values makes a cell.
     fn has(&self, axes: &Axes) -> bool {
         !self.except.iter().any(|exception| exception.holds(axes))
     }
@@ -368,7 +368,7 @@ impl Scenario {
         parts.find(|part| part.lesson.as_ref().is_none_or(|own| lesson.as_ref() == Some(&own.name)))
     }
 
-    /// What the cell with these axis values asks.
+    /// The question of the cell with these axis values.
     pub fn question_of(&self, axes: &Axes) -> &str {
         let lesson = self.part(axes).and_then(|part| part.lesson.as_ref());
         lesson.map_or(&self.question, |lesson| &lesson.question)

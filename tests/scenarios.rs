@@ -6,7 +6,7 @@ use std::fs;
 use mqtt_sessions::packet::Protocol;
 use mqtt_sessions::plan::{Action, Cell, Publication, Settings, cells};
 use mqtt_sessions::results::AxisValue;
-use mqtt_sessions::scenario::{Scenario, ScenarioError};
+use mqtt_sessions::scenario::{Scenario, ScenarioError, Verb};
 
 const SETTINGS: Settings = Settings { messages: 3, queue_limit: None };
 
@@ -346,7 +346,7 @@ fn names_that_cannot_stand_in_an_id() {
             13,
             "witness cannot name the client; witness, attempt, step, broken, late, gone and all",
         ),
-        ("topic = \"news\"\nqos = 2", "topic = \"a/b\"\nqos = 2", 31, "\"a/b\" cannot name the topic"),
+        ("topic = \"news\"\nqos = 2", "topic = \"a/b/c\"\nqos = 2", 31, "\"a/b/c\" cannot name the topic"),
         ("topic = \"news\"\nqos = 2", "topic = \"fence7\"\nqos = 2", 31, "all that begins with fence are reserved"),
     ]);
 }
@@ -458,6 +458,16 @@ fn steps_with_which_a_client_would_break_the_standard() {
     let v3 = SOUND.replace("protocol = [\"3.1.1\", \"5.0\"]", "protocol = [\"3.1.1\"]");
     let v3 = v3.replace("when = \"$kept\"", "share = \"group\"\nno_local = true\nwhen = \"$kept\"");
     Scenario::parse("mine.toml", &v3).unwrap();
+}
+
+#[test]
+fn the_description_of_the_format_knows_every_verb_and_key_and_its_example_runs() {
+    let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/scenario-format.md")).unwrap();
+    let words = Verb::ALL.into_iter().flat_map(|verb| verb.keys().iter().copied().chain([verb.word()]));
+    let missing: BTreeSet<&str> = words.filter(|word| !text.contains(&format!("`{word}"))).collect();
+    assert_eq!(missing, BTreeSet::new());
+    let example = text.split("```").nth(1).unwrap().strip_prefix("toml\n").unwrap();
+    assert_eq!(cells(&Scenario::parse("mine.toml", example).unwrap(), SETTINGS).len(), 4);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What was typed, as the stages take it.
+//! Turns the arguments of the command line into what the stages take.
 
 use anyhow::{Result, anyhow};
 

@@ -93,7 +93,7 @@ fn files(loaded: &[(&str, Scenario)]) -> BTreeMap<String, String> {
     loaded.iter().filter(is_file).map(|(typed, scenario)| (scenario.name.clone(), (*typed).to_owned())).collect()
 }
 
-/// What people read of a run.
+/// The text that people read of a run.
 fn text(
     results: &Results,
     teachings: &[Teaching],

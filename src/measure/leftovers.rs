@@ -1,4 +1,4 @@
-//! What a run leaves on a broker if it is killed: how it is found again, and what the user is told about it.
+//! Leftovers of a killed run on a broker: how they are found again, and what the user is told about them.
 
 use super::RunRequest;
 use super::reach::Reached;
@@ -58,7 +58,7 @@ pub fn how_to_clean(request: &RunRequest, broker: &Broker) -> Option<String> {
     Some(command)
 }
 
-/// What the user reads when the run begins.
+/// The line that the user reads when the run begins.
 pub fn before_the_run(prefix: &Prefix, cure: Option<&str>) -> String {
     match cure {
         Some(command) => format!("prefix {}: if this run is killed, `{command}` ends what it left", prefix.client_id),
@@ -66,7 +66,7 @@ pub fn before_the_run(prefix: &Prefix, cure: Option<&str>) -> String {
     }
 }
 
-/// What the user reads when the run is over and has cleaned up.
+/// The line that the user reads when the run is over and has cleaned up.
 pub fn after_the_run(cleanup: &Cleanup, prefix: &Prefix, cure: Option<&str>) -> String {
     let sentence = cleanup.sentence();
     match cure {

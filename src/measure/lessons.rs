@@ -1,4 +1,4 @@
-//! What lessons need beside their cells: their texts, and another client that plays them too.
+//! Lessons need more than their cells: their texts, and another client that plays them too.
 
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ impl Lessons {
         Ok(Lessons { teachings, with_rumqttc })
     }
 
-    /// What the client library gets in the same cells. Whatever it leaves on the broker is ended, also after an
+    /// The record of the client library in the same cells. Whatever it leaves on the broker is ended, also after an
     /// interruption.
     pub async fn control(
         &self,

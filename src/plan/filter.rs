@@ -23,7 +23,7 @@ enum Term {
 #[error("--filter {term}: {why}")]
 pub struct FilterError {
     pub term: String,
-    /// What is wrong and what exists.
+    /// The mistake, and what exists.
     pub why: String,
 }
 

@@ -1,5 +1,5 @@
-//! What the steps around a step give to it: messages that prove a subscription or an absence, and wills that prove that
-//! a client is gone.
+//! Adds controls to planned steps: messages that prove a subscription or an absence, and wills that prove that a client
+//! is gone.
 
 use super::{Action, Client, Connect, Source, Step, Will};
 use crate::scenario::Verb;

@@ -66,7 +66,7 @@ fn number<T: FromAxis>(value: Option<&Value<T>>, axes: &Axes) -> Option<T> {
     value.map(|value| value.in_cell(axes))
 }
 
-/// What the client says, overridden by what the step says.
+/// The wishes of the client, overridden by those of the step.
 fn connect(scenario: &Part, place: usize, step: &ConnectPlan, with_will: bool, axes: &Axes) -> Connect {
     let client = &scenario.clients[place];
     let v5 = client.protocol.in_cell(axes) == Protocol::V5;

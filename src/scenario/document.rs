@@ -52,7 +52,7 @@ impl<'a> Document<'a> {
 /// A table of the document.
 pub struct Section<'a> {
     document: &'a Document<'a>,
-    /// What the table is, for the reader of a mistake.
+    /// The name of the table, for the reader of a mistake.
     what: &'static str,
     at: Range<usize>,
     table: &'a DeTable<'a>,
@@ -105,7 +105,7 @@ impl<'a> Section<'a> {
     }
 }
 
-/// What a value is, with its article.
+/// The kind of a value, with its article.
 pub fn kind(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "a text",

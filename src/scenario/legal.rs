@@ -1,5 +1,5 @@
-//! Whether a client that takes the steps keeps to the standard, in every cell. Only values that depend on each other are
-//! looked at here; a value that is never right is refused where it is read.
+//! Checks that a client that takes the steps keeps to the standard, in every cell. Only values that depend on each other
+//! are looked at here; a value that is never right is refused where it is read.
 
 use super::{ActionPlan, ConnectPlan, FilterPlan, Part, StepPlan};
 use crate::axes::Axes;

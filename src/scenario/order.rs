@@ -1,4 +1,4 @@
-//! Whether the steps can be played in their order, in every cell.
+//! Checks that the steps can be played in their order, in every cell.
 
 use super::{ActionPlan, Axis, Effect, Exception, Part, combinations};
 use crate::axes::Axes;
@@ -24,7 +24,7 @@ pub fn check(scenario: &Part) -> Result<(), (usize, String)> {
     }
 }
 
-/// What a step finds its client in.
+/// The state in which a step finds its client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Away,

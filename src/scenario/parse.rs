@@ -37,7 +37,7 @@ pub struct ScenarioError {
     pub file: String,
     /// From 1, where the mistake has a place.
     pub line: Option<usize>,
-    /// What is wrong and what is accepted.
+    /// The mistake, and what is accepted.
     pub why: String,
 }
 
@@ -251,7 +251,7 @@ impl<'a> Reader<'a> {
         Ok(part)
     }
 
-    /// What is declared and changes nothing is a slip: somebody meant something by it.
+    /// Refuses axes that nothing uses: they are almost always slips.
     fn no_axis_unused(&self) -> Result<(), ScenarioError> {
         let Some(axis) = self.axes.iter().find(|axis| !self.used.contains(&axis.get_ref().name)) else { return Ok(()) };
         let name = &axis.get_ref().name;

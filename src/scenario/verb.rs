@@ -18,7 +18,7 @@ pub enum Verb {
     Wait,
 }
 
-/// What a step does to the Network Connection of its client.
+/// The effect of a step on the Network Connection of its client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
     /// It opens one; the client must have none.

@@ -7,7 +7,7 @@ use toml::Spanned;
 use super::{CLIENTS_MAX, Entry, Reader, ScenarioError, Section};
 use crate::scenario::{ClientId, ClientPlan, ConnectPlan, WillPlan};
 
-/// What a CONNECT can ask for, of a client and of a step.
+/// The wishes of a CONNECT, at a client and in a step.
 pub const CONNECT_KEYS: [&str; 6] =
     ["clean_start", "session_expiry", "receive_maximum", "maximum_packet_size", "topic_alias_maximum", "keep_alive"];
 /// The largest number in a field of two bytes.
@@ -81,7 +81,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// What a client or a step says about its CONNECT.
+    /// The wishes of a client or of a step for its CONNECT.
     pub(super) fn connect_plan(&mut self, section: &Section<'a>) -> Result<ConnectPlan, ScenarioError> {
         Ok(ConnectPlan {
             clean_start: self.found(section, "clean_start")?,

@@ -13,7 +13,7 @@ use crate::scenario::{
     ActionPlan, Answers, ClientPlan, FilterPlan, PublishPlan, StepPlan, UntilPlan, Value, Verb, When,
 };
 
-/// What belongs to a Topic Filter.
+/// The keys of a Topic Filter.
 const FILTER_KEYS: [&str; 6] = ["topic", "share", "qos", "no_local", "retain_as_published", "retain_handling"];
 /// The largest Subscription Identifier (5.0, section 3.8.2.1.2).
 const IDENTIFIER_MAX: u32 = 268_435_455;
