@@ -248,7 +248,8 @@ impl Judgement {
 
 /// The violations in an order that depends on no event, and where each is seen. Findings that say the same are one.
 fn violations(findings: Vec<Finding>, attempt: usize) -> (Vec<Violation>, Vec<Evidence>) {
-    let mut sorted: BTreeMap<(&str, crate::packet::Protocol, String, String), (Level, BTreeSet<usize>)> = BTreeMap::new();
+    let mut sorted: BTreeMap<(&str, crate::packet::Protocol, String, String), (Level, BTreeSet<usize>)> =
+        BTreeMap::new();
     for finding in findings {
         let key = (finding.statement, finding.protocol, finding.expected(), finding.observed());
         // Lines of a history are numbered from 1.

@@ -67,7 +67,9 @@ async fn measure(scenarios: Vec<String>, typed: Measure, library: Option<Library
     }
     let selected: HashSet<String> = cells.iter().map(|cell| cell.id.clone()).collect();
     let measured = measure::measure(&request, cells, &lessons).await?;
-    let Some(Measured { mut results, control, is_gone, interrupted }) = measured else { return Ok(ExitCode::Interrupted) };
+    let Some(Measured { mut results, control, is_gone, interrupted }) = measured else {
+        return Ok(ExitCode::Interrupted);
+    };
     let comparison = baseline.map(|baseline| compare(&baseline, &results, Some(&selected))).transpose()?;
     let text = text(&results, &lessons.teachings, control.as_ref(), comparison.as_ref());
     if !request.keep_all_histories {

@@ -93,11 +93,7 @@ struct Arrivals<'a> {
 }
 
 impl<'a> Arrivals<'a> {
-    fn on(
-        facts: &Facts,
-        connection: &'a Connection,
-        published: &'a HashMap<Message, &'a Publication>,
-    ) -> Arrivals<'a> {
+    fn on(facts: &Facts, connection: &'a Connection, published: &'a HashMap<Message, &'a Publication>) -> Arrivals<'a> {
         let is_earlier = |other: &&Connection| other.index < connection.index;
         let fence = |delivery: &Delivery| {
             let message = delivery.message.filter(|message| matches!(message, Message::Fence(_)))?;

@@ -35,14 +35,15 @@ impl Gone {
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         let seconds = self.after.as_secs_f32();
         let how = &self.how;
-        format!("the broker is gone, {seconds:.1} s after the run began: {how}; these cells were under way: {named}{more}")
+        format!(
+            "the broker is gone, {seconds:.1} s after the run began: {how}; these cells were under way: {named}{more}"
+        )
     }
 }
 
 /// True if the cell broke off as it would if the broker were gone.
 pub fn is_suspicious(history: &History) -> bool {
-    let is_sign =
-        |event: &Event| matches!(event, Event::Unreachable(_) | Event::Ended(..) | Event::Missing(..));
+    let is_sign = |event: &Event| matches!(event, Event::Unreachable(_) | Event::Ended(..) | Event::Missing(..));
     history.events().any(|event| *event == Event::Stopped) && history.events().any(is_sign)
 }
 

@@ -308,8 +308,7 @@ impl Watch {
                     Packet::Suback(_) => self.note(|name| Event::Received(name, packet)),
                     Packet::Pingresp | Packet::Ack(_) => {}
                     other => {
-                        self.is_taken_over |=
-                            matches!(other, Packet::Disconnect { reason: SESSION_TAKEN_OVER, .. });
+                        self.is_taken_over |= matches!(other, Packet::Disconnect { reason: SESSION_TAKEN_OVER, .. });
                         self.is_remarkable = true;
                         self.note(|name| Event::Received(name, other));
                     }
@@ -337,16 +336,14 @@ impl Watch {
 
     /// Connects again, a few times in all; `None` if it cannot. The user is told once.
     async fn reopen(&mut self, how: End) -> Option<Connection> {
-        let again = if self.opened > REOPENINGS_MAX {
-            Err("it was ended too often".into())
-        } else {
-            self.open().await
-        };
+        let again = if self.opened > REOPENINGS_MAX { Err("it was ended too often".into()) } else { self.open().await };
         let ended = if how == End::Fin { "closed" } else { "reset" };
         let sentence = match &again {
             _ if self.is_taken_over => Some("somebody else uses the prefix: the witness was taken over".to_owned()),
             Ok(_) if self.opened > 2 => None,
-            Ok(_) => Some(format!("the broker {ended} the connection of the witness for {}, which is back", self.protocol)),
+            Ok(_) => {
+                Some(format!("the broker {ended} the connection of the witness for {}, which is back", self.protocol))
+            }
             Err(why) => Some(format!("the broker {ended} the connection of the witness for {}: {why}", self.protocol)),
         };
         if let Some(sentence) = sentence {
