@@ -13,7 +13,7 @@ mod shrink;
 pub use experiment::{Client, Experiment, Fields, Step, Value};
 pub use finding::{Accusation, Finding};
 pub use generate::{Wishes, experiment, name};
-pub use laboratory::{Laboratory, Tried, cell};
+pub use laboratory::{Care, Laboratory, Tried};
 pub use random::Random;
 pub use search::{Explored, Listener, Request, search};
 pub use shrink::simpler;

@@ -29,9 +29,14 @@ mod witness;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::axes::Axes;
 use crate::history::{Event, History, Message};
+use crate::packet::Protocol;
 use crate::plan::Cell;
-use crate::results::{CellResult, CellRun, Evidence, Level, Options, StoredHistoryError, Verdict, Violation};
+use crate::results::{
+    BrokerFindings, CellResult, CellRun, Evidence, HelperEvidence, HelperRun, Level, Options, StoredHistoryError,
+    Verdict, Violation,
+};
 use facts::Facts;
 use finding::{Finding, Findings};
 use model::Model;
@@ -55,7 +60,7 @@ pub fn judge(cell: &Cell, history: &History) -> Judgement {
     let kept = kept_sessions(history, &facts, cell.queue_limit);
     let mut findings = examine(history, &facts, &kept, cell.queue_limit);
     findings.merge_messages();
-    Judgement { findings, measured: received::measure(&facts) }
+    Judgement { findings, measured: received::measure(history, &facts) }
 }
 
 /// The connections, by their index, whose Session Present 0 denies a session that is there. Where the broker denies a session that
@@ -196,6 +201,33 @@ pub fn judge_again(
     Ok(Some(combine(&cell, attempts)))
 }
 
+/// Judges what was on the wire on connections of the harness's own, each history by itself. Only what one history proves
+/// counts, since nothing is tried again there.
+pub fn judge_helpers(histories: &[History]) -> (BrokerFindings, HelperRun) {
+    let cell = Cell {
+        id: String::new(),
+        scenario: String::new(),
+        axes: Axes::default(),
+        clients: Vec::new(),
+        steps: Vec::new(),
+        queue_limit: None,
+    };
+    let mut findings = BrokerFindings::default();
+    let mut run = HelperRun { histories: histories.iter().map(History::lines).collect(), evidence: Vec::new() };
+    for (history, own) in (1..).zip(histories) {
+        let firm = judge(&cell, own).findings.broken.into_iter().filter(|finding| finding.attempts == 1);
+        let (violations, evidence) = violations(firm.collect(), 1);
+        for (violation, Evidence { events, .. }) in violations.into_iter().zip(evidence) {
+            // Another connection may have shown the same.
+            if !findings.violations.contains(&violation) {
+                run.evidence.push(HelperEvidence { violation: findings.violations.len(), history, events });
+                findings.violations.push(violation);
+            }
+        }
+    }
+    (findings, run)
+}
+
 impl Judgement {
     /// How many attempts have to show the same before all that was found counts.
     pub fn attempts_needed(&self) -> u32 {
@@ -248,8 +280,7 @@ impl Judgement {
 
 /// The violations in an order that depends on no event, and where each is seen. Findings that say the same are one.
 fn violations(findings: Vec<Finding>, attempt: usize) -> (Vec<Violation>, Vec<Evidence>) {
-    let mut sorted: BTreeMap<(&str, crate::packet::Protocol, String, String), (Level, BTreeSet<usize>)> =
-        BTreeMap::new();
+    let mut sorted: BTreeMap<(&str, Protocol, String, String), (Level, BTreeSet<usize>)> = BTreeMap::new();
     for finding in findings {
         let key = (finding.statement, finding.protocol, finding.expected(), finding.observed());
         // Lines of a history are numbered from 1.

@@ -11,11 +11,12 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::Result;
 
 use crate::interruption::{interruption, unless_interrupted};
+use crate::judge::judge_helpers;
 use crate::output::note;
 use crate::plan::Cell;
 use crate::progress::Progress;
 use crate::report::Control;
-use crate::results::{BrokerFindings, Format, HelperRun, Options, Results, Run, Summary, Tool};
+use crate::results::{Format, Options, Results, Run, Summary, Tool};
 use crate::run::{self, Outcome, Prefix, RunOptions};
 
 pub use leftovers::clear_what_runs_left;
@@ -40,7 +41,7 @@ pub struct RunRequest {
     pub repeat: u32,
     /// How long a cell that is about to say "absent" stays open.
     pub settle: Duration,
-    /// How long a cell that would fail by something missing stays open in its last attempt.
+    /// How long a message that is still absent in the last attempt is waited for.
     pub patience: Duration,
     /// Keep the history of cells that pass, too.
     pub keep_all_histories: bool,
@@ -72,6 +73,7 @@ pub async fn measure(request: &RunRequest, cells: Vec<Cell>, lessons: &Lessons) 
         jobs: jobs(request.jobs, target, cells.iter().map(|cell| cell.clients.len()).max().unwrap_or(1))?,
         settle: request.settle,
         patience: request.patience,
+        attempts_max: u32::MAX,
         repeat: request.repeat,
         // A lesson tells what happened, also where all went well.
         keep_all_histories: !lessons.teachings.is_empty() || request.keep_all_histories,
@@ -99,7 +101,8 @@ pub async fn measure(request: &RunRequest, cells: Vec<Cell>, lessons: &Lessons) 
 
     let control = lessons.control(&reached, prefix, &interrupted).await;
     let interrupted = *interrupted.borrow();
-    Ok(Some(Measured { results: results(outcome, planned, request, &reached, started), control, is_gone, interrupted }))
+    let results = results(outcome, planned, request, &reached, started);
+    Ok(Some(Measured { results, control, is_gone, interrupted }))
 }
 
 fn results(
@@ -109,6 +112,7 @@ fn results(
     reached: &Reached,
     (started_at, started): (SystemTime, Instant),
 ) -> Results {
+    let (broker_findings, helpers) = judge_helpers(&outcome.helpers);
     Results {
         format: Format::default(),
         tool: Tool::default(),
@@ -124,11 +128,11 @@ fn results(
             complete: outcome.cells.len() == planned,
             planned: planned as u32,
             cleanup: outcome.cleanup.sentence(),
-            helpers: HelperRun::default(),
+            helpers,
             cells: outcome.runs.into_iter().collect::<BTreeMap<_, _>>(),
         },
         summary: Summary::of(&outcome.cells),
-        broker_findings: BrokerFindings::default(),
+        broker_findings,
         cells: outcome.cells,
     }
 }

@@ -192,7 +192,8 @@ pub struct CellResult {
     pub granted_qos: Option<u8>,
     /// The second SUBACK's code.
     pub regranted_qos: Option<u8>,
-    /// What each client got on the experiment's topics. Loop-backs, fences and wills are left out.
+    /// What each client got on the experiment's topics. Loop-backs, fences and wills are left out, and so is what came to
+    /// a client behind its last `receive` step on a connection: nobody waited for it, so it came by chance.
     ///
     /// Sorted by client, connection, topic, phase, RETAIN, QoS and publisher, and in order of arrival only where all of
     /// these are the same: no other order is one that a broker has to keep from run to run.

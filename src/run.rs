@@ -87,6 +87,8 @@ pub struct RunOptions {
     pub settle: Duration,
     /// How long the last attempt waits for what is missing, to tell late from never.
     pub patience: Duration,
+    /// How many attempts are made at a cell at most. A finding that needs more stays unproven.
+    pub attempts_max: u32,
     /// How often each cell is run, with ids of its own.
     pub repeat: u32,
     /// Keep the history of cells that pass, too.
@@ -239,8 +241,8 @@ async fn rounds(
                 observer.cell();
                 match job.next() {
                     Next::Refused if halve => refused.push(job.without_last_attempt()),
-                    Next::AnotherAttempt => again.push(job),
-                    Next::Refused | Next::Done => finished.add(job),
+                    Next::AnotherAttempt if attempt < shared.options.attempts_max => again.push(job),
+                    Next::AnotherAttempt | Next::Refused | Next::Done => finished.add(job),
                 }
             }
         };

@@ -1,22 +1,15 @@
 //! The oracle's truth table: each file in `tests/histories` is a history with the verdict that the standard gives it.
 
-mod made_up;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use mqtt_sessions::history_file::HistoryFile;
-use mqtt_sessions::judge::judge_again;
-use mqtt_sessions::results::{AttemptRun, CellRun, Options, Verdict};
+use mqtt_sessions::results::Verdict;
 
 /// What is wrong with the judge's word on one file.
 fn complaint(file: &HistoryFile) -> Option<String> {
     let Some(expected) = &file.expected else { return Some(format!("{}: the head gives no verdict", file.name)) };
-    let cell = made_up::matrix().cells.remove(0);
-    let attempts = file.attempts.iter().map(|history| AttemptRun { history: history.lines(), ..AttemptRun::default() });
-    let run = CellRun { attempts: attempts.collect(), ..CellRun::default() };
-    let options = Options { messages: 1, queue_limit: file.queue_limit };
-    let judged = judge_again(&cell, &run, &options).expect("its lines were read").expect("it has lines").result;
+    let judged = file.judged().result;
     let disagreement = expected.disagreement(&judged)?;
     Some(format!("{}: {disagreement}: {}", file.name, judged.reason.unwrap_or_default()))
 }

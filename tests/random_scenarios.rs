@@ -14,8 +14,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
-use mqtt_sessions::explore::{self, Experiment};
-use mqtt_sessions::results::{CellResult, Summary, Verdict};
+use mqtt_sessions::explore::{self, Accusation};
+use mqtt_sessions::results::{CellResult, Summary};
 use support::broker::Choices;
 use support::random::{Case, Tried, cases, first_seed, number, on_all_processors};
 
@@ -28,47 +28,39 @@ const SHRUNK_MAX: u32 = 4;
 /// How many simpler experiments are tried for one that fails.
 const TRIES_MAX: usize = 2000;
 
-/// What was said about a correct broker.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Accusation {
-    verdict: &'static str,
-    statements: BTreeSet<String>,
-}
-
-/// The simplest case found that is accused of the same.
-fn shrunk(case: &Case, accusation: &Accusation) -> Case {
-    let still = |case: &Case| Accusation::of(&case.measured().cell).as_ref() == Some(accusation);
-    let current = simplified(case.clone(), still);
+/// The simplest case found that is accused of nothing else, and of what it is accused.
+fn shrunk(case: &Case, accusation: &Accusation) -> (Case, Accusation) {
+    let (mut case, mut accusation) = simplified(case.clone(), accusation.clone());
     let each_alone = Choices::each_alone().into_iter().map(|(name, choices)| (name.to_owned(), choices));
-    let mut plainer = each_alone.map(|(broker, choices)| Case { broker, choices, ..current.clone() });
-    match plainer.find(&still) {
-        Some(plainer) => simplified(plainer, still),
-        None => current,
+    for (broker, choices) in each_alone {
+        let plainer = Case { broker, choices, ..case.clone() };
+        if let Some(said) = part(&plainer, &accusation) {
+            (case, accusation) = simplified(plainer, said);
+            break;
+        }
     }
+    (case, accusation)
 }
 
-fn simplified(mut current: Case, still: impl Fn(&Case) -> bool) -> Case {
+/// What the case is accused of, if it is nothing else than this.
+fn part(case: &Case, accusation: &Accusation) -> Option<Accusation> {
+    Accusation::of(&case.measured().cell).filter(|said| said.is_part_of(accusation))
+}
+
+fn simplified(mut current: Case, mut accusation: Accusation) -> (Case, Accusation) {
     let mut tries = 0;
     loop {
         let with = |experiment| Case { experiment, ..current.clone() };
         let mut candidates = explore::simpler(&current.experiment).into_iter().map(with);
-        let found = candidates.find(|case| {
+        let found = candidates.find_map(|case| {
             tries += 1;
-            tries <= TRIES_MAX && still(case)
+            let said = if tries <= TRIES_MAX { part(&case, &accusation) } else { None };
+            said.map(|said| (case, said))
         });
         match found {
-            Some(simpler) => current = simpler,
-            None => return current,
+            Some(simpler) => (current, accusation) = simpler,
+            None => return (current, accusation),
         }
-    }
-}
-
-impl Accusation {
-    /// `None` where nothing is said against the broker.
-    fn of(cell: &CellResult) -> Option<Accusation> {
-        let statements = cell.violations.iter().map(|violation| violation.statement.clone()).collect();
-        let is_wrong = matches!(cell.verdict, Verdict::Fail | Verdict::Warn | Verdict::Error);
-        is_wrong.then(|| Accusation { verdict: cell.verdict.name(), statements })
     }
 }
 
@@ -106,19 +98,21 @@ fn some_shrunk(failures: &Failures) -> Vec<(Accusation, Case, Tried)> {
     let done: Mutex<Vec<(Accusation, Case, Tried)>> = Mutex::default();
     on_all_processors(|index| {
         let Some((accusation, case)) = some.get(index as usize) else { return false };
-        let case = shrunk(case, accusation);
+        let (case, accusation) = shrunk(case, accusation);
         let tried = case.measured();
-        done.lock().unwrap().push(((*accusation).clone(), case, tried));
+        done.lock().unwrap().push((accusation, case, tried));
         true
     });
     let mut done = done.into_inner().unwrap();
     done.sort_by(|one, other| (&one.0, one.1.seed).cmp(&(&other.0, other.1.seed)));
     let mut shapes = BTreeSet::new();
-    done.retain(|(accusation, case, _)| {
-        let nameless = Experiment { name: String::new(), ..case.experiment.clone() };
-        shapes.insert((accusation.clone(), nameless.to_string()))
-    });
+    done.retain(|(accusation, case, _)| shapes.insert((accusation.clone(), case.experiment.named("").to_string())));
     done
+}
+
+fn words(accusation: &Accusation) -> String {
+    let statements = accusation.statements.iter().map(|(protocol, id)| format!("{protocol} {id}"));
+    format!("{} {}", accusation.verdict.name(), statements.collect::<Vec<_>>().join(", "))
 }
 
 /// Where the files of failing cases are. Those of the run before are gone.
@@ -150,11 +144,14 @@ fn a_correct_broker_is_never_failed() {
     let mut text = String::new();
     for (accusation, cases) in &failures {
         let seeds: Vec<String> = cases.iter().take(8).map(|case| case.seed.to_string()).collect();
-        let statements: Vec<&str> = accusation.statements.iter().map(String::as_str).collect();
-        let (verdict, statements) = (accusation.verdict, statements.join(" "));
-        let _ = writeln!(text, "{:5} × {verdict} {statements}: RANDOM_SEED={}", cases.len(), seeds.join(" "));
+        let _ = writeln!(text, "{:5} × {}: RANDOM_SEED={}", cases.len(), words(accusation), seeds.join(" "));
     }
-    for (_, case, tried) in some_shrunk(&failures) {
+    let shrunk = some_shrunk(&failures);
+    let _ = writeln!(text, "Shrunk:");
+    for (accusation, case, _) in &shrunk {
+        let _ = writeln!(text, "  {:3} steps: {}: seed {}", case.experiment.steps.len(), words(accusation), case.seed);
+    }
+    for (_, case, tried) in shrunk {
         write_files(&folder, &case, &tried);
         let reason = tried.cell.reason.as_deref().unwrap_or_default();
         let history = tried.history();

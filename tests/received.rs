@@ -60,7 +60,7 @@ one <- CONNACK session_present=1 code=0x00
 
 fn returned(deliveries: &[&str]) -> CellResult {
     let lines: String = deliveries.iter().map(|delivery| format!("one <- PUBLISH {delivery}\n")).collect();
-    record(&format!("{BEFORE}{lines}"))
+    record(&format!("{BEFORE}step 12 receive one\n{lines}"))
 }
 
 const M1: &str = "topic=t qos=1 retain=0 dup=0 id=11 payload=m1";
@@ -118,6 +118,7 @@ publisher <- CONNACK session_present=0 code=0x00
 step 4 publish publisher
 publisher -> PUBLISH topic=t qos=1 retain=0 dup=0 id=1 payload=m1
 publisher <- PUBACK id=1
+step 5 receive one
 one <- PUBLISH topic=t qos=1 retain=0 dup=0 id=1 payload=m1
 step 5 connect heir
 heir -> CONNECT protocol=3.1.1 clean_session=0 keep_alive=60 client_id=one
@@ -133,11 +134,13 @@ publisher -> PUBLISH topic=t qos=1 retain=0 dup=0 id=2 payload=m2
 publisher <- PUBACK id=2
 heir <- PUBLISH topic=t qos=1 retain=0 dup=0 id=2 payload=m2
 heir -> PUBACK id=2
+step 8 receive heir
 step 8 connect one
 one -> CONNECT protocol=3.1.1 clean_session=0 keep_alive=60 client_id=one
 heir <- end fin
 one <- CONNACK session_present=1 code=0x00
 one <- PUBLISH topic=t qos=1 retain=0 dup=1 id=2 payload=m2
+step 9 receive one
 ",
     );
     let phases: Vec<(String, Phase)> =
@@ -158,7 +161,8 @@ one <- PUBLISH topic=t qos=1 retain=0 dup=1 id=2 payload=m2
 #[test]
 fn what_is_not_of_the_experiment_is_left_out() {
     let text = format!(
-        "{BEFORE}one <- PUBLISH topic=t qos=0 retain=0 dup=0 payload=loop1
+        "{BEFORE}step 12 receive one
+one <- PUBLISH topic=t qos=0 retain=0 dup=0 payload=loop1
 one <- PUBLISH topic=t qos=0 retain=0 dup=0 payload=fence1
 one <- PUBLISH topic=t qos=0 retain=0 dup=0 payload=will1
 one <- PUBLISH topic=?elsewhere qos=0 retain=0 dup=0 payload=?elsewhere
@@ -166,4 +170,18 @@ one <- PUBLISH topic=t qos=0 retain=0 dup=0 payload=?strange
 "
     );
     assert_eq!(copies(&record(&text)), ["one#2 foreign"]);
+}
+
+#[test]
+fn what_nobody_waited_for_is_left_out() {
+    let text = format!(
+        "{BEFORE}one <- PUBLISH {M1}
+step 12 receive one
+one <- PUBLISH {M2}
+step 13 wait left
+one <- PUBLISH {M4}
+"
+    );
+    assert_eq!(copies(&record(&text)), ["one#2 m1", "one#2 m2"]);
+    assert_eq!(copies(&record(&text.replace("receive one", "receive left"))), [""; 0]);
 }

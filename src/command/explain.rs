@@ -90,8 +90,8 @@ async fn of_broker(source: &str, explain: Explain, cell: Cell, question: &str) -
         jobs: None,
         repeat: 1,
         settle: explain.settle,
-        keep_all_histories: true,
         patience: crate::cli::PATIENCE,
+        keep_all_histories: true,
     };
     let measured = measure(&request, vec![cell], &Lessons::default()).await?;
     let Some(Measured { results, interrupted, .. }) = measured else { return Ok(ExitCode::Interrupted) };

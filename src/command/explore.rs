@@ -21,7 +21,7 @@ use crate::run::{Cleanup, Observer, RunOptions};
 /// How long a search lasts that is not told when to end, in seconds.
 const USUAL_S: u64 = 60;
 /// Experiments of one batch for each that runs at the same time: while the last ones end, fewer run.
-const BATCH_FOR_EACH_JOB: usize = 1;
+const BATCH_FOR_EACH_JOB: usize = 4;
 /// The fewest experiments of a batch: it pays for a settle window.
 const BATCH_MIN: usize = 256;
 /// The most clients of a random experiment, each with a connection.
@@ -44,13 +44,14 @@ pub async fn explore(typed: Explore) -> Result<ExitCode> {
     let wanted = typed.jobs.map(|jobs| jobs as usize);
     let jobs = measure::jobs(wanted, &reached.target, CLIENTS_MAX)?;
     let laboratory = Laboratory {
-        target: &reached.target,
+        target: reached.target.clone(),
         probes: &reached.probes,
         options: RunOptions {
             prefix: prefix.clone(),
             jobs,
             settle: typed.settle,
             patience: std::time::Duration::ZERO,
+            attempts_max: u32::MAX,
             repeat: 1,
             keep_all_histories: false,
         },
@@ -149,7 +150,7 @@ impl Observer for Telling {
     fn round(&self, _attempt: u32, _cells: usize) {}
 
     fn cell(&self) {
-        self.bar.tick();
+        self.bar.inc(1);
     }
 
     fn warn(&self, sentence: String) {

@@ -80,7 +80,7 @@ async fn measure(scenarios: Vec<String>, typed: Measure, library: Option<Library
         _ if interrupted => ExitCode::Interrupted,
         _ if is_gone => ExitCode::Unclear,
         Some(comparison) => ExitCode::of_comparison(&comparison),
-        None => ExitCode::of(&results.summary),
+        None => ExitCode::of_results(&results),
     })
 }
 

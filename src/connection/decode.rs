@@ -47,6 +47,7 @@ pub fn decode(protocol: Protocol, frame: &[u8]) -> Result<Packet, Undecodable> {
         (12, 0) if body.is_empty() => Ok(Packet::Pingreq),
         (13, 0) if body.is_empty() => Ok(Packet::Pingresp),
         // 3.1.1 has no reason code, and no DISCONNECT from a broker; one that comes all the same is shown as what it is.
+        (14, 0) if protocol == Protocol::V3 => Ok(Packet::disconnect(body.first().copied().unwrap_or(0))),
         (14, 0) => disconnect(body),
         (15, 0) if protocol == Protocol::V5 => Ok(Packet::Auth { reason: body.first().copied().unwrap_or(0) }),
         (3, _) if body.len() >= 2 => publish(protocol, frame, body),

@@ -21,6 +21,12 @@ impl Accusation {
         let statements = cell.violations.iter().map(|violation| (violation.protocol, violation.statement.clone()));
         is_wrong.then(|| Accusation { verdict: cell.verdict, statements: statements.collect() })
     }
+
+    /// True if this says the same as the other one, or a part of it: a simpler experiment may show one of two causes.
+    pub fn is_part_of(&self, other: &Accusation) -> bool {
+        let says_something = !self.statements.is_empty() || other.statements.is_empty();
+        self.verdict == other.verdict && says_something && self.statements.is_subset(&other.statements)
+    }
 }
 
 /// A failure that came again, shrunk.

@@ -1,6 +1,7 @@
 //! Runs experiments side by side against one broker, as every other cell runs.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -11,12 +12,29 @@ use crate::run::{self, Cleanup, Observer, Probe, RunOptions, Target};
 
 /// A broker, and how experiments run on it.
 pub struct Laboratory<'a> {
-    pub target: &'a Target,
+    /// The broker with the deadlines of an ordinary run.
+    pub target: Target,
     /// One for each protocol version.
     pub probes: &'a [Probe],
     pub options: RunOptions,
     pub interrupted: watch::Receiver<bool>,
 }
+
+/// How much time an experiment gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Care {
+    /// One attempt with short deadlines: enough to see that nothing is wrong, and a suspicion where something may be.
+    Quick,
+    /// All attempts, with short waits: enough to compare an experiment with a simpler one.
+    Brief,
+    /// As in an ordinary run: enough to accuse a broker.
+    Thorough,
+}
+
+/// By what the waits of a quick or brief experiment are shorter.
+const SHORTER: u32 = 4;
+/// The shortest settle window of a brief experiment.
+const SETTLE_MIN: Duration = Duration::from_millis(25);
 
 /// What experiments showed.
 pub struct Tried {
@@ -27,16 +45,29 @@ pub struct Tried {
 
 impl Laboratory<'_> {
     /// Runs the experiments, and ends and clears all that they left. Their names differ.
-    pub async fn try_all(&self, experiments: &[Experiment], observer: &dyn Observer) -> Tried {
+    pub async fn try_all(&self, experiments: &[Experiment], care: Care, observer: &dyn Observer) -> Tried {
         let cells: Vec<Option<Cell>> = experiments.iter().map(cell).collect();
         let ids: Vec<Option<String>> = cells.iter().map(|cell| cell.as_ref().map(|cell| cell.id.clone())).collect();
         let cells = cells.into_iter().flatten().collect();
-        let outcome =
-            run::run(self.target, cells, self.probes, &self.options, observer, self.interrupted.clone()).await;
+        let (target, options) = self.with(care);
+        let outcome = run::run(&target, cells, self.probes, &options, observer, self.interrupted.clone()).await;
         let mut results: HashMap<String, CellResult> =
             outcome.cells.into_iter().map(|cell| (cell.id.clone(), cell)).collect();
         let cells = ids.into_iter().map(|id| results.remove(&id?)).collect();
         Tried { cells, cleanup: outcome.cleanup }
+    }
+
+    fn with(&self, care: Care) -> (Target, RunOptions) {
+        let (mut target, mut options) = (self.target.clone(), self.options.clone());
+        if care != Care::Thorough {
+            target.deadline /= SHORTER;
+        }
+        match care {
+            Care::Quick => options.attempts_max = 1,
+            Care::Brief => options.settle = options.settle.min(SETTLE_MIN.max(options.settle / SHORTER)),
+            Care::Thorough => {}
+        }
+        (target, options)
     }
 
     /// True if the user wants to end.
@@ -46,7 +77,7 @@ impl Laboratory<'_> {
 }
 
 /// The one cell of an experiment; `None` if clients may not do it.
-pub fn cell(experiment: &Experiment) -> Option<Cell> {
+fn cell(experiment: &Experiment) -> Option<Cell> {
     // Each step says how many messages it publishes.
     let settings = Settings { messages: 1, queue_limit: None };
     plan::cells(&experiment.scenario().ok()?, settings).pop()

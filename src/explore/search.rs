@@ -1,20 +1,24 @@
 //! The search: experiments in batches, and what fails is tried again and shrunk.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::experiment::Experiment;
 use super::finding::{self, Accusation, Finding};
 use super::generate::{Wishes, experiment};
-use super::laboratory::{Laboratory, Tried};
+use super::laboratory::{Care, Laboratory, Tried};
 use super::shrink::simpler;
 use crate::results::{CellResult, Summary, Verdict};
 use crate::run::{Cleanup, Observer};
 
-/// How many experiments with one accusation are shrunk. All that come later are counted with the first.
-const SHRUNK_MAX: usize = 2;
+/// How many experiments that look alike are looked at. All that come later are counted with the first.
+const LOOKED_AT_MAX: usize = 2;
+/// How many simpler experiments are tried side by side for one that fails.
+const SIMPLER_AT_ONCE: usize = 16;
 /// How many simpler experiments are tried for one that fails.
 const TRIES_MAX: usize = 3000;
+/// How much longer than its time a search may go on to shrink what it has found.
+const TIME_TO_SHRINK: Duration = Duration::from_secs(30);
 
 /// What a search is asked for.
 #[derive(Debug, Clone, Copy)]
@@ -58,50 +62,182 @@ pub struct Explored {
 /// An experiment that failed, on its way to the simplest one that fails in the same way.
 struct Suspect {
     seed: u32,
+    /// That of the current experiment.
     accusation: Accusation,
+    /// The experiment that failed, and what it showed.
+    original: (Experiment, CellResult),
     current: Experiment,
-    cell: CellResult,
+    /// What is simpler than the current one, and was not tried yet.
+    untried: VecDeque<Experiment>,
     /// How many other experiments were tried for it.
     tries: usize,
-    is_done: bool,
+}
+
+/// What a result looks like without the numbers of messages: two that look alike have the same cause, mostly.
+type Looks = (Verdict, String);
+
+fn looks(cell: &CellResult) -> Looks {
+    let reason = cell.reason.as_deref().unwrap_or_default();
+    (cell.verdict, reason.chars().filter(|character| !character.is_ascii_digit()).collect())
 }
 
 /// Tries experiments until there were enough.
 pub async fn search(laboratory: &Laboratory<'_>, request: Request, listener: &dyn Listener) -> Explored {
     let started = Instant::now();
+    let search = Search { laboratory, listener, ends: request.time.map(|time| started + time) };
     let mut explored = Explored::default();
     let mut source = Source::new(request);
-    let mut shrunk: BTreeMap<Accusation, usize> = BTreeMap::new();
-    let is_over = || request.time.is_some_and(|time| started.elapsed() >= time) || laboratory.is_interrupted();
-    while let Some(batch) = source.next().filter(|_| !is_over()) {
+    let mut known: BTreeMap<Looks, Vec<(Verdict, Option<Accusation>)>> = BTreeMap::new();
+    while let Some(batch) = source.next().filter(|_| !search.is_over(Duration::ZERO)) {
         let experiments: Vec<Experiment> = batch.iter().map(|(_, experiment)| experiment.clone()).collect();
-        let Tried { cells, cleanup } = laboratory.try_all(&experiments, listener).await;
-        listener.left(&cleanup);
-        let mut suspects = Vec::new();
-        explored.count(cells.iter().flatten());
-        for ((seed, current), cell) in batch.into_iter().zip(cells) {
+        let cells = search.try_all(&experiments, Care::Quick, listener).await;
+        let mut suspicious = Vec::new();
+        for ((seed, experiment), cell) in batch.into_iter().zip(cells) {
             let Some(cell) = cell else { continue };
-            let Some(accusation) = Accusation::of(&cell).filter(|said| said.verdict == Verdict::Fail) else {
-                if cell.verdict != Verdict::Pass {
-                    explored.examples.entry(cell.verdict).or_insert((seed, cell));
-                }
+            if matches!(cell.verdict, Verdict::Pass | Verdict::Unsupported) {
+                explored.count(cell.verdict);
                 continue;
-            };
-            let known = shrunk.entry(accusation.clone()).or_default();
-            *known += 1;
-            if *known <= SHRUNK_MAX {
-                suspects.push(Suspect { seed, accusation, current, cell, tries: 0, is_done: false });
-            } else if let Some(known) = explored.findings.iter_mut().find(|known| known.accusation == accusation) {
-                known.seeds.push(seed);
             }
+            suspicious.push((seed, experiment, cell));
         }
         listener.tried(explored.tried(), explored.findings.len());
-        explored.add_shrunk(laboratory, suspects, listener).await;
+        let suspects = search.examined(suspicious, &mut known, &mut explored).await;
+        listener.tried(explored.tried(), explored.findings.len());
+        search.shrink(suspects, &mut explored).await;
         listener.tried(explored.tried(), explored.findings.len());
     }
     explored.interrupted = laboratory.is_interrupted();
     explored.elapsed = started.elapsed();
     explored
+}
+
+/// What all stages of a search share.
+struct Search<'a> {
+    laboratory: &'a Laboratory<'a>,
+    listener: &'a dyn Listener,
+    ends: Option<Instant>,
+}
+
+impl Search<'_> {
+    /// True if the user wants to end, or the time and so much more is over.
+    fn is_over(&self, more: Duration) -> bool {
+        self.laboratory.is_interrupted() || self.ends.is_some_and(|ends| Instant::now() >= ends + more)
+    }
+
+    async fn try_all(
+        &self,
+        experiments: &[Experiment],
+        care: Care,
+        observer: &dyn Observer,
+    ) -> Vec<Option<CellResult>> {
+        let Tried { cells, cleanup } = self.laboratory.try_all(experiments, care, observer).await;
+        self.listener.left(&cleanup);
+        cells
+    }
+
+    /// Tries again, with all care, the first experiments of each look. What fails then is a suspect; what looks like
+    /// something known is counted with it.
+    async fn examined(
+        &self,
+        suspicious: Vec<(u32, Experiment, CellResult)>,
+        known: &mut BTreeMap<Looks, Vec<(Verdict, Option<Accusation>)>>,
+        explored: &mut Explored,
+    ) -> Vec<Suspect> {
+        let mut counts: BTreeMap<Looks, usize> = known.iter().map(|(looks, all)| (looks.clone(), all.len())).collect();
+        let (new, alike): (Vec<_>, Vec<_>) = suspicious.into_iter().partition(|(_, _, cell)| {
+            let count = counts.entry(looks(cell)).or_default();
+            *count += 1;
+            *count <= LOOKED_AT_MAX
+        });
+        let again: Vec<Experiment> = new.iter().map(|(seed, own, _)| own.named(&copy_name(*seed, 0))).collect();
+        let cells = self.try_all(&again, Care::Thorough, &Quiet(self.listener)).await;
+        let mut suspects = Vec::new();
+        for ((seed, experiment, quick), cell) in new.into_iter().zip(cells) {
+            let Some(cell) = cell else { continue };
+            let accusation = Accusation::of(&cell).filter(|said| said.verdict == Verdict::Fail);
+            known.entry(looks(&quick)).or_default().push((cell.verdict, accusation.clone()));
+            explored.count(cell.verdict);
+            match accusation {
+                Some(accusation) => suspects.push(Suspect::new(seed, accusation, experiment, cell)),
+                None if quick.verdict == Verdict::Fail => explored.unrepeated.push((seed, quick)),
+                None if cell.verdict == Verdict::Pass => {}
+                None => drop(explored.examples.entry(cell.verdict).or_insert((seed, cell))),
+            }
+        }
+        for (seed, _, quick) in alike {
+            let Some((verdict, accusation)) = known.get(&looks(&quick)).and_then(|all| all.first()) else { continue };
+            explored.count(*verdict);
+            let same = |finding: &&mut Finding| Some(&finding.accusation) == accusation.as_ref();
+            explored.findings.iter_mut().find(same).into_iter().for_each(|finding| finding.seeds.push(seed));
+        }
+        suspects
+    }
+
+    /// Shrinks suspects side by side, and keeps what is new.
+    async fn shrink(&self, mut suspects: Vec<Suspect>, explored: &mut Explored) {
+        self.listener.shrinking(suspects.len());
+        while !self.is_over(TIME_TO_SHRINK) && suspects.iter().any(|suspect| !suspect.untried.is_empty()) {
+            self.shrink_once(&mut suspects).await;
+        }
+        // What short waits have shown counts only if it is there with long ones.
+        let shrunk: Vec<Experiment> =
+            suspects.iter().map(|suspect| suspect.current.named(&copy_name(suspect.seed, suspect.tries))).collect();
+        let cells = self.try_all(&shrunk, Care::Thorough, &Quiet(self.listener)).await;
+        for (suspect, cell) in suspects.into_iter().zip(cells) {
+            let Suspect { seed, original, current, .. } = suspect;
+            let still =
+                cell.filter(|cell| Accusation::of(cell).is_some_and(|said| said.is_part_of(&suspect.accusation)));
+            let (experiment, cell) = still.map_or(original, |cell| (current, cell));
+            let experiment = experiment.named(&super::name(seed));
+            let Some(accusation) = Accusation::of(&cell) else { continue };
+            let before = explored.findings.len();
+            finding::add(&mut explored.findings, Finding { accusation, experiment, cell, seeds: vec![seed] });
+            if let Some(finding) = explored.findings.get(before) {
+                self.listener.found(finding);
+            }
+        }
+    }
+
+    /// Replaces each suspect's experiment by the first of the next simpler ones that is still accused of nothing else.
+    async fn shrink_once(&self, suspects: &mut [Suspect]) {
+        let mut candidates: Vec<(usize, Experiment)> = Vec::new();
+        for (place, suspect) in suspects.iter_mut().enumerate() {
+            let count = suspect.untried.len().min(SIMPLER_AT_ONCE);
+            for experiment in suspect.untried.drain(..count) {
+                candidates.push((place, experiment.named(&copy_name(suspect.seed, suspect.tries))));
+                suspect.tries += 1;
+            }
+        }
+        let experiments: Vec<Experiment> = candidates.iter().map(|(_, experiment)| experiment.clone()).collect();
+        let cells = self.try_all(&experiments, Care::Brief, &Quiet(self.listener)).await;
+        let mut is_simpler = vec![false; suspects.len()];
+        for ((place, experiment), cell) in candidates.into_iter().zip(cells) {
+            let suspect = &mut suspects[place];
+            let said = cell.and_then(|cell| Accusation::of(&cell));
+            if let Some(said) = said.filter(|said| !is_simpler[place] && said.is_part_of(&suspect.accusation)) {
+                is_simpler[place] = true;
+                suspect.go_on_from(experiment, said);
+            }
+        }
+    }
+}
+
+impl Suspect {
+    fn new(seed: u32, accusation: Accusation, experiment: Experiment, cell: CellResult) -> Suspect {
+        let untried = simpler(&experiment).into();
+        Suspect { seed, accusation, current: experiment.clone(), original: (experiment, cell), untried, tries: 1 }
+    }
+
+    fn go_on_from(&mut self, experiment: Experiment, accusation: Accusation) {
+        self.accusation = accusation;
+        self.untried = if self.tries < TRIES_MAX { simpler(&experiment).into() } else { VecDeque::new() };
+        self.current = experiment;
+    }
+}
+
+/// A name that no experiment had before: ids and topics follow from it.
+fn copy_name(seed: u32, number: usize) -> String {
+    format!("{}_{number}", super::name(seed))
 }
 
 impl Explored {
@@ -110,94 +246,16 @@ impl Explored {
         Verdict::WORST_FIRST.into_iter().map(|verdict| self.summary.count(verdict)).sum()
     }
 
-    fn count<'a>(&mut self, cells: impl Iterator<Item = &'a CellResult>) {
-        let Summary { pass, fail, warn, inconclusive, unsupported, error } = Summary::of(cells);
-        self.summary.pass += pass;
-        self.summary.fail += fail;
-        self.summary.warn += warn;
-        self.summary.inconclusive += inconclusive;
-        self.summary.unsupported += unsupported;
-        self.summary.error += error;
-    }
-
-    /// Tries suspects again, shrinks all that come again side by side, and keeps what is new.
-    async fn add_shrunk(&mut self, laboratory: &Laboratory<'_>, suspects: Vec<Suspect>, listener: &dyn Listener) {
-        if suspects.is_empty() {
-            return;
-        }
-        listener.shrinking(suspects.len());
-        let (mut suspects, unrepeated) = confirmed(laboratory, suspects, listener).await;
-        self.unrepeated.extend(unrepeated);
-        while suspects.iter().any(|suspect| !suspect.is_done) && !laboratory.is_interrupted() {
-            shrink_once(laboratory, &mut suspects, listener).await;
-        }
-        for Suspect { seed, accusation, current, cell, .. } in suspects {
-            let experiment = current.named(&super::name(seed));
-            let before = self.findings.len();
-            finding::add(&mut self.findings, Finding { accusation, experiment, cell, seeds: vec![seed] });
-            if let Some(finding) = self.findings.get(before) {
-                listener.found(finding);
-            }
-        }
-    }
-}
-
-/// The suspects whose experiment fails in the same way once more, and the seeds of the others. An interruption leaves
-/// all of them as they are.
-async fn confirmed(
-    laboratory: &Laboratory<'_>,
-    suspects: Vec<Suspect>,
-    listener: &dyn Listener,
-) -> (Vec<Suspect>, Vec<(u32, CellResult)>) {
-    let again: Vec<Experiment> = suspects.iter().map(|suspect| suspect.current.named(&suspect.next_name(0))).collect();
-    let Tried { cells, cleanup } = laboratory.try_all(&again, &Quiet(listener)).await;
-    listener.left(&cleanup);
-    let mut confirmed = Vec::new();
-    let mut unrepeated = Vec::new();
-    for (mut suspect, cell) in suspects.into_iter().zip(cells) {
-        suspect.tries += 1;
-        if cell.is_none_or(|cell| Accusation::of(&cell).as_ref() == Some(&suspect.accusation)) {
-            confirmed.push(suspect);
-        } else {
-            unrepeated.push((suspect.seed, suspect.cell));
-        }
-    }
-    (confirmed, unrepeated)
-}
-
-/// Replaces each suspect's experiment by the first simpler one that still fails in the same way.
-async fn shrink_once(laboratory: &Laboratory<'_>, suspects: &mut [Suspect], listener: &dyn Listener) {
-    let mut candidates: Vec<(usize, Experiment)> = Vec::new();
-    for (place, suspect) in suspects.iter().enumerate().filter(|(_, suspect)| !suspect.is_done) {
-        let left = TRIES_MAX.saturating_sub(suspect.tries);
-        let simpler = simpler(&suspect.current).into_iter().take(left).enumerate();
-        candidates.extend(simpler.map(|(number, own)| (place, own.named(&suspect.next_name(number)))));
-    }
-    let experiments: Vec<Experiment> = candidates.iter().map(|(_, experiment)| experiment.clone()).collect();
-    let Tried { cells, cleanup } = laboratory.try_all(&experiments, &Quiet(listener)).await;
-    listener.left(&cleanup);
-    let tried = |place: usize| candidates.iter().filter(|(own, _)| *own == place).count();
-    let mut simpler: Vec<Option<(Experiment, CellResult)>> = suspects.iter().map(|_| None).collect();
-    let counts: Vec<usize> = (0..suspects.len()).map(tried).collect();
-    for ((place, experiment), cell) in candidates.into_iter().zip(cells) {
-        let Some(cell) = cell else { continue };
-        if simpler[place].is_none() && Accusation::of(&cell).as_ref() == Some(&suspects[place].accusation) {
-            simpler[place] = Some((experiment, cell));
-        }
-    }
-    for ((suspect, simpler), count) in suspects.iter_mut().zip(simpler).zip(counts) {
-        suspect.tries += count;
-        match simpler {
-            Some((experiment, cell)) => (suspect.current, suspect.cell) = (experiment, cell),
-            None => suspect.is_done = true,
-        }
-    }
-}
-
-impl Suspect {
-    /// A name that no experiment had before: ids and topics follow from it.
-    fn next_name(&self, number: usize) -> String {
-        format!("{}_{}", super::name(self.seed), self.tries + number)
+    fn count(&mut self, verdict: Verdict) {
+        let count = match verdict {
+            Verdict::Pass => &mut self.summary.pass,
+            Verdict::Fail => &mut self.summary.fail,
+            Verdict::Warn => &mut self.summary.warn,
+            Verdict::Inconclusive => &mut self.summary.inconclusive,
+            Verdict::Unsupported => &mut self.summary.unsupported,
+            Verdict::Error => &mut self.summary.error,
+        };
+        *count += 1;
     }
 }
 

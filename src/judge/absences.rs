@@ -10,6 +10,7 @@ use super::finding::{ATTEMPTS_FOR_AN_ABSENCE, Findings, names};
 use super::model::Model;
 use super::proof::{Evidence, Proof};
 use super::rules::{self, Rule};
+use super::wills;
 use crate::history::Message;
 use crate::results::Verdict;
 
@@ -33,8 +34,7 @@ pub fn check(model: &Model<'_>, ledger: &Ledger<'_>, queue_limit: Option<u32>, f
     let owed: Vec<(&Publication, bool)> = owed(&evidence).collect();
     let lost: Vec<Lost<'_>> = lost(&evidence, owed.iter().copied());
     let (away, live): (Vec<Lost<'_>>, Vec<Lost<'_>>) = lost.into_iter().partition(|lost| lost.away);
-    let owed_away: Vec<&Publication> =
-        owed.iter().filter(|(_, away)| *away).map(|(publication, _)| *publication).collect();
+    let owed_away: Vec<&Publication> = owed.iter().filter(|(_, away)| *away).map(|(publication, _)| *publication).collect();
     let lost_away: Vec<&Publication> = away.iter().map(|lost| lost.publication).collect();
     if !limit::is_within(&owed_away, &lost_away, queue_limit, findings) {
         queued(&evidence, &owed_away, &away, findings);
@@ -160,14 +160,7 @@ fn missing_live(evidence: &Evidence<'_, '_>, owed: usize, lost: &[Lost<'_>], fin
     say(evidence, lost, usual, &expected, &observed, findings);
 }
 
-fn say(
-    evidence: &Evidence<'_, '_>,
-    lost: &[Lost<'_>],
-    usual: Rule,
-    expected: &str,
-    observed: &str,
-    findings: &mut Findings,
-) {
+fn say(evidence: &Evidence<'_, '_>, lost: &[Lost<'_>], usual: Rule, expected: &str, observed: &str, findings: &mut Findings) {
     let proven: Vec<&Lost<'_>> = lost.iter().filter(|lost| !matches!(lost.proof, Proof::Missing(_))).collect();
     let Some(first) = proven.first() else { return };
     let publications: Vec<&Publication> = proven.iter().map(|lost| lost.publication).collect();
@@ -230,8 +223,7 @@ fn qos_0_choices(evidence: &Evidence<'_, '_>, findings: &mut Findings) {
     let granted = |publication: &Publication| {
         let met = model.met(session, publication);
         let granted = met.iter().flat_map(|filter| &filter.versions).map(|version| version.granted).max()?;
-        let is_away = model.is_away(session, publication) == Some(true)
-            && session.connections.iter().any(|c| Some(c.opened.step) > publication.sent().map(|sent| sent.step));
+        let is_away = model.is_away(session, publication) == Some(true) && session.connections.iter().any(|c| Some(c.opened.step) > publication.sent().map(|sent| sent.step));
         (is_away && publication.qos.min(granted) == 0 && publication.accepted.is_some()).then_some(granted)
     };
     let experiment = model.facts.publications.iter().filter(|publication| publication.is_of_experiment());
@@ -261,6 +253,7 @@ pub fn is_open(evidence: &Evidence<'_, '_>) -> bool {
     experiment.into_iter().any(|publication| !came.contains(&std::ptr::from_ref(publication)))
         || lost_fences(evidence).next().is_some()
         || retained::is_open(evidence)
+        || wills::is_awaited(evidence.model, evidence.ledger)
 }
 
 /// A loop-back behind a SUBSCRIBE that replaced a subscription, which ended the experiment by not coming.

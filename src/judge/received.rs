@@ -1,10 +1,12 @@
 //! What the record of a cell says beside the verdict: what was sent, granted and received, as numbers.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
 use super::facts::{Connection, Delivery, Facts, Publication, Subscribing};
-use crate::history::Message;
+use crate::history::{Event, History, Message};
 use crate::results::{Phase, Received};
+use crate::scenario::Verb;
 use crate::topic;
 
 /// The measured part of a cell's record.
@@ -19,13 +21,13 @@ pub struct Measured {
 }
 
 /// Measures one attempt.
-pub fn measure(facts: &Facts) -> Measured {
+pub fn measure(history: &History, facts: &Facts) -> Measured {
     let experiment: Vec<&Publication> =
         facts.publications.iter().filter(|p| matches!(p.message, Message::Experiment(_))).collect();
     let mut measured = Measured {
         sent: experiment.len() as u32,
         published: experiment.iter().filter(|publication| publication.accepted.is_some()).count() as u32,
-        received: received(facts),
+        received: received(history, facts),
         ..Measured::default()
     };
     let Some(subject) = facts.subject() else { return measured };
@@ -50,14 +52,17 @@ fn of_identifier<'a>(facts: &'a Facts, id: &'a str) -> impl Iterator<Item = &'a 
 }
 
 /// What each client got, in an order that does not depend on how a broker interleaves what it may interleave.
-fn received(facts: &Facts) -> Vec<Received> {
+fn received(history: &History, facts: &Facts) -> Vec<Received> {
+    let receive_steps = receive_steps(history);
     let topics: HashSet<&str> =
         facts.publications.iter().filter(|p| p.is_of_experiment()).map(|p| p.topic.as_str()).collect();
     let published: HashMap<Message, &Publication> = facts.publications.iter().map(|p| (p.message, p)).collect();
     let mut received: Vec<(Lane<'_>, Received)> = Vec::new();
     for connection in &facts.connections {
         let arrivals = Arrivals::on(facts, connection, &published);
-        let on_topic = connection.deliveries.iter().filter(|delivery| topics.contains(delivery.topic.as_str()));
+        let waited_until = waited_until(&receive_steps, facts, connection);
+        let awaited = connection.deliveries.iter().filter(|delivery| delivery.place.at < waited_until);
+        let on_topic = awaited.filter(|delivery| topics.contains(delivery.topic.as_str()));
         let copies = on_topic.filter(|delivery| {
             !matches!(delivery.message, Some(Message::LoopBack(_) | Message::Fence(_) | Message::Will(_)))
         });
@@ -66,6 +71,35 @@ fn received(facts: &Facts) -> Vec<Received> {
     // The sort is stable, so what one lane holds stays in the order of its arrival.
     received.sort_by(|one, other| place(one).cmp(&place(other)));
     received.into_iter().map(|(_, copy)| copy).collect()
+}
+
+/// A step in which the harness waits for all that may come to a client, as a range of places in the history.
+struct ReceiveStep<'a> {
+    client: &'a str,
+    events: Range<usize>,
+}
+
+fn receive_steps(history: &History) -> Vec<ReceiveStep<'_>> {
+    let is_step = |(_, event): &(usize, &Event)| matches!(event, Event::Step(_));
+    let ends: Vec<usize> = history.events().enumerate().filter(is_step).map(|(at, _)| at).skip(1).collect();
+    let ends = ends.into_iter().chain([history.entries.len()]);
+    let steps = history.events().enumerate().filter(is_step).zip(ends);
+    let receive = steps.filter_map(|((at, event), end)| {
+        // A step opens as `8 receive subscriber`.
+        let Event::Step(line) = event else { return None };
+        let (verb, client) = line.split_once(' ')?.1.split_once(' ')?;
+        (verb == Verb::Receive.word()).then_some(ReceiveStep { client, events: at..end })
+    });
+    receive.collect()
+}
+
+/// The end of the last receive step on a connection, or 0. What comes later came by chance: its client went away, or was
+/// taken over, or the cell ended, and nobody waited for what was still under way.
+fn waited_until(steps: &[ReceiveStep<'_>], facts: &Facts, connection: &Connection) -> usize {
+    let next = facts.connections_of(&connection.client).find(|other| other.index > connection.index);
+    let on_it = connection.opened.at..next.map_or(usize::MAX, |next| next.opened.at);
+    let own = steps.iter().filter(|step| step.client == &*connection.client && on_it.contains(&step.events.start));
+    own.map(|step| step.events.end).max().unwrap_or(0)
 }
 
 /// What decides about the place of a copy among all that came.

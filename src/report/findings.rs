@@ -4,7 +4,7 @@
 use super::fold::Domain;
 use super::{Palette, cells, group, mark, name_cells, scenarios, wrap};
 use crate::history::Message;
-use crate::results::{CellResult, CellRun, Results, Verdict, Violation};
+use crate::results::{CellResult, Level, Results, Verdict, Violation};
 use crate::statement;
 
 /// Products that say where a finding was seen; with more, the ids have to do.
@@ -16,7 +16,7 @@ const USUAL_MESSAGES: u32 = 3;
 
 /// One text for each finding, worst first.
 pub(super) fn sections(results: &Results, palette: Palette) -> Vec<String> {
-    let mut sections = Vec::new();
+    let mut sections: Vec<String> = of_broker(results, palette).into_iter().collect();
     for verdict in Verdict::WORST_FIRST {
         for (_, all) in scenarios(results) {
             let found: Vec<&CellResult> = all.iter().copied().filter(|cell| cell.verdict == verdict).collect();
@@ -85,7 +85,7 @@ fn block(results: &Results, all: &[&CellResult], members: &[&CellResult], palett
     for (_, alike) in group(&numbered, |(_, violation)| kind(violation)) {
         if let Some((number, violation)) = alike.first() {
             text += &violated(violation);
-            text += &run.map(|run| events(run, *number)).unwrap_or_default();
+            text += &run.map(|run| events(&run.lines_of(*number))).unwrap_or_default();
         }
         if alike.len() > 1 {
             text += &format!("  And          {} more like it in this cell\n", alike.len() - 1);
@@ -105,20 +105,30 @@ pub(super) fn violated(violation: &Violation) -> String {
     text + &wrap("  Observed     ", observed)
 }
 
-/// The lines of the history that show a violation of the cell, by its index.
-pub(super) fn events(run: &CellRun, violation: usize) -> String {
-    let Some(evidence) = run.evidence_of(violation) else { return String::new() };
-    let line = |event: &usize| Some((*event, run.line(evidence.attempt, *event)?));
-    let shown: Vec<(usize, &str)> = evidence.events.iter().filter_map(line).collect();
+/// Lines of a history, as far as there is room for them.
+pub(super) fn events(lines: &[(usize, &str)]) -> String {
     let mut text = String::new();
-    for (place, (event, line)) in shown.iter().take(EVENTS).enumerate() {
+    for (place, (event, line)) in lines.iter().take(EVENTS).enumerate() {
         let head = if place == 0 { "Events" } else { "" };
         text += &format!("  {head:<11}{event:>4}  {line}\n");
     }
-    if shown.len() > EVENTS {
-        text += &format!("  {:<11}      and {} more\n", "", shown.len() - EVENTS);
+    if lines.len() > EVENTS {
+        text += &format!("  {:<11}      and {} more\n", "", lines.len() - EVENTS);
     }
     text
+}
+
+/// What the broker broke beside the cells.
+fn of_broker(results: &Results, palette: Palette) -> Option<String> {
+    let violations = &results.broker_findings.violations;
+    let worst = if violations.iter().any(|v| v.level == Level::Must) { Verdict::Fail } else { Verdict::Warn };
+    let verdict = format!("{} {}", mark(worst), worst.name());
+    let mut text = format!("{} on connections of the tool's own, beside the cells\n", palette.verdict(worst, &verdict));
+    for (number, violation) in violations.iter().enumerate() {
+        text += &violated(violation);
+        text += &events(&results.run.helpers.lines_of(number));
+    }
+    (!violations.is_empty()).then_some(text)
 }
 
 /// Which values of which axes, if that is said in few words.

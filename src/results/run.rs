@@ -93,6 +93,35 @@ pub struct StoredHistoryError {
     pub why: HistoryError,
 }
 
+impl HelperRun {
+    /// The histories.
+    ///
+    /// # Errors
+    /// [`StoredHistoryError`] where the stored lines are no history; its `attempt` is the number of the history.
+    pub fn parsed(&self) -> Result<Vec<History>, StoredHistoryError> {
+        let numbered = (1..).zip(&self.histories);
+        let parse = |(attempt, lines): (usize, &Vec<String>)| {
+            History::parse(lines.iter().map(String::as_str)).map_err(|why| StoredHistoryError { attempt, why })
+        };
+        numbered.map(parse).collect()
+    }
+
+    /// The lines that show a violation, by its index, with their numbers.
+    pub fn lines_of(&self, violation: usize) -> Vec<(usize, &str)> {
+        let Some(evidence) = self.evidence.iter().find(|evidence| evidence.violation == violation) else {
+            return Vec::new();
+        };
+        let history = evidence.history.checked_sub(1).and_then(|place| self.histories.get(place));
+        numbered_lines(history.map_or(&[], Vec::as_slice), &evidence.events)
+    }
+}
+
+/// The lines with these numbers, from 1.
+fn numbered_lines<'a>(history: &'a [String], events: &[usize]) -> Vec<(usize, &'a str)> {
+    let line = |event: &usize| Some((*event, history.get(event.checked_sub(1)?)?.as_str()));
+    events.iter().filter_map(line).collect()
+}
+
 impl AttemptRun {
     /// The history; empty where it was not kept.
     ///
@@ -140,9 +169,10 @@ impl CellRun {
         self.evidence.iter().find(|evidence| evidence.violation == violation)
     }
 
-    /// A line of an attempt's history; both numbers from 1.
-    pub fn line(&self, attempt: usize, event: usize) -> Option<&str> {
-        let history = &self.attempts.get(attempt.checked_sub(1)?)?.history;
-        history.get(event.checked_sub(1)?).map(String::as_str)
+    /// The lines that show a violation of the cell, by its index, with their numbers.
+    pub fn lines_of(&self, violation: usize) -> Vec<(usize, &str)> {
+        let Some(evidence) = self.evidence_of(violation) else { return Vec::new() };
+        let attempt = evidence.attempt.checked_sub(1).and_then(|place| self.attempts.get(place));
+        numbered_lines(attempt.map_or(&[], |attempt| attempt.history.as_slice()), &evidence.events)
     }
 }

@@ -302,7 +302,6 @@ impl Player<'_> {
     async fn publish_messages(&mut self, client: usize, publication: &Publication) -> Result<(), Stop> {
         let Publication { topic, qos, retain, .. } = publication;
         let source = Source { publisher: client, topic: topic.clone(), qos: *qos };
-        let deadline = self.deadline();
         let mut published = Vec::new();
         for number in 1..=publication.messages {
             let message = self.next_message(publication.empty);
@@ -322,7 +321,8 @@ impl Player<'_> {
             let window = self.clients[client].window(publication.window);
             if self.clients[client].unacknowledged() >= window {
                 let room = |clients: &[Client]| clients[client].unacknowledged() < window;
-                match self.pump(deadline, room).await {
+                // Each window has the whole deadline: a long backlog may take longer.
+                match self.pump(self.deadline(), room).await {
                     Waited::Done => {}
                     Waited::Ended(_) => return Err(self.control(client, &source, *retain).await),
                     Waited::Deadline => return Err(self.missing(client).await),
@@ -332,7 +332,7 @@ impl Player<'_> {
         if *qos == 0 {
             self.send(client, Packet::Pingreq)?;
         }
-        match self.pump(deadline, |clients| clients[client].unanswered.is_empty()).await {
+        match self.pump(self.deadline(), |clients| clients[client].unanswered.is_empty()).await {
             Waited::Done => {}
             Waited::Ended(_) => return Err(self.control(client, &source, *retain).await),
             Waited::Deadline => return Err(self.missing(client).await),

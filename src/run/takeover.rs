@@ -19,7 +19,13 @@ impl Player<'_> {
         if let Some(latest) = older.or_else(|| others.iter().copied().find(|other| self.clients[*other].has_session)) {
             let subscriptions = std::mem::take(&mut self.clients[latest].subscriptions);
             let outbox = std::mem::take(&mut self.clients[latest].outbox);
-            let connect = self.clients[latest].connect.clone();
+            // The two may speak different versions, so what the older one asked for is told in the words of both.
+            let persists = self.clients[latest].session_persists();
+            let connect = self.clients[latest].connect.clone().map(|connect| Connect {
+                clean: !persists,
+                session_expiry: connect.session_expiry.or(persists.then_some(u32::MAX)),
+                ..connect
+            });
             let state = &mut self.clients[client];
             (state.subscriptions, state.outbox, state.connect) = (subscriptions, outbox, connect);
             state.has_session = state.session_persists();
@@ -68,6 +74,8 @@ impl Player<'_> {
             let connection = self.open(client).await?;
             self.clients[client].has_session = self.clients[second].has_session;
             self.clients[client].connected(connection, connect);
+            // Either of them may be told of the session that the other one has just begun.
+            self.clients[client].has_session |= self.clients[client].session_persists();
             self.clients[client].may_end = true;
         }
         for client in [first, second] {

@@ -38,9 +38,15 @@ pub fn run_cells(broker: &Broker, cells: Vec<Cell>) -> Outcome {
         for protocol in Protocol::ALL {
             probes.push(run::probe(&target, &prefix, protocol).await);
         }
-        let settle = Duration::from_millis(100);
-        let patience = 30 * second;
-        let options = RunOptions { prefix, jobs: 1000, settle, patience, repeat: 1, keep_all_histories: true };
+        let options = RunOptions {
+            prefix,
+            jobs: 1000,
+            settle: Duration::from_millis(100),
+            patience: 30 * second,
+            attempts_max: u32::MAX,
+            repeat: 1,
+            keep_all_histories: true,
+        };
         let (_interrupt, interrupted) = watch::channel(false);
         run::run(&target, cells, &probes, &options, &Quiet, interrupted).await
     })
