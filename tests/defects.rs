@@ -1,7 +1,7 @@
 //! The tester is tested: a broker that is correct in every legal way is never failed, and a broker that lies in one way
 //! is caught by a statement that the lie breaks, and by no other. What was caught by what stands in
 //! `docs/kill-table.md`; `BLESS=1 cargo test --test defects` writes it anew, and `LIE=name cargo test --test defects`
-//! tells one lie in every cell and prints what became of it.
+//! tells one lie in every cell and prints what became of it, with `SHOW=cell` also what went over the wire.
 
 mod support;
 
@@ -22,7 +22,7 @@ use mqtt_sessions::plan::{self, Action, Cell, Settings};
 use mqtt_sessions::results::{AxisValue, CellResult, Verdict};
 use mqtt_sessions::scenario::Scenario;
 use support::broker::{Broker, Choices, Defect, Way};
-use support::measured::{measure, measure_cells};
+use support::measured::{measure, measure_cells, run_cells};
 
 /// Combinations of choices that are tried, by their seeds.
 const COMBINATIONS: u64 = 10;
@@ -41,13 +41,18 @@ fn asked_for() -> Option<Defect> {
     Some(Defect::named(&name).unwrap_or_else(|| panic!("no lie is called {name}")))
 }
 
+/// True if one lie or some histories were asked for, and not the whole test.
+fn is_one_asked_for() -> bool {
+    env::var_os("LIE").is_some() || env::var_os("SHOW").is_some()
+}
+
 /// The built-in scenarios, and those of these tests: they lead messages down ways that users rarely ask about.
 fn scenarios() -> Vec<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/defects/scenarios");
     let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path().to_str().unwrap().to_owned());
     let mut own: Vec<String> = files.collect();
     own.sort();
-    Scenario::built_in_names().map(str::to_owned).chain(own).collect()
+    Scenario::usual_names().map(str::to_owned).chain(own).collect()
 }
 
 /// Runs all scenarios.
@@ -137,7 +142,7 @@ fn described(who: &str, cell: &CellResult) -> String {
 
 #[test]
 fn the_correct_broker_passes_every_cell() {
-    if asked_for().is_some() {
+    if is_one_asked_for() {
         return;
     }
     let cells = run_all(Broker::correct);
@@ -146,7 +151,7 @@ fn the_correct_broker_passes_every_cell() {
 
 #[test]
 fn no_legal_choice_is_ever_failed() {
-    if asked_for().is_some() {
+    if is_one_asked_for() {
         return;
     }
     let combinations = (0..COMBINATIONS).map(|seed| (format!("seed {seed}"), Choices::random(seed)));
@@ -170,7 +175,7 @@ fn no_legal_choice_is_ever_failed() {
 /// No statement sets a time for a backlog, so a broker that takes 29 seconds loses nothing.
 #[test]
 fn a_late_broker_is_not_accused_of_a_loss() {
-    if asked_for().is_some() {
+    if is_one_asked_for() {
         return;
     }
     let late = Choices { backlog_delay: Duration::from_secs(29), ..Choices::default() };
@@ -232,7 +237,7 @@ fn one_lie_that_is_asked_for() {
 
 #[test]
 fn each_lie_is_caught_by_what_it_breaks_and_by_nothing_else() {
-    if asked_for().is_some() {
+    if is_one_asked_for() {
         return;
     }
     let (lies, short) = (Defect::all(), short_cells());
@@ -263,4 +268,18 @@ fn each_lie_is_caught_by_what_it_breaks_and_by_nothing_else() {
     let written = fs::read_to_string(&path).unwrap_or_default();
     let stale = kill_table::stale(&written, &table);
     none([complaints.concat(), kill_table::unkilled(&kills), ways::complaints(&by_way), stale].concat());
+}
+
+/// Prints the histories of the cells that were asked for, of the lie that was asked for or else of the correct broker.
+#[test]
+fn histories_that_are_asked_for() {
+    let Ok(id) = env::var("SHOW") else { return };
+    let cells: Vec<Cell> = short_cells().into_iter().filter(|cell| cell.id.starts_with(&id)).collect();
+    let outcome = run_cells(&asked_for().map_or_else(Broker::correct, Broker::lying), cells);
+    for cell in &outcome.cells {
+        println!("{}", described("shown", cell));
+        for attempt in &outcome.runs[&cell.id].attempts {
+            println!("{}\n", attempt.history.join("\n"));
+        }
+    }
 }

@@ -205,7 +205,7 @@ defects! {
         { "MQTT-3.3.1-9" | "MQTT-3.3.1-12" }
     /// A new subscription gets no retained message.
     "no-retained-on-subscribe" NoRetainedOnSubscribe [RetainedCopy]
-        { "MQTT-3.3.1-6" "MQTT-3.1.2-17" | "MQTT-3.3.1-9" "MQTT-3.1.2-15" }
+        { "MQTT-3.3.1-6" "MQTT-3.1.2-17" "MQTT-3.8.4-3" | "MQTT-3.3.1-9" "MQTT-3.1.2-15" "MQTT-3.8.4-4" }
     /// A repeated subscription gets no retained message.
     "no-retained-on-resubscribe" NoRetainedOnResubscribe [RetainedCopy]
         { "MQTT-3.8.4-3" "MQTT-3.3.1-6" | "MQTT-3.8.4-4" "MQTT-3.3.1-9" }
@@ -220,7 +220,7 @@ defects! {
         { "MQTT-3.3.1-12" "MQTT-3.3.1-5" "MQTT-3.3.1-6" "MQTT-3.8.4-3" "MQTT-3.1.2-17" "MQTT-3.1.2-7" | "MQTT-3.3.1-8" "MQTT-3.3.1-5" "MQTT-3.3.1-9" "MQTT-3.8.4-4" "MQTT-3.1.2-15" }
     /// Retained copies come when a session resumes, without a SUBSCRIBE.
     "retained-on-resume" RetainedOnResume [RetainedCopy]
-        { "MQTT-3.3.1-9" "MQTT-4.3.3-1" "4.5" | "MQTT-3.3.1-12" "MQTT-4.3.3-6" "MQTT-4.4.0-1" "4.5" }
+        { "MQTT-3.3.1-9" "MQTT-4.3.3-1" "4.5" "4.3.1" "4.3.2" | "MQTT-3.3.1-12" "MQTT-4.3.3-6" "MQTT-4.4.0-1" "4.5" }
     /// A zero-length payload does not remove the retained message.
     "never-clears-retained" NeverClearsRetained [RetainedCopy]
         { "MQTT-3.3.1-10" | "MQTT-3.3.1-6" }
@@ -235,13 +235,13 @@ defects! {
         { "MQTT-3.2.0-1" | "MQTT-3.2.0-1" }
     /// SUBSCRIBE is answered by the end of the connection.
     "closes-on-subscribe" ClosesOnSubscribe silent
-        { "MQTT-3.8.4-1" | "MQTT-3.8.4-1" }
+        { "MQTT-3.8.4-1" "4.8" | "MQTT-3.8.4-1" "4.13" }
     /// SUBACK carries another Packet Identifier.
     "suback-wrong-id" SubackWrongId silent
         { "MQTT-3.8.4-1" "MQTT-3.8.4-2" | "MQTT-3.8.4-1" "MQTT-3.8.4-2" }
     /// A PUBLISH of QoS 1 is answered by the end of the connection.
     "closes-on-publish" ClosesOnPublish silent
-        { "MQTT-3.3.4-1" "MQTT-4.3.2-2" | "MQTT-3.3.4-1" "MQTT-4.3.2-4" "MQTT-3.2.2-9" }
+        { "MQTT-3.3.4-1" "MQTT-4.3.2-2" "4.8" | "MQTT-3.3.4-1" "MQTT-4.3.2-4" "MQTT-3.2.2-9" "4.13" }
     /// PUBACK never comes.
     "no-puback" NoPuback silent
         { "MQTT-3.3.4-1" "MQTT-4.3.2-2" | "MQTT-3.3.4-1" "MQTT-4.3.2-4" }
@@ -325,7 +325,7 @@ defects! {
         { "MQTT-3.1.3-8" | }
     /// Every client without an identifier gets the same.
     "assigned-id-of-another" AssignedIdOfAnother silent
-        { "MQTT-3.1.3-6" | "MQTT-3.2.2-16" "MQTT-3.1.3-6" }
+        { "MQTT-3.1.3-6" "4.8" | "MQTT-3.2.2-16" "MQTT-3.1.3-6" "4.13" }
     /// Identifiers of more than 16 bytes are refused.
     "refuses-long-ids" RefusesLongIds silent
         { "MQTT-3.1.3-5" | "MQTT-3.1.3-5" }
@@ -506,7 +506,7 @@ defects! {
         | "MQTT-2.2.1-4" "MQTT-4.3.3-6" "MQTT-4.4.0-1" "MQTT-4.3.3-4" "MQTT-4.3.3-11" }
     /// What is sent again has a new identifier.
     "resends-with-new-id" ResendsWithNewId [Resent]
-        { "MQTT-4.4.0-1" "MQTT-3.10.4-3" | "MQTT-4.4.0-1" "MQTT-3.10.4-3" }
+        { "MQTT-4.4.0-1" "MQTT-3.10.4-3" "MQTT-4.3.3-1" | "MQTT-4.4.0-1" "MQTT-3.10.4-3" "MQTT-4.3.3-4" }
     /// What is sent again comes in reverse.
     "resends-reversed" ResendsReversed [Resent]
         { "MQTT-4.6.0-6" | "MQTT-4.6.0-5" }
@@ -568,7 +568,7 @@ defects! {
         { "MQTT-4.6.0-6" "MQTT-4.6.0-4" | }
     /// PUBREL follows each PUBLISH of QoS 2 at once, and no PUBREC is waited for.
     "pubrel-before-pubrec" PubrelBeforePubrec silent
-        { "MQTT-4.3.3-1" | "MQTT-4.3.3-4" "MQTT-4.3.3-5" "MQTT-4.3.3-6" }
+        { "MQTT-4.3.3-1" "MQTT-4.6.0-6" "MQTT-4.4.0-1" | "MQTT-4.3.3-4" "MQTT-4.3.3-5" "MQTT-4.3.3-6" "MQTT-4.4.0-1" }
     /// An identifier is used anew as soon as its PUBREC has come.
     "reuses-id-before-pubcomp" ReusesIdBeforePubcomp silent
         { "MQTT-2.3.1-4" "MQTT-4.3.3-1" "MQTT-4.4.0-1" | "MQTT-2.2.1-4" "MQTT-4.3.3-1" "MQTT-4.3.3-6" "MQTT-4.4.0-1" "MQTT-4.3.3-4" }
@@ -589,7 +589,7 @@ defects! {
         { "MQTT-3.3.2-2" "MQTT-3.3.2-3" "4.5" | "MQTT-3.3.2-2" "MQTT-3.3.2-3" "4.5" }
     /// The Topic Alias is 0.
     "topic-alias-0" TopicAlias0 silent
-        { | "MQTT-3.3.2-8" }
+        { | "MQTT-3.3.2-8" "4.13" }
     /// Each SUBACK is followed by another CONNACK.
     "second-connack" SecondConnack silent
         { "3.2" | "MQTT-3.2.0-2" }
@@ -610,10 +610,10 @@ defects! {
         { "3.14" | }
     /// The PUBLISH of a will has the Will Delay Interval among its properties.
     "will-delay-in-publish" WillDelayInPublish silent
-        { | "2.2.2.2" "MQTT-3.1.2-8" }
+        { | "2.2.2.2" "MQTT-3.1.2-8" "4.13" }
     /// A reserved flag of PINGRESP is set.
     "reserved-flag-set" ReservedFlagSet silent
-        { "MQTT-2.2.2-1" "MQTT-3.12.4-1" | "MQTT-2.1.3-1" "MQTT-3.12.4-1" }
+        { "MQTT-2.2.2-1" "MQTT-3.12.4-1" "4.8" | "MQTT-2.1.3-1" "MQTT-3.12.4-1" "4.13" }
     /// In the middle the broker stops to say anything at all.
     "freezes" Freezes silent
         { "MQTT-3.12.4-1" "MQTT-3.8.4-1" "MQTT-3.3.4-1" "MQTT-4.5.0-1" "MQTT-3.10.4-4" "MQTT-4.3.3-2"

@@ -139,7 +139,7 @@ on_the_way! {
     "queued-qos-raised" QosRaised Queued { "MQTT-3.8.4-6" "MQTT-3.8.4-3" | "MQTT-3.8.4-8" "MQTT-3.8.4-3" }
     "retained-copy-qos-raised" QosRaised RetainedCopy { "MQTT-3.8.4-6" | "MQTT-3.8.4-8" }
     "resent-qos-raised" QosRaised Resent silent
-        { "MQTT-3.8.4-6" "MQTT-4.4.0-1" "MQTT-4.3.2-1" "MQTT-4.3.3-1" | "MQTT-3.8.4-8" "MQTT-4.8.2-3" "MQTT-4.4.0-1" "MQTT-4.3.3-4" "MQTT-4.3.3-6" "MQTT-4.5.0-1" }
+        { "MQTT-3.8.4-6" "MQTT-4.4.0-1" "MQTT-4.3.2-1" "MQTT-4.3.3-1" "4.3.2" "MQTT-3.10.4-3" | "MQTT-3.8.4-8" "MQTT-4.8.2-3" "MQTT-4.4.0-1" "MQTT-4.3.3-4" "MQTT-4.3.3-6" "MQTT-4.5.0-1" "MQTT-4.1.0-1" "MQTT-3.10.4-3" }
     "will-qos-raised" QosRaised Will { "MQTT-3.8.4-6" | "MQTT-3.8.4-8" }
 
     "live-retain-flipped" RetainFlipped Live { "MQTT-3.3.1-9" | "MQTT-3.3.1-12" "MQTT-3.3.1-13" }
@@ -201,21 +201,21 @@ on_the_way! {
     "will-to-its-publisher" ToItsPublisher Will { | "MQTT-3.8.3-3" }
 
     "live-id-in-use" IdInUse Live silent
-        { "MQTT-2.3.1-4" "MQTT-4.3.3-1" "MQTT-4.4.0-1" "MQTT-4.3.3-2" | "MQTT-2.2.1-4" "MQTT-4.3.3-6" "MQTT-4.4.0-1" "MQTT-4.3.3-4" }
+        { "MQTT-2.3.1-4" "MQTT-4.6.0-6" "MQTT-4.3.3-1" "MQTT-4.4.0-1" "MQTT-4.3.3-2" | "MQTT-2.2.1-4" "MQTT-4.3.3-6" "MQTT-4.4.0-1" "MQTT-4.3.3-4" }
     "queued-id-in-use" IdInUse Queued silent
-        { "MQTT-2.3.1-4" "MQTT-4.3.3-1" "MQTT-4.4.0-1" "MQTT-4.3.3-2" | "MQTT-2.2.1-4" "MQTT-4.3.3-6" "MQTT-4.4.0-1" "MQTT-4.3.3-4" }
+        { "MQTT-2.3.1-4" "MQTT-4.6.0-6" "MQTT-4.3.3-1" "MQTT-4.4.0-1" "MQTT-4.3.3-2" | "MQTT-2.2.1-4" "MQTT-4.3.3-6" "MQTT-4.4.0-1" "MQTT-4.3.3-4" }
     "retained-copy-id-in-use" IdInUse RetainedCopy silent
-        { "MQTT-2.3.1-4" "MQTT-4.3.3-1" "MQTT-4.4.0-1" "MQTT-4.3.3-2" | "MQTT-2.2.1-4" "MQTT-4.3.3-6" "MQTT-4.4.0-1" "MQTT-4.3.3-4" }
+        { "MQTT-2.3.1-4" "MQTT-4.6.0-6" "MQTT-4.3.3-1" "MQTT-4.4.0-1" "MQTT-4.3.3-2" | "MQTT-2.2.1-4" "MQTT-4.3.3-6" "MQTT-4.4.0-1" "MQTT-4.3.3-4" }
     "will-id-in-use" IdInUse Will silent
-        { "MQTT-2.3.1-4" "MQTT-4.3.3-1" "MQTT-4.4.0-1" "MQTT-4.3.3-2" | "MQTT-2.2.1-4" "MQTT-4.3.3-6" "MQTT-4.4.0-1" "MQTT-4.3.3-4" }
+        { "MQTT-2.3.1-4" "MQTT-4.6.0-6" "MQTT-4.3.3-1" "MQTT-4.4.0-1" "MQTT-4.3.3-2" | "MQTT-2.2.1-4" "MQTT-4.3.3-6" "MQTT-4.4.0-1" "MQTT-4.3.3-4" }
     "shared-id-in-use" IdInUse Shared silent { | "MQTT-2.2.1-4" "MQTT-4.3.3-6" "MQTT-4.4.0-1" "MQTT-4.3.3-4" }
 
-    "live-beyond-window" BeyondWindow Live { | "MQTT-3.3.4-9" "MQTT-4.9.0-1" }
-    "queued-beyond-window" BeyondWindow Queued { | "MQTT-3.3.4-9" "MQTT-4.9.0-1" }
-    "resent-beyond-window" BeyondWindow Resent { | "MQTT-3.3.4-9" "MQTT-4.9.0-1" }
-    "retained-copy-beyond-window" BeyondWindow RetainedCopy { | "MQTT-3.3.4-9" "MQTT-4.9.0-1" }
-    "will-beyond-window" BeyondWindow Will { | "MQTT-3.3.4-9" "MQTT-4.9.0-1" }
-    "shared-beyond-window" BeyondWindow Shared { | "MQTT-3.3.4-9" "MQTT-4.9.0-1" }
+    "live-beyond-window" BeyondWindow Live { | "MQTT-3.3.4-9" "MQTT-4.9.0-1" "MQTT-4.6.0-5" }
+    "queued-beyond-window" BeyondWindow Queued { | "MQTT-3.3.4-9" "MQTT-4.9.0-1" "MQTT-4.6.0-5" }
+    "resent-beyond-window" BeyondWindow Resent { | "MQTT-3.3.4-9" "MQTT-4.9.0-1" "MQTT-4.6.0-5" }
+    "retained-copy-beyond-window" BeyondWindow RetainedCopy { | "MQTT-3.3.4-9" "MQTT-4.9.0-1" "MQTT-4.6.0-5" }
+    "will-beyond-window" BeyondWindow Will { | "MQTT-3.3.4-9" "MQTT-4.9.0-1" "MQTT-4.6.0-5" }
+    "shared-beyond-window" BeyondWindow Shared { | "MQTT-3.3.4-9" "MQTT-4.9.0-1" "MQTT-4.6.0-5" }
 
     "live-too-large" TooLarge Live { | "MQTT-3.1.2-24" }
     "queued-too-large" TooLarge Queued { | "MQTT-3.1.2-24" }
