@@ -24,7 +24,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{self, JoinSet};
 
-pub use hygiene::{Cleanup, Leftovers, SessionLeft, clean, clean_guessed, clear_all_retained};
+pub use hygiene::{Cleanup, Leftovers, Retained, SessionLeft, clean, clean_guessed, clear_all_retained};
 pub use names::{Place, Prefix, client_id, topic};
 pub use probe::{Probe, Refusal, RefusalKind, probe};
 

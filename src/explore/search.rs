@@ -9,7 +9,7 @@ use super::generate::{Wishes, experiment};
 use super::laboratory::{Care, Laboratory, Tried};
 use super::shrink::simpler;
 use crate::results::{CellResult, Summary, Verdict};
-use crate::run::{Cleanup, Observer};
+use crate::run::{Cleanup, Observer, Retained};
 
 /// How many experiments that look alike are looked at. All that come later are counted with the first.
 const LOOKED_AT_MAX: usize = 2;
@@ -108,6 +108,7 @@ pub async fn search(laboratory: &Laboratory<'_>, request: Request, listener: &dy
     }
     explored.interrupted = laboratory.is_interrupted();
     explored.elapsed = started.elapsed();
+    listener.left(&laboratory.cleared().await);
     explored
 }
 
@@ -131,7 +132,8 @@ impl Search<'_> {
         observer: &dyn Observer,
     ) -> Vec<Option<CellResult>> {
         let Tried { cells, cleanup } = self.laboratory.try_all(experiments, care, observer).await;
-        self.listener.left(&cleanup);
+        // A will that came late is cleared when all is over.
+        self.listener.left(&Cleanup { retained: Retained::default(), ..cleanup });
         cells
     }
 

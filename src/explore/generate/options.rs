@@ -55,10 +55,13 @@ impl Generator {
         let random = &mut self.random;
         let topic = random.weighed(&[(5, "t"), (2, "u"), (2, "will")]);
         let will = Fields::default().with("topic", topic).with("qos", random.weighed(&QOS));
-        let will = will.with("retain", random.percent(35));
+        let retain = random.percent(35);
+        let will = will.with("retain", retain);
+        // A retained will that comes when all is cleaned up would stay on the broker.
+        let delays: &[u32] = if retain { &[0] } else { &[0, LONG_S] };
         let delay = match self.taste.timer {
             Some(Timed::Will) => random.percent(70).then_some(SHORT_S),
-            _ => random.percent(20).then(|| random.pick(&[0, LONG_S])),
+            _ => random.percent(20).then(|| random.pick(delays)),
         };
         match delay.filter(|_| protocol == Protocol::V5) {
             Some(delay) => will.with("delay", delay),
