@@ -198,7 +198,9 @@ impl Generator {
             };
             if self.random.percent(likely) {
                 self.connect(place);
-                if self.actors[place].reads && self.random.percent(85) {
+                // Retained messages are for those who subscribe later.
+                let subscribes = if self.taste.retained { 50 } else { 85 };
+                if self.actors[place].reads && self.random.percent(subscribes) {
                     self.subscribe(place);
                 }
             }
