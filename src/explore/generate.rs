@@ -134,7 +134,9 @@ struct Actor {
     id: usize,
     reads: bool,
     state: State,
-    /// Its session outlives the connection.
+    /// Its session outlives the connection, unless a connect step says otherwise.
+    usually_persists: bool,
+    /// The session of its connection does.
     persists: bool,
     has_will: bool,
 }
@@ -184,10 +186,20 @@ impl Generator {
 
     fn actor(&mut self, name: &'static str, protocol: Protocol) -> Actor {
         let reads = !matches!(name, "publisher" | "other");
-        let (fields, persists) = self.client_fields(name, protocol, reads);
+        let (fields, usually_persists) = self.client_fields(name, protocol, reads);
         let has_will = fields.get("will").is_some();
         let id = if name == HEIR { 0 } else { self.actors.len() };
-        Actor { name, client: Client { name, fields }, protocol, id, reads, state: State::Away, persists, has_will }
+        Actor {
+            name,
+            client: Client { name, fields },
+            protocol,
+            id,
+            reads,
+            state: State::Away,
+            usually_persists,
+            persists: false,
+            has_will,
+        }
     }
 
     /// Mostly everybody is there and the first reader is subscribed, so that something happens.
@@ -301,7 +313,8 @@ impl Generator {
         let id = self.actors[place].id;
         let rivals = self.actors.iter_mut().filter(|actor| actor.id == id);
         rivals.for_each(|actor| actor.state = State::Away);
-        self.actors[place].state = State::Connected;
+        let actor = &mut self.actors[place];
+        (actor.state, actor.persists) = (State::Connected, actor.usually_persists);
     }
 
     fn break_off(&mut self, place: usize) {

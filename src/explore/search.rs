@@ -19,7 +19,7 @@ const SIMPLER_AT_ONCE: usize = 16;
 /// How many simpler experiments are tried for one that fails.
 const TRIES_MAX: usize = 3000;
 /// How much longer than its time a search may go on to shrink what it has found.
-const TIME_TO_SHRINK: Duration = Duration::from_secs(30);
+const TIME_TO_SHRINK: Duration = Duration::from_secs(120);
 
 /// What a search is asked for.
 #[derive(Debug, Clone, Copy)]

@@ -71,15 +71,16 @@ impl Generator {
 
     pub(super) fn connect(&mut self, place: usize) {
         let random = &mut self.random;
-        let actor = &mut self.actors[place];
+        let actor = &self.actors[place];
         let mut step = Step::new("connect", actor.name);
+        let mut persists = actor.usually_persists;
         if actor.protocol == Protocol::V5 {
             if random.percent(12) {
                 step = step.with("clean_start", random.percent(50));
             }
             if random.percent(8) {
                 let seconds = random.pick(&[0, LONG_S]);
-                actor.persists = seconds > 0;
+                persists = seconds > 0;
                 step = step.with("session_expiry", seconds);
             }
             if self.taste.limits && random.percent(20) {
@@ -91,6 +92,7 @@ impl Generator {
         }
         self.push(step);
         self.present(place);
+        self.actors[place].persists = persists;
     }
 
     pub(super) fn disconnect(&mut self, place: usize) -> Step {
