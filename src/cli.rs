@@ -74,10 +74,12 @@ pub enum Command {
         results: PathBuf,
     },
 
-    /// Judge stored histories again, without a broker: after the judge was mended, or by another version
+    /// Judge stored histories again, without a broker, with the rules of this version
+    #[command(after_help = JUDGE_EXAMPLES)]
     Judge {
-        /// A results file with histories
-        results: PathBuf,
+        /// A results file with histories, or text files with one history each, whose names end in .txt
+        #[arg(required = true, value_name = "RESULTS|HISTORY.txt")]
+        files: Vec<PathBuf>,
         /// Write the results with the new verdicts as JSON; - is stdout
         #[arg(long, value_name = "FILE")]
         export_json: Option<PathBuf>,
@@ -93,12 +95,19 @@ const MATRIX_EXAMPLES: &str = "Examples:
   mqtt-sessions matrix --broker mqtt://localhost --filter retain=false --filter publish_qos=1,2
   mqtt-sessions matrix --broker mqtt://localhost --export-json now.json --baseline known.json";
 
+const JUDGE_EXAMPLES: &str = "Examples:
+  mqtt-sessions judge results.json               all cells whose histories a run kept
+  mqtt-sessions judge one.txt another.txt        one history a file; what the head of a file expects is compared
+  mqtt-sessions judge one.txt --export-json -    as results, with the file's name as the cell's id";
+
 const EXPLAIN_EXAMPLES: &str = "Examples (quote the id, since shells read brackets):
   mqtt-sessions explain 'backlog[protocol=5.0,publish_qos=2,subscribe_qos=1]'
   mqtt-sessions explain CELL --broker mqtt://localhost    your own broker, not the embedded one
   mqtt-sessions explain CELL --results results.json       what a run with --histories all kept
   mqtt-sessions explain CELL --as-scenario > mine.toml    to change it, and to run mine.toml";
 
+/// How long the last attempt at a cell waits for what is missing, where nobody says otherwise.
+pub const PATIENCE: Duration = Duration::from_secs(30);
 const EXPLORE_EXAMPLES: &str = "Examples:
   mqtt-sessions explore --broker mqtt://localhost                          for a minute
   mqtt-sessions explore --broker mqtt://localhost --time 1h --save found   keep what fails as scenario files
@@ -209,6 +218,9 @@ pub struct Measure {
     /// How long a cell that is about to say "absent" stays open
     #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = duration, help_heading = "Running")]
     pub settle: Duration,
+    /// How long the last attempt at a cell waits for what is missing, to tell late from never
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration, help_heading = "Running")]
+    pub patience: Duration,
     /// How client ids and topics begin [default: random]
     #[arg(long, value_name = "P", help_heading = "Names on the broker")]
     pub prefix: Option<String>,

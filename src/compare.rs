@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use crate::results::{CellResult, Options, Results, Verdict};
+use crate::results::{CellResult, Level, Options, Results, Verdict, Violation};
 
 /// What differs between a baseline and a later run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -14,6 +14,10 @@ pub struct Comparison {
     pub changes: Vec<Change>,
     /// Cells that are in both.
     pub compared: usize,
+    /// Cells of the baseline that an interrupted run did not come to: nothing is known about them.
+    pub unmeasured: usize,
+    /// Statements that the broker broke beside the cells, and that the baseline does not have.
+    pub new_of_broker: Vec<String>,
 }
 
 /// How one cell differs.
@@ -32,7 +36,7 @@ pub struct Change {
 /// Ordered as reports speak of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
-    /// To fail, from pass to warn, or from pass or warn to unsupported.
+    /// To fail, from pass to warn, from pass or warn to unsupported, or a failed cell that breaks a further statement.
     Worse,
     /// To inconclusive or error: nothing can be said any more.
     Unclear,
@@ -87,8 +91,17 @@ pub fn compare(
     let (before, after) = (by_id(baseline, selected), by_id(results, selected));
     let ids: BTreeSet<&str> = before.keys().chain(after.keys()).copied().collect();
     let compared = before.keys().filter(|id| after.contains_key(*id)).count();
-    let changes = ids.into_iter().filter_map(|id| change(before.get(id).copied(), after.get(id).copied())).collect();
-    Ok(Comparison { changes, compared })
+    let mut changes: Vec<Change> =
+        ids.into_iter().filter_map(|id| change(before.get(id).copied(), after.get(id).copied())).collect();
+    let mut unmeasured = 0;
+    if !results.run.complete {
+        let all = changes.len();
+        changes.retain(|change| change.kind != Kind::Gone);
+        unmeasured = all - changes.len();
+    }
+    let new_of_broker =
+        difference(&broken(&results.broker_findings.violations), &broken(&baseline.broker_findings.violations));
+    Ok(Comparison { changes, compared, unmeasured, new_of_broker })
 }
 
 fn by_id<'a>(results: &'a Results, selected: Option<&HashSet<String>>) -> BTreeMap<&'a str, &'a CellResult> {
@@ -120,16 +133,17 @@ impl Comparison {
         self.changes.iter().filter(|change| change.kind == kind).count()
     }
 
-    /// Something got worse, or a new cell fails.
+    /// True if something got worse, if a new cell fails, or if the broker breaks a further statement beside the cells.
     pub fn got_worse(&self) -> bool {
-        self.changes.iter().any(|change| match change.kind {
-            Kind::Worse => true,
-            Kind::New => change.after == Some(Verdict::Fail),
-            _ => false,
-        })
+        !self.new_of_broker.is_empty()
+            || self.changes.iter().any(|change| match change.kind {
+                Kind::Worse => true,
+                Kind::New => change.after == Some(Verdict::Fail),
+                _ => false,
+            })
     }
 
-    /// A cell became inconclusive or an error, or a new cell is one: the baseline has no such evidence to lack.
+    /// True if a cell became inconclusive or an error, or if a new cell is one: the baseline has no such evidence to lack.
     pub fn became_unclear(&self) -> bool {
         self.changes.iter().any(|change| match change.kind {
             Kind::Unclear => true,
@@ -152,13 +166,16 @@ fn change(before: Option<&CellResult>, after: Option<&CellResult>) -> Option<Cha
 
 fn differences(before: &CellResult, after: &CellResult) -> Option<(Kind, String)> {
     let choices = choices(before, after);
-    let findings = findings(before, after);
+    let (now, gone) = findings(before, after);
     let kind = match verdicts(before.verdict, after.verdict) {
         Some(kind) => kind,
+        None if after.verdict == Verdict::Fail && breaks_more(before, after) => Kind::Worse,
         None if !choices.is_empty() => Kind::ChangedChoice,
-        None if !findings.is_empty() => Kind::ChangedFinding,
+        None if !now.is_empty() || !gone.is_empty() => Kind::ChangedFinding,
         None => return None,
     };
+    let say = |words: &str, ids: Vec<String>| (!ids.is_empty()).then(|| format!("{words} {}", ids.join(", ")));
+    let findings: Vec<String> = say("now cites", now).into_iter().chain(say("no longer cites", gone)).collect();
     let mut details = choices;
     if kind != Kind::ChangedChoice && findings.is_empty() {
         details.insert(0, why(after));
@@ -188,19 +205,30 @@ fn choices(before: &CellResult, after: &CellResult) -> Vec<String> {
     changes.filter(|(_, before, after)| before != after).map(|(name, b, a)| format!("{name}: {b} → {a}")).collect()
 }
 
-/// Statements that are cited on one side only. A further one in a cell that failed before is news, but not "worse":
-/// the cell was red already, and which of several broken promises a history shows first can depend on the others.
-fn findings(before: &CellResult, after: &CellResult) -> Vec<String> {
-    let cited = |cell: &CellResult| -> BTreeSet<String> {
-        cell.violations.iter().map(|violation| violation.statement.clone()).collect()
-    };
+/// Statements that are cited on one side only: now, and no longer.
+fn findings(before: &CellResult, after: &CellResult) -> (Vec<String>, Vec<String>) {
+    let cited = |cell: &CellResult| ids(&cell.violations, |_| true);
     let (before, after) = (cited(before), cited(after));
-    let list = |left: &BTreeSet<String>, right: &BTreeSet<String>| -> Vec<String> {
-        left.difference(right).cloned().collect()
-    };
-    let (now, gone) = (list(&after, &before), list(&before, &after));
-    let say = |words: &str, ids: Vec<String>| (!ids.is_empty()).then(|| format!("{words} {}", ids.join(", ")));
-    say("now cites", now).into_iter().chain(say("no longer cites", gone)).collect()
+    (difference(&after, &before), difference(&before, &after))
+}
+
+/// True if a statement is broken that was not before.
+fn breaks_more(before: &CellResult, after: &CellResult) -> bool {
+    !difference(&broken(&after.violations), &broken(&before.violations)).is_empty()
+}
+
+/// The statements that are broken. An oddity of which the standard says nothing breaks none.
+fn broken(violations: &[Violation]) -> BTreeSet<String> {
+    ids(violations, |level| level != Level::None)
+}
+
+fn ids(violations: &[Violation], of_level: impl Fn(Level) -> bool) -> BTreeSet<String> {
+    let cited = violations.iter().filter(|violation| of_level(violation.level));
+    cited.map(|violation| violation.statement.clone()).collect()
+}
+
+fn difference(left: &BTreeSet<String>, right: &BTreeSet<String>) -> Vec<String> {
+    left.difference(right).cloned().collect()
 }
 
 /// Why a cell has its verdict.

@@ -14,8 +14,9 @@ use std::mem::MaybeUninit;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::io::{AsyncWriteExt, ReadBuf};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 pub use stream::{Endpoint, Stream};
 
@@ -26,6 +27,8 @@ use frame::Head;
 const READ_BYTES: usize = 4096;
 /// How long a write may be held up by a broker that does not read.
 const WRITE_DEADLINE: Duration = Duration::from_secs(5);
+/// How many of the bytes that are no packet are shown.
+const UNDECODABLE_BYTES_MAX: usize = 256;
 
 /// How long a broker may take to end the connection after DISCONNECT before the client half-closes it.
 pub const END_AFTER_DISCONNECT: Duration = Duration::from_millis(50);
@@ -33,11 +36,14 @@ pub const END_AFTER_DISCONNECT: Duration = Duration::from_millis(50);
 /// What comes in on a Network Connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Incoming {
-    Packet(Packet),
-    /// Bytes that are no packet. Nothing is read after them: where the next packet would begin is unknown.
+    /// A packet, and its bytes.
+    Packet(Packet, Bytes),
+    /// Bytes that are no packet. Nothing is read after them, unless the connection reads past whole frames: where the next
+    /// packet would begin is unknown, or the standard orders the receiver to close.
     Undecodable {
-        /// The frame, or as much of it as was read, cut to 64 bytes.
+        /// The frame, or as much of it as was read, cut to 256 bytes.
         bytes: Vec<u8>,
+        /// Completes "a packet that ...".
         why: String,
     },
     /// The broker ended the Network Connection.
@@ -61,8 +67,12 @@ pub struct Connection {
     partial: Vec<u8>,
     /// Bytes that wait for [`Connection::flush`].
     unsent: Vec<u8>,
+    /// Where in `unsent` each packet ends, or the half of one.
+    packet_ends: Vec<usize>,
     /// Whatever comes after the end, or after undecodable bytes, is the end.
     ended: Option<End>,
+    /// What comes after a whole frame that cannot be decoded is read all the same.
+    reads_past: bool,
 }
 
 impl Connection {
@@ -75,39 +85,70 @@ impl Connection {
             Ok(stream) => stream?,
             Err(_) => return Err(io::Error::from(io::ErrorKind::TimedOut)),
         };
-        Ok(Connection { stream, protocol, partial: Vec::new(), unsent: Vec::new(), ended: None })
+        Ok(Connection {
+            stream,
+            protocol,
+            partial: Vec::new(),
+            unsent: Vec::new(),
+            packet_ends: Vec::new(),
+            ended: None,
+            reads_past: false,
+        })
     }
 
-    /// Takes a packet for sending; [`Connection::flush`] puts it on the wire.
+    /// Reads on behind a whole frame that cannot be decoded. A client that takes part in an experiment must not: the
+    /// standard orders it to close.
+    pub fn read_past_undecodable(&mut self) {
+        self.reads_past = true;
+    }
+
+    /// Takes a packet for sending, and gives its bytes; [`Connection::flush`] puts it on the wire.
     ///
     /// # Errors
     /// [`encode::Unencodable`] where MQTT cannot carry the packet.
-    pub fn send(&mut self, packet: &Packet) -> Result<(), encode::Unencodable> {
-        encode::encode(self.protocol, packet, &mut self.unsent)
+    pub fn send(&mut self, packet: &Packet) -> Result<Bytes, encode::Unencodable> {
+        let start = self.unsent.len();
+        encode::encode(self.protocol, packet, &mut self.unsent)?;
+        self.packet_ends.push(self.unsent.len());
+        Ok(Bytes::copy_from_slice(&self.unsent[start..]))
     }
 
-    /// Takes the first half of a packet for sending, as it is on the wire when a connection breaks in the middle.
+    /// Takes the first half of a packet for sending, as it is on the wire when a connection breaks in the middle, and gives
+    /// its bytes.
     ///
     /// # Errors
     /// [`encode::Unencodable`] where MQTT cannot carry the packet.
-    pub fn send_half(&mut self, packet: &Packet) -> Result<(), encode::Unencodable> {
+    pub fn send_half(&mut self, packet: &Packet) -> Result<Bytes, encode::Unencodable> {
         let mut bytes = Vec::new();
         encode::encode(self.protocol, packet, &mut bytes)?;
-        self.unsent.extend_from_slice(&bytes[..bytes.len() / 2]);
-        Ok(())
+        bytes.truncate(bytes.len() / 2);
+        self.unsent.extend_from_slice(&bytes);
+        self.packet_ends.push(self.unsent.len());
+        Ok(bytes.into())
     }
 
-    /// Writes what was sent. A failed write shows as the end of the connection when the next packet is asked for.
-    pub async fn flush(&mut self) {
+    /// Writes what was sent, and tells how many of the packets, oldest first, the operating system took as a whole; the
+    /// others are never sent. A failed write shows as the end of the connection when the next packet is asked for.
+    pub async fn flush(&mut self) -> usize {
         if self.unsent.is_empty() {
-            return;
+            return 0;
         }
         let unsent = std::mem::take(&mut self.unsent);
-        let written = timeout(WRITE_DEADLINE, self.stream.write_all(&unsent)).await;
-        // What the broker sent before it closed is still to be read, so only a stuck write ends the connection here.
-        if written.is_err() {
-            self.ended = Some(End::Reset);
+        let packet_ends = std::mem::take(&mut self.packet_ends);
+        let deadline = Instant::now() + WRITE_DEADLINE;
+        let mut written = 0;
+        while written < unsent.len() {
+            match timeout_at(deadline, self.stream.write(&unsent[written..])).await {
+                // What the broker sent before it closed is still to be read.
+                Ok(Ok(0) | Err(_)) => break,
+                Ok(Ok(more)) => written += more,
+                Err(_) => {
+                    self.ended = Some(End::Reset);
+                    break;
+                }
+            }
         }
+        packet_ends.into_iter().take_while(|end| *end <= written).count()
     }
 
     /// Reads what has come, as packets in wire order. Ready with at least one element; the last may be the end.
@@ -159,7 +200,7 @@ impl Connection {
     pub fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             let batch = ready!(self.poll_incoming(cx));
-            if matches!(batch.last(), Some(Incoming::End(_) | Incoming::Undecodable { .. })) {
+            if self.ended.is_some() || matches!(batch.last(), Some(Incoming::End(_))) {
                 return Poll::Ready(());
             }
         }
@@ -190,11 +231,14 @@ impl Connection {
         loop {
             match frame::head(rest) {
                 Head::Incomplete => break,
-                Head::Broken(why) => return self.undecodable(rest, why, incoming),
+                Head::Broken(why) => return self.stop_at(rest, why, incoming),
                 Head::Frame(length) => {
                     match decode::decode(self.protocol, &rest[..length]) {
-                        Ok(packet) => incoming.push(Incoming::Packet(packet)),
-                        Err(error) => return self.undecodable(&rest[..length], error.to_string(), incoming),
+                        Ok(packet) => {
+                            incoming.push(Incoming::Packet(packet, Bytes::copy_from_slice(&rest[..length])));
+                        }
+                        Err(error) if self.reads_past => incoming.push(undecodable(&rest[..length], error.to_string())),
+                        Err(error) => return self.stop_at(&rest[..length], error.to_string(), incoming),
                     }
                     rest = &rest[length..];
                 }
@@ -203,8 +247,8 @@ impl Connection {
         self.partial = rest.to_vec();
     }
 
-    fn undecodable(&mut self, bytes: &[u8], why: String, incoming: &mut Vec<Incoming>) {
-        incoming.push(Incoming::Undecodable { bytes: bytes[..bytes.len().min(64)].to_vec(), why });
+    fn stop_at(&mut self, bytes: &[u8], why: String, incoming: &mut Vec<Incoming>) {
+        incoming.push(undecodable(bytes, why));
         self.ended = Some(End::Reset);
     }
 
@@ -214,8 +258,12 @@ impl Connection {
             incoming.push(Incoming::End(end));
         } else {
             let bytes = std::mem::take(&mut self.partial);
-            self.undecodable(&bytes, "was cut off by the end of the connection".into(), incoming);
+            self.stop_at(&bytes, "was cut off by the end of the connection".into(), incoming);
             self.ended = Some(end);
         }
     }
+}
+
+fn undecodable(bytes: &[u8], why: String) -> Incoming {
+    Incoming::Undecodable { bytes: bytes[..bytes.len().min(UNDECODABLE_BYTES_MAX)].to_vec(), why }
 }

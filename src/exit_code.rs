@@ -1,7 +1,7 @@
 //! The exit codes, which scripts rely on.
 
 use crate::compare::Comparison;
-use crate::results::{Summary, Verdict};
+use crate::results::{Level, Results, Summary, Verdict};
 
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +31,13 @@ impl ExitCode {
         }
     }
 
-    /// Of a run without a baseline.
+    /// Of a run without a baseline: what the broker broke beside the cells counts too.
+    pub fn of_results(results: &Results) -> ExitCode {
+        let is_broken = results.broker_findings.violations.iter().any(|violation| violation.level == Level::Must);
+        if is_broken { ExitCode::Failed } else { ExitCode::of(&results.summary) }
+    }
+
+    /// Of cells with these verdicts.
     pub fn of(summary: &Summary) -> ExitCode {
         let count = |verdict| summary.count(verdict);
         if count(Verdict::Fail) > 0 {

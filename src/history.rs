@@ -5,7 +5,7 @@
 //! and the judge sees nothing else. Names of clients, topics and messages are those of the scenario. In a history that is
 //! written by hand, times and connection numbers may be left out.
 
-mod canonical;
+mod levelled;
 mod text;
 
 use std::fmt;
@@ -13,7 +13,9 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use canonical::{Recorded, canonical};
+pub use levelled::{Levelled, levelled};
+
+use bytes::Bytes;
 
 pub use crate::vocabulary::{PROBE, PROOF_WILL_TOPIC, WITNESS};
 
@@ -36,12 +38,15 @@ pub struct Entry {
     /// to no connection.
     pub connection: Option<u32>,
     pub event: Event,
+    /// The bytes of the packet, where the harness kept them; never those of a CONNECT, which may hold a password. The text
+    /// form leaves them out.
+    pub raw: Option<Bytes>,
 }
 
 impl From<Event> for Entry {
     /// An entry without time and connection number, as it is written by hand.
     fn from(event: Event) -> Entry {
-        Entry { time: None, connection: None, event }
+        Entry { time: None, connection: None, event, raw: None }
     }
 }
 
@@ -86,8 +91,9 @@ pub enum Event {
     Ended(Client, End),
     /// The client ended its Network Connection without a DISCONNECT.
     Closed(Client, End),
-    /// Bytes that are no packet came in.
-    Undecodable(Client, Vec<u8>),
+    /// Bytes that are no packet came in, and why they are none: what completes "a packet that ...", empty where nobody
+    /// said it. A client of the scenario ends its connection at them, as the standard orders it to.
+    Undecodable(Client, Vec<u8>, String),
     /// An answer did not come before the deadline.
     Missing(Client, Awaited),
     /// No Network Connection could be opened.
@@ -202,7 +208,7 @@ impl Event {
             | Event::Received(client, _)
             | Event::Ended(client, _)
             | Event::Closed(client, _)
-            | Event::Undecodable(client, _)
+            | Event::Undecodable(client, ..)
             | Event::Missing(client, _)
             | Event::Unreachable(client)
             | Event::Settled(client)
@@ -220,7 +226,7 @@ impl Event {
             | Event::Received(client, _)
             | Event::Ended(client, _)
             | Event::Closed(client, _)
-            | Event::Undecodable(client, _)
+            | Event::Undecodable(client, ..)
             | Event::Missing(client, _)
             | Event::Unreachable(client)
             | Event::Settled(client)

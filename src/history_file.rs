@@ -6,8 +6,11 @@ use std::fmt;
 use std::fs;
 use std::path::Path;
 
+use crate::axes::Axes;
 use crate::history::History;
+use crate::judge::{self, Combined};
 use crate::packet::Protocol;
+use crate::plan::Cell;
 use crate::results::{CellResult, Verdict};
 use crate::statement;
 
@@ -93,6 +96,22 @@ impl HistoryFile {
             queue_limit: number(&head, "queue_limit").map_err(at_key)?,
             attempts: attempts(&events, number(&head, "attempts").map_err(at_key)?).map_err(at_key)?,
         })
+    }
+}
+
+impl HistoryFile {
+    /// What the judge says about it.
+    pub fn judged(&self) -> Combined {
+        // The steps stand in the history, as far as they were played.
+        let cell = Cell {
+            id: self.name.clone(),
+            scenario: self.name.clone(),
+            axes: Axes::default(),
+            clients: Vec::new(),
+            steps: Vec::new(),
+            queue_limit: self.queue_limit,
+        };
+        judge::combine(&cell, self.attempts.iter().map(|attempt| judge::judge(&cell, attempt)).collect())
     }
 }
 

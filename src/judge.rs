@@ -5,31 +5,42 @@
 
 mod absences;
 mod answers;
+mod assignment;
 mod connects;
 mod deliveries;
+mod facts;
 mod finding;
+mod groups;
+mod handshakes;
+mod illegal;
+mod limits;
+mod model;
 mod obligations;
 mod order;
+mod proof;
 mod properties;
 mod received;
-mod resumed;
+mod rules;
 mod session;
-mod shared;
-mod story;
+mod slots;
 mod subscriptions;
 mod wills;
-mod window;
 mod witness;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::history::{Event, History, HistoryError, Message};
+use crate::axes::Axes;
+use crate::history::{Event, History, Message};
+use crate::packet::Protocol;
 use crate::plan::Cell;
-use crate::results::{CellResult, Level, Options, Verdict, Violation};
-use absences::Balance;
+use crate::results::{
+    BrokerFindings, CellResult, CellRun, Evidence, HelperEvidence, HelperRun, Level, Options, StoredHistoryError,
+    Verdict, Violation,
+};
+use facts::Facts;
 use finding::{Finding, Findings};
+use model::Model;
 use received::Measured;
-use story::Story;
 
 pub use obligations::{Attempt, Duty, Obligation, Outcome, attempts, obligations};
 
@@ -40,104 +51,141 @@ pub struct Judgement {
     measured: Measured,
 }
 
+/// How many denied sessions are each held to be there or not; further ones are taken at the broker's word.
+const DENIALS_MAX: usize = 4;
+
 /// Judges one attempt.
 pub fn judge(cell: &Cell, history: &History) -> Judgement {
-    let story = Story::read(history);
-    let mut findings = Findings::default();
-    let sessions = session::sessions(&story);
-    connects::check(&story, &sessions, &mut findings);
-    answers::check(history, &story, &mut findings);
-    subscriptions::check(&story, &mut findings);
-    witness::check(&story, &mut findings);
-    wills::check(history, &story, &sessions, &mut findings);
-    shared::check(&story, &sessions, &mut findings);
-    let mut interrupted = false;
-    for session in &sessions {
-        let copies = deliveries::check(&story, &sessions, session, &mut findings);
-        order::check(&copies, &mut findings);
-        subscriptions::check_copies(session, &copies, &mut findings);
-        properties::check(&story, &copies, &mut findings);
-        window::check(session, &mut findings);
-        let balance = Balance { story: &story, session, copies: &copies, queue_limit: cell.queue_limit };
-        // An experiment that broke off says nothing about what would have come later.
-        if findings.limits.is_empty() {
-            balance.queued(&mut findings);
-            balance.live(&mut findings);
-            balance.retained(&mut findings);
-            balance.resumed(&mut findings);
-            interrupted |= story.stopped && balance.interrupted(&mut findings);
-        }
-    }
-    if findings.limits.is_empty() && story.stopped && !interrupted {
-        findings.limit(Verdict::Inconclusive, unfinished(&story, history));
-    }
+    let facts = Facts::of(history);
+    let kept = kept_sessions(history, &facts, cell.queue_limit);
+    let mut findings = examine(history, &facts, &kept, cell.queue_limit);
     findings.merge_messages();
-    Judgement { findings, measured: received::measure(&story) }
+    Judgement { findings, measured: received::measure(history, &facts) }
+}
+
+/// The connections, by their index, whose Session Present 0 denies a session that is there. Where the broker denies a session that
+/// it should have, either it has lost the session or its flag is wrong: the hypothesis that breaks fewer rules holds, and of two
+/// equal ones the broker's own word.
+fn kept_sessions(history: &History, facts: &Facts, queue_limit: Option<u32>) -> Vec<usize> {
+    let denials = session::denials(facts);
+    let denials = &denials[..denials.len().min(DENIALS_MAX)];
+    let hypotheses = (0..1usize << denials.len()).map(|chosen| {
+        let is_chosen = |(place, _): &(usize, &usize)| chosen >> place & 1 == 1;
+        denials.iter().enumerate().filter(is_chosen).map(|(_, index)| *index).collect::<Vec<usize>>()
+    });
+    if denials.is_empty() {
+        return Vec::new();
+    }
+    let cost = |kept: &Vec<usize>| {
+        let findings = examine(history, facts, kept, queue_limit);
+        let of_level = |must: bool| {
+            let own = findings.broken.iter().filter(|finding| (finding.level == Level::Must) == must);
+            own.map(|finding| (finding.protocol, finding.statement)).collect::<BTreeSet<_>>().len()
+        };
+        (of_level(true), of_level(false), findings.broken.len(), kept.len())
+    };
+    hypotheses.min_by_key(cost).unwrap_or_default()
+}
+
+/// All that can be said of an attempt, under the hypothesis that these sessions were kept although the broker denies it.
+fn examine(history: &History, facts: &Facts, kept: &[usize], queue_limit: Option<u32>) -> Findings {
+    let mut findings = Findings::default();
+    let model = Model::of(facts, kept);
+    connects::check(&model, &mut findings);
+    answers::check(history, facts, &mut findings);
+    subscriptions::check(facts, &mut findings);
+    witness::check(facts, &mut findings);
+    limits::check(facts, &mut findings);
+    let ledgers = deliveries::ledgers(&model, &mut findings);
+    wills::check(&model, &ledgers, &mut findings);
+    groups::check(&model, &ledgers, &mut findings);
+    let mut interrupted = false;
+    for ledger in &ledgers {
+        order::check(&model, ledger, &mut findings);
+        subscriptions::check_overlaps(&model, ledger, &mut findings);
+        properties::check(&model, ledger, &mut findings);
+        handshakes::check(&model, ledger, &mut findings);
+        absences::check(&model, ledger, queue_limit, &mut findings);
+        interrupted |= facts.stopped && absences::interrupted(&model, ledger, &mut findings);
+    }
+    let is_explained = interrupted || findings.explains_the_end;
+    if findings.limits.is_empty() && facts.stopped && !is_explained {
+        findings.limit(Verdict::Inconclusive, unfinished(facts, history));
+    }
+    findings
 }
 
 /// Whether every message that was published is here and nothing more is owed: then there is nothing to wait for.
 pub fn nothing_is_absent(history: &History, client: &str) -> bool {
-    let story = Story::read(history);
-    let sessions = session::sessions(&story);
-    let Some(session) = sessions.iter().rfind(|session| session.is_of(client)) else { return false };
-    let mut unused = Findings::default();
-    let copies = deliveries::check(&story, &sessions, session, &mut unused);
-    !Balance { story: &story, session, copies: &copies, queue_limit: None }.is_open()
+    let facts = Facts::of(history);
+    let model = Model::of(&facts, &session::denials(&facts));
+    let ledgers = deliveries::ledgers(&model, &mut Findings::default());
+    let Some(ledger) = ledgers.iter().rfind(|ledger| ledger.session.is_of(client)) else { return false };
+    let newest = ledger.session.connections.last();
+    let is_due = |own: &handshakes::Resumption<'_>| {
+        newest.is_some_and(|newest| newest.index == own.connection.index)
+            && own.due != handshakes::Due::Nothing
+            && own.came.is_none()
+    };
+    let resumptions = handshakes::check(&model, ledger, &mut Findings::default());
+    let evidence = proof::Evidence { model: &model, ledger };
+    !resumptions.iter().any(is_due) && !absences::is_open(&evidence)
 }
 
 /// Why a cell ended early although no packet says so.
-fn unfinished(story: &Story, history: &History) -> String {
+fn unfinished(facts: &Facts, history: &History) -> String {
     let step = history.events().rev().find_map(|event| match event {
         Event::Step(step) => Some(step.as_str()),
         _ => None,
     });
-    let loop_back = story
-        .publications
-        .iter()
-        .any(|publication| matches!(publication.message, Message::LoopBack(_)) && publication.accepted.is_some());
+    let is_loop_back = |message| matches!(message, Message::LoopBack(_));
+    let published = facts.publications.iter().any(|p| is_loop_back(p.message) && p.accepted.is_some());
+    let arrived = facts.connections.iter().flat_map(|c| &c.deliveries).any(|d| d.message.is_some_and(is_loop_back));
     let step = step.unwrap_or("none");
-    match loop_back {
+    match published && !arrived {
         true => format!("no loop-back reached the subscriber, so the subscription was never in force (step {step})"),
         false => format!("the experiment ended in step {step}"),
     }
 }
 
-/// The record of a cell from all attempts at it, oldest first. The last attempt has the word, except about what an
-/// earlier one has firmly shown. The history of a cell that passes is kept only if all are.
-pub fn combine(cell: &Cell, attempts: Vec<(History, Judgement)>, keep_all_histories: bool) -> CellResult {
-    let count = attempts.len();
-    let (histories, mut judgements): (Vec<History>, Vec<Judgement>) = attempts.into_iter().unzip();
-    // Of several the last counts that was played to its end: what it shows beside was there again.
-    let is_whole = |judgement: &Judgement| judgement.findings.limits.is_empty();
-    let firm = judgements.iter().rposition(|judgement| judgement.has_firm_fail() && is_whole(judgement));
-    let firm = firm.or_else(|| judgements.iter().rposition(Judgement::has_firm_fail));
-    let chosen = firm.unwrap_or(count.saturating_sub(1));
-    // Each history stands behind a line of its own.
-    let offset = histories.iter().take(chosen).map(|history| history.entries.len() + 1).sum::<usize>() + 1;
-    let judgement = match chosen < count {
-        true => judgements.swap_remove(chosen),
-        false => judge(cell, &History::default()),
-    };
-    let mut result = judgement.into_result(cell, count as u32, offset);
-    // What an earlier attempt lacked says nothing about a cell that passes, and is different in the next run.
-    let kept = match result.verdict {
-        Verdict::Pass if keep_all_histories => histories.get(chosen..).unwrap_or_default(),
-        Verdict::Pass => &[],
-        _ => &histories[..],
-    };
-    for (number, history) in kept.iter().enumerate() {
-        result.history.push(Event::Attempt(number as u32 + 1).to_string());
-        result.history.extend(history.lines());
-    }
-    result
+/// The record of a cell, and where the evidence for it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Combined {
+    pub result: CellResult,
+    /// Where each violation of the record is seen.
+    pub evidence: Vec<Evidence>,
+    /// The attempt on which the verdict rests, from 1.
+    pub attempt: usize,
 }
 
-/// Judges the stored history of a cell anew, with no broker at hand. A cell without a history is left as it is: `None`.
+/// The record of a cell from all attempts at it, oldest first. The last attempt decides, unless an earlier one already
+/// proved that a MUST was broken. What needs several attempts counts if so many in a row show it.
+pub fn combine(cell: &Cell, mut attempts: Vec<Judgement>) -> Combined {
+    let count = attempts.len();
+    // Of several such attempts the last one that was played to its end is chosen: it repeats what the others show.
+    let is_whole = |judgement: &Judgement| judgement.findings.limits.is_empty() && !judgement.findings.explains_the_end;
+    let firm = attempts.iter().rposition(|judgement| judgement.has_firm_fail() && is_whole(judgement));
+    let firm = firm.or_else(|| attempts.iter().rposition(Judgement::has_firm_fail));
+    let chosen = firm.unwrap_or(count.saturating_sub(1));
+    if count == 0 {
+        return judge(cell, &History::default()).into_record(cell, &[], 1);
+    }
+    let judgement = attempts.swap_remove(chosen);
+    attempts.truncate(chosen);
+    judgement.into_record(cell, &attempts, chosen + 1)
+}
+
+/// Judges the stored histories of a cell anew, with no broker at hand. A cell whose histories were not kept is left as
+/// it is: `None`.
 ///
 /// # Errors
-/// [`HistoryError`] where the stored history is no history.
-pub fn judge_again(stored: &CellResult, options: &Options) -> Result<Option<CellResult>, HistoryError> {
-    if stored.history.is_empty() {
+/// [`StoredHistoryError`] where a stored history is no history.
+pub fn judge_again(
+    stored: &CellResult,
+    run: &CellRun,
+    options: &Options,
+) -> Result<Option<Combined>, StoredHistoryError> {
+    if !run.has_histories() {
         return Ok(None);
     }
     // The steps of the scenario stand in the history, as far as they were played.
@@ -149,12 +197,35 @@ pub fn judge_again(stored: &CellResult, options: &Options) -> Result<Option<Cell
         steps: Vec::new(),
         queue_limit: options.queue_limit,
     };
-    let history = History::parse(stored.history.iter().map(String::as_str))?;
-    let attempts = history.attempts().into_iter().map(|attempt| {
-        let judgement = judge(&cell, &attempt);
-        (attempt, judgement)
-    });
-    Ok(Some(combine(&cell, attempts.collect(), true)))
+    let attempts = run.histories()?.iter().map(|history| judge(&cell, history)).collect();
+    Ok(Some(combine(&cell, attempts)))
+}
+
+/// Judges what was on the wire on connections of the harness's own, each history by itself. Only what one history proves
+/// counts, since nothing is tried again there.
+pub fn judge_helpers(histories: &[History]) -> (BrokerFindings, HelperRun) {
+    let cell = Cell {
+        id: String::new(),
+        scenario: String::new(),
+        axes: Axes::default(),
+        clients: Vec::new(),
+        steps: Vec::new(),
+        queue_limit: None,
+    };
+    let mut findings = BrokerFindings::default();
+    let mut run = HelperRun { histories: histories.iter().map(History::lines).collect(), evidence: Vec::new() };
+    for (history, own) in (1..).zip(histories) {
+        let firm = judge(&cell, own).findings.broken.into_iter().filter(|finding| finding.attempts == 1);
+        let (violations, evidence) = violations(firm.collect(), 1);
+        for (violation, Evidence { events, .. }) in violations.into_iter().zip(evidence) {
+            // Another connection may have shown the same.
+            if !findings.violations.contains(&violation) {
+                run.evidence.push(HelperEvidence { violation: findings.violations.len(), history, events });
+                findings.violations.push(violation);
+            }
+        }
+    }
+    (findings, run)
 }
 
 impl Judgement {
@@ -165,28 +236,30 @@ impl Judgement {
 
     /// A MUST was broken, and no other attempt is needed to say so.
     fn has_firm_fail(&self) -> bool {
-        let firm = |finding: &&Finding| finding.attempts == 1 && finding.violation.level == Level::Must;
-        self.findings.violations.iter().any(|finding| firm(&finding))
+        self.findings.broken.iter().any(|finding| finding.attempts == 1 && finding.level == Level::Must)
     }
 
-    /// `offset` is how many lines stand before this attempt's history.
-    fn into_result(self, cell: &Cell, attempts: u32, offset: usize) -> CellResult {
+    /// This attempt and those right before it, newest last in `earlier`, show the same often enough.
+    fn is_confirmed(finding: &Finding, earlier: &[Judgement]) -> bool {
+        let same = |other: &Finding| (other.protocol, other.statement) == (finding.protocol, finding.statement);
+        let shown = earlier.iter().rev().take_while(|judgement| judgement.findings.broken.iter().any(same));
+        shown.count() + 1 >= finding.attempts as usize
+    }
+
+    /// The record of a cell by what this attempt, the one with number `attempt`, shows after those before it.
+    fn into_record(self, cell: &Cell, earlier: &[Judgement], attempt: usize) -> Combined {
         let mut limits = self.findings.limits;
         let (confirmed, open): (Vec<Finding>, Vec<Finding>) =
-            self.findings.violations.into_iter().partition(|finding| finding.attempts <= attempts);
+            self.findings.broken.into_iter().partition(|finding| Judgement::is_confirmed(finding, earlier));
         if let Some(finding) = open.first() {
-            let observed = &finding.violation.observed;
-            limits.push((Verdict::Inconclusive, format!("{observed}, in {attempts} of {} attempts", finding.attempts)));
+            let observed = finding.observed();
+            limits.push((Verdict::Inconclusive, format!("{observed}, in fewer than {} attempts", finding.attempts)));
         }
-        let mut violations: Vec<Violation> = confirmed.into_iter().map(|finding| finding.violation).collect();
-        for violation in &mut violations {
-            violation.events.iter_mut().for_each(|event| *event += offset);
-        }
-        violations.sort_by(|one, other| (&one.statement, &one.events).cmp(&(&other.statement, &other.events)));
+        let (violations, evidence) = violations(confirmed, attempt);
         let (verdict, reason) = verdict(&violations, &limits);
         let choices: BTreeMap<String, String> =
             self.findings.choices.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        CellResult {
+        let result = CellResult {
             id: cell.id.clone(),
             scenario: cell.scenario.clone(),
             axes: cell.axes.clone(),
@@ -200,9 +273,27 @@ impl Judgement {
             received: self.measured.received,
             choices,
             violations,
-            history: Vec::new(),
-        }
+        };
+        Combined { result, evidence, attempt }
     }
+}
+
+/// The violations in an order that depends on no event, and where each is seen. Findings that say the same are one.
+fn violations(findings: Vec<Finding>, attempt: usize) -> (Vec<Violation>, Vec<Evidence>) {
+    let mut sorted: BTreeMap<(&str, Protocol, String, String), (Level, BTreeSet<usize>)> = BTreeMap::new();
+    for finding in findings {
+        let key = (finding.statement, finding.protocol, finding.expected(), finding.observed());
+        // Lines of a history are numbered from 1.
+        let numbers = finding.events.iter().map(|index| index + 1);
+        sorted.entry(key).or_insert_with(|| (finding.level, BTreeSet::new())).1.extend(numbers);
+    }
+    let numbered = sorted.into_iter().enumerate();
+    let record = |(number, ((statement, protocol, expected, observed), (level, events)))| {
+        let violation = Violation { protocol, statement: String::from(statement), level, expected, observed };
+        let events: BTreeSet<usize> = events;
+        (violation, Evidence { violation: number, attempt, events: events.into_iter().collect() })
+    };
+    numbered.map(record).unzip()
 }
 
 /// The worst of all that was found, and the sentence for it.

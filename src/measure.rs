@@ -11,6 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::Result;
 
 use crate::interruption::{interruption, unless_interrupted};
+use crate::judge::judge_helpers;
 use crate::output::note;
 use crate::plan::Cell;
 use crate::progress::Progress;
@@ -40,6 +41,8 @@ pub struct RunRequest {
     pub repeat: u32,
     /// How long a cell that is about to say "absent" stays open.
     pub settle: Duration,
+    /// How long a message that is still absent in the last attempt is waited for.
+    pub patience: Duration,
     /// Keep the history of cells that pass, too.
     pub keep_all_histories: bool,
 }
@@ -49,6 +52,8 @@ pub struct Measured {
     pub results: Results,
     /// What another client got in the same cells, where that was asked for.
     pub control: Option<Control>,
+    /// The broker was gone before all cells were there.
+    pub is_gone: bool,
     /// Not all cells are there.
     pub interrupted: bool,
 }
@@ -67,6 +72,7 @@ pub async fn measure(request: &RunRequest, cells: Vec<Cell>, lessons: &Lessons) 
     let options = RunOptions {
         jobs: jobs(request.jobs, target, cells.iter().map(|cell| cell.clients.len()).max().unwrap_or(1))?,
         settle: request.settle,
+        patience: request.patience,
         attempts_max: u32::MAX,
         repeat: request.repeat,
         // A lesson tells what happened, also where all went well.
@@ -84,21 +90,29 @@ pub async fn measure(request: &RunRequest, cells: Vec<Cell>, lessons: &Lessons) 
     }
     let started = (SystemTime::now(), Instant::now());
     let progress = Progress::new();
+    let planned = cells.len();
     let outcome = run::run(target, cells, probes, &options, &progress, interrupted.clone()).await;
     progress.finish();
+    if let Some(gone) = &outcome.gone {
+        note(&format!("error: {}", gone.sentence()));
+    }
+    let is_gone = outcome.gone.is_some();
     note(&after_the_run(&outcome.cleanup, prefix, cure.as_deref()));
 
     let control = lessons.control(&reached, prefix, &interrupted).await;
     let interrupted = *interrupted.borrow();
-    Ok(Some(Measured { results: results(outcome, request, &reached, started), control, interrupted }))
+    let results = results(outcome, planned, request, &reached, started);
+    Ok(Some(Measured { results, control, is_gone, interrupted }))
 }
 
 fn results(
     outcome: Outcome,
+    planned: usize,
     request: &RunRequest,
     reached: &Reached,
     (started_at, started): (SystemTime, Instant),
 ) -> Results {
+    let (broker_findings, helpers) = judge_helpers(&outcome.helpers);
     Results {
         format: Format::default(),
         tool: Tool::default(),
@@ -111,10 +125,14 @@ fn results(
             host: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
             url: reached.broker.url.clone(),
             settle_ms: request.settle.as_millis() as u64,
+            complete: outcome.cells.len() == planned,
+            planned: planned as u32,
             cleanup: outcome.cleanup.sentence(),
+            helpers,
             cells: outcome.runs.into_iter().collect::<BTreeMap<_, _>>(),
         },
         summary: Summary::of(&outcome.cells),
+        broker_findings,
         cells: outcome.cells,
     }
 }

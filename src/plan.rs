@@ -87,6 +87,8 @@ pub enum Action {
         timer: Timer,
         /// How long the timer is.
         seconds: u32,
+        /// The wait ends in the last second, before the timer has run out.
+        early: bool,
     },
 }
 
@@ -134,6 +136,8 @@ pub struct Publication {
     pub message_expiry: Option<u32>,
     /// With a value for each property that a broker has to pass on unaltered.
     pub properties: bool,
+    /// How many messages are under way at once, as far as the broker's Receive Maximum permits; `None` is few.
+    pub window: Option<u32>,
     /// How far the handshake of the last message goes; after that the client does nothing more on this connection.
     pub until: Option<Point>,
 }

@@ -10,6 +10,7 @@ mod explain;
 mod explored;
 mod findings;
 mod fold;
+mod histories;
 mod lessons;
 mod matrix;
 mod table;
@@ -23,6 +24,7 @@ pub use control::{Control, ControlPlayed, control};
 pub use explain::{Explained, explain};
 pub use explored::{Search, explored};
 pub use findings::quoted;
+pub use histories::{JudgedFile, histories};
 pub use lessons::Teaching;
 
 /// What fits on every terminal.

@@ -1,11 +1,13 @@
 //! The record in the middle: what a run found, cell by cell, and the file that keeps it.
 //!
 //! `judge` fills it, `report` and `compare` read it. Everything that changes from run to run stands under `run`, so
-//! that two runs against the same broker differ nowhere else.
+//! that two runs against a broker that behaves the same differ nowhere else. What was on the wire is such a thing:
+//! histories, times, the numbers of events and the wire's names of clients and topics.
+
+mod file;
+mod run;
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,11 +15,13 @@ use serde::{Deserialize, Serialize};
 use crate::packet::Protocol;
 
 pub use crate::axes::{Axes, AxisValue};
+pub use file::ResultsError;
+pub use run::{AttemptRun, CellRun, Evidence, HelperEvidence, HelperRun, Run, StoredHistoryError};
 
 /// The name that every results file carries.
 pub const FORMAT_NAME: &str = "mqtt-sessions-results";
 /// Raised when a reader of the older format would be misled.
-pub const FORMAT_MAJOR: u32 = 1;
+pub const FORMAT_MAJOR: u32 = 2;
 /// Raised when something was added that an older reader may pass over.
 pub const FORMAT_MINOR: u32 = 0;
 
@@ -30,8 +34,28 @@ pub struct Results {
     pub options: Options,
     pub run: Run,
     pub summary: Summary,
+    /// What the broker broke on connections of the harness's own, where no cell is at fault.
+    pub broker_findings: BrokerFindings,
     /// Sorted by id.
     pub cells: Vec<CellResult>,
+}
+
+/// What the broker broke on the helper connections of a run: those of the witness, of the probe and of the clean-up.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BrokerFindings {
+    /// Sorted by statement. Their evidence stands under `run.helpers`.
+    pub violations: Vec<Violation>,
+}
+
+impl Results {
+    /// Drops what was on the wire in cells that passed.
+    pub fn forget_histories_of_passes(&mut self) {
+        for cell in self.cells.iter().filter(|cell| cell.verdict == Verdict::Pass) {
+            if let Some(run) = self.run.cells.get_mut(&cell.id) {
+                run.forget_histories();
+            }
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -76,30 +100,6 @@ pub struct Options {
     pub messages: u32,
     /// The queue limit that the user declared for a session of this broker, in messages.
     pub queue_limit: Option<u32>,
-}
-
-/// Everything that differs from run to run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Run {
-    /// RFC 3339, UTC.
-    pub started_at: String,
-    /// How the client ids and topics of this run begin.
-    pub prefix: String,
-    pub duration_ms: u64,
-    /// The operating system and architecture that ran the tool.
-    pub host: String,
-    /// Without credentials.
-    pub url: String,
-    pub settle_ms: u64,
-    /// What the clean-up at the end could and could not prove.
-    pub cleanup: String,
-    pub cells: BTreeMap<String, CellRun>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct CellRun {
-    pub duration_ms: u64,
-    pub attempts: u32,
 }
 
 /// How many cells have which verdict.
@@ -192,19 +192,27 @@ pub struct CellResult {
     pub granted_qos: Option<u8>,
     /// The second SUBACK's code.
     pub regranted_qos: Option<u8>,
-    /// In order of arrival.
+    /// What each client got on the experiment's topics. Loop-backs, fences and wills are left out, and so is what came to
+    /// a client behind its last `receive` step on a connection: nobody waited for it, so it came by chance.
+    ///
+    /// Sorted by client, connection, topic, phase, RETAIN, QoS and publisher, and in order of arrival only where all of
+    /// these are the same: no other order is one that a broker has to keep from run to run.
     pub received: Vec<Received>,
     /// What the standard leaves open and this broker decided, by name.
     pub choices: BTreeMap<String, String>,
-    /// Sorted by statement, then by the first event.
+    /// Sorted by statement, then by text. Their evidence stands under `run.cells`.
     pub violations: Vec<Violation>,
-    /// The canonical history, one line an event; empty where it was not kept.
-    pub history: Vec<String>,
 }
 
 /// A PUBLISH on the experiment's topic that the subscriber got after its return.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Received {
+    /// The scenario's name of the client.
+    pub client: String,
+    /// Which Network Connection of this client it was, from 1.
+    pub connection: u32,
+    /// The scenario's name of the topic, also where a Topic Alias stood for it.
+    pub topic: String,
     pub phase: Phase,
     /// Which of the experiment's messages, from 1; null if the payload is not ours.
     pub seq: Option<u32>,
@@ -213,14 +221,18 @@ pub struct Received {
     pub dup: bool,
     /// Its PUBACK or PUBCOMP was sent; true at QoS 0.
     pub complete: bool,
-    /// Its fence had already arrived.
+    /// A fence of the same publisher, topic and QoS that was published behind it had already arrived. Always false with
+    /// RETAIN 1, since a copy sent because of a SUBSCRIBE has no place in the order.
     pub late: bool,
 }
 
+/// When a copy came, in the life of a client identifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
-    /// Until the experiment's own SUBSCRIBE is sent on the connection of the return.
+    /// On the first connection with this client identifier, so before any return.
+    First,
+    /// On the second connection with this client identifier, the return, until the experiment's own SUBSCRIBE is sent.
     Resumed,
     /// From that SUBSCRIBE on.
     Resubscribed,
@@ -237,8 +249,6 @@ pub struct Violation {
     pub level: Level,
     pub expected: String,
     pub observed: String,
-    /// 1-based indices into the history.
-    pub events: Vec<usize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -259,68 +269,5 @@ impl Level {
             Level::Should => "SHOULD",
             Level::None => "none",
         }
-    }
-}
-
-/// Why a results file cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ResultsError {
-    #[error("cannot read {path}: {why}; give a file that --export-json wrote")]
-    Read { path: String, why: std::io::Error },
-    #[error("{path} is not a results file of mqtt-sessions: {why}; write one with --export-json")]
-    NotResults { path: String, why: String },
-    #[error("{path} has format {major}.{minor}, and this version reads {FORMAT_MAJOR}.x; {cure}")]
-    OtherMajor { path: String, major: u32, minor: u32, cure: &'static str },
-}
-
-impl Results {
-    /// Reads a results file of this major format version.
-    ///
-    /// # Errors
-    /// A [`ResultsError`] that names the file and says what to do, for a file that cannot be read, that is cut off, of
-    /// another kind, or of another major version.
-    pub fn load(path: &Path) -> Result<Results, ResultsError> {
-        let name = path.display().to_string();
-        let text = fs::read_to_string(path).map_err(|why| ResultsError::Read { path: name.clone(), why })?;
-        Results::parse(&name, &text)
-    }
-
-    /// Reads the text of a results file; `path` is only for the error.
-    ///
-    /// # Errors
-    /// As [`Results::load`].
-    pub fn parse(path: &str, text: &str) -> Result<Results, ResultsError> {
-        #[derive(Deserialize)]
-        struct Header {
-            format: Format,
-        }
-        let not_results = |why: String| ResultsError::NotResults { path: path.into(), why };
-        let unreadable = |error: serde_json::Error| {
-            let cut = if error.is_eof() { "it is cut off: " } else { "" };
-            not_results(format!("{cut}{error}"))
-        };
-        let header: Header = serde_json::from_str(text).map_err(unreadable)?;
-        let Format { name, major, minor } = header.format;
-        if name != FORMAT_NAME {
-            return Err(not_results(format!("its format is \"{name}\"")));
-        }
-        if major != FORMAT_MAJOR {
-            let cure = if major > FORMAT_MAJOR { "use a newer mqtt-sessions" } else { "make the file anew" };
-            return Err(ResultsError::OtherMajor { path: path.into(), major, minor, cure });
-        }
-        serde_json::from_str(text).map_err(unreadable)
-    }
-
-    /// The JSON Schema of the results file, as this version writes it: every key is there.
-    pub fn schema() -> schemars::Schema {
-        schemars::generate::SchemaSettings::default().for_serialize().into_generator().into_root_schema_for::<Results>()
-    }
-
-    /// The text of the results file, with a newline at its end.
-    pub fn to_json(&self) -> String {
-        let mut text =
-            serde_json::to_string_pretty(self).expect("results hold only strings, numbers and maps by string");
-        text.push('\n');
-        text
     }
 }

@@ -5,12 +5,14 @@
 mod client;
 mod endings;
 mod finished;
+mod gone;
 mod hygiene;
 mod job;
 mod names;
 mod player;
 mod points;
 mod probe;
+mod pulse;
 mod receive;
 mod record;
 mod steps;
@@ -21,27 +23,29 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, watch};
-use tokio::task::{self, JoinSet};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::{self, JoinHandle, JoinSet};
+use tokio::time::Instant;
 
+pub use gone::Gone;
 pub use hygiene::{Cleanup, Leftovers, Retained, SessionLeft, clean, clean_guessed, clear_all_retained};
 pub use names::{Place, Prefix, client_id, topic};
 pub use probe::{Probe, Refusal, RefusalKind, probe};
 
 use crate::connection::Endpoint;
+use crate::history::History;
 use crate::packet::{Connect, Login, Protocol};
 use crate::plan::Cell;
 use crate::results::{CellResult, CellRun};
 use crate::session_rules::LONG_EXPIRY_S;
 use finished::Finished;
 use job::{Job, Next};
-use witness::Witness;
+use pulse::Pulse;
+use witness::{Ears, Witness};
 
 /// How many connections stand between SYN and CONNACK at most. Beyond the broker's listen backlog (100 for mosquitto)
 /// a SYN is lost and sent again only after a second.
 const CONNECTING_MAX: usize = 64;
-/// How many cells run side by side in the last attempt at an absence.
-const JOBS_OF_LAST_ATTEMPT: usize = 8;
 /// How often the number of cells side by side is halved when the broker refuses connections.
 const HALVINGS_MAX: u32 = 3;
 
@@ -81,6 +85,8 @@ pub struct RunOptions {
     /// How many cells run side by side at most.
     pub jobs: usize,
     pub settle: Duration,
+    /// How long the last attempt waits for what is missing, to tell late from never.
+    pub patience: Duration,
     /// How many attempts are made at a cell at most. A finding that needs more stays unproven.
     pub attempts_max: u32,
     /// How often each cell is run, with ids of its own.
@@ -105,6 +111,11 @@ pub struct Outcome {
     pub cells: Vec<CellResult>,
     pub runs: HashMap<String, CellRun>,
     pub cleanup: Cleanup,
+    /// What the broker did to the harness's own connections, one history a connection's client, as far as it is worth to
+    /// be judged and belongs to no cell.
+    pub helpers: Vec<History>,
+    /// The broker was gone before all cells were finished.
+    pub gone: Option<Gone>,
     /// The run was interrupted before all cells were finished.
     pub interrupted: bool,
 }
@@ -114,7 +125,11 @@ struct Shared {
     target: Target,
     options: RunOptions,
     nonce: String,
+    /// A protocol version that the broker answers.
+    protocol: Protocol,
     witnesses: HashMap<Protocol, Witness>,
+    pulse: Arc<Pulse>,
+    began: Instant,
 }
 
 /// Runs all cells whose protocol versions the broker answers, and cleans up, also after an interruption.
@@ -137,20 +152,44 @@ pub async fn run(
             None => jobs.extend(Job::repetitions(cell, options.repeat)),
         }
     }
+    let pulse = Arc::new(Pulse::new());
+    let (warnings, mut warned) = mpsc::unbounded_channel();
+    let ears = Ears { pulse: pulse.clone(), warnings };
     let shared = Arc::new(Shared {
-        witnesses: witnesses(target, &jobs, &versions, &options.prefix, observer).await,
+        witnesses: witnesses(target, &jobs, &versions, &options.prefix, ears, observer).await,
         target: target.clone(),
         options: options.clone(),
         nonce: names::random_word(),
+        protocol: versions.first().copied().unwrap_or(Protocol::V3),
+        pulse: pulse.clone(),
+        began: Instant::now(),
     });
     let mut leftovers = Leftovers::default();
-    rounds(&shared, jobs, &mut finished, &mut leftovers, observer, interrupted.clone()).await;
-    for witness in shared.witnesses.values() {
-        witness.leave().await;
+    let playing = rounds(&shared, jobs, &mut finished, &mut leftovers, observer, interrupted.clone());
+    let gone = tokio::select! {
+        gone = playing => gone,
+        () = pulse.beat_on() => None,
+        () = tell(&mut warned, observer) => None,
+    };
+    let mut helpers = Vec::new();
+    let witnesses = Arc::into_inner(shared).map(|shared| shared.witnesses).unwrap_or_default();
+    for witness in witnesses.into_values() {
+        helpers.extend(witness.leave().await);
     }
-    let cleanup = hygiene::clean(target, &options.prefix, leftovers, &versions).await;
+    let cleanup = match gone {
+        Some(_) => Cleanup::of_gone(&leftovers),
+        None => hygiene::clean(target, &options.prefix, leftovers, &versions).await,
+    };
     let (cells, runs) = finished.into_parts();
-    Outcome { cells, runs, cleanup, interrupted: *interrupted.borrow() }
+    Outcome { cells, runs, cleanup, helpers, gone, interrupted: *interrupted.borrow() }
+}
+
+/// Hands the witnesses' warnings to the observer, without end.
+async fn tell(warned: &mut mpsc::UnboundedReceiver<String>, observer: &dyn Observer) {
+    while let Some(sentence) = warned.recv().await {
+        observer.warn(sentence);
+    }
+    std::future::pending().await
 }
 
 fn speaks(cell: &Cell, protocol: Protocol) -> bool {
@@ -163,11 +202,12 @@ async fn witnesses(
     jobs: &[Job],
     versions: &[Protocol],
     prefix: &Prefix,
+    ears: Ears,
     observer: &dyn Observer,
 ) -> HashMap<Protocol, Witness> {
     let mut witnesses = HashMap::new();
     for protocol in versions.iter().filter(|version| jobs.iter().any(|job| speaks(&job.cell, **version))) {
-        match Witness::start(target, *protocol, prefix).await {
+        match Witness::start(target, *protocol, prefix, ears.clone()).await {
             Ok(witness) => {
                 witnesses.insert(*protocol, witness);
             }
@@ -177,7 +217,7 @@ async fn witnesses(
     witnesses
 }
 
-/// Plays all jobs, then again those whose findings need another attempt.
+/// Plays all jobs, then again those whose findings need another attempt, unless the broker is gone.
 async fn rounds(
     shared: &Arc<Shared>,
     mut jobs: Vec<Job>,
@@ -185,18 +225,17 @@ async fn rounds(
     leftovers: &mut Leftovers,
     observer: &dyn Observer,
     mut interrupted: watch::Receiver<bool>,
-) {
+) -> Option<Gone> {
     let mut side_by_side = shared.options.jobs;
     let mut halvings = 0;
     while !jobs.is_empty() && !*interrupted.borrow() {
         let attempt = jobs.iter().map(|job| job.attempts.len()).max().unwrap_or(0) as u32 + 1;
-        let limit = if attempt >= 3 { side_by_side.min(JOBS_OF_LAST_ATTEMPT) } else { side_by_side };
         observer.round(attempt, jobs.len());
         leftovers.note(shared, &jobs);
         let mut refused = Vec::new();
         let mut again = Vec::new();
         let halve = side_by_side > 1 && halvings < HALVINGS_MAX;
-        round(shared, jobs, limit, &mut interrupted, |played| match played {
+        let played = |played| match played {
             Played::Lost(cell, fault) => finished.add_lost(&cell, fault),
             Played::Whole(job) => {
                 observer.cell();
@@ -206,8 +245,11 @@ async fn rounds(
                     Next::AnotherAttempt | Next::Refused | Next::Done => finished.add(job),
                 }
             }
-        })
-        .await;
+        };
+        let gone = Round::new(shared).play(jobs, side_by_side, &mut interrupted, played).await;
+        if gone.is_some() {
+            return gone;
+        }
         if !refused.is_empty() {
             halvings += 1;
             side_by_side = (side_by_side.min(refused.len()) / 2).max(1);
@@ -219,6 +261,7 @@ async fn rounds(
         jobs = again;
         jobs.extend(refused);
     }
+    None
 }
 
 /// How a job came back.
@@ -228,41 +271,85 @@ enum Played {
     Lost(Arc<Cell>, String),
 }
 
-/// Plays each job once, `limit` side by side, and hands on those that came to their end.
-async fn round(
-    shared: &Arc<Shared>,
-    jobs: Vec<Job>,
-    limit: usize,
-    interrupted: &mut watch::Receiver<bool>,
-    mut played: impl FnMut(Played),
-) {
-    let mut waiting = jobs.into_iter();
-    let mut playing = JoinSet::new();
-    let mut cells: HashMap<task::Id, Arc<Cell>> = HashMap::new();
-    loop {
-        while playing.len() < limit {
-            let Some(job) = waiting.next() else { break };
-            let cell = job.cell.clone();
-            cells.insert(playing.spawn(job.play(shared.clone())).id(), cell);
-        }
-        tokio::select! {
-            biased;
-            // An interruption drops the connections of the cells in progress; their sessions are ended afterwards.
-            _ = interrupted.wait_for(|interrupted| *interrupted) => return,
-            job = playing.join_next_with_id() => match job {
-                None => return,
-                Some(Ok((id, job))) => {
-                    cells.remove(&id);
-                    played(Played::Whole(job));
-                }
-                Some(Err(fault)) => {
-                    if let Some(cell) = cells.remove(&fault.id()) {
-                        played(Played::Lost(cell, fault.to_string()));
+/// One attempt at each of many jobs.
+struct Round<'a> {
+    shared: &'a Arc<Shared>,
+    playing: JoinSet<Job>,
+    cells: HashMap<task::Id, Arc<Cell>>,
+    /// Jobs that broke off as they would if the broker were gone.
+    suspects: Vec<Job>,
+    /// A look whether the broker is there, and how many of the suspects it is about.
+    looking: Option<(JoinHandle<Option<String>>, usize)>,
+}
+
+impl Round<'_> {
+    fn new(shared: &Arc<Shared>) -> Round<'_> {
+        let (playing, cells) = (JoinSet::new(), HashMap::new());
+        Round { shared, playing, cells, suspects: Vec::new(), looking: None }
+    }
+
+    /// Plays each job once, `limit` side by side, and hands on those that came to their end, until the broker is gone.
+    async fn play(
+        mut self,
+        jobs: Vec<Job>,
+        limit: usize,
+        interrupted: &mut watch::Receiver<bool>,
+        mut played: impl FnMut(Played),
+    ) -> Option<Gone> {
+        let mut waiting = jobs.into_iter();
+        loop {
+            while self.playing.len() < limit {
+                let Some(job) = waiting.next() else { break };
+                let cell = job.cell.clone();
+                self.cells.insert(self.playing.spawn(job.play(self.shared.clone())).id(), cell);
+            }
+            if self.playing.is_empty() && self.suspects.is_empty() {
+                return None;
+            }
+            if self.looking.is_none() && !self.suspects.is_empty() {
+                let shared = self.shared.clone();
+                let look = tokio::spawn(async move { gone::look(&shared).await });
+                self.looking = Some((look, self.suspects.len()));
+            }
+            tokio::select! {
+                biased;
+                // An interruption drops the connections of the cells in progress; their sessions are ended afterwards.
+                _ = interrupted.wait_for(|interrupted| *interrupted) => return None,
+                (looked, suspects) = looked(&mut self.looking) => {
+                    if let Some(how) = looked {
+                        return Some(self.gone(how));
                     }
+                    self.suspects.drain(..suspects).for_each(|job| played(Played::Whole(job)));
                 }
-            },
+                Some(job) = self.playing.join_next_with_id(), if !self.playing.is_empty() => match job {
+                    Ok((id, job)) => {
+                        self.cells.remove(&id);
+                        if job.is_suspicious() { self.suspects.push(job) } else { played(Played::Whole(job)) }
+                    }
+                    Err(fault) => {
+                        if let Some(cell) = self.cells.remove(&fault.id()) {
+                            played(Played::Lost(cell, fault.to_string()));
+                        }
+                    }
+                },
+            }
         }
     }
+
+    fn gone(self, how: String) -> Gone {
+        let under_way = self.cells.values().map(|cell| cell.id.clone());
+        let mut cells: Vec<String> = under_way.chain(self.suspects.iter().map(|job| job.cell.id.clone())).collect();
+        cells.sort_unstable();
+        Gone { after: self.shared.began.elapsed(), how, cells }
+    }
+}
+
+/// What a look found, and about how many suspects; never ready while there is none.
+async fn looked(looking: &mut Option<(JoinHandle<Option<String>>, usize)>) -> (Option<String>, usize) {
+    let Some((look, suspects)) = looking else { return std::future::pending().await };
+    let (looked, suspects) = (look.await.unwrap_or_default(), *suspects);
+    *looking = None;
+    (looked, suspects)
 }
 
 impl Leftovers {

@@ -4,6 +4,7 @@
 //! the value of that axis in each cell. In place of clients and steps it may have lessons, each with clients and steps
 //! of its own. Every mistake is reported with its line and with what would be accepted.
 
+mod built_in;
 mod document;
 mod legal;
 mod order;
@@ -237,6 +238,8 @@ pub enum ActionPlan {
     Wait {
         timer: Value<Timer>,
         seconds: Value<u32>,
+        /// The wait ends in the last second, before the timer has run out.
+        early: Value<bool>,
     },
 }
 
@@ -276,6 +279,8 @@ pub struct PublishPlan {
     pub message_expiry: Option<Value<u32>>,
     /// With a value for each property that a broker has to pass on unaltered.
     pub properties: Value<bool>,
+    /// How many messages are under way at once, as far as the broker's Receive Maximum permits; `None` is few.
+    pub window: Option<Value<u32>>,
     /// How far the handshake of the last message goes; after that the client does nothing more on this connection.
     pub until: Option<Value<Point>>,
 }
@@ -307,30 +312,6 @@ impl ActionPlan {
     }
 }
 
-/// The scenarios that are built into the program, by name.
-const BUILT_IN: [(&str, &str); 20] = [
-    ("matrix", include_str!("../scenarios/matrix.toml")),
-    ("tutorial", include_str!("../scenarios/tutorial.toml")),
-    ("backlog", include_str!("../scenarios/backlog.toml")),
-    ("away", include_str!("../scenarios/away.toml")),
-    ("queue", include_str!("../scenarios/queue.toml")),
-    ("resend", include_str!("../scenarios/resend.toml")),
-    ("cuts", include_str!("../scenarios/cuts.toml")),
-    ("qos2", include_str!("../scenarios/qos2.toml")),
-    ("window", include_str!("../scenarios/window.toml")),
-    ("takeover", include_str!("../scenarios/takeover.toml")),
-    ("takeover_wills", include_str!("../scenarios/takeover_wills.toml")),
-    ("identifiers", include_str!("../scenarios/identifiers.toml")),
-    ("subscriptions", include_str!("../scenarios/subscriptions.toml")),
-    ("options", include_str!("../scenarios/options.toml")),
-    ("shared", include_str!("../scenarios/shared.toml")),
-    ("retained", include_str!("../scenarios/retained.toml")),
-    ("lifetimes", include_str!("../scenarios/lifetimes.toml")),
-    ("expiry", include_str!("../scenarios/expiry.toml")),
-    ("wills", include_str!("../scenarios/wills.toml")),
-    ("delayed_wills", include_str!("../scenarios/delayed_wills.toml")),
-];
-
 impl Part {
     /// The axis values of each cell, in order, the last axis fastest.
     pub fn combinations(&self) -> impl Iterator<Item = Axes> {
@@ -353,18 +334,13 @@ impl Part {
 }
 
 impl Scenario {
-    /// The names of the built-in scenarios.
-    pub fn built_in_names() -> impl Iterator<Item = &'static str> {
-        BUILT_IN.iter().map(|(name, _)| *name)
-    }
-
     /// A built-in scenario by its name, or one from a file by its path.
     ///
     /// # Errors
     /// [`ScenarioError`] with file, line and cure.
     pub fn load(name_or_path: &str) -> Result<Scenario, ScenarioError> {
-        if let Some((name, text)) = BUILT_IN.iter().find(|(name, _)| *name == name_or_path) {
-            return Scenario::parse(&format!("scenarios/{name}.toml"), text);
+        if let Some(text) = built_in::text(name_or_path) {
+            return Scenario::parse(&format!("scenarios/{name_or_path}.toml"), text);
         }
         let text = fs::read_to_string(Path::new(name_or_path)).map_err(|error| ScenarioError {
             file: name_or_path.into(),

@@ -8,7 +8,7 @@ use insta::assert_snapshot;
 use made_up::{bend, keep, lose, matrix};
 use mqtt_sessions::compare::{Comparison, Kind, compare};
 use mqtt_sessions::report::{Palette, changes};
-use mqtt_sessions::results::{CellResult, Results, Verdict};
+use mqtt_sessions::results::{CellResult, Level, Results, Verdict};
 
 const ONE: &str =
     "matrix[protocol=3.1.1,clean_session=false,publish_qos=1,subscribe_qos=1,retain=false,resubscribe=false]";
@@ -66,20 +66,80 @@ fn what_the_baseline_has_already_changes_nothing() {
     }
 }
 
-#[test]
-fn a_further_statement_in_a_cell_that_failed_is_news_but_not_worse() {
-    let baseline = bent(&[ONE], lose);
-    let results = bent(&[ONE], |cell| {
+fn breaking(statement: &str, level: Level) -> Results {
+    bent(&[ONE], |cell| {
         lose(cell);
         let mut order = cell.violations[0].clone();
-        order.statement = "MQTT-4.6.0-6".into();
+        order.statement = statement.into();
+        order.level = level;
         cell.violations.push(order);
+    })
+}
+
+#[test]
+fn a_further_statement_in_a_cell_that_failed_is_worse() {
+    let baseline = bent(&[ONE], lose);
+    for level in [Level::Must, Level::Should] {
+        let results = breaking("MQTT-4.6.0-6", level);
+        let comparison = between(&baseline, &results);
+        assert_eq!(comparison.changes[0].kind, Kind::Worse);
+        assert_eq!(comparison.changes[0].detail, "now cites MQTT-4.6.0-6");
+        assert!(comparison.got_worse());
+        let back = between(&results, &baseline);
+        assert_eq!((back.changes[0].kind, back.got_worse()), (Kind::ChangedFinding, false));
+        assert_eq!(back.changes[0].detail, "no longer cites MQTT-4.6.0-6");
+    }
+}
+
+#[test]
+fn a_further_oddity_in_a_cell_that_failed_breaks_nothing() {
+    let comparison = between(&bent(&[ONE], lose), &breaking("4.5", Level::None));
+    assert_eq!((comparison.changes[0].kind, comparison.got_worse()), (Kind::ChangedFinding, false));
+}
+
+#[test]
+fn another_statement_in_place_of_the_first_is_a_further_one() {
+    let other = bent(&[ONE], |cell| {
+        lose(cell);
+        cell.violations[0].statement = "MQTT-4.6.0-6".into();
     });
-    let comparison = between(&baseline, &results);
-    assert_eq!(comparison.changes[0].kind, Kind::ChangedFinding);
-    assert_eq!(comparison.changes[0].detail, "now cites MQTT-4.6.0-6");
-    assert!(!comparison.got_worse());
-    assert_eq!(between(&results, &baseline).changes[0].detail, "no longer cites MQTT-4.6.0-6");
+    let comparison = between(&bent(&[ONE], lose), &other);
+    assert!(comparison.got_worse());
+    assert_eq!(comparison.changes[0].detail, "now cites MQTT-4.6.0-6; no longer cites MQTT-3.1.2-5");
+}
+
+#[test]
+fn a_statement_broken_beside_the_cells_is_worse_where_it_is_new() {
+    let mut results = matrix();
+    results.broker_findings.violations = bent(&[ONE], lose).cells.remove(at(ONE)).violations;
+    assert!(!between(&results, &results).got_worse());
+    assert!(!between(&results, &matrix()).got_worse());
+    let comparison = between(&matrix(), &results);
+    assert!(comparison.got_worse());
+    assert_snapshot!(changes(&comparison, Palette::Plain), @"
+worse           beside the cells the broker now breaks MQTT-3.1.2-5
+
+144 cells compared: 144 unchanged
+");
+}
+
+/// The place of a cell in the matrix.
+fn at(id: &str) -> usize {
+    matrix().cells.iter().position(|cell| cell.id == id).expect("the cell is there")
+}
+
+#[test]
+fn an_interrupted_run_has_lost_no_cell() {
+    let mut results = matrix();
+    results.cells.retain(|cell| cell.id.contains("3.1.1"));
+    assert_eq!(between(&matrix(), &results).count(Kind::Gone), 72);
+    results.run.complete = false;
+    let comparison = between(&matrix(), &results);
+    assert_eq!((comparison.changes.len(), comparison.compared, comparison.unmeasured), (0, 72, 72));
+    assert_snapshot!(changes(&comparison, Palette::Plain), @"
+72 cells compared: 72 unchanged
+72 cells of the baseline were not measured: the run is not complete
+");
 }
 
 #[test]

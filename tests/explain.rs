@@ -1,14 +1,18 @@
 //! One cell, explained: the exchange, the obligations and what became of them, of brokers that are right and of liars.
 
+mod made_up;
 mod support;
 
-use mqtt_sessions::judge::{self, Duty, Obligation, Outcome};
+use made_up::results;
+use mqtt_sessions::history::Event;
+use mqtt_sessions::judge::{self, Duty, Obligation, Outcome as Became};
 use mqtt_sessions::plan::{Action, Cell, Settings, Step, cells};
 use mqtt_sessions::report::{self, Explained, Palette};
-use mqtt_sessions::results::{BrokerLabel, CellResult, Format, Options, Results, Run, Summary, Tool, Verdict};
+use mqtt_sessions::results::{BrokerLabel, CellResult, CellRun, Options, Results, Verdict};
+use mqtt_sessions::run::Outcome;
 use mqtt_sessions::scenario::Scenario;
 use support::broker::{Broker, Defect};
-use support::measured::measure;
+use support::measured::run_cells;
 
 const OPTIONS: Options = Options { messages: 3, queue_limit: None };
 
@@ -16,38 +20,35 @@ const OPTIONS: Options = Options { messages: 3, queue_limit: None };
 const QUEUED: &str =
     "matrix[protocol=3.1.1,clean_session=false,publish_qos=1,subscribe_qos=1,retain=false,resubscribe=false]";
 
-fn cell<'a>(cells: &'a [CellResult], id: &str) -> &'a CellResult {
-    cells.iter().find(|cell| cell.id == id).unwrap()
+/// Runs a scenario against the broker.
+fn run(broker: &Broker, scenario: &str) -> Outcome {
+    let settings = Settings { messages: OPTIONS.messages, queue_limit: OPTIONS.queue_limit };
+    run_cells(broker, cells(&Scenario::load(scenario).unwrap(), settings))
 }
 
-fn obligations(cell: &CellResult) -> Vec<Obligation> {
-    let attempts = judge::attempts(cell, &OPTIONS).unwrap();
+fn cell<'a>(outcome: &'a Outcome, id: &str) -> &'a CellResult {
+    outcome.cells.iter().find(|cell| cell.id == id).unwrap()
+}
+
+fn obligations(run: &CellRun) -> Vec<Obligation> {
+    let attempts = judge::attempts(run, &OPTIONS).unwrap();
     attempts.into_iter().flat_map(|attempt| attempt.obligations).collect()
 }
 
-fn explained(cell: &CellResult) -> String {
+fn explained(cell: &CellResult, run: &CellRun) -> String {
     let results = Results {
-        format: Format::default(),
-        tool: Tool::default(),
         broker: BrokerLabel { name: Some("test".into()), version: None, how: "url".into() },
-        options: OPTIONS,
-        run: Run {
-            started_at: String::new(),
-            prefix: String::new(),
-            duration_ms: 0,
-            host: String::new(),
-            url: "mqtt://host:1883".into(),
-            settle_ms: 100,
-            cleanup: String::new(),
-            cells: Default::default(),
-        },
-        summary: Summary::of([cell]),
-        cells: Vec::new(),
+        ..results(Vec::new())
     };
-    let attempts = judge::attempts(cell, &results.options).unwrap();
+    let attempts = judge::attempts(run, &results.options).unwrap();
     let question = Some("What arrives?");
-    let explained = Explained { results: &results, cell, question, attempts: &attempts, file: None };
+    let explained = Explained { results: &results, cell, run, question, attempts: &attempts, file: None };
     report::explain(&explained, Palette::Plain)
+}
+
+/// A cell of the outcome, explained.
+fn of(outcome: &Outcome, id: &str) -> String {
+    explained(cell(outcome, id), &outcome.runs[id])
 }
 
 #[track_caller]
@@ -62,11 +63,13 @@ fn says(text: &str, phrases: &[&str]) {
 #[test]
 fn what_a_correct_broker_owes_it_gives() {
     for name in Scenario::built_in_names() {
-        for cell in measure(&Broker::correct(), name).iter().filter(|cell| cell.verdict == Verdict::Pass) {
-            for obligation in obligations(cell) {
-                assert!(!matches!(obligation.outcome, Outcome::Broken(_)), "{}: {obligation:?}", cell.id);
+        let outcome = run(&Broker::correct(), name);
+        for cell in outcome.cells.iter().filter(|cell| cell.verdict == Verdict::Pass) {
+            let run = &outcome.runs[&cell.id];
+            for obligation in obligations(run) {
+                assert!(!matches!(obligation.outcome, Became::Broken(_)), "{}: {obligation:?}", cell.id);
             }
-            let text = explained(cell);
+            let text = explained(cell, run);
             let too_wide = text.lines().find(|line| line.chars().count() > 100 && !line.contains(&cell.id));
             assert_eq!(too_wide, None, "{}", cell.id);
             assert!(!text.contains("What was owed and did not come\n        broken"), "{text}");
@@ -75,24 +78,44 @@ fn what_a_correct_broker_owes_it_gives() {
 }
 
 #[test]
-fn every_event_stands_there_under_the_number_that_findings_cite() {
-    let cells = measure(&Broker::correct(), "matrix");
-    let cell = cell(&cells, QUEUED);
-    let text = explained(cell);
-    for (place, line) in cell.history.iter().enumerate() {
-        let number = format!("{:>5}  ", place + 1);
-        let is_heading = line.starts_with("step ") || line.starts_with("attempt ");
-        assert_eq!(text.lines().any(|shown| shown.starts_with(&number)), !is_heading, "{line}\n{text}");
+fn every_event_stands_there_under_the_number_that_evidence_cites() {
+    let outcome = run(&Broker::correct(), "matrix");
+    let text = of(&outcome, QUEUED);
+    let history = outcome.runs[QUEUED].attempts[0].parsed().unwrap();
+    for (number, entry) in (1..).zip(&history.entries) {
+        let is_heading = matches!(entry.event, Event::Step(_));
+        let time = entry.time.map(|time| format!("{time} ")).unwrap_or_default();
+        let client = entry.event.client().map(|client| client.to_string()).unwrap_or_default();
+        let connection = entry.connection.map(|connection| format!("#{connection} ")).unwrap_or_default();
+        let head = format!("{number:>5}  ");
+        let shown = text.lines().find(|line| line.starts_with(&head)).map(|line| line[head.len()..].trim_start());
+        assert_eq!(shown.is_some(), !is_heading, "{entry}\n{text}");
+        let shown = shown.unwrap_or_default();
+        assert!(is_heading || shown.starts_with(&format!("{time}{client}{connection}")), "{entry}\n{shown}");
     }
 }
 
 #[test]
-fn a_kept_session_and_its_messages() {
-    let cells = measure(&Broker::correct(), "matrix");
+fn the_names_on_the_wire_are_those_of_the_attempt() {
+    let outcome = run(&Broker::correct(), "matrix");
+    let names = &outcome.runs[QUEUED].names;
+    assert_eq!(*names, outcome.runs[QUEUED].attempts[0].names);
+    let known: Vec<&str> = names.keys().map(String::as_str).collect();
+    assert_eq!(known, ["publisher", "subscriber", "t"]);
+    let (client_id, topic) = (&names["subscriber"], &names["t"]);
+    assert!(client_id.starts_with("mstester") && topic.starts_with("mstester/") && topic.ends_with("/t"), "{names:?}");
     says(
-        &explained(cell(&cells, QUEUED)),
+        &of(&outcome, QUEUED),
+        &[&format!("Names on the wire publisher {} subscriber {client_id} t {topic}", names["publisher"])],
+    );
+}
+
+#[test]
+fn a_kept_session_and_its_messages() {
+    says(
+        &of(&run(&Broker::correct(), "matrix"), QUEUED),
         &[
-            "Measured: test at mqtt://host:1883",
+            "Measured: test at mqtt://127.0.0.1:1883",
             "1 connect subscriber",
             "A session is asked for, to go on with or to begin, and to be kept.",
             "owes Session Present 0 to subscriber: this client id never had a session (MQTT-3.2.2-3)",
@@ -104,34 +127,33 @@ fn a_kept_session_and_its_messages() {
             "met m3, owed since",
             "A fence: sent after everything else.",
             "pass: as the standard orders",
-            &format!("Repeat with mqtt-sessions explain '{QUEUED}' --broker mqtt://host:1883"),
+            &format!("Repeat with mqtt-sessions explain '{QUEUED}' --broker mqtt://127.0.0.1:1883"),
         ],
     );
 }
 
 #[test]
 fn what_is_owed_to_nobody() {
-    let cells = measure(&Broker::correct(), "matrix");
-    let clean = explained(cell(&cells, &QUEUED.replace("clean_session=false", "clean_session=true")));
+    let outcome = run(&Broker::correct(), "matrix");
+    let clean = of(&outcome, &QUEUED.replace("clean_session=false", "clean_session=true"));
     says(&clean, &["owes nothing more to subscriber: the session was discarded at the end of its connection"]);
     assert!(!clean.contains("owes    m1"), "{clean}");
-    let at_qos_0 = explained(cell(&cells, &QUEUED.replace("publish_qos=1", "publish_qos=0")));
+    let at_qos_0 = of(&outcome, &QUEUED.replace("publish_qos=1", "publish_qos=0"));
     says(&at_qos_0, &["may keep for subscriber: it has QoS 0 for this session, and the client is away: m1"]);
 }
 
 #[test]
 fn a_lost_message_is_a_broken_obligation() {
-    let cells = measure(&Broker::lying(Defect::QueuesNothing), "matrix");
-    let cell = cell(&cells, QUEUED);
-    assert_eq!(cell.verdict, Verdict::Fail);
-    let broken: Vec<String> = obligations(cell)
+    let outcome = run(&Broker::lying(Defect::QueuesNothing), "matrix");
+    assert_eq!(cell(&outcome, QUEUED).verdict, Verdict::Fail);
+    let broken: Vec<String> = obligations(&outcome.runs[QUEUED])
         .into_iter()
-        .filter(|obligation| obligation.duty == Duty::Must && obligation.outcome == Outcome::Broken(None))
+        .filter(|obligation| obligation.duty == Duty::Must && obligation.outcome == Became::Broken(None))
         .map(|obligation| format!("{} {}", obligation.what, obligation.statement.unwrap()))
         .collect();
     assert_eq!(broken[..3], ["m1 MQTT-3.1.2-5", "m2 MQTT-3.1.2-5", "m3 MQTT-3.1.2-5"]);
     says(
-        &explained(cell),
+        &of(&outcome, QUEUED),
         &[
             "What was owed and did not come broken m1 to subscriber at QoS 1: stored while it is away, owed since",
             "(MQTT-3.1.2-5: While a client with Clean Session 0 is away, store the QoS 1 and QoS 2 messages",
@@ -144,12 +166,11 @@ fn a_lost_message_is_a_broken_obligation() {
 
 #[test]
 fn a_wrong_session_present_is_broken_where_it_stands() {
-    let cells = measure(&Broker::lying(Defect::SessionPresent0), "matrix");
-    let cell = cell(&cells, QUEUED);
-    let broken = obligations(cell).into_iter().find(|obligation| matches!(obligation.outcome, Outcome::Broken(_)));
-    let broken = broken.unwrap();
-    assert_eq!(broken.what, "Session Present 1");
-    says(&explained(cell), &["broken Session Present 1 to subscriber: the broker has its session"]);
+    let outcome = run(&Broker::lying(Defect::SessionPresent0), "matrix");
+    let obligations = obligations(&outcome.runs[QUEUED]);
+    let broken = obligations.into_iter().find(|obligation| matches!(obligation.outcome, Became::Broken(_)));
+    assert_eq!(broken.unwrap().what, "Session Present 1");
+    says(&of(&outcome, QUEUED), &["broken Session Present 1 to subscriber: the broker has its session"]);
 }
 
 /// Steps by the names of their clients. A client without a step is not in the file, so that others change their places.

@@ -1,25 +1,15 @@
 //! The oracle's truth table: each file in `tests/histories` is a history with the verdict that the standard gives it.
 
-mod made_up;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use mqtt_sessions::history_file::HistoryFile;
-use mqtt_sessions::judge::judge_again;
-use mqtt_sessions::results::{Options, Verdict};
+use mqtt_sessions::results::Verdict;
 
 /// What is wrong with the judge's word on one file.
 fn complaint(file: &HistoryFile) -> Option<String> {
     let Some(expected) = &file.expected else { return Some(format!("{}: the head gives no verdict", file.name)) };
-    let mut cell = made_up::matrix().cells.remove(0);
-    cell.history.clear();
-    for (number, attempt) in (1..).zip(&file.attempts) {
-        cell.history.push(format!("attempt {number}"));
-        cell.history.extend(attempt.lines());
-    }
-    let options = Options { messages: 1, queue_limit: file.queue_limit };
-    let judged = judge_again(&cell, &options).expect("its lines were read").expect("it has lines");
+    let judged = file.judged().result;
     let disagreement = expected.disagreement(&judged)?;
     Some(format!("{}: {disagreement}: {}", file.name, judged.reason.unwrap_or_default()))
 }

@@ -17,7 +17,7 @@ use std::time::Instant;
 use mqtt_sessions::explore::{self, Accusation};
 use mqtt_sessions::results::{CellResult, Summary};
 use support::broker::Choices;
-use support::random::{Case, cases, first_seed, number, on_all_processors};
+use support::random::{Case, Tried, cases, first_seed, number, on_all_processors};
 
 /// How many experiments a run tries that does not say so.
 const CASES: u32 = 3000;
@@ -44,7 +44,7 @@ fn shrunk(case: &Case, accusation: &Accusation) -> (Case, Accusation) {
 
 /// What the case is accused of, if it is nothing else than this.
 fn part(case: &Case, accusation: &Accusation) -> Option<Accusation> {
-    Accusation::of(&case.measured()).filter(|said| said.is_part_of(accusation))
+    Accusation::of(&case.measured().cell).filter(|said| said.is_part_of(accusation))
 }
 
 fn simplified(mut current: Case, mut accusation: Accusation) -> (Case, Accusation) {
@@ -76,14 +76,12 @@ fn failures(seed: u32, cases: u32) -> (Failures, Summary) {
             return false;
         }
         let case = Case::of(seed.wrapping_add(index));
-        let mut cell = case.measured();
+        let cell = case.measured().cell;
         let mut found = found.lock().unwrap();
         if let Some(accusation) = Accusation::of(&cell) {
             count.fetch_add(1, Ordering::Relaxed);
             found.0.entry(accusation).or_default().push(case);
         }
-        // Only its verdict is counted.
-        cell.history.clear();
         found.1.push(cell);
         true
     });
@@ -93,16 +91,16 @@ fn failures(seed: u32, cases: u32) -> (Failures, Summary) {
 }
 
 /// Shrinks some of each group, and leaves out what then looks the same.
-fn some_shrunk(failures: &Failures) -> Vec<(Accusation, Case, CellResult)> {
+fn some_shrunk(failures: &Failures) -> Vec<(Accusation, Case, Tried)> {
     let most = number("RANDOM_SHRINK").unwrap_or(SHRUNK_MAX) as usize;
     let some: Vec<(&Accusation, &Case)> =
         failures.iter().flat_map(|(said, cases)| cases.iter().take(most).map(move |case| (said, case))).collect();
-    let done: Mutex<Vec<(Accusation, Case, CellResult)>> = Mutex::default();
+    let done: Mutex<Vec<(Accusation, Case, Tried)>> = Mutex::default();
     on_all_processors(|index| {
         let Some((accusation, case)) = some.get(index as usize) else { return false };
         let (case, accusation) = shrunk(case, accusation);
-        let cell = case.measured();
-        done.lock().unwrap().push((accusation, case, cell));
+        let tried = case.measured();
+        done.lock().unwrap().push((accusation, case, tried));
         true
     });
     let mut done = done.into_inner().unwrap();
@@ -126,10 +124,10 @@ fn folder() -> PathBuf {
     folder
 }
 
-fn write_files(folder: &Path, case: &Case, cell: &CellResult) {
-    let reason = cell.reason.as_deref().unwrap_or_default();
+fn write_files(folder: &Path, case: &Case, tried: &Tried) {
+    let reason = tried.cell.reason.as_deref().unwrap_or_default();
     let head = format!("# A correct broker ({}) is accused: {reason}\n# verdict: pass\n# statements:\n", case.broker);
-    let history = head + &cell.history.join("\n") + "\n";
+    let history = head + &tried.history() + "\n";
     fs::write(folder.join(format!("{}.txt", case.experiment.name)), history).unwrap();
     fs::write(folder.join(format!("{}.toml", case.experiment.name)), case.experiment.to_string()).unwrap();
 }
@@ -153,10 +151,10 @@ fn a_correct_broker_is_never_failed() {
     for (accusation, case, _) in &shrunk {
         let _ = writeln!(text, "  {:3} steps: {}: seed {}", case.experiment.steps.len(), words(accusation), case.seed);
     }
-    for (_, case, cell) in shrunk {
-        write_files(&folder, &case, &cell);
-        let reason = cell.reason.as_deref().unwrap_or_default();
-        let history = cell.history.join("\n");
+    for (_, case, tried) in shrunk {
+        write_files(&folder, &case, &tried);
+        let reason = tried.cell.reason.as_deref().unwrap_or_default();
+        let history = tried.history();
         let _ = write!(text, "\nRANDOM_SEED={} ({})\n{}{reason}\n{history}\n", case.seed, case.broker, case.experiment);
     }
     assert!(

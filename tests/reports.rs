@@ -5,7 +5,7 @@ mod made_up;
 use insta::assert_snapshot;
 use made_up::{bend, cell, copy, keep, lose, matrix, results};
 use mqtt_sessions::report::{Palette, measured, summary_line, terminal};
-use mqtt_sessions::results::{AxisValue, BrokerLabel, Phase, Results, Summary, Verdict};
+use mqtt_sessions::results::{AttemptRun, AxisValue, BrokerLabel, Phase, Results, Summary, Verdict};
 
 fn plain(results: &Results) -> String {
     terminal(results, &[], Palette::Plain)
@@ -94,8 +94,8 @@ protocol  clean_  retain resub- 0→0 0→1 0→2 1→0  1→1  1→2 2→0  2�
                before the fence
   Observed     none of them; the fence of the same publisher, topic and QoS
                arrived
-  Events        1  publisher <- PUBACK id=3
-                2  subscriber <- CONNACK session_present=1 code=0
+  Events        1  12.3 publisher#1 <- PUBACK id=3
+                2  14.0 subscriber#2 <- CONNACK session_present=1 code=0x00
   Repeat with  mqtt-sessions matrix --filter 'matrix[protocol=5.0,clean_session=false,publish_qos=2,subscribe_qos=1,retain=false,resubscribe=false]' --broker mqtt://127.0.0.1:1883
 
 144 cells: 1 fail, 143 pass
@@ -254,8 +254,8 @@ fn a_broker_that_queues_nothing_fits_a_screen() {
                before the fence
   Observed     none of them; the fence of the same publisher, topic and QoS
                arrived
-  Events        1  publisher <- PUBACK id=3
-                2  subscriber <- CONNACK session_present=1 code=0
+  Events        1  12.3 publisher#1 <- PUBACK id=3
+                2  14.0 subscriber#2 <- CONNACK session_present=1 code=0x00
   Repeat with  mqtt-sessions matrix --filter 'matrix[protocol=3.1.1,clean_session=false,publish_qos=1,subscribe_qos=1,retain=false,resubscribe=false]' --broker mqtt://127.0.0.1:1883
 
 ✗ fail in 16 cells: protocol=5.0 clean_session=false publish_qos=1,2
@@ -270,8 +270,8 @@ fn a_broker_that_queues_nothing_fits_a_screen() {
                before the fence
   Observed     none of them; the fence of the same publisher, topic and QoS
                arrived
-  Events        1  publisher <- PUBACK id=3
-                2  subscriber <- CONNACK session_present=1 code=0
+  Events        1  12.3 publisher#1 <- PUBACK id=3
+                2  14.0 subscriber#2 <- CONNACK session_present=1 code=0x00
   Repeat with  mqtt-sessions matrix --filter 'matrix[protocol=5.0,clean_session=false,publish_qos=1,subscribe_qos=1,retain=false,resubscribe=false]' --broker mqtt://127.0.0.1:1883
 
 144 cells: 32 fail, 112 pass
@@ -390,18 +390,21 @@ fn backlog() -> Results {
 fn another_scenario_has_a_row_for_each_answer() {
     let mut results = backlog();
     bend(&mut results, &["5.0,qos=2"], lose);
-    results.run.cells.get_mut("backlog[protocol=5.0,qos=2,window=20]").expect("the cell ran").attempts = 3;
+    let run = results.run.cells.get_mut("backlog[protocol=5.0,qos=2,window=20]").expect("the cell ran");
+    let shown = run.attempts.remove(0);
+    run.attempts = vec![AttemptRun::default(), AttemptRun::default(), shown];
+    run.evidence[0].attempt = 3;
     results.broker.how = "embedded".into();
     results.options.messages = 25;
     assert_snapshot!(plain(&results), @"
 Scenario backlog
 In every cell: window=20
 
-protocol   qos  sent  arrived  verdict
-────────────────────────────────────────
-3.1.1 5.0  0 1  25    25       ✓ pass
-3.1.1      2    25    25       ✓ pass
-5.0        2    25    0        ✗ fail
+protocol   qos  sent  after return  verdict
+─────────────────────────────────────────────
+3.1.1 5.0  0 1  25    25            ✓ pass
+3.1.1      2    25    25            ✓ pass
+5.0        2    25    0             ✗ fail
 
 ✗ fail in 1 cell
   backlog[protocol=5.0,qos=2,window=20]
@@ -411,9 +414,9 @@ protocol   qos  sent  arrived  verdict
                before the fence
   Observed     none of them; the fence of the same publisher, topic and QoS
                arrived
-  Events        1  publisher <- PUBACK id=3
-                2  subscriber <- CONNACK session_present=1 code=0
-  Attempts     3; this is what the last one gave
+  Events        1  12.3 publisher#1 <- PUBACK id=3
+                2  14.0 subscriber#2 <- CONNACK session_present=1 code=0x00
+  Attempts     3; the events are those of attempt 3
   Repeat with  mqtt-sessions run backlog --filter 'backlog[protocol=5.0,qos=2,window=20]' --messages 25
 
 6 cells: 1 fail, 5 pass
@@ -435,10 +438,11 @@ fn several_scenarios_follow_one_another() {
 fn what_passed_late_is_said() {
     let mut results = backlog();
     for run in results.run.cells.values_mut().take(4) {
-        run.attempts = 2;
+        run.attempts.push(AttemptRun::default());
     }
     assert_snapshot!(findings_without_choices(&results), @"
-4 cells passed only in a later attempt, given more time and fewer neighbours.
+4 cells passed only in a later attempt, with a longer settle window and fewer
+cells side by side.
   backlog[protocol=3.1.1,qos=0,window=20]
   backlog[protocol=3.1.1,qos=1,window=20]
   backlog[protocol=3.1.1,qos=2,window=20]

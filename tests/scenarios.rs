@@ -217,7 +217,7 @@ fn keys_of_the_richer_steps() {
             "receive = \"reader\"",
             "receive = \"reader\"\nanswers = \"some\"",
             38,
-            "it takes \"all\", \"none\", \"pubrec\" or",
+            "it takes \"all\", \"none\", \"pubrec\", \"refuse\" or",
         ),
         ("receive = \"reader\"", "wait = \"reader\"\nseconds = 1", 36, "a step needs the key `timer`"),
         ("receive = \"reader\"", "cut = \"reader\"\nhow = \"rst\"", 38, "it takes \"fin\" or \"reset\""),

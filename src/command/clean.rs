@@ -3,13 +3,14 @@
 use anyhow::Result;
 
 use super::arguments::prefix;
-use super::selection::{built_in, load, select};
+use super::selection::{load, select};
 use crate::cli::Clean;
 use crate::exit_code::ExitCode;
 use crate::interruption::{interruption, unless_interrupted};
 use crate::measure::{clear_what_runs_left, reach};
 use crate::output::println;
 use crate::plan::Settings;
+use crate::scenario::Scenario;
 
 /// Ends what runs with this prefix left.
 ///
@@ -17,7 +18,8 @@ use crate::plan::Settings;
 /// A sentence for the user, wherever the command line, a file or the broker does not allow to go on.
 pub async fn clean(clean: Clean) -> Result<ExitCode> {
     let prefix = prefix(Some(&clean.prefix), &clean.prefixes)?;
-    let scenarios = if clean.scenarios.is_empty() { built_in() } else { clean.scenarios };
+    let built_in = Scenario::built_in_names().map(String::from);
+    let scenarios = if clean.scenarios.is_empty() { built_in.collect() } else { clean.scenarios };
     // Client ids and topics do not depend on how many messages there were.
     let cells = select(&load(&scenarios)?, Settings { messages: 1, queue_limit: None }, &[])?;
     let interrupted = interruption();

@@ -7,12 +7,12 @@ use anyhow::{Context, Result, anyhow};
 use super::arguments::prefix;
 use crate::cli::Explain;
 use crate::exit_code::ExitCode;
-use crate::judge;
+use crate::judge::{self, Combined};
 use crate::measure::{Lessons, Measured, RunRequest, measure};
 use crate::output::{note, print};
 use crate::plan::{self, Cell};
 use crate::report::{self, Explained, Palette};
-use crate::results::{AxisValue, CellResult, Results, Summary};
+use crate::results::{AxisValue, CellResult, CellRun, Results, Summary};
 use crate::scenario::{Axis, Scenario};
 
 /// Explains one cell.
@@ -90,12 +90,14 @@ async fn of_broker(source: &str, explain: Explain, cell: Cell, question: &str) -
         jobs: None,
         repeat: 1,
         settle: explain.settle,
+        patience: crate::cli::PATIENCE,
         keep_all_histories: true,
     };
     let measured = measure(&request, vec![cell], &Lessons::default()).await?;
     let Some(Measured { results, interrupted, .. }) = measured else { return Ok(ExitCode::Interrupted) };
     let Some(result) = results.cells.first().filter(|_| !interrupted) else { return Ok(ExitCode::Interrupted) };
-    tell(&results, result, Some(question), explain.scenario.as_deref())?;
+    let Some(run) = results.run.cells.get(&result.id) else { return Ok(ExitCode::Interrupted) };
+    tell(&results, result, run, Some(question), explain.scenario.as_deref())?;
     Ok(ExitCode::of(&results.summary))
 }
 
@@ -108,22 +110,24 @@ fn of_file(id: &str, path: &Path) -> Result<ExitCode> {
         let (name, _) = id.split_once('[').unwrap_or((id, ""));
         return Err(no_such_cell(id, &ids, name).context(format!("{shown} has {} cells", ids.len())));
     };
-    let judged = judge::judge_again(stored, &results.options).with_context(|| format!("{shown}: {id}"))?;
-    let Some(judged) = judged else {
+    let mut run = results.run.cells.get(id).cloned().unwrap_or_default();
+    let judged = judge::judge_again(stored, &run, &results.options).with_context(|| format!("{shown}: {id}"))?;
+    let Some(Combined { result, evidence, attempt }) = judged else {
         return Err(anyhow!(
             "{shown}: the history of {id} was not kept, since it passed; run with --histories all to keep it, or leave \
              out --results to run the cell"
         ));
     };
-    if judged.verdict != stored.verdict {
-        let (then, now) = (stored.verdict.name(), judged.verdict.name());
+    run.rest_on(attempt, evidence);
+    if result.verdict != stored.verdict {
+        let (then, now) = (stored.verdict.name(), result.verdict.name());
         note(&format!("the file says {then}, and this version judges the same history as {now}"));
     }
     let built_in = Scenario::built_in_names().find(|name| *name == stored.scenario);
     let scenario = built_in.map(Scenario::load).transpose()?;
     let question = scenario.as_ref().filter(|scenario| has_cell(scenario, stored));
-    tell(&results, &judged, question.map(|scenario| scenario.question_of(&judged.axes)), None)?;
-    Ok(ExitCode::of(&Summary::of([&judged])))
+    tell(&results, &result, &run, question.map(|scenario| scenario.question_of(&result.axes)), None)?;
+    Ok(ExitCode::of(&Summary::of([&result])))
 }
 
 /// The scenario spans this cell, so it is not another one of the same name.
@@ -133,9 +137,9 @@ fn has_cell(scenario: &Scenario, cell: &CellResult) -> bool {
     scenario.axes.len() == cell.axes.0.len() && scenario.axes.iter().zip(&cell.axes.0).all(has_value)
 }
 
-fn tell(results: &Results, cell: &CellResult, question: Option<&str>, file: Option<&str>) -> Result<()> {
-    let attempts = judge::attempts(cell, &results.options)?;
-    let explained = Explained { results, cell, question, attempts: &attempts, file };
+fn tell(results: &Results, cell: &CellResult, run: &CellRun, question: Option<&str>, file: Option<&str>) -> Result<()> {
+    let attempts = judge::attempts(run, &results.options)?;
+    let explained = Explained { results, cell, run, question, attempts: &attempts, file };
     print(&report::explain(&explained, Palette::Coloured))?;
     Ok(())
 }

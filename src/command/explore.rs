@@ -50,6 +50,7 @@ pub async fn explore(typed: Explore) -> Result<ExitCode> {
             prefix: prefix.clone(),
             jobs,
             settle: typed.settle,
+            patience: std::time::Duration::ZERO,
             attempts_max: u32::MAX,
             repeat: 1,
             keep_all_histories: false,

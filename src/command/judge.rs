@@ -1,35 +1,135 @@
 //! `judge`: stored histories once more, without a broker.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 
 use crate::exit_code::ExitCode;
 use crate::export::{Export, deliver};
-use crate::judge::judge_again;
+use crate::history_file::HistoryFile;
+use crate::judge::{Combined, judge_again, judge_helpers};
 use crate::output::note;
-use crate::report::{self, Palette};
-use crate::results::{Results, Summary};
+use crate::report::{self, JudgedFile, Palette};
+use crate::results::{AttemptRun, BrokerLabel, CellRun, Format, HelperRun, Options, Results, Run, Summary, Tool};
 
-/// Judges every history that a results file keeps.
+/// Judges a results file, or histories that are text files.
 ///
 /// # Errors
-/// A file that is no results file, or a history that cannot be read.
-pub fn judge(path: &Path, export: Option<&Path>) -> Result<ExitCode> {
+/// A file that is neither, with its line and what helps.
+pub fn judge(files: &[PathBuf], export: Option<&Path>) -> Result<ExitCode> {
+    let is_text = |file: &PathBuf| file.extension().is_some_and(|extension| extension == "txt");
+    match files {
+        files if files.iter().all(is_text) => histories(files, export),
+        [results] => results_file(results, export),
+        _ => Err(anyhow!("give one results file, or only histories, whose names end in .txt")),
+    }
+}
+
+/// Judges histories that are text files, and compares the verdicts with what their heads say.
+fn histories(paths: &[PathBuf], export: Option<&Path>) -> Result<ExitCode> {
+    let mut files: Vec<HistoryFile> = Vec::new();
+    for path in paths {
+        let file = HistoryFile::load(path)?;
+        if files.iter().any(|other| other.name == file.name) {
+            return Err(anyhow!("{}: another file has the name {} too; rename one of them", path.display(), file.name));
+        }
+        files.push(file);
+    }
+    let export = export.map(Export::open).transpose()?;
+    let judged: Vec<Combined> = files.iter().map(HistoryFile::judged).collect();
+    let told: Vec<JudgedFile<'_>> = files.iter().zip(&judged).map(|(file, judged)| told(file, judged)).collect();
+    let text = report::histories(&told, Palette::Coloured);
+    let code = exit_code(&told);
+    deliver(&text, &as_results(&files, judged), export.as_ref())?;
+    Ok(code)
+}
+
+fn told<'a>(file: &HistoryFile, judged: &'a Combined) -> JudgedFile<'a> {
+    JudgedFile {
+        result: &judged.result,
+        has_head: file.expected.is_some(),
+        disagreement: file.expected.as_ref().and_then(|expected| expected.disagreement(&judged.result)),
+    }
+}
+
+/// A head is what is expected; without one the verdict counts, as in a run.
+fn exit_code(told: &[JudgedFile<'_>]) -> ExitCode {
+    if told.iter().any(|file| file.disagreement.is_some()) {
+        return ExitCode::Failed;
+    }
+    let headless = told.iter().filter(|file| !file.has_head).map(|file| file.result);
+    match headless.clone().next() {
+        Some(_) => ExitCode::of(&Summary::of(headless)),
+        None => ExitCode::Success,
+    }
+}
+
+/// The files as a results file, each a cell.
+fn as_results(files: &[HistoryFile], judged: Vec<Combined>) -> Results {
+    let mut cells = Vec::new();
+    let mut runs = BTreeMap::new();
+    for (file, Combined { result, evidence, attempt }) in files.iter().zip(judged) {
+        let attempts =
+            file.attempts.iter().map(|history| AttemptRun { names: BTreeMap::new(), history: history.lines() });
+        let mut run = CellRun { attempts: attempts.collect(), ..CellRun::default() };
+        run.rest_on(attempt, evidence);
+        runs.insert(result.id.clone(), run);
+        cells.push(result);
+    }
+    cells.sort_by(|one, other| one.id.cmp(&other.id));
+    Results {
+        format: Format::default(),
+        tool: Tool::default(),
+        broker: BrokerLabel { name: None, version: None, how: "histories".into() },
+        // A history says by itself how many messages there were.
+        options: Options { messages: 1, queue_limit: None },
+        run: Run {
+            started_at: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+            prefix: String::new(),
+            duration_ms: 0,
+            host: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+            url: String::new(),
+            settle_ms: 0,
+            complete: true,
+            planned: cells.len() as u32,
+            cleanup: "nothing was run".into(),
+            helpers: HelperRun::default(),
+            cells: runs,
+        },
+        summary: Summary::of(&cells),
+        broker_findings: Default::default(),
+        cells,
+    }
+}
+
+/// Judges every history that a results file keeps.
+fn results_file(path: &Path, export: Option<&Path>) -> Result<ExitCode> {
     let mut results = Results::load(path)?;
     let export = export.map(Export::open).transpose()?;
     let mut left = 0;
     for cell in &mut results.cells {
-        let judged = judge_again(cell, &results.options);
+        let Some(run) = results.run.cells.get_mut(&cell.id) else {
+            left += 1;
+            continue;
+        };
+        let judged = judge_again(cell, run, &results.options);
         match judged.with_context(|| format!("{}: the history of {}", path.display(), cell.id))? {
-            Some(judged) => *cell = judged,
+            Some(Combined { result, evidence, attempt }) => {
+                *cell = result;
+                run.rest_on(attempt, evidence);
+            }
             None => left += 1,
         }
     }
+    let helpers = results.run.helpers.parsed();
+    let helpers = helpers.with_context(|| format!("{}: the histories of run.helpers", path.display()))?;
+    (results.broker_findings, results.run.helpers) = judge_helpers(&helpers);
     results.summary = Summary::of(&results.cells);
     deliver(&report::terminal(&results, &[], Palette::Coloured), &results, export.as_ref())?;
     if left > 0 {
         note(&format!("{left} cells have no history and keep their verdicts; --histories all keeps all histories"));
     }
-    Ok(ExitCode::of(&results.summary))
+    Ok(ExitCode::of_results(&results))
 }

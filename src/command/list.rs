@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::selection::{built_in, load, nothing_selected, select};
+use super::selection::{load, nothing_selected, select, usual};
 use crate::cli::Plan;
 use crate::exit_code::ExitCode;
 use crate::output::print;
@@ -12,7 +12,7 @@ use crate::output::print;
 /// # Errors
 /// The mistake in a scenario file or in a filter.
 pub fn list(scenarios: Vec<String>, plan: &Plan) -> Result<ExitCode> {
-    let scenarios = if scenarios.is_empty() { built_in() } else { scenarios };
+    let scenarios = if scenarios.is_empty() { usual() } else { scenarios };
     let cells = select(&load(&scenarios)?, (&plan.amounts).into(), &plan.filter)?;
     if cells.is_empty() {
         return Ok(nothing_selected());

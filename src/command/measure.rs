@@ -5,14 +5,14 @@ use std::collections::HashSet;
 use anyhow::Result;
 
 use super::arguments::prefix;
-use super::selection::{built_in, load, nothing_selected, select};
+use super::selection::{load, nothing_selected, select, usual};
 use crate::cli::{Histories, Library, Measure};
 use crate::compare::{Comparison, compare, same_options};
 use crate::exit_code::ExitCode;
 use crate::export::{Export, deliver};
 use crate::measure::{self, BrokerRequest, Lessons, Measured, RunRequest};
 use crate::report::{self, Control, Palette, Teaching};
-use crate::results::{Results, Verdict};
+use crate::results::Results;
 
 impl Measure {
     fn request(&self, scenarios: Vec<String>) -> Result<RunRequest> {
@@ -30,6 +30,7 @@ impl Measure {
             jobs: self.jobs.map(|jobs| jobs as usize),
             repeat: self.repeat,
             settle: self.settle,
+            patience: self.patience,
             keep_all_histories: self.histories == Histories::All,
         })
     }
@@ -48,7 +49,7 @@ pub async fn matrix(options: Measure) -> Result<ExitCode> {
 /// # Errors
 /// A sentence for the user, wherever the command line, a file or the broker does not allow to go on.
 pub async fn run(scenarios: Vec<String>, all: bool, library: Option<Library>, options: Measure) -> Result<ExitCode> {
-    measure(if all { built_in() } else { scenarios }, options, library).await
+    measure(if all { usual() } else { scenarios }, options, library).await
 }
 
 async fn measure(scenarios: Vec<String>, typed: Measure, library: Option<Library>) -> Result<ExitCode> {
@@ -66,17 +67,20 @@ async fn measure(scenarios: Vec<String>, typed: Measure, library: Option<Library
     }
     let selected: HashSet<String> = cells.iter().map(|cell| cell.id.clone()).collect();
     let measured = measure::measure(&request, cells, &lessons).await?;
-    let Some(Measured { mut results, control, interrupted }) = measured else { return Ok(ExitCode::Interrupted) };
+    let Some(Measured { mut results, control, is_gone, interrupted }) = measured else {
+        return Ok(ExitCode::Interrupted);
+    };
     let comparison = baseline.map(|baseline| compare(&baseline, &results, Some(&selected))).transpose()?;
     let text = text(&results, &lessons.teachings, control.as_ref(), comparison.as_ref());
     if !request.keep_all_histories {
-        results.cells.iter_mut().filter(|cell| cell.verdict == Verdict::Pass).for_each(|cell| cell.history.clear());
+        results.forget_histories_of_passes();
     }
     deliver(&text, &results, export.as_ref())?;
     Ok(match comparison {
         _ if interrupted => ExitCode::Interrupted,
+        _ if is_gone => ExitCode::Unclear,
         Some(comparison) => ExitCode::of_comparison(&comparison),
-        None => ExitCode::of(&results.summary),
+        None => ExitCode::of_results(&results),
     })
 }
 

@@ -7,9 +7,9 @@ use crate::output::note;
 use crate::plan::{self, Cell, Filter, Settings};
 use crate::scenario::Scenario;
 
-/// The names of all built-in scenarios, as if they had been typed.
-pub fn built_in() -> Vec<String> {
-    Scenario::built_in_names().map(String::from).collect()
+/// The names of the scenarios that run where none is named, as if they had been typed.
+pub fn usual() -> Vec<String> {
+    Scenario::usual_names().map(String::from).collect()
 }
 
 /// The scenarios by the names that were typed. Each file is read once: it may be a pipe.

@@ -46,7 +46,9 @@ pub fn decode(protocol: Protocol, frame: &[u8]) -> Result<Packet, Undecodable> {
         (11, 0) => codes(protocol, body).map(|(id, codes)| Packet::Unsuback(Unsuback { id, codes })),
         (12, 0) if body.is_empty() => Ok(Packet::Pingreq),
         (13, 0) if body.is_empty() => Ok(Packet::Pingresp),
-        (14, 0) if body.is_empty() || protocol == Protocol::V5 => disconnect(body),
+        // 3.1.1 has no reason code, and no DISCONNECT from a broker; one that comes all the same is shown as what it is.
+        (14, 0) if protocol == Protocol::V3 => Ok(Packet::disconnect(body.first().copied().unwrap_or(0))),
+        (14, 0) => disconnect(body),
         (15, 0) if protocol == Protocol::V5 => Ok(Packet::Auth { reason: body.first().copied().unwrap_or(0) }),
         (3, _) if body.len() >= 2 => publish(protocol, frame, body),
         (1, 0) | (8, 2) | (10, 2) => from_client(protocol, frame),

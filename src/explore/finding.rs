@@ -91,9 +91,8 @@ mod tests {
             let experiment = experiment(of, Wishes { protocol: None, timers: false }).named(&format!("seed_{seed}"));
             let scenario = experiment.scenario().unwrap();
             let cell = plan::cells(&scenario, Settings { messages: 1, queue_limit: None }).remove(0);
-            let history = History::default();
-            let judgement = judge::judge(&cell, &history);
-            let cell = judge::combine(&cell, vec![(history, judgement)], true);
+            let judgement = judge::judge(&cell, &History::default());
+            let cell = judge::combine(&cell, vec![judgement]).result;
             let accusation = Accusation { verdict: Verdict::Fail, statements: BTreeSet::new() };
             Finding { failed_as: accusation.clone(), accusation, experiment, cell, seeds: vec![seed] }
         };

@@ -47,9 +47,10 @@ impl fmt::Display for Event {
             Event::Ended(_, End::Reset) => f.write_str("<- end reset"),
             Event::Closed(_, End::Fin) => f.write_str("-> end fin"),
             Event::Closed(_, End::Reset) => f.write_str("-> end reset"),
-            Event::Undecodable(_, bytes) => {
+            Event::Undecodable(_, bytes, why) => {
                 f.write_str("<- undecodable ")?;
-                bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
+                if why.is_empty() { Ok(()) } else { write!(f, " {}", why.replace(['\n', '\r'], " ")) }
             }
             Event::Missing(_, awaited) => {
                 write!(f, "-- no {}", awaited.name())?;

@@ -1,327 +1,279 @@
-//! What should have come and did not: queued messages, live ones and retained copies, each with the control that makes
-//! its absence a finding.
+//! Messages that are owed and did not come: stored ones, live ones, and fences on a subscription that was lost.
 
 mod limit;
 mod reasons;
 mod retained;
 
-use super::deliveries::{Copy, Kind};
-use super::finding::{ATTEMPTS_FOR_AN_ABSENCE, Findings, Rule, rule};
-use super::session::Session;
-use super::story::{Connection, Publication, Story};
+use super::deliveries::Ledger;
+use super::facts::{Connection, Publication};
+use super::finding::{ATTEMPTS_FOR_AN_ABSENCE, Findings, names};
+use super::model::Model;
+use super::proof::{Evidence, Proof};
+use super::rules::{self, Rule};
+use super::wills;
 use crate::history::Message;
 use crate::results::Verdict;
-use limit::names;
-pub(super) use retained::may_be_gone;
 
-pub const STORED_FOR_THE_SESSION: Rule = rule("MQTT-3.1.2-5", "MQTT-4.5.0-1");
-pub const ADDED_TO_THE_SESSION: Rule = rule("MQTT-4.5.0-1", "MQTT-4.5.0-1");
-const LASTS_AS_LONG_AS_ITS_CONNECTION: Rule = rule("MQTT-4.1.0-2", "MQTT-4.1.0-1");
-const REPLACING_LOSES_NOTHING: Rule = rule("MQTT-3.8.4-3", "MQTT-3.8.4-4");
+pub use retained::asks;
 
-/// A Message Expiry Interval from which on no experiment lasts long enough, in seconds.
-const LONG_EXPIRY_S: u32 = 3600;
-
-/// One session with all that came to it.
-pub struct Balance<'a> {
-    pub story: &'a Story,
-    pub session: &'a Session<'a>,
-    pub copies: &'a [Copy<'a>],
-    /// The queue limit that the user declared, in messages.
-    pub queue_limit: Option<u32>,
+/// A message that is owed to a session and did not come.
+pub struct Lost<'a> {
+    pub publication: &'a Publication,
+    /// At this QoS for the session.
+    pub qos: u8,
+    /// The client was away when it was routed.
+    pub away: bool,
+    /// The connection on which it was due: the one that was open, or the next.
+    pub due: &'a Connection,
+    pub proof: Proof,
 }
 
-/// How well an absence is proven.
-pub(super) enum Proof<'a> {
-    /// A later message of the same source has come, so what came before it in order is lost or overtaken.
-    Fence(&'a Copy<'a>),
-    /// Time has passed: fence topics answered, and a settle window went by with nothing.
-    Time,
-    /// The control that is missing, as half a sentence.
-    Missing(&'static str),
+/// Everything that is owed to a session, and what of it did not come.
+pub fn check(model: &Model<'_>, ledger: &Ledger<'_>, queue_limit: Option<u32>, findings: &mut Findings) {
+    let evidence = Evidence { model, ledger };
+    let owed: Vec<(&Publication, bool)> = owed(&evidence).collect();
+    let lost: Vec<Lost<'_>> = lost(&evidence, owed.iter().copied());
+    let (away, live): (Vec<Lost<'_>>, Vec<Lost<'_>>) = lost.into_iter().partition(|lost| lost.away);
+    let owed_away: Vec<&Publication> = owed.iter().filter(|(_, away)| *away).map(|(publication, _)| *publication).collect();
+    let lost_away: Vec<&Publication> = away.iter().map(|lost| lost.publication).collect();
+    if !limit::is_within(&owed_away, &lost_away, queue_limit, findings) {
+        queued(&evidence, &owed_away, &away, findings);
+    }
+    if away.is_empty() {
+        subscription_lost(&evidence, findings);
+    }
+    let live_owed = owed.iter().filter(|(_, away)| !*away).count();
+    missing_live(&evidence, live_owed, &live, findings);
+    qos_0_choices(&evidence, findings);
+    retained::check(&evidence, findings);
 }
 
-impl<'a> Balance<'a> {
-    /// The messages that were stored for the session while its client was away.
-    pub fn queued(&self, findings: &mut Findings) {
-        let away: Vec<&Publication> =
-            self.experiment().filter(|p| self.session.relation(p).is_away() && self.back(p).is_some()).collect();
-        let owed: Vec<&Publication> = away.iter().filter(|publication| self.is_owed(publication)).copied().collect();
-        let lost: Vec<&Publication> = owed.iter().filter(|publication| !self.has_come(publication)).copied().collect();
-        match lost.first().and_then(|first| self.back(first)) {
-            None => self.subscription_lost(findings),
-            Some(_) if self.is_within_queue_limit(&owed, &lost, findings) => {}
-            Some(back) => self.lost(back, &owed, &lost, findings),
-        }
-        self.qos_0_choices(&away, findings);
-    }
+/// The experiment's messages that the standard orders to give to the session, and whether its client was away.
+pub fn owed<'e, 'a>(evidence: &'e Evidence<'e, 'a>) -> impl Iterator<Item = (&'a Publication, bool)> + 'e {
+    let (model, session) = (evidence.model, evidence.ledger.session);
+    let experiment = model.facts.publications.iter().filter(|p| p.is_of_experiment() || p.is_will());
+    experiment.filter_map(move |publication| {
+        model.owed_qos(session, publication)?;
+        Some((publication, model.is_away(session, publication)?))
+    })
+}
 
-    /// Messages that were published while the client was there, and did not come.
-    pub fn live(&self, findings: &mut Findings) {
-        let online = |p: &&Publication| self.session.relation(p).online && self.is_owed(p);
-        let owed: Vec<&Publication> = self.experiment().filter(online).collect();
-        let lost: Vec<&Publication> = owed.iter().filter(|publication| !self.has_come(publication)).copied().collect();
-        let Some(first) = lost.first() else { return };
-        let connection = self.session.connections.iter().rfind(|connection| connection.opened_in <= first.step);
-        // A client that withholds its acknowledgements may have no room for more.
-        let Some(connection) = connection.filter(|connection| !connection.withholds()) else { return };
-        let expected =
-            format!("{} of {} accepted messages that {} subscribed to", owed.len(), owed.len(), connection.client);
-        let observed = format!("{} missing: {}", lost.len(), names(&lost));
-        let mut events = vec![first.at];
-        events.extend(first.accepted);
-        let protocol = connection.protocol();
-        match self.proof(first, connection) {
-            Proof::Fence(fence) => {
-                events.push(fence.delivery.at);
-                findings.broken(protocol, self.rule_of_loss(&lost, ADDED_TO_THE_SESSION), &events, expected, observed);
-            }
-            Proof::Time => {
-                // Something came on this connection, and then nothing: the subscription went while the client was there.
-                let here = |copy: &Copy<'_>| {
-                    copy.connection.opened_at == connection.opened_at
-                        && copy.publication.step >= connection.opened_in
-                        && copy.publication.is_of_same_source(first)
-                };
-                let was_in_force = self.copies.iter().any(here);
-                let usual = if was_in_force { LASTS_AS_LONG_AS_ITS_CONNECTION } else { ADDED_TO_THE_SESSION };
-                let rule = self.rule_of_loss(&lost, usual);
-                findings.broken_in(ATTEMPTS_FOR_AN_ABSENCE, protocol, rule, &events, expected, observed);
-            }
-            Proof::Missing(_) => {}
+/// What of these messages did not come, with the proof. What was queued for a subscription may be dropped when that ends (section
+/// 3.10.4), unless the proof was there before.
+pub fn lost<'a>(evidence: &Evidence<'_, 'a>, owed: impl Iterator<Item = (&'a Publication, bool)>) -> Vec<Lost<'a>> {
+    let mut all = Vec::new();
+    for (publication, away) in owed.filter(|(publication, _)| !evidence.has_come(publication)) {
+        let Some(due) = due(evidence, publication, away) else { continue };
+        let Some(qos) = evidence.model.owed_qos(evidence.ledger.session, publication) else { continue };
+        let proof = evidence.proof(publication, qos, due);
+        if let Some(qos) = owed_at(evidence, publication, qos, proof) {
+            all.push(Lost { publication, qos, away, due, proof });
         }
     }
+    all
+}
 
-    /// The fence on the experiment's topic is a message like any other: where a subscription is in force, one of QoS 1
-    /// or 2 that never comes was lost.
-    fn subscription_lost(&self, findings: &mut Findings) {
-        // A broker that says it has no session is found out by that.
-        for connection in self.session.connections.iter().skip(1).filter(|connection| connection.session_present()) {
-            let since = connection.opened_at;
-            let lost = self.lost_fences().find(|fence| fence.at > since && (fence.step < connection.ended_in));
-            if let Some(fence) = lost.filter(|_| self.time_has_passed(since)) {
-                let mut events = vec![fence.at];
-                events.extend(fence.accepted);
-                findings.broken_in(
-                    ATTEMPTS_FOR_AN_ABSENCE,
-                    connection.protocol(),
-                    self.rule_of_loss(&[fence], ADDED_TO_THE_SESSION),
-                    &events,
-                    format!("{}: the subscription belongs to the resumed session", fence.message),
-                    "it did not come, although a message on another topic did",
-                );
-                return;
-            }
+/// The connection on which a message is due.
+fn due<'a>(evidence: &Evidence<'_, 'a>, publication: &Publication, away: bool) -> Option<&'a Connection> {
+    let sent = publication.sent()?;
+    let mut connections = evidence.ledger.session.connections.iter();
+    let due = if away {
+        connections.find(|connection| connection.opened.step > sent.step)
+    } else {
+        connections.rfind(|connection| connection.opened.step <= sent.step)
+    };
+    due.copied()
+}
+
+/// The QoS at which it is still owed when the proof is there: by the subscriptions that had not ended by then.
+fn owed_at(evidence: &Evidence<'_, '_>, publication: &Publication, qos: u8, proof: Proof) -> Option<u8> {
+    let by = match proof {
+        Proof::Fence(at) | Proof::Time(at) => at,
+        Proof::Missing(_) => usize::MAX,
+    };
+    let ended = |end: super::session::SubscriptionEnd| end.by_unsubscribe && end.sent.at < by;
+    let met = evidence.model.met(evidence.ledger.session, publication);
+    let is_left = |filter: &&super::session::InForce<'_>| {
+        let versions = filter.versions.iter().chain(&filter.later);
+        !versions.into_iter().any(|version| version.end.is_some_and(ended))
+    };
+    let left = met.iter().filter(is_left).map(|filter| filter.least_qos(publication.qos)).max()?;
+    (left > 0).then_some(left.min(qos))
+}
+
+/// True if the declared queue limit allowed the broker to drop what is missing.
+pub fn is_excused(owed: &[(&Publication, bool)], lost: &[Lost<'_>], queue_limit: Option<u32>) -> bool {
+    let away: Vec<&Publication> = owed.iter().filter(|(_, away)| *away).map(|(publication, _)| *publication).collect();
+    let lost: Vec<&Publication> = lost.iter().filter(|lost| lost.away).map(|lost| lost.publication).collect();
+    limit::is_within(&away, &lost, queue_limit, &mut Findings::default())
+}
+
+fn messages(lost: &[&Lost<'_>]) -> Vec<Message> {
+    lost.iter().map(|lost| lost.publication.message).collect()
+}
+
+/// The messages that were stored for the session while its client was away.
+fn queued(evidence: &Evidence<'_, '_>, owed: &[&Publication], lost: &[Lost<'_>], findings: &mut Findings) {
+    let Some(first) = lost.first() else { return };
+    let all: Vec<&Lost<'_>> = lost.iter().collect();
+    let client = evidence.ledger.session.client;
+    let expected = format!(
+        "{} of {} accepted messages at QoS {} that were published while {client} was away",
+        owed.len(),
+        owed.len(),
+        first.qos
+    );
+    let publications: Vec<&Publication> = lost.iter().map(|lost| lost.publication).collect();
+    let looks = limit::looks_like_one(evidence, owed, &publications);
+    let observed = format!("{} missing: {}{looks}", lost.len(), names(&messages(&all)));
+    if let Proof::Missing(control) = first.proof {
+        // To a client that withholds its acknowledgements the rest may still be to come.
+        let last = evidence.ledger.session.connections.last();
+        let withholds = last.is_some_and(|last| last.deliveries.iter().any(|delivery| !delivery.is_complete()));
+        if !withholds && findings.limits.is_empty() {
+            findings.limit(Verdict::Inconclusive, format!("{observed}; {control}"));
         }
+        return;
     }
+    say(evidence, lost, rules::STORED_FOR_THE_SESSION, &expected, &observed, findings);
+}
 
-    /// Accepted fences of QoS 1 or 2 on a subscription of the session that have not come.
-    pub(super) fn lost_fences(&self) -> impl Iterator<Item = &'a Publication> {
-        self.story.publications.iter().filter(|publication| {
-            matches!(publication.message, Message::Fence(_))
-                && publication.accepted.is_some()
-                && self.session.relation(publication).online
-                && self.effective_qos(publication) > 0
-                && !self.has_come(publication)
-        })
-    }
+/// Messages that were published while the client was there, and did not come.
+fn missing_live(evidence: &Evidence<'_, '_>, owed: usize, lost: &[Lost<'_>], findings: &mut Findings) {
+    let proven: Vec<&Lost<'_>> = lost.iter().filter(|lost| !matches!(lost.proof, Proof::Missing(_))).collect();
+    let Some(first) = proven.first() else { return };
+    let client = &first.due.client;
+    let expected = format!("{owed} of {owed} accepted messages that {client} subscribed to");
+    let observed = format!("{} missing: {}", proven.len(), names(&messages(&proven)));
+    // Something came on this connection, and then nothing: the subscription went while the client was there.
+    let was_in_force = evidence.ledger.copies.iter().any(|copy| {
+        copy.connection.index == first.due.index
+            && copy.is_forward()
+            && copy.publication.sent().is_some_and(|sent| sent.step >= first.due.opened.step)
+            && copy.publication.is_of_same_source(first.publication)
+    });
+    let by_time = matches!(first.proof, Proof::Time(_));
+    let usual = match by_time && was_in_force {
+        true => rules::LASTS_AS_LONG_AS_ITS_CONNECTION,
+        false => rules::ADDED_TO_THE_SESSION,
+    };
+    say(evidence, lost, usual, &expected, &observed, findings);
+}
 
-    pub(super) fn experiment(&self) -> impl Iterator<Item = &'a Publication> {
-        self.story.publications.iter().filter(|publication| publication.is_of_experiment())
-    }
-
-    /// The first connection of the session after the publication.
-    pub(super) fn back(&self, publication: &Publication) -> Option<&'a Connection> {
-        self.session.connections.iter().find(|connection| connection.opened_in > publication.step).copied()
-    }
-
-    pub(super) fn effective_qos(&self, publication: &Publication) -> u8 {
-        publication.qos.min(self.session.relation(publication).granted().unwrap_or(0))
-    }
-
-    /// The standard orders that the session gets it: it is accepted, at QoS 1 or 2 for the session, not too large for
-    /// the client and not about to expire.
-    pub(super) fn is_owed(&self, publication: &Publication) -> bool {
-        let expires = publication.properties.message_expiry.is_some_and(|seconds| seconds < LONG_EXPIRY_S);
-        publication.accepted.is_some()
-            && self.effective_qos(publication) > 0
-            && !expires
-            && !self.is_too_large(publication)
-            && !self.may_have_gone_with_its_subscription(publication)
-    }
-
-    /// What is queued for a subscription may be dropped when that ends (section 3.10.4).
-    fn may_have_gone_with_its_subscription(&self, publication: &Publication) -> bool {
-        let mut unsubscribes = self.session.connections.iter().flat_map(|connection| &connection.unsubscribes);
-        let in_force = self.session.relation(publication).subscriptions;
-        unsubscribes.any(|unsubscribing| {
-            let ends = in_force.iter().any(|subscription| subscription.filter.filter == unsubscribing.filter);
-            unsubscribing.step > publication.step && ends
-        })
-    }
-
-    /// Larger than what a client of the session takes (5.0 MQTT-3.1.2-25).
-    pub(super) fn is_too_large(&self, publication: &Publication) -> bool {
-        let limits = self.session.connections.iter().filter_map(|c| c.connect.maximum_packet_size);
-        publication.bytes.is_some_and(|bytes| limits.min().is_some_and(|limit| bytes > limit as usize))
-    }
-
-    pub(super) fn has_come(&self, publication: &Publication) -> bool {
-        self.arrival(publication).is_some()
-    }
-
-    /// The first copy that came of a publication because a subscription was in force.
-    pub(super) fn arrival(&self, publication: &Publication) -> Option<&Copy<'a>> {
-        // Where queued copies keep RETAIN 1, one that came after a SUBSCRIBE may be either.
-        let keep_their_flag =
-            self.copies.iter().any(|copy| copy.kind == Kind::Subscribed && copy.delivery.publish.retain);
-        let counts = |kind| kind == Kind::Subscribed || kind == Kind::Retained && keep_their_flag;
-        let is_it = |own: &Publication| match publication.message {
-            // Messages of zero bytes cannot be told apart, and a late one is taken for the latest.
-            Message::Clear(_) => {
-                let clears = matches!(own.message, Message::Clear(_)) && own.topic == publication.topic;
-                clears && own.at >= publication.at
-            }
-            _ => own.message == publication.message,
-        };
-        self.copies.iter().find(|copy| is_it(copy.publication) && counts(copy.kind))
-    }
-
-    fn lost(&self, back: &Connection, owed: &[&Publication], lost: &[&Publication], findings: &mut Findings) {
-        let (first, proof) = (lost[0], self.proof(lost[0], back));
-        let expected = format!(
-            "{} of {} accepted messages at QoS {} that were published while {} was away",
-            owed.len(),
-            owed.len(),
-            self.effective_qos(first),
-            self.session.client
-        );
-        let observed = format!("{} missing: {}{}", lost.len(), names(lost), self.looks_like_a_limit(owed, lost));
-        let rule = self.rule_of_loss(lost, STORED_FOR_THE_SESSION);
-        let mut events = vec![first.at];
-        events.extend(first.accepted);
-        match proof {
-            Proof::Fence(fence) => {
-                events.push(fence.delivery.at);
-                findings.broken(back.protocol(), rule, &events, expected, observed);
-            }
-            Proof::Time => {
-                events.extend(self.last_settled());
-                let attempts = ATTEMPTS_FOR_AN_ABSENCE;
-                findings.broken_in(attempts, back.protocol(), rule, &events, expected, observed);
-            }
-            // To a client that withholds its acknowledgements the rest may still be to come.
-            Proof::Missing(_) if self.session.connections.last().is_some_and(|last| last.withholds()) => {}
-            Proof::Missing(control) => findings.limit(Verdict::Inconclusive, format!("{observed}; {control}")),
+fn say(evidence: &Evidence<'_, '_>, lost: &[Lost<'_>], usual: Rule, expected: &str, observed: &str, findings: &mut Findings) {
+    let proven: Vec<&Lost<'_>> = lost.iter().filter(|lost| !matches!(lost.proof, Proof::Missing(_))).collect();
+    let Some(first) = proven.first() else { return };
+    let publications: Vec<&Publication> = proven.iter().map(|lost| lost.publication).collect();
+    let rule = reasons::rule_of_loss(evidence, &publications, usual);
+    let mut events = vec![first.publication.at()];
+    events.extend(first.publication.accepted.map(|place| place.at));
+    let attempts = match first.proof {
+        Proof::Fence(at) => {
+            events.push(at);
+            1
         }
-    }
-
-    pub(super) fn proof(&self, lost: &Publication, back: &Connection) -> Proof<'_> {
-        let fence = self.copies.iter().find(|copy| {
-            matches!(copy.publication.message, Message::Fence(_))
-                && copy.publication.is_of_same_source(lost)
-                && copy.publication.at > lost.at
-                && copy.kind == Kind::Subscribed
-        });
-        match fence {
-            Some(fence) => Proof::Fence(fence),
-            None if !self.loop_back_came(lost) => {
-                Proof::Missing("the loop-back that would show the subscription in force did not come")
-            }
-            None if lost.witnessed_in.is_none() && !self.identifiers_explain(lost) => {
-                Proof::Missing("accepted, not seen by the witness")
-            }
-            None if !self.time_has_passed(back.opened_at) => Proof::Missing("no fence shows that the backlog has come"),
-            None => Proof::Time,
+        Proof::Time(at) => {
+            events.push(at);
+            ATTEMPTS_FOR_AN_ABSENCE
         }
-    }
+        Proof::Missing(_) => return,
+    };
+    let finding = findings.broken(rule, first.due.protocol()).at(events).after_attempts(attempts);
+    finding.expected(expected).observed(observed);
+}
 
-    fn loop_back_came(&self, lost: &Publication) -> bool {
-        self.copies.iter().any(|copy| {
-            matches!(copy.publication.message, Message::LoopBack(_)) && copy.publication.is_of_same_source(lost)
-        })
+/// The fence on the experiment's topic is a message like any other: where a subscription is in force, one of QoS 1 or 2 that
+/// never comes was lost.
+fn subscription_lost(evidence: &Evidence<'_, '_>, findings: &mut Findings) {
+    // A broker that says it has no session is found out by that.
+    for connection in evidence.ledger.session.connections.iter().skip(1).filter(|own| own.session_present()) {
+        let Some(fence) = lost_fences(evidence).find(|fence| is_on(fence, connection)) else { continue };
+        if !evidence.time_has_passed_on(connection, connection.opened.at) {
+            continue;
+        }
+        let rule = reasons::rule_of_loss(evidence, &[fence], rules::ADDED_TO_THE_SESSION);
+        let events = fence.sent().into_iter().chain(fence.accepted).map(|place| place.at);
+        let finding = findings.broken(rule, connection.protocol()).at(events).after_attempts(ATTEMPTS_FOR_AN_ABSENCE);
+        let expected = format!("{}: the subscription belongs to the resumed session", fence.message);
+        finding.expected(expected).observed("it did not come, although a message on another topic did");
+        return;
     }
+}
 
-    /// A loop-back behind a SUBSCRIBE that replaced a subscription, which ended the experiment by not coming.
-    pub fn interrupted(&self, findings: &mut Findings) -> bool {
-        let mut loop_backs = self.story.publications.iter().filter(|p| matches!(p.message, Message::LoopBack(_)));
-        let last =
-            loop_backs.rfind(|p| p.step == self.story.steps && p.accepted.is_some() && self.effective_qos(p) > 0);
-        let Some(lost) = last.filter(|last| !self.has_come(last)) else { return false };
-        let subscribes = self.session.connections.iter().flat_map(|connection| &connection.subscribes);
-        let mut replacing = subscribes.filter(|s| s.step == lost.step && self.session.had_subscription(s));
-        let Some(subscribe) = replacing.next() else { return false };
-        findings.broken_in(
-            ATTEMPTS_FOR_AN_ABSENCE,
-            self.session.connections[0].protocol(),
-            REPLACING_LOSES_NOTHING,
-            &[subscribe.at, lost.at],
-            format!("{} after the SUBSCRIBE with the same filter", lost.message),
-            "it did not come",
-        );
-        true
-    }
+fn is_on(fence: &Publication, connection: &Connection) -> bool {
+    fence.sent().is_some_and(|sent| sent.at > connection.opened.at && sent.step < connection.ended_in())
+}
 
-    /// On this connection a fence has answered and a settle window has passed.
-    pub fn time_has_passed_on(&self, connection: &Connection) -> bool {
-        self.time_has_passed_since(connection, connection.opened_at)
-    }
+/// Accepted fences of QoS 1 or 2 on a subscription of the session that have not come.
+pub fn lost_fences<'e, 'a>(evidence: &'e Evidence<'e, 'a>) -> impl Iterator<Item = &'a Publication> + 'e {
+    evidence.model.facts.publications.iter().filter(|publication| {
+        let session = evidence.ledger.session;
+        matches!(publication.message, Message::Fence(_))
+            && evidence.model.owed_qos(session, publication).is_some()
+            && evidence.model.is_away(session, publication) == Some(false)
+            && !evidence.has_come(publication)
+            && owed_at(evidence, publication, 2, Proof::Missing("")).is_some()
+    })
+}
 
-    /// As [`Balance::time_has_passed_on`], since a place.
-    pub fn time_has_passed_since(&self, connection: &Connection, place: usize) -> bool {
-        let here = |copy: &&Copy<'_>| copy.connection.opened_at == connection.opened_at && copy.delivery.at > place;
-        let mut copies = self.copies.iter().filter(here);
-        copies.any(|copy| matches!(copy.publication.message, Message::Fence(_)))
-            && connection.settled_at.iter().any(|settled| *settled > place)
-    }
+/// What the broker did with messages that have QoS 0 for the session, which it may store or not (3.1.1, section 3.1.2.4; 5.0,
+/// section 4.1).
+fn qos_0_choices(evidence: &Evidence<'_, '_>, findings: &mut Findings) {
+    let (model, session) = (evidence.model, evidence.ledger.session);
+    let granted = |publication: &Publication| {
+        let met = model.met(session, publication);
+        let granted = met.iter().flat_map(|filter| &filter.versions).map(|version| version.granted).max()?;
+        let is_away = model.is_away(session, publication) == Some(true) && session.connections.iter().any(|c| Some(c.opened.step) > publication.sent().map(|sent| sent.step));
+        (is_away && publication.qos.min(granted) == 0 && publication.accepted.is_some()).then_some(granted)
+    };
+    let experiment = model.facts.publications.iter().filter(|publication| publication.is_of_experiment());
+    let at_qos_0: Vec<(&Publication, u8)> = experiment.filter_map(|p| Some((p, granted(p)?))).collect();
+    let Some((first, granted)) = at_qos_0.first() else { return };
+    let name = match (first.qos, granted) {
+        (0, 0) => "qos0_both_while_away",
+        (0, _) => "qos0_publication_while_away",
+        _ => "qos0_subscription_while_away",
+    };
+    let came = at_qos_0.iter().filter(|(publication, _)| evidence.has_come(publication)).count();
+    let value = match came {
+        0 => "dropped",
+        came if came == at_qos_0.len() => "queued",
+        _ => "some",
+    };
+    findings.choice(name, value);
+}
 
-    /// Since `place` a fence topic has answered and a settle window has passed.
-    pub fn time_has_passed(&self, place: usize) -> bool {
-        let fenced = self
-            .copies
-            .iter()
-            .any(|copy| matches!(copy.publication.message, Message::Fence(_)) && copy.delivery.at > place);
-        fenced && self.has_settled(place)
-    }
+/// Something is owed that has not come yet, or something was published that did not come at all.
+pub fn is_open(evidence: &Evidence<'_, '_>) -> bool {
+    let experiment = evidence.model.facts.publications.iter().filter(|publication| publication.is_of_experiment());
+    let came: std::collections::HashSet<*const Publication> = {
+        let forwards = evidence.ledger.copies.iter().filter(|copy| copy.is_forward() || copy.is_shared());
+        forwards.map(|copy| std::ptr::from_ref(copy.publication)).collect()
+    };
+    experiment.into_iter().any(|publication| !came.contains(&std::ptr::from_ref(publication)))
+        || lost_fences(evidence).next().is_some()
+        || retained::is_open(evidence)
+        || wills::is_awaited(evidence.model, evidence.ledger)
+}
 
-    /// Since `place` a settle window has passed in which nothing came.
-    pub fn has_settled(&self, place: usize) -> bool {
-        self.last_settled().is_some_and(|settled| settled > place)
+/// A loop-back behind a SUBSCRIBE that replaced a subscription, which ended the experiment by not coming.
+pub fn interrupted(model: &Model<'_>, ledger: &Ledger<'_>, findings: &mut Findings) -> bool {
+    let evidence = Evidence { model, ledger };
+    let is_last = |p: &&Publication| matches!(p.message, Message::LoopBack(_)) && p.accepted.is_some();
+    let Some(lost) = model.facts.publications.iter().filter(is_last).next_back() else { return false };
+    let Some(step) = lost.sent().map(|sent| sent.step).filter(|step| *step == model.facts.steps) else { return false };
+    let subscribes = ledger.session.connections.iter().flat_map(|own| own.subscribes.iter().map(move |s| (own, s)));
+    let mut replacing = subscribes.filter(|(_, s)| {
+        let granted = s.granted().is_some_and(|granted| granted.min(lost.qos) > 0) && s.matches(&lost.topic);
+        granted && s.sent.step == step && ledger.session.had_subscription(s) == Some(true)
+    });
+    let Some((connection, subscribing)) = replacing.next() else { return false };
+    // A full window holds every message up.
+    if evidence.has_come(lost) || connection.deliveries.iter().any(|delivery| !delivery.is_complete()) {
+        return false;
     }
-
-    fn last_settled(&self) -> Option<usize> {
-        self.session.connections.iter().flat_map(|connection| &connection.settled_at).max().copied()
-    }
-
-    /// What the broker did with messages that have QoS 0 for the session, which it may store or not (3.1.1, section
-    /// 3.1.2.4; 5.0, section 4.1).
-    fn qos_0_choices(&self, away: &[&Publication], findings: &mut Findings) {
-        let at_qos_0: Vec<&&Publication> =
-            away.iter().filter(|p| self.effective_qos(p) == 0 && p.accepted.is_some()).collect();
-        let Some(first) = at_qos_0.first() else { return };
-        let granted = self.session.relation(first).granted().unwrap_or(0);
-        let name = match (first.qos, granted) {
-            (0, 0) => "qos0_both_while_away",
-            (0, _) => "qos0_publication_while_away",
-            _ => "qos0_subscription_while_away",
-        };
-        let came = at_qos_0.iter().filter(|publication| self.has_come(publication)).count();
-        let value = match came {
-            0 => "dropped",
-            came if came == at_qos_0.len() => "queued",
-            _ => "some",
-        };
-        findings.choice(name, value);
-    }
-
-    /// Something is owed that has not come yet, or something was published that did not come at all.
-    pub fn is_open(&self) -> bool {
-        let mut open = Findings::default();
-        self.retained(&mut open);
-        !open.violations.is_empty()
-            || !open.limits.is_empty()
-            || self.lost_fences().next().is_some()
-            || self.resend_is_due()
-            || self.experiment().any(|p| !self.has_come(p))
-    }
+    let finding = findings.broken(rules::REPLACING_LOSES_NOTHING, connection.protocol());
+    let finding = finding.at([subscribing.sent.at, lost.at()]).after_attempts(ATTEMPTS_FOR_AN_ABSENCE);
+    finding.expected(format!("{} after the SUBSCRIBE with the same filter", lost.message)).observed("it did not come");
+    true
 }

@@ -1,39 +1,35 @@
 //! Answers that are missing, refusals, and connections that ended: what kept the experiment from being finished.
 
-use super::finding::{ATTEMPTS_FOR_AN_ABSENCE, Findings, Rule, rule};
-use super::story::{Connection, Publication, Story};
+use super::facts::{Connection, Facts, Publication};
+use super::finding::{ATTEMPTS_FOR_AN_ABSENCE, ATTEMPTS_FOR_TIMING, Findings, NAMES};
+use super::rules::{self, Rule};
 use crate::connection::End;
-use crate::history::{Awaited, Event, History, Message, PROBE, PROOF_WILL_TOPIC};
+use crate::history::{Awaited, Event, History, Message, PROBE, PROOF_WILL_TOPIC, WITNESS};
 use crate::packet::{AckKind, Packet, Protocol};
 use crate::results::Verdict;
+use crate::scenario::Timer;
 
-const ACKS_HAVE_THEIR_ID: Rule = rule("MQTT-2.3.1-6", "MQTT-2.2.1-5");
-const SUBACK_HAS_ITS_ID: Rule = rule("MQTT-3.8.4-2", "MQTT-3.8.4-2");
-const CLOSES_AFTER_DISCONNECT: Rule = rule("3.14.4", "3.14.4");
-const UNANNOUNCED_QOS: Rule = Rule { v3: None, v5: Some("MQTT-3.2.2-9") };
-const UNANNOUNCED_RETAIN: Rule = Rule { v3: None, v5: Some("3.2.2.3.5") };
-
-/// A full window holds up PUBLISH packets and nothing else.
-const NOTHING_ELSE_WAITS_FOR_THE_WINDOW: Rule = rule("MQTT-3.12.4-1", "MQTT-3.3.4-10");
-const ANSWER_OF_THE_QOS: Rule = rule("MQTT-3.3.4-1", "MQTT-3.3.4-1");
+/// The reason code of a PUBACK or PUBREC that says that its Packet Identifier is in use (5.0, section 3.4.2.1).
+const IDENTIFIER_IN_USE: u8 = 0x91;
+const QUOTA_EXCEEDED: u8 = 0x97;
 
 /// The rule that a missing answer breaks, if the broker shows that it read what it did not answer.
-fn rule_of_answer(packet: &str) -> Option<Rule> {
-    Some(match packet {
-        "SUBACK" => rule("MQTT-3.8.4-1", "MQTT-3.8.4-1"),
-        "PUBACK" | "PUBREC" => rule("MQTT-3.3.4-1", "MQTT-3.3.4-1"),
-        "PUBREL" => rule("MQTT-4.3.3-1", "MQTT-4.3.3-4"),
-        "PUBCOMP" => rule("MQTT-4.3.3-2", "MQTT-4.3.3-11"),
-        "UNSUBACK" => rule("MQTT-3.10.4-4", "MQTT-3.10.4-4"),
-        "PINGRESP" => rule("MQTT-3.12.4-1", "MQTT-3.12.4-1"),
-        _ => return None,
-    })
+fn rule_of_answer(awaited: Awaited) -> Option<Rule> {
+    match awaited {
+        Awaited::Suback(_) => Some(rules::ANSWERS_SUBSCRIBE),
+        Awaited::Unsuback(_) => Some(rules::ANSWERS_UNSUBSCRIBE),
+        Awaited::Ack(AckKind::Puback | AckKind::Pubrec, _) => Some(rules::ANSWER_OF_THE_QOS),
+        Awaited::Ack(AckKind::Pubrel, _) => Some(rules::ANSWERS_PUBREC),
+        Awaited::Ack(AckKind::Pubcomp, _) => Some(rules::ANSWERS_PUBREL),
+        Awaited::Pingresp => Some(rules::ANSWERS_PINGREQ),
+        Awaited::Connack | Awaited::ConnectionEnd | Awaited::Fence | Awaited::Will => None,
+    }
 }
 
-pub fn check(history: &History, story: &Story, findings: &mut Findings) {
-    // What is no packet is no refusal of a version.
+pub fn check(history: &History, facts: &Facts, findings: &mut Findings) {
+    // Bytes that are no packet are no refusal of a version.
     let refused = |connection: &&Connection| connection.client.as_ref() == PROBE && connection.undecodable.is_none();
-    if let Some(connection) = story.connections.iter().find(refused) {
+    if let Some(connection) = facts.connections.iter().find(refused) {
         findings.limit(Verdict::Unsupported, format!("protocol {}: {}", connection.protocol(), refusal(connection)));
         return;
     }
@@ -47,25 +43,33 @@ pub fn check(history: &History, story: &Story, findings: &mut Findings) {
             _ => {}
         }
     }
-    for connection in &story.connections {
-        missing(history, story, connection, findings);
-        refusals(story, connection, findings);
-        ended(story, connection, findings);
+    malformed_to_the_witness(history, facts, findings);
+    for connection in &facts.connections {
+        missing(history, facts, connection, findings);
+        refusals(facts, connection, findings);
+        ended(facts, connection, findings);
     }
-    refused_publications(story, findings);
-    misanswered(story, findings);
+    refused_publications(facts, findings);
+    misanswered(facts, findings);
+}
+
+/// Bytes that are no packet, in the place of a copy that the witness was to get.
+fn malformed_to_the_witness(history: &History, facts: &Facts, findings: &mut Findings) {
+    let is_malformed = |event: &Event| matches!(event, Event::Undecodable(client, ..) if client.as_ref() == WITNESS);
+    let Some(at) = history.events().position(is_malformed) else { return };
+    let protocol = facts.connections.first().map_or(Protocol::V3, Connection::protocol);
+    let finding = findings.broken(rules::MALFORMED_PACKET, protocol).at([at]);
+    finding.expected("only MQTT packets to the witness").observed("bytes that are no packet");
 }
 
 /// A PUBACK for a PUBLISH at QoS 2. A broker that does so once does it each time.
-fn misanswered(story: &Story, findings: &mut Findings) {
-    let Some(publication) = story.publications.iter().find(|publication| publication.misanswered.is_some()) else {
-        return;
-    };
-    let protocol = story.connections_of(&publication.publisher).next().map_or(Protocol::V3, Connection::protocol);
-    let mut events = vec![publication.at];
-    events.extend(publication.misanswered);
+fn misanswered(facts: &Facts, findings: &mut Findings) {
+    let wrong = facts.publications.iter().find_map(|publication| Some((publication, publication.misanswered?)));
+    let Some((publication, at)) = wrong else { return };
+    let protocol = facts.connections_of(&publication.publisher).next().map_or(Protocol::V3, Connection::protocol);
+    let finding = findings.broken(rules::ANSWER_OF_THE_QOS, protocol).at([publication.at(), at]);
     let expected = format!("PUBREC for {}, which was published at QoS 2", publication.message);
-    findings.broken(protocol, ANSWER_OF_THE_QOS, &events, expected, "PUBACK");
+    finding.expected(expected).observed("PUBACK");
 }
 
 /// How the broker refused the protocol version, seen before the first cell.
@@ -78,78 +82,90 @@ fn refusal(connection: &Connection) -> String {
     }
 }
 
-/// Answers that did not come before the deadline. That the broker answered a later PINGREQ shows that it is alive, and
-/// not that it has given up the answer: brokers answer PINGREQ at once and have others do the rest. So such a finding
-/// is an absence like any other, and nothing where the answer came late after all.
-fn missing(history: &History, story: &Story, connection: &Connection, findings: &mut Findings) {
-    let was_misanswered = |awaited: &Awaited| {
-        let of_this = |publication: &&Publication| {
-            publication.misanswered.is_some()
-                && publication.publisher == connection.client
-                && Some(publication.id) == awaited.id()
-        };
-        matches!(awaited, Awaited::Ack(AckKind::Pubrec, _))
-            && story.publications.iter().any(|publication| of_this(&publication))
+/// Answers that did not come before the deadline. That the broker answered a later PINGREQ shows that it is alive, and not that
+/// it has given up the answer: brokers answer PINGREQ at once and have others do the rest. So such a finding is an absence like
+/// any other, and nothing where the answer came late after all.
+fn missing(history: &History, facts: &Facts, connection: &Connection, findings: &mut Findings) {
+    let was_misanswered = |awaited: Awaited| {
+        let is_it = |p: &Publication| p.publisher == connection.client && Some(p.id) == awaited.id();
+        let wrong = |p: &&Publication| p.misanswered.is_some() && is_it(p);
+        matches!(awaited, Awaited::Ack(AckKind::Pubrec, _)) && facts.publications.iter().any(|p| wrong(&p))
     };
-    for (at, awaited) in connection.missing.iter().filter(|(_, awaited)| !was_misanswered(awaited)) {
-        let packet = awaited.name();
-        let client = &connection.client;
-        let sign = connection.signs_of_life.iter().find(|sign| *sign > at);
-        if came_late(history, connection, *at, awaited) {
-            findings.limit(Verdict::Inconclusive, format!("{packet} to {client} came only after the deadline"));
+    for (at, awaited) in connection.missing.iter().filter(|(_, awaited)| !was_misanswered(*awaited)) {
+        let (client, name) = (&connection.client, awaited.name());
+        if facts.was_late_between(connection.opened.at, *at) {
+            findings.limit(Verdict::Error, format!("the harness was late, so that no {name} to {client} means nothing"));
             continue;
         }
-        match (packet, sign, rule_of_answer(packet)) {
-            // The end that another connection, silence or a refusal has to bring is judged with those.
-            ("end", _, _) if connection.left_at.is_none() => {}
-            ("will", _, _) => {}
-            ("end", _, _) => findings.broken_in(
-                ATTEMPTS_FOR_AN_ABSENCE,
-                connection.protocol(),
-                CLOSES_AFTER_DISCONNECT,
-                &[*at],
-                format!("the broker closes the connection after DISCONNECT from {client}"),
-                "it stayed open until the deadline",
-            ),
-            ("fence", _, _) => {
+        if came_late(history, connection, *awaited) {
+            findings.limit(Verdict::Inconclusive, format!("{name} to {client} came only after the deadline"));
+            continue;
+        }
+        match (awaited, rule_of_answer(*awaited)) {
+            // Wills, and the end that another connection, silence or a refusal has to bring, are judged with those.
+            (Awaited::Will, _) => {}
+            (Awaited::ConnectionEnd, _) if connection.left.is_none() => {}
+            (Awaited::ConnectionEnd, _) => {
+                let finding = findings.broken(rules::CLOSES_AFTER_DISCONNECT, connection.protocol()).at([*at]);
+                let expected = format!("the broker closes the connection after DISCONNECT from {client}");
+                let finding = finding.after_attempts(ATTEMPTS_FOR_AN_ABSENCE).expected(expected);
+                finding.observed("it stayed open until the deadline");
+            }
+            (Awaited::Fence, _) => {
                 findings.limit(Verdict::Inconclusive, format!("no fence reached {client} before the deadline"));
             }
-            (_, Some(sign), Some(rule)) => {
-                let mut events = vec![*at, *sign];
-                let (strays, stray_rule) = match packet {
-                    "SUBACK" => (&connection.stray_subacks, SUBACK_HAS_ITS_ID),
-                    _ => (&connection.stray_acks, ACKS_HAVE_THEIR_ID),
-                };
-                let unanswered =
-                    connection.deliveries.iter().filter(|d| d.publish.qos > 0 && !d.complete && d.at < *at);
-                let is_full = packet == "PINGRESP" && unanswered.count() >= connection.receive_maximum();
-                let rule = if is_full { NOTHING_ELSE_WAITS_FOR_THE_WINDOW } else { rule };
-                let stray = matches!(packet, "SUBACK" | "PUBACK" | "PUBREC") && !strays.is_empty();
-                events.extend(strays.iter().filter(|_| stray));
-                let (rule, observed) = match stray {
-                    true => (stray_rule, format!("a {packet} with another Packet Identifier")),
-                    false => (rule, format!("no {packet} before the deadline, but an answer to a later PINGREQ")),
-                };
-                // A PUBREL that another one has overtaken will not come: they are in order (MQTT-4.6.0-6, 5.0 -5).
-                let overtaken = packet == "PUBREL" && is_overtaken(history, connection, awaited);
-                let attempts = if stray || overtaken { 1 } else { ATTEMPTS_FOR_AN_ABSENCE };
-                let expected = format!("{packet} to {client}");
-                findings.broken_in(attempts, connection.protocol(), rule, &events, expected, observed);
+            (_, Some(rule)) if connection.signs.iter().any(|(sign, _)| sign > at) => {
+                unanswered(history, connection, (*at, *awaited), rule, findings);
             }
-            (_, _, _) => findings.limit(Verdict::Inconclusive, format!("no {packet} to {client} before the deadline")),
+            (_, _) => findings.limit(Verdict::Inconclusive, format!("no {name} to {client} before the deadline")),
         }
     }
 }
 
-/// What a client sent and received on one connection, with its places.
+/// The broker is alive, and did not answer.
+fn unanswered(
+    history: &History,
+    connection: &Connection,
+    (at, awaited): (usize, Awaited),
+    rule: Rule,
+    findings: &mut Findings,
+) {
+    let name = awaited.name();
+    let sign = connection.signs.iter().map(|(sign, _)| *sign).find(|sign| *sign > at);
+    let (strays, stray_rule) = match awaited {
+        Awaited::Suback(_) => (&connection.stray_subacks[..], rules::SUBACK_HAS_ITS_ID),
+        Awaited::Ack(AckKind::Puback | AckKind::Pubrec, _) => (&connection.stray_acks[..], rules::ACKS_HAVE_THEIR_ID),
+        _ => (&[][..], rule),
+    };
+    let open = connection.deliveries.iter().filter(|d| !d.is_complete() && d.place.at < at);
+    let is_full = awaited == Awaited::Pingresp && open.count() >= connection.receive_maximum();
+    let (rule, observed) = match (strays.is_empty(), is_full) {
+        (false, _) => (stray_rule, format!("a {name} with another Packet Identifier")),
+        (true, true) => (rules::NOTHING_ELSE_WAITS_FOR_THE_WINDOW, not_before(name)),
+        (true, false) => (rule, not_before(name)),
+    };
+    // A PUBREL that another one has overtaken will not come: they are in order (MQTT-4.6.0-6, 5.0 -5).
+    let overtaken = matches!(awaited, Awaited::Ack(AckKind::Pubrel, _)) && is_overtaken(history, connection, awaited);
+    let attempts = if !strays.is_empty() || overtaken { 1 } else { ATTEMPTS_FOR_AN_ABSENCE };
+    let events = [at].into_iter().chain(sign).chain(strays.iter().copied());
+    let finding = findings.broken(rule, connection.protocol()).at(events).after_attempts(attempts);
+    finding.expected(format!("{name} to {}", connection.client)).observed(observed);
+}
+
+fn not_before(name: &str) -> String {
+    format!("no {name} before the deadline, but an answer to a later packet")
+}
+
+/// The packets that a client sent (true) and received (false) on one connection, with their indices.
 fn packets<'a>(
     history: &'a History,
     connection: &'a Connection,
 ) -> impl Iterator<Item = (usize, bool, &'a Packet)> + Clone {
-    let events = history.events().enumerate().skip(connection.opened_at);
+    let events = history.events().enumerate().skip(connection.opened.at);
     let own = events.filter(|(_, event)| event.client() == Some(&connection.client));
-    let until_next = own
-        .take_while(|(at, event)| *at == connection.opened_at || !matches!(event, Event::Sent(_, Packet::Connect(_))));
+    let until_next = own.take_while(|(at, event)| {
+        *at == connection.opened.at || !matches!(event, Event::Sent(_, Packet::Connect(_)))
+    });
     until_next.filter_map(|(at, event)| match event {
         Event::Sent(_, packet) => Some((at, true, packet)),
         Event::Received(_, packet) => Some((at, false, packet)),
@@ -157,23 +173,21 @@ fn packets<'a>(
     })
 }
 
-/// The answer is in the history all the same. It stands behind its question if it came in turn, so its place tells
-/// nothing.
-fn came_late(history: &History, connection: &Connection, missing_at: usize, awaited: &Awaited) -> bool {
-    let is_answer = |packet: &Packet| Awaited::of(packet) == Some(*awaited);
-    let answers = packets(history, connection).filter(|(_, sent, packet)| !sent && is_answer(packet)).count();
-    let questions = packets(history, connection)
-        .filter(|(at, sent, packet)| *sent && *at < missing_at && **packet == Packet::Pingreq)
-        .count();
-    match awaited.id() {
-        Some(_) => answers > 0,
-        // Which PINGREQ a PINGRESP answers cannot be told.
-        None => *awaited == Awaited::Pingresp && answers >= questions,
+/// The answer is in the history all the same. Which PINGREQ a PINGRESP answers cannot be told, so those are counted.
+fn came_late(history: &History, connection: &Connection, awaited: Awaited) -> bool {
+    let answers = packets(history, connection).filter(|(_, sent, packet)| !sent && Awaited::of(packet) == Some(awaited));
+    match awaited {
+        Awaited::Pingresp => {
+            let asked = packets(history, connection).filter(|(_, sent, packet)| *sent && **packet == Packet::Pingreq);
+            answers.count() >= asked.count()
+        }
+        Awaited::Suback(_) | Awaited::Unsuback(_) | Awaited::Ack(..) => answers.count() > 0,
+        Awaited::Connack | Awaited::ConnectionEnd | Awaited::Fence | Awaited::Will => false,
     }
 }
 
 /// A PUBREC that we sent later was answered.
-fn is_overtaken(history: &History, connection: &Connection, awaited: &Awaited) -> bool {
+fn is_overtaken(history: &History, connection: &Connection, awaited: Awaited) -> bool {
     let is_ack = |packet: &Packet, wanted: AckKind| matches!(packet, Packet::Ack(ack) if ack.kind == wanted);
     let mut later = packets(history, connection)
         .filter(|(_, sent, packet)| *sent && is_ack(packet, AckKind::Pubrec))
@@ -186,14 +200,14 @@ fn is_overtaken(history: &History, connection: &Connection, awaited: &Awaited) -
 }
 
 /// CONNACK and SUBACK that refuse.
-fn refusals(story: &Story, connection: &Connection, findings: &mut Findings) {
+fn refusals(facts: &Facts, connection: &Connection, findings: &mut Findings) {
     let client = &connection.client;
     let refusing = connection.connack.as_ref().filter(|(_, connack)| connack.code != 0);
     if let Some((_, connack)) = refusing.filter(|_| !connection.is_refused_by_rule()) {
-        refused_connect(story, connection, connack.code, findings);
+        refused_connect(facts, connection, connack.code, findings);
     }
-    for subscribe in &connection.subscribes {
-        if let Some((_, code)) = subscribe.suback.filter(|(_, code)| *code >= 0x80) {
+    for subscribing in &connection.subscribes {
+        if let Some((_, code)) = subscribing.suback.filter(|(_, code)| *code >= 0x80) {
             findings.limit(Verdict::Unsupported, format!("SUBSCRIBE of {client} was refused with SUBACK {code:#04x}"));
         }
     }
@@ -204,10 +218,10 @@ fn refusals(story: &Story, connection: &Connection, findings: &mut Findings) {
 }
 
 /// A CONNECT was refused: for its will, if the same client was let in without it.
-fn refused_connect(story: &Story, connection: &Connection, code: u8, findings: &mut Findings) {
+fn refused_connect(facts: &Facts, connection: &Connection, code: u8, findings: &mut Findings) {
     let client = &connection.client;
-    let mut later = story.connections_of(client).filter(|other| other.opened_at > connection.opened_at);
-    let let_in = later.next().filter(|other| other.is_accepted() && other.opened_in == connection.opened_in);
+    let mut later = facts.connections_of(client).filter(|other| other.index > connection.index);
+    let let_in = later.next().filter(|other| other.is_accepted() && other.opened.step == connection.opened.step);
     match (&connection.connect.will, let_in) {
         // A will that only proves the end of a connection does so at QoS 0 too.
         (Some(will), Some(_)) if will.topic == PROOF_WILL_TOPIC => {}
@@ -223,72 +237,104 @@ fn refused_connect(story: &Story, connection: &Connection, code: u8, findings: &
     }
 }
 
-/// A PUBACK or PUBREC that refuses. Quota exceeded behind accepted messages is a full queue.
-fn refused_publications(story: &Story, findings: &mut Findings) {
-    let Some(refused) = story.publications.iter().find(|publication| publication.refused.is_some()) else { return };
-    let Some((_, code)) = refused.refused else { return };
-    let is_of_experiment = |publication: &&Publication| matches!(publication.message, Message::Experiment(_));
-    let accepted = story.publications.iter().filter(is_of_experiment).any(|publication| publication.accepted.is_some());
-    if code == 0x97 && accepted {
-        findings.choice("queue_full", "refuse");
-    } else {
-        let answer = if refused.qos == 1 { "PUBACK" } else { "PUBREC" };
-        let message = refused.message;
-        findings.limit(Verdict::Unsupported, format!("{message} was refused with {answer} {code:#04x}"));
+/// A PUBACK or PUBREC that refuses. Quota exceeded behind accepted messages is a full queue; an identifier that is said to be in
+/// use is one that the broker had to take.
+fn refused_publications(facts: &Facts, findings: &mut Findings) {
+    let refused = facts.publications.iter().find_map(|publication| Some((publication, publication.refused?)));
+    let Some((refused, (place, code))) = refused else { return };
+    let experiment = facts.publications.iter().filter(|p| matches!(p.message, Message::Experiment(_)));
+    let accepted = experiment.into_iter().any(|publication| publication.accepted.is_some());
+    let answer = if refused.qos == 1 { "PUBACK" } else { "PUBREC" };
+    match code {
+        QUOTA_EXCEEDED if accepted => findings.choice("queue_full", "refuse"),
+        IDENTIFIER_IN_USE => {
+            let (rule, why) = match (refused.was_repeated(), refused.qos) {
+                (true, 2) => (rules::TAKEN_IN_ONCE, "its publisher sends it again, as it has to"),
+                (_, 1) => (rules::AN_IDENTIFIER_IS_NEW_AFTER_PUBACK, "its Packet Identifier is not in use"),
+                _ => (rules::AN_IDENTIFIER_IS_NEW_AFTER_PUBCOMP, "its Packet Identifier is not in use"),
+            };
+            let sent = refused.sendings.iter().map(|sending| sending.place.at);
+            let finding = findings.broken(rule, Protocol::V5).at(sent.chain([place.at])).about(refused.message);
+            finding.expected(format!("{NAMES} is taken: {why}")).observed(format!("{answer} {code:#04x}"));
+        }
+        _ => {
+            let message = refused.message;
+            findings.limit(Verdict::Unsupported, format!("{message} was refused with {answer} {code:#04x}"));
+        }
     }
 }
 
-/// Connections that the broker ended, or that brought no packets.
-fn ended(story: &Story, connection: &Connection, findings: &mut Findings) {
+/// Connections that the broker ended, or that brought bytes that are no packet.
+fn ended(facts: &Facts, connection: &Connection, findings: &mut Findings) {
     let client = &connection.client;
     if let Some(at) = connection.undecodable {
-        let reason = format!("{client} received bytes that are no packet (event {})", at + 1);
-        findings.limit(Verdict::Inconclusive, reason);
+        let finding = findings.broken(rules::MALFORMED_PACKET, connection.protocol()).at([at]);
+        finding.expected(format!("only MQTT packets to {client}")).observed("bytes that are no packet");
+        findings.explains_the_end = true;
     }
     if let Some((_, code @ (0x9a | 0x9b | 0x87), _)) = connection.dismissed {
         findings.limit(Verdict::Unsupported, format!("{client} was sent DISCONNECT {code:#04x}"));
         return;
     }
-    if !connection.was_cut() {
+    let Some((place, end)) = was_cut(connection) else { return };
+    if let Some((publication, control)) = refused_feature(facts, connection) {
+        unannounced(connection, publication, control, findings);
         return;
     }
-    let how = match connection.ended {
-        Some((_, End::Reset)) => "reset",
-        _ => "closed",
+    let how = match end {
+        End::Reset => "reset",
+        End::Fin => "closed",
     };
-    match refused_feature(story, connection) {
-        Some((publication, control)) => unannounced(connection, publication, control, findings),
-        None => findings.limit(Verdict::Inconclusive, format!("the broker {how} the connection of {client}")),
+    // 3.1.1 lets a server close on a PUBLISH that it does not authorise (MQTT-3.3.5-2).
+    let is_open = |p: &&Publication| p.accepted.is_none() && p.sendings.iter().any(|s| s.connection == connection.index);
+    if connection.protocol() == Protocol::V3 && facts.publications.iter().any(|p| !p.is_will() && is_open(&p)) {
+        findings.limit(Verdict::Inconclusive, format!("the broker {how} the connection of {client} on a PUBLISH"));
+        return;
     }
+    let last = connection.last_sent.map_or("the connection was opened".into(), |(_, packet)| format!("{packet} from it"));
+    let events = connection.last_sent.map(|(at, _)| at).into_iter().chain([place.at]);
+    let finding = findings.broken(rules::CLOSES_WITHOUT_CAUSE, connection.protocol()).at(events);
+    let finding = finding.after_attempts(ATTEMPTS_FOR_AN_ABSENCE);
+    let expected = format!("the connection of {client} stays open, since {client} keeps to the standard");
+    finding.expected(expected).observed(format!("the broker {how} it after {last}"));
+    findings.explains_the_end = true;
 }
 
-/// The PUBLISH on which the broker ended the connection, and the accepted control of the same publisher on the same
-/// topic without the feature.
-fn refused_feature<'a>(story: &'a Story, connection: &Connection) -> Option<(&'a Publication, &'a Publication)> {
-    let (ended_at, _) = connection.ended?;
-    let own = |publication: &&Publication| publication.publisher == connection.client;
+/// The broker ended the connection although neither the client had sent DISCONNECT nor anything allowed it to.
+fn was_cut(connection: &Connection) -> Option<(super::facts::Place, End)> {
+    let silent = connection.timers.iter().any(|timed| timed.timer == Timer::KeepAlive);
+    let allowed = silent || connection.taken_over.is_some() || connection.is_refused_by_rule();
+    let refused = connection.connack.as_ref().is_some_and(|(_, connack)| connack.code != 0);
+    connection.ended.filter(|_| connection.left.is_none() && !allowed && !refused && connection.closed.is_none())
+}
+
+/// The PUBLISH on which the broker ended the connection, and the accepted control of the same publisher on the same topic without
+/// the feature.
+fn refused_feature<'a>(facts: &'a Facts, connection: &Connection) -> Option<(&'a Publication, &'a Publication)> {
+    let (ended, _) = connection.ended?;
+    let own = |publication: &&Publication| publication.publisher == connection.client && !publication.is_will();
     // Without a feature that could be refused the close means something else.
-    let first =
-        story.publications.iter().filter(own).filter(|publication| publication.at < ended_at).find(|publication| {
-            let has_feature = publication.qos > 0 || publication.retain;
-            publication.at > connection.opened_at && publication.accepted.is_none() && has_feature
-        })?;
-    let control = story.publications.iter().filter(own).find(|publication| {
-        publication.at > ended_at && publication.topic == first.topic && publication.accepted.is_some()
+    let first = facts.publications.iter().filter(own).find(|publication| {
+        let here = (connection.opened.at..ended.at).contains(&publication.at());
+        here && publication.accepted.is_none() && (publication.qos > 0 || publication.retain)
+    })?;
+    let control = facts.publications.iter().filter(own).find(|publication| {
+        publication.at() > ended.at && publication.topic == first.topic && publication.accepted.is_some()
     });
     Some((first, control?))
 }
 
-/// The broker takes the same message without RETAIN, or at QoS 0: so it does not support the feature.
+/// The broker takes the same message without RETAIN, or at QoS 0: so it does not support the feature, if it does so again.
 fn unannounced(connection: &Connection, publication: &Publication, control: &Publication, findings: &mut Findings) {
     let (feature, rule) = match publication.retain && control.qos == publication.qos {
-        true => ("RETAIN 1".to_owned(), UNANNOUNCED_RETAIN),
-        false => (format!("QoS {}", publication.qos), UNANNOUNCED_QOS),
+        true => ("RETAIN 1".to_owned(), rules::UNANNOUNCED_RETAIN),
+        false => (format!("QoS {}", publication.qos), rules::UNANNOUNCED_QOS),
     };
     let how = "the broker closed the connection on it and accepted the same message without it";
     findings.limit(Verdict::Unsupported, format!("{feature}: {how}"));
     if connection.protocol() == Protocol::V5 {
+        let finding = findings.broken(rule, Protocol::V5).at([publication.at(), control.at()]);
         let expected = format!("{feature} is taken, or announced in CONNACK as not supported");
-        findings.broken(Protocol::V5, rule, &[publication.at, control.at], expected, how);
+        finding.after_attempts(ATTEMPTS_FOR_TIMING).expected(expected).observed(how);
     }
 }

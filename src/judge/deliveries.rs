@@ -1,226 +1,329 @@
-//! Each copy that a client got: may it be there, and are its QoS, RETAIN and DUP right?
+//! The copies that came to a session, each with the slot that explains it, and the findings about those that are wrong.
 
-pub(super) mod kind;
-mod repetition;
+use std::collections::HashMap;
 
-use super::finding::{Findings, Rule, rule};
-use super::session::{Match, Session};
-use super::story::{Connection, Delivery, Publication, Story, Subscribing};
-use crate::history::Message;
-use crate::packet::Protocol;
+use super::assignment::{Cause, Explained, Label, Sighting, Unit, What, explain};
+use super::facts::{Connection, Delivery, Publication};
+use super::finding::{ATTEMPTS_FOR_TIMING, Findings, NAMES};
+use super::illegal;
+use super::model::Model;
+use super::rules::{self, Rule};
+use super::session::Session;
+use super::slots::{Slot, Way, Wrong};
 
-pub const QOS_IS_THE_MINIMUM: Rule = rule("MQTT-3.8.4-6", "MQTT-3.8.4-8");
-pub const DUP_0_AT_QOS_0: Rule = rule("MQTT-3.3.1-2", "MQTT-3.3.1-2");
-pub const RETAIN_0_ON_AN_ESTABLISHED_SUBSCRIPTION: Rule = rule("MQTT-3.3.1-9", "MQTT-3.3.1-12");
-const NO_SUBSCRIPTION_EXPLAINS_IT: Rule = rule("4.5", "4.5");
-const WILDCARDS_DO_NOT_MATCH_DOLLAR: Rule = rule("MQTT-4.7.2-1", "MQTT-4.7.2-1");
-const IDENTIFIES_THE_SESSION: Rule = rule("MQTT-3.1.3-2", "MQTT-3.1.3-2");
-
-/// What a copy is, by the model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Sent because a subscription was in force at the publication: live, or out of the queue.
-    Subscribed,
-    /// Sent because of a SUBSCRIBE.
-    Retained,
-    /// Sent because of a shared subscription.
-    Shared,
-    /// Nothing can be concluded from it.
-    Unknown,
+/// A session with everything that came to it.
+pub struct Ledger<'a> {
+    pub session: &'a Session<'a>,
+    /// In the order in which they came.
+    pub copies: Vec<Copy<'a>>,
+    /// The first copy of each publication that came because a subscription was in force.
+    arrivals: HashMap<*const Publication, usize>,
 }
 
-/// A copy of one of our messages, with what the model says about it.
-#[derive(Debug)]
+impl<'a> Ledger<'a> {
+    fn new(session: &'a Session<'a>, mut copies: Vec<Copy<'a>>) -> Ledger<'a> {
+        copies.sort_by_key(|copy| copy.delivery.place.at);
+        let mut arrivals = HashMap::new();
+        for (number, copy) in copies.iter().enumerate().filter(|(_, copy)| copy.is_forward()) {
+            arrivals.entry(std::ptr::from_ref(copy.publication)).or_insert(number);
+        }
+        Ledger { session, copies, arrivals }
+    }
+
+    /// The first copy of the publication that came because a subscription was in force.
+    pub fn arrival(&self, publication: &Publication) -> Option<&Copy<'a>> {
+        self.arrivals.get(&std::ptr::from_ref(publication)).map(|number| &self.copies[*number])
+    }
+}
+
+/// A copy of one of our messages, with the slot that explains it.
+#[derive(Debug, Clone)]
 pub struct Copy<'a> {
     pub connection: &'a Connection,
     pub delivery: &'a Delivery,
     pub publication: &'a Publication,
-    pub kind: Kind,
-    /// Its RETAIN flag is the one that belongs to its kind.
+    /// The slot that it takes, or that the copy took which it continues; `None` where nothing explains it.
+    pub slot: Option<Slot<'a>>,
+    /// The broker sends for the first time.
+    pub is_first: bool,
+    /// Its RETAIN flag is right.
     pub flag_is_right: bool,
 }
 
 impl Copy<'_> {
-    /// A copy of this kind with the RETAIN flag that belongs to it.
-    pub fn is(&self, kind: Kind) -> bool {
-        self.kind == kind && self.flag_is_right
+    /// It came because of a subscription that was in force: live, or out of the queue.
+    pub fn is_forward(&self) -> bool {
+        self.slot.as_ref().is_some_and(Slot::is_forward)
     }
 
-    /// We acknowledged the copy, and the broker has shown that it read the acknowledgement.
-    pub fn is_acknowledged(&self) -> bool {
-        match self.delivery.publish.qos {
-            0 => true,
-            _ if self.delivery.refused_at.is_some() => false,
-            1 => self.delivery.acked_at.is_some_and(|at| self.connection.has_read(at)),
-            _ => self.delivery.released_at.is_some(),
-        }
+    pub fn is_shared(&self) -> bool {
+        self.slot.as_ref().is_some_and(|slot| matches!(slot.way, Way::Shared { .. }))
     }
 }
 
-/// Judges every copy of the session, and gives those that are ours.
-pub fn check<'a>(
-    story: &'a Story,
-    sessions: &'a [Session<'a>],
-    session: &'a Session<'a>,
-    findings: &mut Findings,
-) -> Vec<Copy<'a>> {
-    let mut copies: Vec<Copy<'a>> = Vec::new();
-    for connection in &session.connections {
-        let mut unexplained: Vec<&Delivery> = Vec::new();
-        for delivery in &connection.deliveries {
-            // Wills have rules of their own, beside that of the subscription.
-            if matches!(delivery.message, Some(Message::Will(_))) && session.had_subscribed(&delivery.topic) {
-                continue;
-            }
-            let publication = story.publication(delivery).filter(|published| published.topic == delivery.topic);
-            let Some(publication) = publication else {
-                // What has an alias without a topic is judged with the aliases.
-                let nameless = delivery.topic.is_empty();
-                if !nameless
-                    && !is_of_broker(connection, delivery, findings)
-                    && !session.had_subscribed(&delivery.topic)
-                {
-                    // A changed payload on a topic of the session is judged as the loss of the message that it was.
-                    unexplained.push(delivery);
+/// Explains everything that came to each session, and notes what is wrong with it.
+pub fn ledgers<'a>(model: &'a Model<'a>, findings: &mut Findings) -> Vec<Ledger<'a>> {
+    model.sessions.iter().map(|session| ledger(model, session, findings)).collect()
+}
+
+fn ledger<'a>(model: &'a Model<'a>, session: &'a Session<'a>, findings: &mut Findings) -> Ledger<'a> {
+    let mut copies = Vec::new();
+    let mut unsolicited: Vec<(Sighting<'a>, illegal::Cause, Rule)> = Vec::new();
+    for (unit, explained) in explain(model, session) {
+        for (number, copy) in explained.iter().enumerate() {
+            let sighting = unit.sightings[number];
+            match copy.cause {
+                Cause::Illegal(cause @ (illegal::Cause::Unsolicited | illegal::Cause::OtherSession)) => {
+                    unsolicited.push((sighting, cause, copy.labels[0].rule));
                 }
-                continue;
-            };
-            let judged = Judged { story, sessions, session, connection, delivery, publication, before: &copies };
-            let (kind, flag_is_right) = judged.kind(findings);
-            judged.repetition(kind, flag_is_right, findings);
-            judged.dup_at_qos_0(findings);
-            copies.push(Copy { connection, delivery, publication, kind, flag_is_right });
+                _ => copy.labels.iter().for_each(|label| say(session, &unit, &explained, number, *label, findings)),
+            }
+            dup_at_qos_0(&unit, &sighting, findings);
+            copies.push(delivered(&unit, copy, sighting));
         }
-        unsolicited(sessions, connection, &unexplained, findings);
     }
-    copies
+    foreign(model, session, &mut unsolicited, findings);
+    say_unsolicited(session, unsolicited, findings);
+    Ledger::new(session, copies)
 }
 
-/// What the broker publishes about itself: only a filter that names `$` may bring it.
+fn delivered<'a>(unit: &Unit<'a>, copy: &Explained, sighting: Sighting<'a>) -> Copy<'a> {
+    let slot = unit.slot(copy).cloned();
+    let is_flag = |label: &&Label| label.what == What::Attribute(Wrong::Retain);
+    Copy {
+        connection: sighting.connection,
+        delivery: sighting.delivery,
+        publication: slot.as_ref().map_or(unit.publications[0], |slot| slot.publication),
+        is_first: matches!(copy.cause, Cause::Slot(_)),
+        flag_is_right: !copy.labels.iter().any(|label| is_flag(&label)),
+        slot,
+    }
+}
+
+/// DUP is 0 at QoS 0, whatever brings the copy.
+fn dup_at_qos_0(unit: &Unit<'_>, sighting: &Sighting<'_>, findings: &mut Findings) {
+    let publish = &sighting.delivery.publish;
+    if publish.qos == 0 && publish.dup {
+        let finding = findings.broken(rules::DUP_0_AT_QOS_0, sighting.connection.protocol());
+        let finding = finding.at([sighting.delivery.place.at]).about(unit.publications[0].message);
+        finding.expected(format!("DUP 0 on {NAMES}: it came at QoS 0")).observed("DUP 1");
+    }
+}
+
+/// Deliveries that are none of our messages. A changed payload on a topic of the session is the loss of the message that it was.
+fn foreign<'a>(
+    model: &Model<'a>,
+    session: &Session<'a>,
+    unsolicited: &mut Vec<(Sighting<'a>, illegal::Cause, Rule)>,
+    findings: &mut Findings,
+) {
+    for (connection, delivery) in session.deliveries() {
+        let is_ours = !model.facts.sources_of(delivery).is_empty();
+        // One that has an alias without a topic is judged with the aliases.
+        if is_ours || delivery.topic.is_empty() || is_of_broker(connection, delivery, findings) {
+            continue;
+        }
+        if !session.had_subscribed(&delivery.topic) {
+            let sighting = Sighting { connection, delivery };
+            let (cause, rule) = illegal::unsolicited(model, session, &sighting);
+            unsolicited.push((sighting, cause, rule));
+        }
+    }
+}
+
+/// A message that the broker publishes about itself: only a filter that names `$` may bring it.
 fn is_of_broker(connection: &Connection, delivery: &Delivery, findings: &mut Findings) -> bool {
     if !delivery.topic.starts_with('$') {
         return false;
     }
-    let named = connection.subscribes.iter().any(|subscribe| subscribe.filter.filter.starts_with('$'));
     findings.choice("sys_topics", "some");
-    if !named {
-        findings.broken(
-            connection.protocol(),
-            WILDCARDS_DO_NOT_MATCH_DOLLAR,
-            &[delivery.at],
-            format!("nothing below $: all filters of {} begin with a wildcard or a name", connection.client),
-            format!("a message on {}", delivery.topic),
-        );
+    if !connection.subscribes.iter().any(|subscribe| subscribe.filter.filter.starts_with('$')) {
+        let finding = findings.broken(rules::WILDCARDS_DO_NOT_MATCH_DOLLAR, connection.protocol());
+        let expected =
+            format!("nothing below $: all filters of {} begin with a wildcard or a name", connection.client);
+        finding.at([delivery.place.at]).expected(expected).observed("a message on a topic that begins with $");
     }
     true
 }
 
 /// Messages that no subscription explains: one finding for a connection, since there may be hundreds.
-fn unsolicited(sessions: &[Session<'_>], connection: &Connection, deliveries: &[&Delivery], findings: &mut Findings) {
-    let Some(first) = deliveries.first() else { return };
-    let payload = String::from_utf8_lossy(&first.publish.payload);
-    let events: Vec<usize> = deliveries.iter().map(|delivery| delivery.at).collect();
-    // A client that never was here is told of a session, and gets what another client subscribed to.
-    let is_fresh = sessions.iter().any(|session| session.connections[0].opened_at == connection.opened_at);
-    let of_other = sessions.iter().find(|session| session.id != connection.id && session.had_subscribed(&first.topic));
-    if let Some(other) = of_other.filter(|_| is_fresh && connection.session_present()) {
-        let expected = format!("nothing of the session of {}, which has another client identifier", other.client);
-        let observed = format!("Session Present 1, and {payload} on the topic {}", first.topic);
-        findings.broken(connection.protocol(), IDENTIFIES_THE_SESSION, &events, expected, observed);
-        return;
-    }
-    findings.choice("unsolicited_messages", "some");
-    let more = if deliveries.len() > 1 { ", and more" } else { "" };
-    findings.broken(
-        connection.protocol(),
-        NO_SUBSCRIPTION_EXPLAINS_IT,
-        &events,
-        format!("only messages that a subscription of {} explains", connection.client),
-        format!("{payload} on the topic {}{more}", first.publish.topic),
-    );
-}
-
-/// One copy, and all that decides about it.
-struct Judged<'a, 'b> {
-    story: &'a Story,
-    sessions: &'a [Session<'a>],
-    session: &'a Session<'a>,
-    connection: &'a Connection,
-    delivery: &'a Delivery,
-    publication: &'a Publication,
-    /// The copies of this session before this one.
-    before: &'b [Copy<'a>],
-}
-
-impl<'a> Judged<'a, '_> {
-    fn protocol(&self) -> Protocol {
-        self.connection.protocol()
-    }
-
-    fn message(&self) -> Message {
-        self.publication.message
-    }
-
-    fn relation(&self) -> Match<'a> {
-        self.session.relation(self.publication)
-    }
-
-    /// The QoS of a copy is the minimum of what was published and what was granted, by any of the subscriptions.
-    fn qos(&self, subscriptions: &[&Subscribing], findings: &mut Findings) {
-        self.qos_by(subscriptions, None, findings);
-    }
-
-    /// As [`Judged::qos`]; what is below the minimum breaks another rule if one is given.
-    fn qos_by(&self, subscriptions: &[&Subscribing], below: Option<Rule>, findings: &mut Findings) {
-        let granted: Vec<u8> = subscriptions.iter().filter_map(|subscription| subscription.granted()).collect();
-        let published = self.publication.qos;
-        let observed = self.delivery.publish.qos;
-        if let Some(first) =
-            granted.first().filter(|_| !granted.iter().any(|granted| published.min(*granted) == observed))
-        {
-            let mut events = vec![self.publication.at, self.delivery.at];
-            events.extend(subscriptions.iter().filter_map(|subscription| subscription.suback.map(|(at, _)| at)));
-            let minimum = published.min(*first);
-            findings.broken(
-                self.protocol(),
-                below.filter(|_| observed < minimum).unwrap_or_else(|| self.rule_of_qos(subscriptions, observed)),
-                &events,
-                format!(
-                    "{} at QoS {minimum}, the minimum of published {published} and granted {first}",
-                    self.message()
-                ),
-                format!("QoS {observed}"),
-            );
+fn say_unsolicited(
+    session: &Session<'_>,
+    mut unsolicited: Vec<(Sighting<'_>, illegal::Cause, Rule)>,
+    findings: &mut Findings,
+) {
+    unsolicited.sort_by_key(|(sighting, ..)| sighting.delivery.place.at);
+    for connection in &session.connections {
+        let mut own = unsolicited.iter().filter(|(sighting, ..)| sighting.connection.index == connection.index).peekable();
+        let Some((first, cause, rule)) = own.peek().copied().copied() else { continue };
+        let more = unsolicited.iter().filter(|(sighting, ..)| sighting.connection.index == connection.index).count() > 1;
+        let payload = String::from_utf8_lossy(&first.delivery.publish.payload);
+        let what = format!("{payload} on the topic {}{}", first.delivery.topic, if more { ", and more" } else { "" });
+        let events: Vec<usize> = own.map(|(sighting, ..)| sighting.delivery.place.at).collect();
+        let finding = findings.broken(rule, connection.protocol()).at(events);
+        if cause == illegal::Cause::OtherSession {
+            let expected = format!("nothing of a session that {} never had", connection.client);
+            finding.expected(expected).observed(format!("Session Present 1, and {what}"));
+        } else {
+            let expected = format!("only messages that a subscription of {} explains", connection.client);
+            finding.expected(expected).observed(what);
+            findings.choice("unsolicited_messages", "some");
         }
     }
+}
 
-    /// A QoS that an earlier SUBSCRIBE with the same filter was granted shows that it was not replaced.
-    fn rule_of_qos(&self, subscriptions: &[&Subscribing], observed: u8) -> Rule {
-        let earlier = self.session.connections.iter().flat_map(|connection| &connection.subscribes);
-        let replaced = earlier.filter(|earlier| {
-            let same = |now: &&Subscribing| now.filter.filter == earlier.filter.filter && earlier.at < now.at;
-            subscriptions.iter().copied().any(|now| same(&now))
-        });
-        let mut by_replaced = replaced.filter_map(Subscribing::granted);
-        // Where another copy shows that the new one is in force, this is another matter.
-        let is_in_force = |copy: &Copy<'_>| {
-            let by = |now: &&Subscribing| {
-                let minimum = now.granted().map(|granted| granted.min(copy.publication.qos));
-                copy.publication.at > now.at && minimum == Some(copy.delivery.publish.qos)
+/// Says what is wrong with one copy.
+fn say(session: &Session<'_>, unit: &Unit<'_>, copies: &[Explained], number: usize, label: Label, findings: &mut Findings) {
+    let sighting = &unit.sightings[number];
+    let copy = &copies[number];
+    let slot = unit.slot(copy);
+    let publication = slot.map_or(unit.publications[0], |slot| slot.publication);
+    let (delivery, connection) = (sighting.delivery, sighting.connection);
+    let mut events = vec![publication.at(), delivery.place.at];
+    if let Some(Way::Retained { subscribing, .. }) = slot.map(|slot| slot.way) {
+        events.push(subscribing.sent.at);
+    }
+    let mut attempts = 1;
+    let (expected, observed) = match label.what {
+        What::Attribute(wrong) => attribute(slot, publication, delivery, wrong, session),
+        What::DupOnFirst => {
+            events.extend(publication.sendings.iter().skip(1).map(|sending| sending.place.at));
+            attempts = if publication.sendings.len() > 1 { 1 } else { ATTEMPTS_FOR_TIMING };
+            let why = match publication.sendings.len() {
+                0 | 1 => "it was never sent to this client before",
+                _ => "its publisher sent it again, not the broker",
             };
-            copy.kind == Kind::Subscribed && subscriptions.iter().any(by)
-        };
-        let is_replaced = self.before.iter().any(is_in_force);
-        match !is_replaced && by_replaced.any(|granted| self.publication.qos.min(granted) == observed) {
-            true => super::subscriptions::REPLACES_THE_SUBSCRIPTION,
-            false => QOS_IS_THE_MINIMUM,
+            (format!("DUP 0 on {NAMES}: {why}"), "DUP 1".into())
+        }
+        What::NoDupOnResent => {
+            (format!("DUP 1 on {NAMES}: it was sent before and not acknowledged"), "DUP 0".into())
+        }
+        What::OtherIdentifier => (format!("{NAMES} with the Packet Identifier that it had before"), "another one".into()),
+        What::ResentLive => {
+            (format!("{NAMES} again only on a further connection"), "it came again on the same one".into())
+        }
+        What::MixedIdentifiers => {
+            let expected = format!("each copy of {NAMES} with the Subscription Identifier of its own subscription");
+            (expected, format!("{:?} beside others", delivery.publish.properties.subscription_ids))
+        }
+        What::Again => again(unit, copy, sighting, label.rule),
+        What::OutOfPlace => out_of_place(session, copy, &mut events, publication, delivery),
+    };
+    if let Cause::Resent(first) | Cause::Again(first) = copy.cause {
+        events.push(unit.sightings[first].delivery.place.at);
+        events.extend(publication.sendings.iter().skip(1).map(|sending| sending.place.at));
+        events.extend(&publication.released_again);
+    }
+    let finding = findings.broken(label.rule, connection.protocol()).at(events).about(publication.message);
+    finding.after_attempts(attempts).expected(expected).observed(observed);
+}
+
+fn attribute(
+    slot: Option<&Slot<'_>>,
+    publication: &Publication,
+    delivery: &Delivery,
+    wrong: Wrong,
+    session: &Session<'_>,
+) -> (String, String) {
+    let expected_qos = slot.map(Slot::expected_qos).unwrap_or_default();
+    let publish = &delivery.publish;
+    match wrong {
+        Wrong::Qos => {
+            let published = publication.qos;
+            let expected = format!("{NAMES} at QoS {expected_qos}: published at QoS {published}, and the lower one was granted to {}", session.client);
+            let expected = if expected_qos == published.to_string() {
+                format!("{NAMES} at QoS {expected_qos}, at which it was published")
+            } else {
+                expected
+            };
+            (expected, format!("QoS {}", publish.qos))
+        }
+        Wrong::Retain => {
+            let is_retained = slot.is_some_and(|slot| !slot.is_forward());
+            let why = match (publish.retain, is_retained) {
+                (false, true) => "it was sent because of the SUBSCRIBE",
+                (false, false) => "it goes as it was published",
+                (true, _) => "its subscription was there when it was published",
+            };
+            let flag = u8::from(!publish.retain);
+            (format!("RETAIN {flag} on {NAMES}: {why}"), format!("RETAIN {}", u8::from(publish.retain)))
+        }
+        Wrong::Identifiers => {
+            let ids = slot.map(Slot::expected_ids).unwrap_or_default();
+            let expected = format!("{NAMES} with the Subscription Identifiers {ids:?}");
+            (expected, format!("{:?}", publish.properties.subscription_ids))
         }
     }
+}
 
-    fn dup_at_qos_0(&self, findings: &mut Findings) {
-        if self.delivery.publish.qos == 0 && self.delivery.publish.dup {
-            let expected = format!("DUP 0 on {}: it came at QoS 0", self.message());
-            findings.broken(self.protocol(), DUP_0_AT_QOS_0, &[self.delivery.at], expected, "DUP 1");
+/// A message that was delivered, and comes once more.
+fn again(unit: &Unit<'_>, copy: &Explained, sighting: &Sighting<'_>, rule: Rule) -> (String, String) {
+    let Cause::Again(first) = copy.cause else { return (format!("{NAMES} once"), "it came once more".into()) };
+    let before = &unit.sightings[first];
+    if rule == rules::WILL_REMOVED_ONCE_PUBLISHED || rule == rules::NO_WILL_NONE_PUBLISHED {
+        return (format!("{NAMES} once"), "it was published again".into());
+    }
+    if rule == rules::REFUSED_IS_NOT_RESENT {
+        return (format!("{NAMES} no more: the client refused it"), "it came once more".into());
+    }
+    let further = before.connection.index != sighting.connection.index;
+    let place = if further { "on a further connection" } else { "on the same connection" };
+    let qos = before.delivery.publish.qos;
+    let is_over = qos == 0 || before.delivery.completed.is_some() || before.delivery.released.is_some();
+    let why = match (qos == 2 && before.delivery.released.is_some(), is_over) {
+        (true, _) => "its PUBREL had come".into(),
+        (false, true) => format!("its delivery at QoS {qos} was complete"),
+        (false, false) => format!("its delivery at QoS {qos} had begun"),
+    };
+    (format!("{NAMES} once: {why}"), format!("it came once more {place}"))
+}
+
+/// A copy for a reason that the standard rules out.
+fn out_of_place(
+    session: &Session<'_>,
+    copy: &Explained,
+    events: &mut Vec<usize>,
+    publication: &Publication,
+    delivery: &Delivery,
+) -> (String, String) {
+    let Cause::Illegal(cause) = copy.cause else { return (String::new(), String::new()) };
+    let client = session.client;
+    match cause {
+        illegal::Cause::EndedSession(at) => {
+            events.push(at);
+            let expected = "nothing: the session that had subscribed has ended";
+            (expected.into(), format!("{NAMES} at QoS {}", delivery.publish.qos))
         }
+        illegal::Cause::Unsubscribed(at) => {
+            events.push(at);
+            (format!("not {NAMES}: it was published after UNSUBSCRIBE"), "it came".into())
+        }
+        illegal::Cause::OwnMessage => {
+            (format!("not {NAMES}: {client} published it, and asked for No Local"), "it came".into())
+        }
+        illegal::Cause::NotRetained(at) => {
+            events.push(at);
+            let why = match (publication.is_clearing(), publication.retain) {
+                (true, _) => "a payload of zero bytes is not kept",
+                (_, false) => "it was published with RETAIN 0",
+                _ => "another message has replaced or cleared it",
+            };
+            (format!("not {NAMES} as the retained message: {why}"), "it came".into())
+        }
+        illegal::Cause::NotAskedFor(at) => {
+            events.push(at);
+            (format!("not the retained message {NAMES}: the SUBSCRIBE does not ask for it"), "it came".into())
+        }
+        illegal::Cause::SharedRetained => {
+            (format!("no retained message for a shared subscription, so not {NAMES}"), "it came with RETAIN 1".into())
+        }
+        illegal::Cause::Will => {
+            let expected = match publication.sent() {
+                None => format!("no {NAMES}: the will of {} is not due", publication.publisher),
+                Some(_) => format!("{NAMES} is not retained: Will Retain is 0"),
+            };
+            (expected, "it was published".into())
+        }
+        illegal::Cause::OtherSession | illegal::Cause::Unsolicited => (String::new(), String::new()),
     }
 }

@@ -1,38 +1,51 @@
-//! Order: what one publisher sent to one topic at one QoS arrives in the order of publication.
+//! Order: the messages that one publisher sent to one topic at one QoS arrive in the order of publication.
 
-use super::deliveries::{Copy, Kind};
-use super::finding::{Findings, Rule, rule};
+use std::collections::{HashMap, HashSet};
+
+use super::deliveries::{Copy, Ledger};
+use super::facts::Publication;
+use super::finding::Findings;
+use super::model::Model;
+use super::rules;
 use crate::history::Message;
 
-const IN_THE_ORDER_OF_PUBLICATION: Rule = rule("MQTT-4.6.0-6", "MQTT-4.6.0-5");
+/// Messages that are delivered in order: publisher, topic, QoS of the publication, QoS of the delivery.
+type Lane<'a> = (&'a str, &'a str, u8, u8);
 
-/// Looks for the first message that came behind a later one. Only first copies count: after a reconnect 1, 2, 3, 2, 3, 4
-/// is in order (section 4.6).
-pub fn check(copies: &[Copy<'_>], findings: &mut Findings) {
-    let mut seen: Vec<(Message, u8)> = Vec::new();
-    let mut firsts: Vec<&Copy<'_>> = Vec::new();
-    for copy in copies.iter().filter(|copy| copy.is(Kind::Subscribed)) {
+/// Looks for the first message that came behind a later one. Only first copies count: after a reconnect 1, 2, 3, 2, 3, 4 is in
+/// order (section 4.6).
+pub fn check(model: &Model<'_>, ledger: &Ledger<'_>, findings: &mut Findings) {
+    let mut seen: HashSet<(Message, u8)> = HashSet::new();
+    let mut latest: HashMap<Lane<'_>, &Copy<'_>> = HashMap::new();
+    for copy in ledger.copies.iter().filter(|copy| copy.is_forward() && copy.flag_is_right) {
+        let publication = copy.publication;
         // Overlapping subscriptions of different QoS bring copies that are ordered each for itself.
-        let key = (copy.publication.message, copy.delivery.publish.qos);
-        if seen.contains(&key) {
+        let qos = copy.delivery.publish.qos;
+        let is_like_others = publication.is_will() || publication.is_clearing();
+        if is_like_others || !seen.insert((publication.message, qos)) {
             continue;
         }
-        seen.push(key);
-        let overtaker = firsts
-            .iter()
-            .filter(|first| first.publication.is_of_same_source(copy.publication))
-            .filter(|first| first.delivery.publish.qos == copy.delivery.publish.qos)
-            .find(|first| first.publication.at > copy.publication.at);
-        if let Some(overtaker) = overtaker {
-            findings.broken(
-                copy.connection.protocol(),
-                IN_THE_ORDER_OF_PUBLICATION,
-                &[copy.publication.at, overtaker.publication.at, overtaker.delivery.at, copy.delivery.at],
-                format!("{} before {}", copy.publication.message, overtaker.publication.message),
-                format!("{} after {}", copy.publication.message, overtaker.publication.message),
-            );
-            return;
+        let lane = (publication.publisher.as_ref(), publication.topic.as_str(), publication.qos, qos);
+        match latest.get(&lane) {
+            Some(overtaker) if publication.is_before(overtaker.publication) && is_one_lane(model, ledger, publication, qos) => {
+                overtaken(copy, overtaker, findings);
+                return;
+            }
+            Some(overtaker) if publication.at() < overtaker.publication.at() => {}
+            _ => drop(latest.insert(lane, copy)),
         }
-        firsts.push(copy);
     }
+}
+
+/// At QoS 0 a copy for one of several subscriptions may be lost, so that the first that is seen is another one's.
+fn is_one_lane(model: &Model<'_>, ledger: &Ledger<'_>, publication: &Publication, qos: u8) -> bool {
+    qos > 0 || model.met(ledger.session, publication).len() == 1
+}
+
+fn overtaken(copy: &Copy<'_>, overtaker: &Copy<'_>, findings: &mut Findings) {
+    let (first, second) = (copy.publication, overtaker.publication);
+    let events = [first.at(), second.at(), overtaker.delivery.place.at, copy.delivery.place.at];
+    let finding = findings.broken(rules::IN_THE_ORDER_OF_PUBLICATION, copy.connection.protocol()).at(events);
+    let expected = format!("{} before {}", first.message, second.message);
+    finding.expected(expected).observed(format!("{} after {}", first.message, second.message));
 }

@@ -1,8 +1,12 @@
 //! What the record of a cell says beside the verdict: what was sent, granted and received, as numbers.
 
-use super::story::{Connection, Delivery, Story};
-use crate::history::Message;
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+
+use super::facts::{Connection, Delivery, Facts, Publication, Subscribing};
+use crate::history::{Event, History, Message};
 use crate::results::{Phase, Received};
+use crate::scenario::Verb;
 use crate::topic;
 
 /// The measured part of a cell's record.
@@ -16,64 +20,176 @@ pub struct Measured {
     pub received: Vec<Received>,
 }
 
-pub fn measure(story: &Story) -> Measured {
-    let experiment: Vec<_> =
-        story.publications.iter().filter(|p| matches!(p.message, Message::Experiment(_))).collect();
+/// Measures one attempt.
+pub fn measure(history: &History, facts: &Facts) -> Measured {
+    let experiment: Vec<&Publication> =
+        facts.publications.iter().filter(|p| matches!(p.message, Message::Experiment(_))).collect();
     let mut measured = Measured {
         sent: experiment.len() as u32,
         published: experiment.iter().filter(|publication| publication.accepted.is_some()).count() as u32,
+        received: received(history, facts),
         ..Measured::default()
     };
-    let Some(subject) = story.subject() else { return measured };
-    let connections: Vec<&Connection> = story.connections_of(subject).collect();
-    let Some(filter) =
-        connections.iter().flat_map(|connection| &connection.subscribes).next().map(|s| s.filter.filter.as_str())
-    else {
-        return measured;
-    };
-    let codes: Vec<Option<u8>> = connections
-        .iter()
-        .flat_map(|connection| &connection.subscribes)
-        .filter(|subscribe| subscribe.filter.filter == filter)
-        .map(|subscribe| subscribe.suback.map(|(_, code)| code))
-        .collect();
-    measured.granted_qos = codes.first().copied().flatten();
-    measured.regranted_qos = codes.get(1).copied().flatten();
-    let accepted = connections.iter().skip(1).find(|connection| connection.is_accepted());
-    let back = accepted.and_then(|connection| connection.connack.as_ref());
-    measured.session_present = back.map(|(_, connack)| connack.session_present);
-    for (number, connection) in connections.iter().enumerate().skip(1) {
-        let on_topic = connection.deliveries.iter().filter(|delivery| topic::matches(filter, &delivery.topic));
-        let copies = on_topic.filter(|delivery| {
-            !matches!(delivery.message, Some(Message::LoopBack(_) | Message::Fence(_) | Message::Will(_)))
-        });
-        measured.received.extend(copies.map(|delivery| received(number, connection, filter, delivery)));
+    let Some(subject) = facts.subject() else { return measured };
+    let Some(first) = facts.connections_of(subject).next() else { return measured };
+    let connections: Vec<&Connection> = of_identifier(facts, &first.id).collect();
+    let back = connections.iter().skip(1).find(|connection| connection.is_accepted());
+    measured.session_present = back.map(|connection| connection.session_present());
+    let subscribes = || connections.iter().flat_map(|connection| &connection.subscribes);
+    if let Some(filter) = subscribes().next().map(|subscribe| subscribe.filter.filter.as_str()) {
+        let mut codes = subscribes()
+            .filter(|subscribe| subscribe.filter.filter == filter)
+            .map(|subscribe| subscribe.suback.map(|(_, code)| code));
+        measured.granted_qos = codes.next().flatten();
+        measured.regranted_qos = codes.next().flatten();
     }
     measured
 }
 
-fn received(number: usize, connection: &Connection, filter: &str, delivery: &Delivery) -> Received {
-    let subscribed = connection.subscribes.iter().any(|s| s.filter.filter == filter && s.at < delivery.at);
-    let phase = match (number, subscribed) {
-        (1, false) => Phase::Resumed,
-        (1, true) => Phase::Resubscribed,
-        _ => Phase::Again,
-    };
-    let fenced = connection.deliveries.iter().any(|other| {
-        matches!(other.message, Some(Message::Fence(_))) && other.topic == delivery.topic && other.at < delivery.at
+/// The connections with one client identifier, oldest first: they carry one session, whichever client made them.
+fn of_identifier<'a>(facts: &'a Facts, id: &'a str) -> impl Iterator<Item = &'a Connection> {
+    facts.connections.iter().filter(move |connection| connection.id == id)
+}
+
+/// What each client got, in an order that does not depend on how a broker interleaves what it may interleave.
+fn received(history: &History, facts: &Facts) -> Vec<Received> {
+    let receive_steps = receive_steps(history);
+    let topics: HashSet<&str> =
+        facts.publications.iter().filter(|p| p.is_of_experiment()).map(|p| p.topic.as_str()).collect();
+    let published: HashMap<Message, &Publication> = facts.publications.iter().map(|p| (p.message, p)).collect();
+    let mut received: Vec<(Lane<'_>, Received)> = Vec::new();
+    for connection in &facts.connections {
+        let arrivals = Arrivals::on(facts, connection, &published);
+        let waited_until = waited_until(&receive_steps, facts, connection);
+        let awaited = connection.deliveries.iter().filter(|delivery| delivery.place.at < waited_until);
+        let on_topic = awaited.filter(|delivery| topics.contains(delivery.topic.as_str()));
+        let copies = on_topic.filter(|delivery| {
+            !matches!(delivery.message, Some(Message::LoopBack(_) | Message::Fence(_) | Message::Will(_)))
+        });
+        received.extend(copies.map(|delivery| (arrivals.lane(delivery), arrivals.copy(delivery))));
+    }
+    // The sort is stable, so what one lane holds stays in the order of its arrival.
+    received.sort_by(|one, other| place(one).cmp(&place(other)));
+    received.into_iter().map(|(_, copy)| copy).collect()
+}
+
+/// A step in which the harness waits for all that may come to a client, as a range of places in the history.
+struct ReceiveStep<'a> {
+    client: &'a str,
+    events: Range<usize>,
+}
+
+fn receive_steps(history: &History) -> Vec<ReceiveStep<'_>> {
+    let is_step = |(_, event): &(usize, &Event)| matches!(event, Event::Step(_));
+    let ends: Vec<usize> = history.events().enumerate().filter(is_step).map(|(at, _)| at).skip(1).collect();
+    let ends = ends.into_iter().chain([history.entries.len()]);
+    let steps = history.events().enumerate().filter(is_step).zip(ends);
+    let receive = steps.filter_map(|((at, event), end)| {
+        // A step opens as `8 receive subscriber`.
+        let Event::Step(line) = event else { return None };
+        let (verb, client) = line.split_once(' ')?.1.split_once(' ')?;
+        (verb == Verb::Receive.word()).then_some(ReceiveStep { client, events: at..end })
     });
-    let publish = &delivery.publish;
-    Received {
-        phase,
-        seq: match delivery.message {
-            Some(Message::Experiment(number)) => Some(number),
-            _ => None,
-        },
-        qos: publish.qos,
-        retain: publish.retain,
-        dup: publish.dup,
-        complete: delivery.complete,
-        // A copy sent because of a SUBSCRIBE has no place in the order, so it has no fence either.
-        late: fenced && !publish.retain,
+    receive.collect()
+}
+
+/// The end of the last receive step on a connection, or 0. What comes later came by chance: its client went away, or was
+/// taken over, or the cell ended, and nobody waited for what was still under way.
+fn waited_until(steps: &[ReceiveStep<'_>], facts: &Facts, connection: &Connection) -> usize {
+    let next = facts.connections_of(&connection.client).find(|other| other.index > connection.index);
+    let on_it = connection.opened.at..next.map_or(usize::MAX, |next| next.opened.at);
+    let own = steps.iter().filter(|step| step.client == &*connection.client && on_it.contains(&step.events.start));
+    own.map(|step| step.events.end).max().unwrap_or(0)
+}
+
+/// What decides about the place of a copy among all that came.
+fn place<'a>((lane, copy): &'a (Lane<'a>, Received)) -> impl Ord {
+    (copy.client.as_str(), copy.connection, copy.topic.as_str(), copy.phase, copy.retain, copy.qos, *lane)
+}
+
+/// Messages that a broker has to keep in order: those of one publisher at one QoS, on the topic that they share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Lane<'a> {
+    publisher: &'a str,
+    qos: u8,
+}
+
+/// One connection, with what has to be known of the others to place its copies.
+struct Arrivals<'a> {
+    connection: &'a Connection,
+    /// Which of its client's connections this is, from 1.
+    number: u32,
+    /// How many connections with the same client identifier came before this one.
+    before: usize,
+    published: &'a HashMap<Message, &'a Publication>,
+    /// The fences that came on it: the place of the copy, and the message.
+    fences: Vec<(usize, &'a Publication)>,
+}
+
+impl<'a> Arrivals<'a> {
+    fn on(facts: &Facts, connection: &'a Connection, published: &'a HashMap<Message, &'a Publication>) -> Arrivals<'a> {
+        let is_earlier = |other: &&Connection| other.index < connection.index;
+        let fence = |delivery: &Delivery| {
+            let message = delivery.message.filter(|message| matches!(message, Message::Fence(_)))?;
+            Some((delivery.place.at, *published.get(&message)?))
+        };
+        Arrivals {
+            connection,
+            number: facts.connections_of(&connection.client).filter(is_earlier).count() as u32 + 1,
+            before: of_identifier(facts, &connection.id).filter(is_earlier).count(),
+            published,
+            fences: connection.deliveries.iter().filter_map(fence).collect(),
+        }
+    }
+
+    fn publication(&self, delivery: &Delivery) -> Option<&'a Publication> {
+        self.published.get(&delivery.message?).copied()
+    }
+
+    /// A copy whose payload is not ours has a lane of its own.
+    fn lane(&self, delivery: &Delivery) -> Lane<'a> {
+        match self.publication(delivery) {
+            Some(publication) => Lane { publisher: &publication.publisher, qos: publication.qos },
+            None => Lane { publisher: "", qos: delivery.publish.qos },
+        }
+    }
+
+    fn copy(&self, delivery: &Delivery) -> Received {
+        let publish = &delivery.publish;
+        Received {
+            client: self.connection.client.to_string(),
+            connection: self.number,
+            topic: delivery.topic.clone(),
+            phase: self.phase(delivery),
+            seq: match delivery.message {
+                Some(Message::Experiment(number)) => Some(number),
+                _ => None,
+            },
+            qos: publish.qos,
+            retain: publish.retain,
+            dup: publish.dup,
+            complete: delivery.is_complete(),
+            // A copy sent because of a SUBSCRIBE has no place in the order, so it has no fence either.
+            late: !publish.retain && self.is_behind_its_fence(delivery),
+        }
+    }
+
+    fn phase(&self, delivery: &Delivery) -> Phase {
+        let is_asked_for = |subscribe: &Subscribing| {
+            topic::matches(&subscribe.filter.filter, &delivery.topic) && subscribe.sent.at < delivery.place.at
+        };
+        match self.before {
+            0 => Phase::First,
+            1 if self.connection.subscribes.iter().any(is_asked_for) => Phase::Resubscribed,
+            1 => Phase::Resumed,
+            _ => Phase::Again,
+        }
+    }
+
+    /// True if a fence that the same publisher sent behind this message, on its topic and at its QoS, came before it.
+    fn is_behind_its_fence(&self, delivery: &Delivery) -> bool {
+        let Some(publication) = self.publication(delivery) else { return false };
+        let mut earlier = self.fences.iter().filter(|(at, _)| *at < delivery.place.at);
+        earlier.any(|(_, fence)| fence.is_of_same_source(publication) && fence.at() > publication.at())
     }
 }

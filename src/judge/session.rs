@@ -1,8 +1,10 @@
-//! The model of Session State: which session a connection belongs to, which subscriptions it has when a message is
-//! published, and which retained message a SUBSCRIBE finds. The model follows the standard, not the broker's word.
+//! The model of sessions and their subscriptions: which connection belongs to which session, and which subscriptions are in
+//! force when a message is routed. The model follows the standard, not the broker's word.
 
-use super::story::{Connection, Delivery, Publication, Story, Subscribing, Timed};
-use crate::history::Message;
+use std::time::Duration;
+
+use super::facts::{Connection, Delivery, Facts, Place, Publication, Subscribing, Timed};
+use crate::packet::Protocol;
 use crate::scenario::Timer;
 use crate::topic;
 
@@ -17,254 +19,359 @@ pub struct Session<'a> {
     pub connections: Vec<&'a Connection>,
     /// How the session ended, if it did before the history ends.
     pub end: Option<SessionEnd>,
+    /// Every subscription that was granted, in the order of the SUBSCRIBEs.
+    pub subscriptions: Vec<Subscription<'a>>,
 }
 
 /// How a session ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SessionEnd {
-    /// With its last connection, or by a clean start that followed.
-    Discarded,
-    /// Its Session Expiry Interval passed: the place where the clock says so.
-    Expired(usize),
-    /// The broker does not have it any more, and says so to the connection that was opened at this place.
-    Lost(usize),
+    /// With its last connection.
+    WithConnection(Place),
+    /// By a CONNECT that asked for a clean session.
+    Discarded(Place),
+    /// Its Session Expiry Interval passed: the clock says so, or the broker where no clock tells.
+    Expired(Place),
+    /// The broker does not have it any more, and says so to this CONNECT.
+    Lost(Place),
 }
 
-/// How a publication meets a session: the subscriptions that were in force, and whether the client was there.
-#[derive(Debug, Clone, Default)]
-pub struct Match<'a> {
-    pub online: bool,
-    /// Not the shared ones.
-    pub subscriptions: Vec<&'a Subscribing>,
-}
-
-impl Match<'_> {
-    /// The highest QoS that was granted.
-    pub fn granted(&self) -> Option<u8> {
-        self.subscriptions.iter().filter_map(|subscription| subscription.granted()).max()
-    }
-
-    pub fn is_none(&self) -> bool {
-        self.subscriptions.is_empty()
-    }
-
-    /// The client was away: this is what sessions are for.
-    pub fn is_away(&self) -> bool {
-        !self.is_none() && !self.online
+impl SessionEnd {
+    pub fn place(self) -> Place {
+        match self {
+            SessionEnd::WithConnection(place)
+            | SessionEnd::Discarded(place)
+            | SessionEnd::Expired(place)
+            | SessionEnd::Lost(place) => place,
+        }
     }
 }
 
-/// The sessions of all client identifiers, in the order in which they began.
-pub fn sessions(story: &Story) -> Vec<Session<'_>> {
-    let mut sessions: Vec<Session<'_>> = Vec::new();
-    for connection in story.connections.iter().filter(|connection| connection.is_accepted()) {
-        let id = connection.id.as_str();
-        let before = sessions.iter_mut().rfind(|session| session.id == id);
-        let expired = before.as_ref().and_then(|session| session.expired_at(story, connection));
-        match before {
-            Some(session) if session.goes_on_with(connection) && expired.is_none() => {
-                if connection.session_present() || shows_a_session(connection) {
-                    session.connections.push(connection);
-                } else {
-                    // What the broker has lost is one finding; whatever follows begins anew.
-                    session.end = Some(SessionEnd::Lost(connection.opened_at));
-                    let client = connection.client.as_ref();
-                    sessions.push(Session { client, id, connections: vec![connection], end: None });
-                }
+/// A subscription of a session.
+#[derive(Debug, Clone, Copy)]
+pub struct Subscription<'a> {
+    pub subscribing: &'a Subscribing,
+    /// The connection of its SUBSCRIBE, by its index.
+    pub connection: usize,
+    pub granted: u8,
+    pub end: Option<SubscriptionEnd>,
+}
+
+/// How a subscription ended.
+#[derive(Debug, Clone, Copy)]
+pub struct SubscriptionEnd {
+    /// By an UNSUBSCRIBE; otherwise a SUBSCRIBE with the same filter replaced it.
+    pub by_unsubscribe: bool,
+    pub sent: Place,
+    /// The UNSUBACK or SUBACK.
+    pub done: Option<Place>,
+    pub connection: usize,
+}
+
+/// When a broker may route a message, and when it surely has.
+#[derive(Debug, Clone, Copy)]
+pub struct Span {
+    /// Not before this.
+    pub from: Place,
+    /// At the latest in this step.
+    pub until: usize,
+    /// The connection of the publisher, whose own packets are in order with the message.
+    pub connection: usize,
+    /// Where the publisher knows that it was taken.
+    pub accepted: Option<Place>,
+}
+
+/// The subscriptions to one filter that may have been in force when a message was routed: one, or those that replaced one
+/// another in that time.
+#[derive(Debug, Clone)]
+pub struct InForce<'a> {
+    pub filter: &'a str,
+    /// One of them was in force at any time of the span.
+    pub sure: bool,
+    pub versions: Vec<Subscription<'a>>,
+    /// Those that replaced the last of them later: what was queued may go by the new one.
+    pub later: Vec<Subscription<'a>>,
+}
+
+/// The sessions of all client identifiers, in the order in which they began. `kept` are connections, by their index, whose
+/// Session Present 0 is held to be a lie about a session that is there.
+pub fn sessions<'a>(facts: &'a Facts, kept: &[usize]) -> Vec<Session<'a>> {
+    let mut sessions: Vec<Session<'a>> = Vec::new();
+    for connection in facts.connections.iter().filter(|connection| connection.is_accepted()) {
+        let before = sessions.iter_mut().rfind(|session| session.id == connection.id);
+        let Some(session) = before else {
+            sessions.push(Session::begun_by(connection));
+            continue;
+        };
+        match session.fate_at(facts, connection) {
+            None if connection.session_present() || kept.contains(&connection.index) => {
+                session.connections.push(connection);
             }
-            before => {
-                if let Some(session) = before {
-                    session.end = Some(expired.map_or(SessionEnd::Discarded, SessionEnd::Expired));
-                }
-                let client = connection.client.as_ref();
-                sessions.push(Session { client, id, connections: vec![connection], end: None });
+            // What the broker has lost is one finding; whatever follows begins anew.
+            fate => {
+                session.end = Some(fate.unwrap_or(SessionEnd::Lost(connection.opened)));
+                sessions.push(Session::begun_by(connection));
             }
         }
+    }
+    for session in &mut sessions {
+        let last = session.connections[session.connections.len() - 1];
+        if session.end.is_none() && !last.session_persists() {
+            session.end = last.end.map(SessionEnd::WithConnection);
+        }
+        session.subscriptions = subscriptions(&session.connections);
     }
     sessions
 }
 
-/// A message came without a SUBSCRIBE on this connection: by a subscription that only an earlier one can have made.
-pub fn shows_a_session(connection: &Connection) -> bool {
-    connection.deliveries.iter().any(|delivery| {
-        let asked = connection.subscribes.iter().any(|s| s.matches(&delivery.topic) && s.at < delivery.at);
-        let ours = matches!(delivery.message, Some(message) if !matches!(message, Message::Will(_)));
-        ours && !delivery.publish.retain && !asked
-    })
+/// Connections whose CONNACK denies a session that the model knows.
+pub fn denials(facts: &Facts) -> Vec<usize> {
+    let lost = sessions(facts, &[]).into_iter().filter_map(|session| match session.end {
+        Some(SessionEnd::Lost(place)) => Some(place),
+        _ => None,
+    });
+    let lost: Vec<Place> = lost.collect();
+    facts.connections.iter().filter(|c| lost.contains(&c.opened)).map(|connection| connection.index).collect()
+}
+
+fn subscriptions<'a>(connections: &[&'a Connection]) -> Vec<Subscription<'a>> {
+    let mut all: Vec<Subscription<'a>> = Vec::new();
+    for connection in connections {
+        let mut unsubscribes = connection.unsubscribes.iter().peekable();
+        for subscribing in &connection.subscribes {
+            while let Some(unsubscribing) = unsubscribes.next_if(|u| u.sent.at < subscribing.sent.at) {
+                end(&mut all, &unsubscribing.filter, true, unsubscribing.sent, unsubscribing.unsuback, connection.index);
+            }
+            let Some(granted) = subscribing.granted() else { continue };
+            let done = subscribing.suback.map(|(place, _)| place);
+            end(&mut all, &subscribing.filter.filter, false, subscribing.sent, done, connection.index);
+            all.push(Subscription { subscribing, connection: connection.index, granted, end: None });
+        }
+        for unsubscribing in unsubscribes {
+            end(&mut all, &unsubscribing.filter, true, unsubscribing.sent, unsubscribing.unsuback, connection.index);
+        }
+    }
+    all
+}
+
+fn end(all: &mut [Subscription<'_>], filter: &str, by_unsubscribe: bool, sent: Place, done: Option<Place>, connection: usize) {
+    let open = |own: &&mut Subscription<'_>| own.end.is_none() && own.filter() == filter;
+    for subscription in all.iter_mut().filter(open) {
+        subscription.end = Some(SubscriptionEnd { by_unsubscribe, sent, done, connection });
+    }
+}
+
+impl<'a> Subscription<'a> {
+    pub fn filter(&self) -> &'a str {
+        &self.subscribing.filter.filter
+    }
+
+    pub fn is_shared(&self) -> bool {
+        self.subscribing.is_shared()
+    }
+
+    /// It was in force at any time of the span (first), or may have been at some time of it (second).
+    fn is_in_force(&self, span: Span) -> (bool, bool) {
+        let here = self.connection == span.connection;
+        let granted = self.subscribing.suback.map_or(self.subscribing.sent, |(place, _)| place);
+        let begun = granted.step < span.from.step || here && granted.at < span.from.at;
+        let sent = self.subscribing.sent;
+        let may_have_begun = sent.step <= span.until && !(here && span.accepted.is_some_and(|accepted| accepted.at < sent.at));
+        let Some(end) = self.end else { return (begun, may_have_begun) };
+        let here = end.connection == span.connection;
+        let taken = span.accepted.map_or(usize::MAX, |accepted| accepted.step);
+        let not_ended = taken < end.sent.step || here && span.accepted.is_some_and(|accepted| accepted.at < end.sent.at);
+        let done = end.done.map_or(usize::MAX, |done| done.step);
+        let may_not_have_ended = span.from.step <= done && !(here && end.sent.at < span.from.at);
+        (begun && not_ended, may_have_begun && may_not_have_ended)
+    }
+
+    /// The subscription began before the message was routed, and may have ended in that time.
+    fn has_begun(&self, span: Span) -> bool {
+        let granted = self.subscribing.suback.map_or(self.subscribing.sent, |(place, _)| place);
+        granted.step < span.from.step || self.connection == span.connection && granted.at < span.from.at
+    }
+}
+
+impl InForce<'_> {
+    /// The QoS values at which a message of this QoS may come by this filter, as bits.
+    pub fn qos_bits(&self, published: u8) -> u8 {
+        self.versions.iter().fold(0, |bits, version| bits | 1 << published.min(version.granted))
+    }
+
+    /// The lowest of them.
+    pub fn least_qos(&self, published: u8) -> u8 {
+        self.versions.iter().map(|version| published.min(version.granted)).min().unwrap_or(0)
+    }
 }
 
 impl<'a> Session<'a> {
-    /// Where the clock says that the session has expired before this connection (5.0 MQTT-4.1.0-2).
-    fn expired_at(&self, story: &Story, next: &Connection) -> Option<usize> {
-        let last = self.connections.last()?;
-        let (from, until) = (last.opened_at, next.opened_at);
-        let is_expiry = |timed: &&Timed| {
-            timed.timer == Timer::SessionExpiry
-                && timed.passed
-                && timed.seconds >= last.expiry()
-                && timed.step > last.ended_in
-        };
-        let mut timers = story.connections.iter().flat_map(|connection| &connection.timers);
-        timers.find(|timed| is_expiry(timed) && (from..until).contains(&timed.at)).map(|timed| timed.at)
+    fn begun_by(connection: &'a Connection) -> Session<'a> {
+        Session {
+            client: connection.client.as_ref(),
+            id: connection.id.as_str(),
+            connections: vec![connection],
+            end: None,
+            subscriptions: Vec::new(),
+        }
     }
 
-    /// The connection resumes this session. Where the interval is short and no clock tells, the broker's word counts.
-    fn goes_on_with(&self, next: &Connection) -> bool {
-        let Some(last) = self.connections.last() else { return false };
-        let still_open = last.taken_over_at == Some(next.opened_at);
-        let is_sure = still_open || last.expiry() >= LONG_EXPIRY_S || self.has_not_expired(next);
-        !next.connect.clean && last.session_persists() && (is_sure || next.session_present())
+    /// How the session has ended when a client connects; `None` if it goes on by the model.
+    fn fate_at(&self, facts: &Facts, next: &Connection) -> Option<SessionEnd> {
+        let last = self.connections[self.connections.len() - 1];
+        let end = last.end.unwrap_or(next.opened);
+        // A connection that is still open when another one takes it over has a session that no timer has ended.
+        let is_open = last.taken_over == Some(next.opened);
+        if !last.session_persists() {
+            return Some(SessionEnd::WithConnection(end));
+        }
+        if next.connect.clean {
+            return Some(SessionEnd::Discarded(next.opened));
+        }
+        if is_open || last.expiry() == u32::MAX {
+            return None;
+        }
+        let denied = || (!next.session_present()).then_some(SessionEnd::Expired(next.opened));
+        match (self.ran_out(facts, next), self.has_not_run_out(facts, next)) {
+            (Some(timed), _) => Some(SessionEnd::Expired(timed.place)),
+            (None, true) => None,
+            // No clock tells: the broker's word counts.
+            (None, false) => denied(),
+        }
     }
 
-    /// The clock says that the interval had not passed at this connection.
-    fn has_not_expired(&self, next: &Connection) -> bool {
-        next.timers.iter().any(|timed| timed.timer == Timer::SessionExpiry && !timed.passed)
+    /// By the clock the session's interval has passed before this connection (5.0 MQTT-4.1.0-2).
+    fn ran_out(&self, facts: &'a Facts, next: &Connection) -> Option<&'a Timed> {
+        let last = self.connections[self.connections.len() - 1];
+        let timed = facts.ran_out(Timer::SessionExpiry, last.end.unwrap_or(last.opened), next.opened);
+        timed.filter(|timed| timed.seconds >= last.expiry())
+    }
+
+    /// By the clock the interval had not passed at this connection.
+    fn has_not_run_out(&self, facts: &Facts, next: &Connection) -> bool {
+        let last = self.connections[self.connections.len() - 1];
+        let told = next.timers.iter().any(|timed| timed.timer == Timer::SessionExpiry && !timed.passed);
+        let end = last.end.unwrap_or(last.opened);
+        told || facts.at_most_between(end, next.opened) < Duration::from_secs(last.expiry().into())
     }
 
     pub fn is_of(&self, client: &str) -> bool {
         self.connections.iter().any(|connection| connection.client.as_ref() == client)
     }
 
-    /// Whether this connection resumes a session that another one began.
+    pub fn protocol(&self) -> Protocol {
+        self.connections[0].protocol()
+    }
+
+    /// This connection resumes a session that another one began.
     pub fn is_resumed_by(&self, connection: &Connection) -> bool {
-        self.connections.first().is_some_and(|first| first.opened_at != connection.opened_at)
+        self.connections[0].index != connection.index
     }
 
     pub fn has(&self, connection: &Connection) -> bool {
-        self.connections.iter().any(|own| own.opened_at == connection.opened_at)
+        self.connections.iter().any(|own| own.index == connection.index)
     }
 
     /// The connection of this session before another one.
     pub fn before(&self, connection: &Connection) -> Option<&'a Connection> {
-        self.connections.iter().rfind(|own| own.opened_at < connection.opened_at).copied()
+        self.connections.iter().rfind(|own| own.index < connection.index).copied()
     }
 
-    /// How the publication meets this session.
-    pub fn relation(&self, publication: &Publication) -> Match<'a> {
-        let Some(online) = self.presence(publication.step) else { return Match::default() };
-        let reaches = |subscription: &&Subscribing| {
-            let is_own = publication.publisher_id == self.id && subscription.filter.no_local;
-            subscription.matches(&publication.topic) && !is_own
-        };
-        let subscriptions = self.subscriptions(publication.step).into_iter().filter(reaches).collect();
-        Match { online, subscriptions }
+    /// The connection with this index among [`Facts::connections`].
+    pub fn connection(&self, index: usize) -> Option<&'a Connection> {
+        self.connections.iter().find(|own| own.index == index).copied()
     }
 
-    /// Whether the client is connected in a step; `None` where there is no session.
+    /// The client is connected in a step; `None` where there is no session.
     pub fn presence(&self, step: usize) -> Option<bool> {
-        let current = self.connections.iter().rfind(|connection| connection.opened_in <= step)?;
-        let online = current.ended_in > step
-            || current.left_at.is_none() && current.closed_at.is_none() && current.ended_in == step;
+        let current = self.connections.iter().rfind(|connection| connection.opened.step <= step)?;
+        let left_by_client = current.left.is_some() || current.closed.is_some();
+        let online = current.ended_in() > step || !left_by_client && current.ended_in() == step;
         (online || current.session_persists()).then_some(online)
     }
 
-    /// The granted subscriptions that are in force in a step, one for each filter.
-    pub fn subscriptions(&self, step: usize) -> Vec<&'a Subscribing> {
-        let so_far = || self.connections.iter().filter(|connection| connection.opened_in <= step);
-        let mut newest: Vec<&'a Subscribing> = Vec::new();
-        let granted = |subscribing: &&Subscribing| subscribing.step <= step && subscribing.granted().is_some();
-        for subscribing in so_far().flat_map(|connection| &connection.subscribes).filter(granted) {
-            newest.retain(|other| other.filter.filter != subscribing.filter.filter);
-            newest.push(subscribing);
+    /// Every delivery of the session, in order.
+    pub fn deliveries(&self) -> impl Iterator<Item = (&'a Connection, &'a Delivery)> + '_ {
+        self.connections.iter().flat_map(|connection| connection.deliveries.iter().map(|delivery| (*connection, delivery)))
+    }
+
+    /// The subscriptions, not shared, that a message meets when it is routed in this span: one entry for each filter. Those with
+    /// No Local meet no message of their own client (5.0 MQTT-3.8.3-3).
+    pub fn in_force(&self, publication: &Publication, span: Span) -> Vec<InForce<'a>> {
+        if self.end.is_some_and(|end| end.place().step < span.from.step) || self.connections[0].opened.step > span.until {
+            return Vec::new();
         }
-        let ended = |subscribed: &&Subscribing| {
-            so_far().flat_map(|connection| &connection.unsubscribes).any(|unsubscribing| {
-                unsubscribing.filter == subscribed.filter.filter
-                    && unsubscribing.at > subscribed.at
-                    && unsubscribing.step < step
-            })
-        };
-        newest.retain(|subscribed| !ended(subscribed));
-        newest
-    }
-
-    /// The SUBSCRIBEs of this session, at any time, whose filter matches the topic; shared ones too.
-    pub fn had_subscribed(&self, topic: &str) -> bool {
-        self.connections
-            .iter()
-            .flat_map(|connection| &connection.subscribes)
-            .any(|subscribing| topic::matches(&subscribing.filter.filter, topic))
-    }
-
-    /// Whether a subscription with the same filter existed before this SUBSCRIBE.
-    pub fn had_subscription(&self, subscribing: &Subscribing) -> bool {
-        let before = self.subscriptions(subscribing.step.saturating_sub(1));
-        before.iter().any(|other| other.filter.filter == subscribing.filter.filter)
-    }
-
-    /// The UNSUBSCRIBE that ended a subscription to the topic before a step, unless one is in force.
-    pub fn unsubscribed(&self, topic: &str, step: usize) -> Option<(&'a Connection, usize)> {
-        if self.subscriptions(step).iter().any(|subscription| subscription.matches(topic)) {
-            return None;
-        }
-        let ended = |connection: &&'a Connection| {
-            let connection = *connection;
-            let own = connection
-                .unsubscribes
-                .iter()
-                .rfind(|unsubscribing| topic::matches(&unsubscribing.filter, topic) && unsubscribing.step < step)?;
-            Some((connection, own.at))
-        };
-        self.connections.iter().rev().find_map(ended)
-    }
-
-    /// What was sent to the client before a connection and left without its last answer, oldest first; of a message that
-    /// was sent several times the newest copy.
-    pub fn under_way(&self, connection: &Connection) -> Vec<(&'a Connection, &'a Delivery)> {
-        let mut under_way: Vec<(&'a Connection, &'a Delivery)> = Vec::new();
-        let before = self.connections.iter().filter(|own| own.opened_at < connection.opened_at);
-        for own in before {
-            for delivery in own.deliveries.iter().filter(|delivery| delivery.publish.qos > 0) {
-                let same_message = |other: &Delivery| {
-                    other.publish.payload == delivery.publish.payload && other.topic == delivery.topic
-                };
-                let same_id = |other: &Delivery| other.publish.id == delivery.publish.id;
-                let by_id = under_way.iter().position(|(_, other)| same_id(other) && same_message(other));
-                // A broker that sends it again under another identifier breaks a rule, and still goes on with it.
-                let by_message = || under_way.iter().position(|(_, other)| delivery.publish.dup && same_message(other));
-                match by_id.or_else(by_message) {
-                    // What is sent again keeps its place.
-                    Some(place) => under_way[place] = (own, delivery),
-                    None => {
-                        under_way.retain(|(_, other)| other.publish.id != delivery.publish.id);
-                        under_way.push((own, delivery));
-                    }
-                }
+        let is_own = publication.publisher_id == self.id;
+        let mut filters: Vec<InForce<'a>> = Vec::new();
+        for subscription in &self.subscriptions {
+            let options = &subscription.subscribing.filter;
+            if !subscription.subscribing.matches(&publication.topic) || is_own && options.no_local {
+                continue;
             }
-            // A PUBCOMP for a PUBREL that was sent again ends it too.
-            under_way.retain(|(of, delivery)| {
-                !(of.opened_at < own.opened_at && own.pubrels.iter().any(|(_, id)| *id == delivery.publish.id))
-            });
+            let (sure, maybe) = subscription.is_in_force(span);
+            let known = filters.iter_mut().find(|own| own.filter == subscription.filter());
+            match known {
+                None if maybe => {
+                    filters.push(InForce {
+                        filter: subscription.filter(),
+                        sure,
+                        versions: vec![*subscription],
+                        later: Vec::new(),
+                    });
+                }
+                Some(known) if maybe => {
+                    let replaced = known.versions.last().and_then(|last| last.end).is_some_and(|end| !end.by_unsubscribe);
+                    known.sure |= sure || replaced && known.versions[0].has_begun(span) && subscription.end.is_none();
+                    known.versions.push(*subscription);
+                }
+                Some(known) => known.later.push(*subscription),
+                None => {}
+            }
         }
-        under_way.retain(|(_, delivery)| !delivery.complete);
-        under_way
+        let outlives = self.outlives(span);
+        filters.iter_mut().for_each(|filter| filter.sure &= outlives);
+        filters
     }
-}
 
-/// From this Session Expiry Interval on, in seconds, no experiment lasts long enough.
-const LONG_EXPIRY_S: u32 = 3600;
+    /// The session is there at any time of the span.
+    pub fn outlives(&self, span: Span) -> bool {
+        let opened = self.connections[0].opened;
+        let taken = span.accepted.map_or(usize::MAX, |accepted| accepted.step);
+        let begun = opened.step < span.from.step || self.connections[0].index == span.connection;
+        begun && self.end.is_none_or(|end| end.place().step > taken)
+    }
 
-/// The message that the broker has to have retained for a topic when a step begins: the last one that it accepted, unless
-/// that cleared the topic.
-pub fn retained<'a>(story: &'a Story, topic: &str, step: usize) -> Option<&'a Publication> {
-    last_retaining(story, topic, step).filter(|publication| !matches!(publication.message, Message::Clear(_)))
-}
+    /// The shared subscriptions that match a topic.
+    pub fn shares(&self, topic: &str) -> impl Iterator<Item = &Subscription<'a>> {
+        self.subscriptions.iter().filter(move |own| own.is_shared() && topic::matches(own.filter(), topic))
+    }
 
-/// The last accepted message with RETAIN 1 on a topic before a step, whether it stored or cleared.
-pub fn last_retaining<'a>(story: &'a Story, topic: &str, step: usize) -> Option<&'a Publication> {
-    story.publications.iter().rfind(|publication| {
-        publication.retain && publication.topic == topic && publication.step < step && publication.accepted.is_some()
-    })
-}
+    /// The shared subscription may have been in force in the span (second), or was for sure (first).
+    pub fn shares_in(&self, subscription: &Subscription<'_>, span: Span) -> (bool, bool) {
+        let (sure, maybe) = subscription.is_in_force(span);
+        let alive = self.end.is_none_or(|end| end.place().step >= span.from.step);
+        (sure && self.outlives(span), maybe && alive)
+    }
 
-/// The topics that hold a retained message when a step begins, and that the filter matches.
-pub fn retained_topics<'a>(story: &'a Story, filter: &str, step: usize) -> Vec<&'a Publication> {
-    let mut topics: Vec<&str> = story.publications.iter().map(|publication| publication.topic.as_str()).collect();
-    topics.sort_unstable();
-    topics.dedup();
-    topics
-        .into_iter()
-        .filter(|topic| topic::matches(filter, topic))
-        .filter_map(|topic| retained(story, topic, step))
-        .collect()
+    /// Some subscription of this session, at any time and of any kind, matches the topic.
+    pub fn had_subscribed(&self, topic: &str) -> bool {
+        let mut asked = self.connections.iter().flat_map(|connection| &connection.subscribes);
+        asked.any(|subscribing| topic::matches(&subscribing.filter.filter, topic))
+    }
+
+    /// A subscription with the same filter existed before this SUBSCRIBE: `Some(true)` for sure, `None` where an UNSUBSCRIBE
+    /// without its answer leaves it open.
+    pub fn had_subscription(&self, subscribing: &Subscribing) -> Option<bool> {
+        let same = |own: &&Subscription<'_>| {
+            own.filter() == subscribing.filter.filter && (own.subscribing.sent.at, own.subscribing.number) < (subscribing.sent.at, subscribing.number)
+        };
+        let Some(earlier) = self.subscriptions.iter().rfind(same) else { return Some(false) };
+        match earlier.end {
+            Some(end) if end.by_unsubscribe && end.sent.at < subscribing.sent.at => {
+                let here = self.connections.iter().any(|c| c.index == end.connection && c.subscribes.iter().any(|s| s.sent == subscribing.sent));
+                if here || end.done.is_some() { Some(false) } else { None }
+            }
+            _ => Some(true),
+        }
+    }
 }

@@ -1,25 +1,26 @@
-//! The witness's own copies are held to the rules of live delivery.
+//! The witness's own copies are held to the rules of live delivery: it subscribed at QoS 0 before anything was published.
 
-use super::deliveries::{DUP_0_AT_QOS_0, QOS_IS_THE_MINIMUM, RETAIN_0_ON_AN_ESTABLISHED_SUBSCRIPTION};
+use super::facts::{Connection, Facts};
 use super::finding::Findings;
-use super::story::{Connection, Story};
+use super::rules;
 
-/// The witness's copies: it subscribed at QoS 0 before anything was published.
-pub fn check(story: &Story, findings: &mut Findings) {
-    let Some(protocol) = story.connections.first().map(Connection::protocol) else { return };
-    for (at, _, publish) in &story.witnessed {
+pub fn check(facts: &Facts, findings: &mut Findings) {
+    let Some(protocol) = facts.connections.first().map(Connection::protocol) else { return };
+    for (place, publish) in &facts.witnessed {
         let payload = String::from_utf8_lossy(&publish.payload);
         if publish.retain {
+            let finding = findings.broken(rules::RETAIN_0_ON_AN_ESTABLISHED_SUBSCRIPTION, protocol).at([place.at]);
             let expected = format!("RETAIN 0 on {payload} to the witness: its subscription was there before");
-            findings.broken(protocol, RETAIN_0_ON_AN_ESTABLISHED_SUBSCRIPTION, &[*at], expected, "RETAIN 1");
+            finding.expected(expected).observed("RETAIN 1");
         }
         if publish.qos > 0 {
+            let finding = findings.broken(rules::QOS_IS_THE_MINIMUM, protocol).at([place.at]);
             let expected = format!("{payload} to the witness at QoS 0, which is what it was granted");
-            findings.broken(protocol, QOS_IS_THE_MINIMUM, &[*at], expected, format!("QoS {}", publish.qos));
+            finding.expected(expected).observed(format!("QoS {}", publish.qos));
         }
         if publish.qos == 0 && publish.dup {
-            let expected = format!("DUP 0 on {payload} to the witness: it came at QoS 0");
-            findings.broken(protocol, DUP_0_AT_QOS_0, &[*at], expected, "DUP 1");
+            let finding = findings.broken(rules::DUP_0_AT_QOS_0, protocol).at([place.at]);
+            finding.expected(format!("DUP 0 on {payload} to the witness: it came at QoS 0")).observed("DUP 1");
         }
     }
 }

@@ -30,6 +30,7 @@ pub fn action(scenario: &Part, step: &StepPlan, axes: &Axes, settings: Settings)
             bytes: number(publish.bytes.as_ref(), axes),
             message_expiry: number(publish.message_expiry.as_ref().filter(|_| v5), axes),
             properties: v5 && publish.properties.in_cell(axes),
+            window: number(publish.window.as_ref(), axes),
             until: number(publish.until.as_ref(), axes),
         }),
         ActionPlan::Receive { answers, until } => Action::Receive {
@@ -55,8 +56,8 @@ pub fn action(scenario: &Part, step: &StepPlan, axes: &Axes, settings: Settings)
             let usual = ConnectPlan::default();
             Action::Race { stays: *stays, connect: connect(scenario, *stays, &usual, true, axes) }
         }
-        ActionPlan::Wait { timer, seconds } => {
-            Action::Wait { timer: timer.in_cell(axes), seconds: seconds.in_cell(axes) }
+        ActionPlan::Wait { timer, seconds, early } => {
+            Action::Wait { timer: timer.in_cell(axes), seconds: seconds.in_cell(axes), early: early.in_cell(axes) }
         }
     }
 }

@@ -14,6 +14,11 @@ pub fn changes(comparison: &Comparison, palette: Palette) -> String {
             text += &block(kind, &members, palette);
         }
     }
+    if !comparison.new_of_broker.is_empty() {
+        let said = format!("beside the cells the broker now breaks {}", comparison.new_of_broker.join(", "));
+        let said = wrap(&format!("{:<16}", Kind::Worse.name()), &said);
+        text += &said.replacen(Kind::Worse.name(), &palette.paint(style(Verdict::Fail), Kind::Worse.name()), 1);
+    }
     if !text.is_empty() {
         text.push('\n');
     }
@@ -49,5 +54,11 @@ fn summary(comparison: &Comparison, palette: Palette) -> String {
     let mut words: Vec<String> =
         counts.iter().filter(|(_, count)| *count > 0).map(|(kind, count)| format!("{count} {}", kind.name())).collect();
     words.push(format!("{} unchanged", comparison.compared - changed));
-    palette.heading(&format!("{} compared", cells(comparison.compared))) + &format!(": {}\n", words.join(", "))
+    let mut text = palette.heading(&format!("{} compared", cells(comparison.compared)));
+    text += &format!(": {}\n", words.join(", "));
+    if comparison.unmeasured > 0 {
+        let of_baseline = cells(comparison.unmeasured);
+        text += &wrap("", &format!("{of_baseline} of the baseline were not measured: the run is not complete"));
+    }
+    text
 }

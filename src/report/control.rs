@@ -1,13 +1,13 @@
 //! The same lessons with two clients, the harness and a client library: is it the broker or the client?
 
-use super::lessons::Teaching;
-use super::lessons::happened::{happened, last_attempt};
+use super::lessons::happened::happened;
 use super::lessons::steps::{columns, done};
+use super::lessons::{TaughtCell, Teaching};
 use super::{Palette, wrap};
 use crate::history::History;
 use crate::packet::Protocol;
 use crate::plan::{Action, Cell};
-use crate::results::{CellResult, Results};
+use crate::results::Results;
 
 /// What another client got.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ struct Row<'a> {
 
 /// What came to both clients in each lesson, side by side, and the steps in which they differ.
 pub fn control(results: &Results, teachings: &[Teaching], control: &Control, palette: Palette) -> String {
-    let rows: Vec<Row<'_>> = teachings.iter().flat_map(|teaching| rows(teaching, &results.cells, control)).collect();
+    let rows: Vec<Row<'_>> = teachings.iter().flat_map(|teaching| rows(teaching, results, control)).collect();
     let client = control.client;
     let mut text = palette.heading(&format!("Is it the broker or my client? The same in 3.1.1 with {client}")) + "\n\n";
     text += &columns(&COLUMNS, &["", "lesson", "this tool", client].map(String::from));
@@ -53,22 +53,22 @@ pub fn control(results: &Results, teachings: &[Teaching], control: &Control, pal
     text + &where_they_differ(&rows, client, palette)
 }
 
-fn rows<'a>(teaching: &'a Teaching, results: &'a [CellResult], control: &'a Control) -> Vec<Row<'a>> {
+fn rows<'a>(teaching: &'a Teaching, results: &'a Results, control: &'a Control) -> Vec<Row<'a>> {
     let taught = teaching.taught(results);
     let cells = taught.into_iter().flat_map(|taught| {
         let lesson = taught.lesson.name.as_str();
-        taught.cells.into_iter().map(move |(cell, result)| (lesson, cell, result))
+        taught.cells.into_iter().map(move |cell| (lesson, cell))
     });
-    let row = |(lesson, cell, result): (&'a str, &'a Cell, &'a CellResult)| {
-        let played = control.played.iter().find(|played| played.id == cell.id)?;
+    let row = |(lesson, TaughtCell { plan, history, .. }): (&'a str, TaughtCell<'a>)| {
+        let played = control.played.iter().find(|played| played.id == plan.id)?;
         Some(Row {
-            cell,
+            cell: plan,
             lesson,
-            own: happened(cell, &last_attempt(&result.history)),
-            other: played.history.as_ref().map(|history| happened(cell, history)).map_err(String::as_str),
+            own: happened(plan, &history),
+            other: played.history.as_ref().map(|history| happened(plan, history)).map_err(String::as_str),
         })
     };
-    cells.filter(|(_, cell, _)| super::lessons::protocol(cell) == Protocol::V3).filter_map(row).collect()
+    cells.filter(|(_, cell)| super::lessons::protocol(cell.plan) == Protocol::V3).filter_map(row).collect()
 }
 
 /// What came in the steps that take messages; where there are none, what came of the connections.
@@ -97,7 +97,7 @@ fn where_they_differ(rows: &[Row<'_>], client: &str, palette: Palette) -> String
         text += &wrap("    this tool  ", &row.own[step]);
         text += &wrap(&format!("    {client:<9}  "), &other[step]);
     }
-    let none = "In every lesson that both played they got the same, so what is wrong there is the broker's doing.";
+    let none = "In every lesson that both played they got the same, so no failure there is caused by the client.";
     match text.is_empty() {
         true => wrap("", none),
         false => palette.heading("Where they differ") + "\n" + &text,

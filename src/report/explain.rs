@@ -7,10 +7,12 @@ mod gloss;
 mod obligations;
 mod packets;
 
+use std::collections::BTreeMap;
+
 use super::{Palette, findings, mark, measured, wrap};
-use crate::history::Event;
+use crate::history::{Entry, Event};
 use crate::judge::Attempt;
-use crate::results::{CellResult, Results, Verdict};
+use crate::results::{CellResult, CellRun, Results, Verdict};
 use gloss::Glossary;
 
 /// What stands before the text below an event.
@@ -21,8 +23,10 @@ pub struct Explained<'a> {
     /// Where it comes from; its cells are not looked at.
     pub results: &'a Results,
     pub cell: &'a CellResult,
-    /// What the scenario asks, if that is known.
+    pub run: &'a CellRun,
+    /// The question of the scenario, if it is known.
     pub question: Option<&'a str>,
+    /// The attempts of `run`, in the same order.
     pub attempts: &'a [Attempt],
     /// The file of the scenario, where it is not a built-in one.
     pub file: Option<&'a str>,
@@ -30,7 +34,7 @@ pub struct Explained<'a> {
 
 /// The whole explanation.
 pub fn explain(explained: &Explained<'_>, palette: Palette) -> String {
-    let Explained { results, cell, question, attempts, .. } = explained;
+    let Explained { results, cell, run, question, attempts, .. } = explained;
     let mut text = format!("{}\n\n", measured(&results.broker, &results.run.url));
     text += &format!("{}\n", palette.heading(&cell.id));
     text += &question.map(|question| wrap("", question)).unwrap_or_default();
@@ -43,27 +47,43 @@ pub fn explain(explained: &Explained<'_>, palette: Palette) -> String {
             let line = format!("attempt {number} of {}, with client ids and topics of its own", attempts.len());
             text += &format!("\n{}\n", palette.heading(&line));
         }
+        text += &run.attempts.get(place).map(|attempt| names(&attempt.names, palette)).unwrap_or_default();
         text += &exchange(attempt, &mut glossary, palette);
         text += &obligations::left_over(attempt, palette);
     }
     text.push('\n');
-    text += &verdict(cell, palette);
+    text += &verdict(cell, run, palette);
     text + &format!("  Repeat with  {}\n", repeat(explained))
 }
 
-const HOW_TO_READ: &str = "Events are numbered as findings cite them; -> is sent by the client, <- comes from the broker. \
-     Within a step they stand by client, and in wire order for each client; id is the Packet Identifier.";
+const HOW_TO_READ: &str = "Each event has its number, as findings cite it, and its time in milliseconds. subscriber#2 is \
+     the second Network Connection of the client subscriber; -> is sent by the client, <- comes from the broker; id is the \
+     Packet Identifier. The events of one connection stand in the order on the wire. Between clients the order within a \
+     step proves nothing.";
+
+/// The scenario's names of clients and topics beside those on the wire.
+fn names(names: &BTreeMap<String, String>, palette: Palette) -> String {
+    if names.is_empty() {
+        return String::new();
+    }
+    let width = names.keys().map(|name| name.chars().count()).max().unwrap_or(0);
+    let lines: String = names.iter().map(|(name, wire)| format!("  {name:width$}  {wire}\n")).collect();
+    format!("\n{}\n{lines}", palette.heading("Names on the wire"))
+}
 
 /// The events of one attempt.
 fn exchange(attempt: &Attempt, glossary: &mut Glossary, palette: Palette) -> String {
     let mut text = String::new();
     let events: Vec<Event> = attempt.history.events().cloned().collect();
-    for (at, event) in events.iter().enumerate() {
-        let number = attempt.first + at;
-        match event {
+    let times = attempt.history.entries.iter().filter_map(|entry| entry.time);
+    let width = times.map(|time| time.to_string().len() + 1).max().unwrap_or(0);
+    for (at, entry) in attempt.history.entries.iter().enumerate() {
+        match &entry.event {
             Event::Step(step) => text += &format!("\n{}\n", palette.heading(step)),
             event => {
-                text += &wrap(&format!("{number:>5}  {}", head(event)), &packets::said(event));
+                let time = entry.time.map(|time| format!("{time} ")).unwrap_or_default();
+                let head = format!("{:>5}  {time:>width$}{}", at + 1, head(entry));
+                text += &wrap(&head, &packets::said(event));
                 if let Some(gloss) = glossary.gloss(&events, at) {
                     text += &wrap(INDENT, &gloss);
                 }
@@ -74,20 +94,21 @@ fn exchange(attempt: &Attempt, glossary: &mut Glossary, palette: Palette) -> Str
     text
 }
 
-/// Who, and in which direction.
-fn head(event: &Event) -> String {
-    let arrow = match event {
-        Event::Sent(..) | Event::Closed(..) => "->",
+/// The client with the number of its connection, and the direction.
+fn head(entry: &Entry) -> String {
+    let arrow = match &entry.event {
+        Event::Sent(..) | Event::Half(..) | Event::Closed(..) => "->",
         Event::Received(..) | Event::Ended(..) | Event::Undecodable(..) => "<-",
         _ => "--",
     };
-    match event.client() {
-        Some(client) => format!("{client} {arrow} "),
+    let number = entry.connection.map(|number| format!("#{number}")).unwrap_or_default();
+    match entry.event.client() {
+        Some(client) => format!("{client}{number} {arrow} "),
         None => format!("{arrow} "),
     }
 }
 
-fn verdict(cell: &CellResult, palette: Palette) -> String {
+fn verdict(cell: &CellResult, run: &CellRun, palette: Palette) -> String {
     let word = format!("{} {}", mark(cell.verdict), cell.verdict.name());
     let text = match (&cell.reason, cell.violations.is_empty()) {
         (Some(reason), true) => wrap(&format!("{word} "), reason),
@@ -96,8 +117,12 @@ fn verdict(cell: &CellResult, palette: Palette) -> String {
         (None, true) => format!("{word}\n"),
     };
     let mut text = text.replacen(&word, &palette.verdict(cell.verdict, &word), 1);
-    for violation in &cell.violations {
-        text += &findings::violated(violation, &cell.history);
+    for (number, violation) in cell.violations.iter().enumerate() {
+        text += &findings::violated(violation);
+        text += &findings::events(&run.lines_of(number));
+        let several = run.attempts.len() > 1;
+        let attempt = run.evidence_of(number).filter(|_| several).map(|evidence| evidence.attempt);
+        text += &attempt.map(|attempt| format!("  Seen in      attempt {attempt}\n")).unwrap_or_default();
     }
     for (name, value) in &cell.choices {
         text += &wrap("  Choice       ", &format!("{name} = {value}; the standard leaves it open"));

@@ -45,7 +45,7 @@ fn found(finding: &Finding, repeat: &str, palette: Palette) -> String {
     let mut told: Vec<&str> = Vec::new();
     for violation in &cell.violations {
         if !told.contains(&violation.statement.as_str()) {
-            text += &violated(violation, &cell.history);
+            text += &violated(violation);
             told.push(&violation.statement);
         }
     }

@@ -4,7 +4,7 @@
 use super::fold::Domain;
 use super::{Palette, cells, group, mark, name_cells, scenarios, wrap};
 use crate::history::Message;
-use crate::results::{CellResult, Results, Verdict, Violation};
+use crate::results::{CellResult, Level, Results, Verdict, Violation};
 use crate::statement;
 
 /// Products that say where a finding was seen; with more, the ids have to do.
@@ -16,7 +16,7 @@ const USUAL_MESSAGES: u32 = 3;
 
 /// One text for each finding, worst first.
 pub(super) fn sections(results: &Results, palette: Palette) -> Vec<String> {
-    let mut sections = Vec::new();
+    let mut sections: Vec<String> = of_broker(results, palette).into_iter().collect();
     for verdict in Verdict::WORST_FIRST {
         for (_, all) in scenarios(results) {
             let found: Vec<&CellResult> = all.iter().copied().filter(|cell| cell.verdict == verdict).collect();
@@ -79,10 +79,13 @@ fn block(results: &Results, all: &[&CellResult], members: &[&CellResult], palett
     if first.violations.is_empty() {
         text += &wrap("  Reason       ", first.reason.as_deref().unwrap_or("none was given"));
     }
+    let run = results.run.cells.get(&first.id);
+    let numbered: Vec<(usize, &Violation)> = first.violations.iter().enumerate().collect();
     // One of each kind is enough to see what is wrong; the file has the others.
-    for (_, alike) in group(&first.violations, kind) {
-        if let Some(violation) = alike.first() {
-            text += &violated(violation, &first.history);
+    for (_, alike) in group(&numbered, |(_, violation)| kind(violation)) {
+        if let Some((number, violation)) = alike.first() {
+            text += &violated(violation);
+            text += &run.map(|run| events(&run.lines_of(*number))).unwrap_or_default();
         }
         if alike.len() > 1 {
             text += &format!("  And          {} more like it in this cell\n", alike.len() - 1);
@@ -93,22 +96,39 @@ fn block(results: &Results, all: &[&CellResult], members: &[&CellResult], palett
     text
 }
 
-pub(super) fn violated(violation: &Violation, history: &[String]) -> String {
-    let Violation { protocol, statement, level, expected, observed, events } = violation;
+/// The statement that a violation breaks, what it orders and what was seen.
+pub(super) fn violated(violation: &Violation) -> String {
+    let Violation { protocol, statement, level, expected, observed } = violation;
     let paraphrase = statement::find(*protocol, statement).map_or("", |found| found.paraphrase);
     let mut text = wrap("  Cited        ", &format!("{statement} (MQTT {protocol}, {}): {paraphrase}", level.name()));
     text += &wrap("  Expected     ", expected);
-    text += &wrap("  Observed     ", observed);
-    let shown = events.iter().filter_map(|&event| Some((event, history.get(event.checked_sub(1)?)?)));
-    let shown: Vec<(usize, &String)> = shown.collect();
-    for (place, (event, line)) in shown.iter().take(EVENTS).enumerate() {
+    text + &wrap("  Observed     ", observed)
+}
+
+/// Lines of a history, as far as there is room for them.
+pub(super) fn events(lines: &[(usize, &str)]) -> String {
+    let mut text = String::new();
+    for (place, (event, line)) in lines.iter().take(EVENTS).enumerate() {
         let head = if place == 0 { "Events" } else { "" };
         text += &format!("  {head:<11}{event:>4}  {line}\n");
     }
-    if shown.len() > EVENTS {
-        text += &format!("  {:<11}      and {} more\n", "", shown.len() - EVENTS);
+    if lines.len() > EVENTS {
+        text += &format!("  {:<11}      and {} more\n", "", lines.len() - EVENTS);
     }
     text
+}
+
+/// What the broker broke beside the cells.
+fn of_broker(results: &Results, palette: Palette) -> Option<String> {
+    let violations = &results.broker_findings.violations;
+    let worst = if violations.iter().any(|v| v.level == Level::Must) { Verdict::Fail } else { Verdict::Warn };
+    let verdict = format!("{} {}", mark(worst), worst.name());
+    let mut text = format!("{} on connections of the tool's own, beside the cells\n", palette.verdict(worst, &verdict));
+    for (number, violation) in violations.iter().enumerate() {
+        text += &violated(violation);
+        text += &events(&results.run.helpers.lines_of(number));
+    }
+    (!violations.is_empty()).then_some(text)
 }
 
 /// Which values of which axes, if that is said in few words.
@@ -120,34 +140,25 @@ fn place(all: &[&CellResult], members: &[&CellResult]) -> Option<String> {
     (few && phrases.iter().all(|phrase| !phrase.is_empty())).then(|| phrases.join("; "))
 }
 
+/// How often these cells were tried, and which attempt at the first one the events are from.
 fn attempts(results: &Results, members: &[&CellResult]) -> String {
-    let tried = members.iter().map(|cell| results.run.cells.get(&cell.id).map_or(1, |run| run.attempts));
-    match tried.clone().max() {
-        Some(most) if most > 1 => {
-            let least = tried.min().unwrap_or(most);
-            let range = if least == most { most.to_string() } else { format!("{least} to {most}") };
-            let shown = members.first().and_then(|cell| attempt_of_events(cell));
-            let shown =
-                shown.map_or("this is what the last one gave".into(), |number| format!("shown is attempt {number}"));
-            wrap("  Attempts     ", &format!("{range}; {shown}"))
-        }
-        _ => String::new(),
-    }
+    let runs = || members.iter().filter_map(|cell| results.run.cells.get(&cell.id));
+    let tried = || runs().map(|run| run.attempts.len());
+    let (Some(least), Some(most)) = (tried().min(), tried().max().filter(|most| *most > 1)) else {
+        return String::new();
+    };
+    let range = if least == most { most.to_string() } else { format!("{least} to {most}") };
+    let shown = runs().next().and_then(|run| run.evidence.first()).map(|evidence| evidence.attempt);
+    let shown = shown.map(|attempt| format!("; the events are those of attempt {attempt}")).unwrap_or_default();
+    wrap("  Attempts     ", &format!("{range}{shown}"))
 }
 
-/// The attempt that the events of a cell's first violation are from.
-fn attempt_of_events(cell: &CellResult) -> Option<u32> {
-    let event = *cell.violations.first()?.events.first()?;
-    let before = cell.history.iter().take(event).rev();
-    before.filter_map(|line| line.strip_prefix("attempt ")?.parse().ok()).next()
-}
-
-/// What lacked evidence at first and was found when it was tried again.
+/// The cells that lacked evidence at first, and had it when they were tried again.
 fn late_passes(results: &Results, passes: &[&CellResult]) -> Option<String> {
-    let tried_again = |cell: &&&CellResult| results.run.cells.get(&cell.id).is_some_and(|run| run.attempts > 1);
+    let tried_again = |cell: &&&CellResult| results.run.cells.get(&cell.id).is_some_and(|run| run.attempts.len() > 1);
     let late: Vec<&str> = passes.iter().filter(tried_again).map(|cell| cell.id.as_str()).collect();
     let count = cells(late.len());
-    let text = "passed only in a later attempt, given more time and fewer neighbours.";
+    let text = "passed only in a later attempt, with a longer settle window and fewer cells side by side.";
     (!late.is_empty()).then(|| wrap("", &format!("{count} {text}")) + &name_cells(late.into_iter()))
 }
 

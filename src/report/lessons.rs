@@ -7,9 +7,10 @@ pub(super) mod steps;
 use std::collections::BTreeSet;
 
 use super::{Palette, choices, findings, group, mark, matrix, style, wrap};
+use crate::history::History;
 use crate::packet::Protocol;
 use crate::plan::{Action, Cell};
-use crate::results::{CellResult, Phase, Results, Verdict};
+use crate::results::{CellResult, CellRun, Phase, Results, Verdict};
 use crate::scenario::{LESSON, Lesson};
 use crate::statement::{Duty, Statement};
 
@@ -24,19 +25,29 @@ pub struct Teaching {
     pub cells: Vec<Cell>,
 }
 
-/// A lesson with the cells that were run for it: what was planned, and what came of it.
+/// A lesson with the cells that were run for it.
 pub(super) struct Taught<'a> {
     pub lesson: &'a Lesson,
-    pub cells: Vec<(&'a Cell, &'a CellResult)>,
+    pub cells: Vec<TaughtCell<'a>>,
+}
+
+/// A cell of a lesson: the plan, the result, and the history of the attempt on which it rests.
+pub(super) struct TaughtCell<'a> {
+    pub plan: &'a Cell,
+    pub result: &'a CellResult,
+    /// Empty where it was not kept.
+    pub history: History,
 }
 
 impl Teaching {
     /// The lessons of which at least one cell is among the results, in the order of the scenario.
-    pub(super) fn taught<'a>(&'a self, results: &'a [CellResult]) -> Vec<Taught<'a>> {
+    pub(super) fn taught<'a>(&'a self, results: &'a Results) -> Vec<Taught<'a>> {
         let of_lesson =
             |lesson: &Lesson, cell: &Cell| cell.axes.get(LESSON).is_some_and(|value| value.to_string() == lesson.name);
-        let with_result =
-            |cell: &'a Cell| results.iter().find(|result| result.id == cell.id).map(|found| (cell, found));
+        let with_result = |plan: &'a Cell| {
+            let result = results.cells.iter().find(|result| result.id == plan.id)?;
+            Some(TaughtCell { plan, result, history: deciding_history(results, &plan.id) })
+        };
         let taught = self.lessons.iter().map(|lesson| Taught {
             lesson,
             cells: self.cells.iter().filter(|cell| of_lesson(lesson, cell)).filter_map(with_result).collect(),
@@ -45,17 +56,24 @@ impl Teaching {
     }
 }
 
+fn deciding_history(results: &Results, id: &str) -> History {
+    let deciding = results.run.cells.get(id).and_then(CellRun::deciding);
+    deciding.and_then(|attempt| attempt.parsed().ok()).unwrap_or_default()
+}
+
 const HOW_TO_READ: &str = "A persistent session is clean_session=false; in MQTT 5.0 it is Clean Start 0 with a Session \
-     Expiry Interval. m1, m2 and so on are the messages. What names no version of MQTT is true of each that was played.";
+     Expiry Interval. m1, m2 and so on are the messages. A line that names no version of MQTT is true of each version \
+     that was played.";
 
 /// All lessons of a scenario.
 pub(super) fn section(teaching: &Teaching, results: &Results, palette: Palette) -> String {
-    let taught = teaching.taught(&results.cells);
+    let taught = teaching.taught(results);
     let mut text = table(teaching, &taught, palette);
     text += "\n";
     text += &wrap("", HOW_TO_READ);
-    if let Some((cell, _)) = taught.iter().find_map(|taught| taught.cells.first()) {
-        let command = format!("mqtt-sessions explain {}{}", findings::quoted(&cell.id), findings::options(results));
+    if let Some(cell) = taught.iter().find_map(|taught| taught.cells.first()) {
+        let id = findings::quoted(&cell.plan.id);
+        let command = format!("mqtt-sessions explain {id}{}", findings::options(results));
         text += &format!("Packet by packet: {command}\n");
     }
     for taught in &taught {
@@ -76,13 +94,13 @@ fn table(teaching: &Teaching, taught: &[Taught<'_>], palette: Palette) -> String
     text += &row(["test", "session", "publish", "subscribe", "expects", "found", "here"]);
     text += &format!("{}\n", "─".repeat(60));
     for test in &tests {
-        let Some((cell, _)) = test.cells.first() else { continue };
-        let [session, publish, subscribe] = settings(cell);
+        let Some(cell) = test.cells.first() else { continue };
+        let [session, publish, subscribe] = settings(cell.plan);
         let found = test.lesson.actual.as_deref().unwrap_or("");
         let expected = test.lesson.expected.as_deref().unwrap_or("");
         text += &row([&test.lesson.name, session, publish, subscribe, expected, found, &here(test, palette)]);
     }
-    let marks: BTreeSet<&str> = tests.iter().flat_map(|test| &test.cells).map(|(_, cell)| mark_of(cell)).collect();
+    let marks: BTreeSet<&str> = tests.iter().flat_map(|test| &test.cells).map(|cell| mark_of(cell.result)).collect();
     text + "\n" + &matrix::meanings(&marks, palette)
 }
 
@@ -113,9 +131,9 @@ fn settings(cell: &Cell) -> [&'static str; 3] {
 
 /// What arrived in each protocol version, in one word where they agree.
 fn here(taught: &Taught<'_>, palette: Palette) -> String {
-    let said = taught.cells.iter().map(|(cell, result)| {
+    let said = taught.cells.iter().map(|TaughtCell { plan, result, .. }| {
         let mark = palette.verdict(result.verdict, mark_of(result));
-        (protocol(cell), format!("{} {mark}", arrived(result)).trim().to_owned())
+        (protocol(plan), format!("{} {mark}", arrived(result)).trim().to_owned())
     });
     folded(said.collect(), " ")
 }
@@ -125,7 +143,7 @@ fn arrived(cell: &CellResult) -> String {
     if matches!(cell.verdict, Verdict::Unsupported | Verdict::Error) {
         return String::new();
     }
-    let back = cell.received.iter().filter(|copy| copy.phase != Phase::Again);
+    let back = cell.received.iter().filter(|copy| matches!(copy.phase, Phase::Resumed | Phase::Resubscribed));
     let messages: BTreeSet<u32> = back.filter_map(|copy| copy.seq).collect();
     match messages.len() as u32 {
         0 => "none".into(),
@@ -190,9 +208,9 @@ fn why(statements: &[&Statement]) -> String {
 
 /// What the standard leaves to the broker in these cells.
 fn left_open(taught: &Taught<'_>) -> String {
-    let names: BTreeSet<&String> = taught.cells.iter().flat_map(|(_, result)| result.choices.keys()).collect();
+    let names: BTreeSet<&String> = taught.cells.iter().flat_map(|cell| cell.result.choices.keys()).collect();
     let line = |name: &String| {
-        let of_cell = |(cell, result): &(&Cell, &CellResult)| Some((protocol(cell), result.choices.get(name)?.clone()));
+        let of_cell = |cell: &TaughtCell<'_>| Some((protocol(cell.plan), cell.result.choices.get(name)?.clone()));
         let values = folded(taught.cells.iter().filter_map(of_cell).collect(), ", ");
         let what = choices::meaning(name).unwrap_or(name);
         wrap("  Open      ", &format!("The standard lets the broker choose: {what}. This one chose: {values}."))
@@ -201,9 +219,9 @@ fn left_open(taught: &Taught<'_>) -> String {
 }
 
 fn verdicts(taught: &Taught<'_>, palette: Palette) -> String {
-    let said = taught.cells.iter().map(|(cell, result)| {
+    let said = taught.cells.iter().map(|TaughtCell { plan, result, .. }| {
         let words = format!("{} {}", mark_of(result), result.verdict.name());
-        (protocol(cell), palette.paint(style(result.verdict), &words))
+        (protocol(plan), palette.paint(style(result.verdict), &words))
     });
     format!("  Verdict   {}\n", folded(said.collect(), "   "))
 }

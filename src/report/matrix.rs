@@ -103,12 +103,14 @@ fn entry(cell: &CellResult) -> Entry {
     Entry { verdict: cell.verdict, chosen: choices::decide_count(cell), counts: counted.then(|| counts(cell)) }
 }
 
-/// A message that came twice counts once: the verdict speaks of the second copy.
+/// The messages that came after the return of a client. A message that came twice counts once: the verdict speaks of the
+/// second copy.
 pub(super) fn counts(cell: &CellResult) -> Counts {
     // Without a SUBSCRIBE there is no retained copy: what has RETAIN 1 there was queued, and its flag is a finding.
     let retained = |copy: &Received| copy.retain && copy.phase != Phase::Resumed;
     let distinct = |again: bool, retain: bool| {
-        let copies = cell.received.iter().filter(|copy| (copy.phase == Phase::Again) == again);
+        let back = cell.received.iter().filter(|copy| copy.phase != Phase::First);
+        let copies = back.filter(|copy| (copy.phase == Phase::Again) == again);
         let copies = copies.filter(|copy| retained(copy) == retain);
         copies.filter_map(|copy| copy.seq).collect::<BTreeSet<u32>>().len()
     };
@@ -133,6 +135,11 @@ impl std::fmt::Display for Counts {
 }
 
 impl Counts {
+    /// True if nothing came.
+    pub(super) fn is_none(&self) -> bool {
+        self.queued + self.retained + self.again == 0
+    }
+
     /// `(+3)` came once more.
     pub(super) fn again(&self) -> String {
         if self.again > 0 { format!("(+{})", self.again) } else { String::new() }

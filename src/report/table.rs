@@ -22,7 +22,7 @@ pub(super) fn table(scenario: &str, cells: &[&CellResult], palette: Palette) -> 
         text.push('\n');
     }
     if cells.iter().any(|cell| arrived(cell).contains('(')) {
-        text += "\narrived: after the return (and on further connections)\n";
+        text += "\n(+N) came once more on the next connection\n";
     }
     text
 }
@@ -47,8 +47,12 @@ fn fold(domain: &Domain, cells: &[&CellResult]) -> Vec<Answer> {
     rows
 }
 
+/// How many messages came after the return; `-` where no client came back.
 fn arrived(cell: &CellResult) -> String {
     let counts = matrix::counts(cell);
+    if cell.session_present.is_none() && counts.is_none() {
+        return "-".into();
+    }
     format!("{counts}{}", counts.again())
 }
 
@@ -58,7 +62,7 @@ fn render(domain: &Domain, rows: &[Answer]) -> String {
     table.set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH as u16);
     let axes: Vec<usize> = domain.varying().collect();
     let heads = axes.iter().map(|&axis| domain.axis_name(axis).to_owned());
-    table.set_header(heads.chain(["sent", "arrived", "verdict"].map(str::to_owned)));
+    table.set_header(heads.chain(["sent", "after return", "verdict"].map(str::to_owned)));
     for Answer { product, sent, arrived, verdict } in rows {
         let values = axes.iter().map(|&axis| domain.values(product, axis));
         let verdict = format!("{} {}", mark(*verdict), verdict.name());

@@ -2,7 +2,9 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::connection::{Connection, End, Incoming};
@@ -18,20 +20,28 @@ pub struct Client {
     pub plan: plan::Client,
     pub name: Arc<str>,
     pub connection: Option<Connection>,
-    /// What has come in and was not looked at yet.
-    pub incoming: VecDeque<Incoming>,
+    /// What has come in and was not looked at yet, with the message of ours that it carries.
+    pub incoming: VecDeque<(Incoming, Option<Message>)>,
+    /// What waits to be put on the wire.
+    pub unsent: VecDeque<Unsent>,
+    /// When the client last sent something on this connection.
+    pub last_sent: Instant,
     /// The CONNACK of the connection, as long as there is one.
     pub connack: Option<Connack>,
     /// How the broker ended the connection.
     pub ended: Option<End>,
     /// The client keeps state of a session that an earlier connection began.
     pub has_session: bool,
-    /// DISCONNECT was sent: nothing may follow it.
+    /// Nothing more is sent on this connection: DISCONNECT was, or the client has stopped and is taken over.
     pub leaving: bool,
     /// The broker is about to end the connection by right: another one takes over, or the client has fallen silent.
     pub may_end: bool,
     /// Nothing that comes in is read any more.
     pub deaf: bool,
+    /// Nothing is sent any more, not even PINGREQ.
+    pub silent: bool,
+    /// What comes in is lost on its way to the client: how often something was.
+    pub lost: Option<u32>,
     /// The connection that neither reads nor writes any more, while the broker cannot know.
     pub stalled: Option<Connection>,
     /// How many of the messages of QoS 1 and 2 that come on this connection are answered; all where it is `None`.
@@ -69,6 +79,17 @@ pub struct Client {
     last_id: u16,
 }
 
+/// A packet that waits to be put on the wire.
+pub struct Unsent {
+    pub packet: Packet,
+    /// Only its first half is sent.
+    pub half: bool,
+    /// The bytes that are sent.
+    pub raw: Bytes,
+}
+
+/// How many messages a publisher leaves unacknowledged.
+const USUAL_WINDOW: u32 = 8;
 /// How many Packet Identifiers a client takes in turn: one more than it leaves unacknowledged.
 const IDS_IN_TURN: u16 = 9;
 
@@ -92,12 +113,16 @@ impl Client {
             plan,
             connection: None,
             incoming: VecDeque::new(),
+            unsent: VecDeque::new(),
+            last_sent: Instant::now(),
             connack: None,
             ended: None,
             has_session: false,
             leaving: false,
             may_end: false,
             deaf: false,
+            silent: false,
+            lost: None,
             stalled: None,
             answers_at_most: None,
             taken: 0,
@@ -130,11 +155,15 @@ impl Client {
         self.connect = Some(connect.clone());
         self.connection = Some(connection);
         self.incoming.clear();
+        self.unsent.clear();
+        self.last_sent = Instant::now();
         self.connack = None;
         self.ended = None;
         self.leaving = false;
         self.may_end = false;
         self.deaf = false;
+        self.silent = false;
+        self.lost = None;
         self.answers_at_most = None;
         self.taken = 0;
         self.held.clear();
@@ -149,8 +178,18 @@ impl Client {
     /// Does nothing more on this connection: what comes is not looked at, and nothing is waited for.
     pub fn stop(&mut self) {
         self.deaf = true;
+        self.silent = true;
         self.incoming.clear();
         self.unanswered.clear();
+    }
+
+    /// When the client has to send PINGREQ, well before its Keep Alive runs out; `None` if it need not, or no more.
+    pub fn ping_due(&self) -> Option<Instant> {
+        let connack = self.connack.as_ref().filter(|connack| connack.code == 0)?;
+        let asked = self.connect.as_ref().map_or(0, |connect| connect.keep_alive);
+        let keep_alive = connack.server_keep_alive.unwrap_or(asked);
+        let pings = self.connection.is_some() && !self.silent && !self.leaving && keep_alive > 0;
+        pings.then(|| self.last_sent + Duration::from_secs(keep_alive.into()) / 2)
     }
 
     /// The acknowledgement that a received packet gets on this connection.
@@ -257,10 +296,10 @@ impl Client {
     }
 
     /// How many messages may be unacknowledged at once. Some brokers refuse, drop or reset beyond a limit of their own
-    /// that 3.1.1 cannot announce.
-    pub fn window(&self) -> usize {
+    /// that 3.1.1 cannot announce, so there are few unless the step wants more.
+    pub fn window(&self, wanted: Option<u32>) -> usize {
         let announced = self.connack.as_ref().and_then(|connack| connack.receive_maximum).unwrap_or(u16::MAX);
-        usize::from(announced.clamp(1, 8))
+        wanted.unwrap_or(USUAL_WINDOW).min(announced.into()).max(1) as usize
     }
 
     /// What the broker's CONNACK forbids this client to publish (5.0, MQTT-3.2.2-11 and MQTT-3.2.2-14).
@@ -332,7 +371,7 @@ pub fn answer(received: &Packet, answers: Answers) -> Option<Packet> {
     let first = |kind, id| match answers {
         Answers::None => None,
         Answers::Refuse => Some(Packet::Ack(Ack { kind, id, reason: IMPLEMENTATION_SPECIFIC_ERROR })),
-        Answers::All | Answers::Pubrec => Some(Packet::ack(kind, id)),
+        Answers::All | Answers::Pubrec | Answers::OneByOne => Some(Packet::ack(kind, id)),
     };
     match received {
         Packet::Publish(Publish { qos: 1, .. }) if answers == Answers::Pubrec => None,

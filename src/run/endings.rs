@@ -13,6 +13,8 @@ use crate::scenario::{Answers, Timer};
 
 /// What a timer is given beyond its time before it counts as passed: brokers look at their clocks once a second.
 const BEYOND_TIMER: Duration = Duration::from_secs(1);
+/// How long before the end of a timer the client comes back that comes in its last second.
+const SHORT_OF_TIMER: Duration = Duration::from_millis(500);
 /// DISCONNECT with this reason code asks for the will (5.0, section 3.14.2.1).
 const DISCONNECT_WITH_WILL: u8 = 0x04;
 
@@ -33,7 +35,7 @@ impl Player<'_> {
         if let (Some(seconds), Some(connect)) = (session_expiry, &mut self.clients[client].connect) {
             connect.session_expiry = Some(seconds);
         }
-        let deadline = Instant::now() + self.target.deadline;
+        let deadline = self.deadline();
         let gone = |clients: &[Client]| clients[client].connection.is_none();
         let mut waited = self.pump(Instant::now() + END_AFTER_DISCONNECT, gone).await;
         if waited == Waited::Deadline {
@@ -66,9 +68,9 @@ impl Player<'_> {
         };
         self.record.observed(client, |name| Event::Closed(name, how));
         self.gone(client);
-        // What came and was not looked at, the client never had.
+        // What came and was not looked at is not answered any more.
         self.clients[client].incoming.clear();
-        connection.cut(how).await;
+        self.meanwhile(connection.cut(how)).await;
         self.await_will(client).await?;
         self.detach(client).await;
         Ok(())
@@ -79,6 +81,7 @@ impl Player<'_> {
     pub async fn silence(&mut self, client: usize) -> Result<(), Stop> {
         let state = &mut self.clients[client];
         state.answers = Answers::None;
+        state.silent = true;
         state.may_end = true;
         let own = state.connect.as_ref().map_or(0, |connect| connect.keep_alive);
         let seconds = state.connack.as_ref().and_then(|connack| connack.server_keep_alive).unwrap_or(own);
@@ -86,7 +89,7 @@ impl Player<'_> {
         let allowed = Duration::from_millis(1500) * u32::from(seconds);
         let gone = |clients: &[Client]| clients[client].connection.is_none();
         // Brokers look at their clocks every few seconds.
-        let waited = self.pump(silent_since + allowed + 2 * self.target.deadline, gone).await;
+        let waited = self.pump(silent_since + allowed + self.patience.max(2 * self.target.deadline), gone).await;
         let timer = Timer::KeepAlive;
         let passed = silent_since.elapsed() >= Duration::from_secs(1) * u32::from(seconds);
         let seconds = u32::from(seconds);
@@ -122,6 +125,16 @@ impl Player<'_> {
         }
     }
 
+    /// Lets most of a timer of the protocol pass, up to its last second. Whether it has run out when the client is back
+    /// is noted then.
+    pub async fn wait_almost(&mut self, seconds: u32) -> Result<(), Stop> {
+        let until = Instant::now() + (Duration::from_secs(1) * seconds).saturating_sub(SHORT_OF_TIMER);
+        match self.pump(until, |_| false).await {
+            Waited::Ended(_) => Err(Stop),
+            Waited::Done | Waited::Deadline => Ok(()),
+        }
+    }
+
     /// The will at the witness shows that the broker has noticed the end of the connection. One that is delayed shows
     /// nothing.
     pub async fn await_will(&mut self, client: usize) -> Result<(), Stop> {
@@ -129,8 +142,8 @@ impl Player<'_> {
         let Some(will) = self.clients[client].will.filter(|_| delay.is_none_or(|delay| delay == 0)) else {
             return Ok(());
         };
-        let deadline = Instant::now() + self.target.deadline;
-        if self.witness.is_none() || self.await_witness(&[will], deadline).await {
+        let deadline = self.deadline();
+        if self.witness.is_none() || self.await_witness(&[will], deadline).await != Waited::Deadline {
             return Ok(());
         }
         let awaited = Awaited::Will;

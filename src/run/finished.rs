@@ -1,12 +1,13 @@
 //! The cells that are done, one record a cell.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
-use super::job::Job;
+use super::job::{Attempt, Job};
 use crate::history::{Event, History};
-use crate::judge;
+use crate::judge::{self, Combined, Judgement};
 use crate::plan::Cell;
-use crate::results::{CellResult, CellRun, Verdict};
+use crate::results::{AttemptRun, CellResult, CellRun, Verdict};
 
 /// The cells that are done.
 pub struct Finished {
@@ -29,8 +30,8 @@ impl Finished {
     /// A cell that was not played, since the broker refused its protocol version.
     pub fn add_unplayed(&mut self, cell: &Cell, history: &History) {
         let judgement = judge::judge(cell, history);
-        let result = judge::combine(cell, vec![(history.clone(), judgement)], self.keep_all_histories);
-        self.insert(result, CellRun { duration_ms: 0, attempts: 1 });
+        let attempt = Attempt { names: BTreeMap::new(), history: history.clone(), judgement };
+        self.add_attempts(cell, vec![attempt], Duration::ZERO);
     }
 
     /// A cell that a fault of this program has ended.
@@ -39,12 +40,21 @@ impl Finished {
     }
 
     pub fn add(&mut self, job: Job) {
-        let run = CellRun { duration_ms: job.duration.as_millis() as u64, attempts: job.attempts.len() as u32 };
-        let result = judge::combine(&job.cell, job.attempts, self.keep_all_histories);
+        self.add_attempts(&job.cell, job.attempts, job.duration);
+    }
+
+    fn add_attempts(&mut self, cell: &Cell, attempts: Vec<Attempt>, duration: Duration) {
+        let (attempts, judgements): (Vec<AttemptRun>, Vec<Judgement>) = attempts.into_iter().map(stored).unzip();
+        let Combined { result, evidence, attempt } = judge::combine(cell, judgements);
+        let mut run = CellRun { duration_ms: duration.as_millis() as u64, attempts, ..CellRun::default() };
+        run.rest_on(attempt, evidence);
+        if result.verdict == Verdict::Pass && !self.keep_all_histories {
+            run.forget_histories();
+        }
         self.insert(result, run);
     }
 
-    /// One record a cell: of several repetitions the worst.
+    /// One record a cell: of several repetitions the worst, and of several such the one with most attempts.
     fn insert(&mut self, result: CellResult, run: CellRun) {
         let worse = u32::from(result.verdict != Verdict::Pass);
         match self.cells.get_mut(&result.id) {
@@ -54,11 +64,12 @@ impl Finished {
             Some((kept, kept_run, unstable)) => {
                 unstable.repetitions += 1;
                 unstable.worse += worse;
-                kept_run.attempts = kept_run.attempts.max(run.attempts);
-                kept_run.duration_ms = kept_run.duration_ms.max(run.duration_ms);
-                if result.verdict > kept.verdict {
-                    *kept = result;
+                let longest = kept_run.duration_ms.max(run.duration_ms);
+                let more_attempts = run.attempts.len() > kept_run.attempts.len();
+                if result.verdict > kept.verdict || result.verdict == kept.verdict && more_attempts {
+                    (*kept, *kept_run) = (result, run);
                 }
+                kept_run.duration_ms = longest;
             }
         }
     }
@@ -78,4 +89,9 @@ impl Finished {
         cells.sort_by(|one, other| one.id.cmp(&other.id));
         (cells, runs)
     }
+}
+
+/// An attempt as the results keep it, apart from what was judged about it.
+fn stored(attempt: Attempt) -> (AttemptRun, Judgement) {
+    (AttemptRun { names: attempt.names, history: attempt.history.lines() }, attempt.judgement)
 }

@@ -64,6 +64,13 @@ pub struct Retained {
 }
 
 impl Cleanup {
+    /// Of a broker that is gone: nothing could be cleaned up.
+    pub fn of_gone(leftovers: &Leftovers) -> Cleanup {
+        let retained = Retained { failed: leftovers.retained.len(), unchecked: true, ..Retained::default() };
+        let persistent = leftovers.sessions.iter().filter(|session| session.persists).count();
+        Cleanup { sessions_failed: persistent, retained, ..Cleanup::default() }
+    }
+
     /// Nothing is known to be left.
     pub fn is_clean(&self) -> bool {
         self.sessions_failed + self.sessions_left + self.retained.failed + self.retained.left == 0
@@ -242,7 +249,9 @@ async fn clear_retained(target: &Target, prefix: &Prefix, protocol: Protocol, to
 /// A clean connection for the clean-up's own use.
 async fn cleaner(target: &Target, prefix: &Prefix, protocol: Protocol) -> Option<Connection> {
     let connect = target.connect(protocol, format!("{}cleaner", prefix.client_id), true, KEEP_ALIVE_S);
-    probe::connect(target, connect).await.ok().map(|(connection, _)| connection)
+    let (mut connection, _) = probe::connect(target, connect).await.ok()?;
+    connection.read_past_undecodable();
+    Some(connection)
 }
 
 /// Publishes an empty retained message to each topic (3.1.1 MQTT-3.3.1-10, 5.0 MQTT-3.3.1-6), and gives how many the
@@ -315,13 +324,14 @@ async fn until(connection: &mut Connection, deadline: Instant, mut found: impl F
         let mut done = false;
         for incoming in batch {
             match incoming {
-                Incoming::Packet(packet) => {
+                Incoming::Packet(packet, _) => {
                     if let Some(answer) = answer(&packet, Answers::All) {
                         let _ = connection.send(&answer);
                     }
                     done |= found(&packet);
                 }
-                Incoming::Undecodable { .. } | Incoming::End(_) => return false,
+                Incoming::Undecodable { .. } => {}
+                Incoming::End(_) => return false,
             }
         }
         if done {

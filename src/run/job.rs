@@ -1,29 +1,41 @@
 //! One cell in one repetition, through all its attempts.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Shared;
 use super::client::Client;
+use super::gone;
 use super::names::{ClientName, Names, Place};
 use super::player::Player;
 use super::record::Record;
 use crate::history::{Awaited, Event, History};
 use crate::judge::{self, Judgement};
+use crate::packet::Packet;
 use crate::plan::{self, Action, Cell};
 
 /// By what each further attempt at an absence multiplies the settle window.
 const SETTLE_FACTOR: u32 = 4;
+/// How many attempts there are at most. In the last one what is missing is waited for with patience.
+const ATTEMPTS_MAX: u32 = 3;
 
 /// One cell in one repetition, with the attempts made so far.
 pub struct Job {
     pub cell: Arc<Cell>,
     pub repetition: u32,
-    pub attempts: Vec<(History, Judgement)>,
+    pub attempts: Vec<Attempt>,
     /// How often ids were used up, counting attempts that the broker's refusal of connections cut short.
     pub tries: u32,
     pub duration: Duration,
+}
+
+/// One attempt at a cell, played and judged.
+pub struct Attempt {
+    /// From the scenario's names of clients and topics to those on the wire.
+    pub names: BTreeMap<String, String>,
+    pub history: History,
+    pub judgement: Judgement,
 }
 
 /// What comes after an attempt.
@@ -52,6 +64,7 @@ impl Job {
         let attempt = self.attempts.len() as u32 + 1;
         let names = self.names(&shared, self.tries + 1);
         self.tries += 1;
+        let is_last = attempt >= ATTEMPTS_MAX;
         let publisher = self.cell.steps.iter().find(|step| matches!(step.action, Action::Publish(_)));
         let protocol = publisher.map_or(self.cell.clients[0].protocol, |step| self.cell.clients[step.client].protocol);
         let player = Player {
@@ -59,10 +72,13 @@ impl Job {
             target: &shared.target,
             clients: self.cell.clients.iter().cloned().map(Client::new).collect(),
             record: Record::new(self.cell.clients.iter().map(|client| client.name.clone())),
-            witness: shared.witnesses.get(&protocol).map(|witness| witness.mailbox(names.tag())),
-            names,
+            witness: shared.witnesses.get(&protocol).and_then(|witness| witness.mailbox(names.tag())),
+            names: names.clone(),
             settle: shared.options.settle * SETTLE_FACTOR.pow(attempt - 1),
+            patience: if is_last { shared.options.patience } else { Duration::ZERO },
             attempt,
+            hold_ups: shared.pulse.held_up_so_far(),
+            pulse: &shared.pulse,
             loop_backs: 0,
             fences: 0,
             messages: 0,
@@ -72,7 +88,8 @@ impl Job {
         };
         let history = player.play().await;
         let judgement = judge::judge(&self.cell, &history);
-        self.attempts.push((history, judgement));
+        let names = names_on_the_wire(&self.cell, &names, &history);
+        self.attempts.push(Attempt { names, history, judgement });
         self.duration += started.elapsed();
         self
     }
@@ -85,7 +102,7 @@ impl Job {
     }
 
     pub fn next(&self) -> Next {
-        let Some((history, judgement)) = self.attempts.last() else { return Next::Done };
+        let Some(Attempt { history, judgement, .. }) = self.attempts.last() else { return Next::Done };
         // A broker that is asked for too many connections at once refuses some, or leaves some waiting.
         let is_refused = |event: &Event| match event {
             Event::Unreachable(_) => true,
@@ -101,8 +118,48 @@ impl Job {
         }
     }
 
+    /// True if the last attempt broke off as it would if the broker were gone.
+    pub fn is_suspicious(&self) -> bool {
+        self.attempts.last().is_some_and(|attempt| gone::is_suspicious(&attempt.history))
+    }
+
     pub fn without_last_attempt(mut self) -> Job {
         self.attempts.pop();
         self
+    }
+}
+
+/// The scenario's names of the clients, and of all topics and filters in the history, with their names on the wire. A
+/// client without an identifier of its own is left out.
+fn names_on_the_wire(cell: &Cell, names: &Names, history: &History) -> BTreeMap<String, String> {
+    let clients = (0..cell.clients.len()).map(|client| (cell.clients[client].name.clone(), names.client_id(client)));
+    let mut table: BTreeMap<String, String> = clients.filter(|(_, id)| !id.is_empty()).collect();
+    // What is not ours begins with a question mark, and stands under no other name on the wire.
+    let topics: BTreeSet<&str> = history.events().flat_map(topics).filter(|topic| !topic.starts_with('?')).collect();
+    for topic in topics {
+        let is_taken = cell.clients.iter().any(|client| client.name == topic);
+        let name = if is_taken { format!("topic {topic}") } else { topic.to_owned() };
+        let wire = names.topic(topic);
+        // What belongs to the broker has the same name everywhere.
+        if wire != topic {
+            table.insert(name, wire);
+        }
+    }
+    table
+}
+
+/// The topics and filters of an event.
+fn topics(event: &Event) -> Vec<&str> {
+    let packet = match event {
+        Event::Sent(_, packet) | Event::Half(_, packet) | Event::Received(_, packet) => packet,
+        _ => return Vec::new(),
+    };
+    match packet {
+        Packet::Connect(connect) => connect.will.iter().map(|will| will.topic.as_str()).collect(),
+        Packet::Publish(publish) if publish.topic.is_empty() => Vec::new(),
+        Packet::Publish(publish) => vec![publish.topic.as_str()],
+        Packet::Subscribe(subscribe) => subscribe.filters.iter().map(|filter| filter.filter.as_str()).collect(),
+        Packet::Unsubscribe(unsubscribe) => unsubscribe.filters.iter().map(String::as_str).collect(),
+        _ => Vec::new(),
     }
 }

@@ -116,12 +116,12 @@ impl Names {
         }
     }
 
-    /// The payload of a message, filled up to so many bytes; one that is sent again has a new number in `copy`, from 1.
-    pub fn payload(&self, message: Message, copy: u32, bytes: usize) -> Vec<u8> {
+    /// The payload of a message, filled up to so many bytes.
+    pub fn payload(&self, message: Message, bytes: usize) -> Vec<u8> {
         if matches!(message, Message::Clear(_)) {
             return Vec::new();
         }
-        let mut payload = format!("{}{}:{message}.{copy}", self.nonce, self.tag).into_bytes();
+        let mut payload = format!("{}{}:{message}.", self.nonce, self.tag).into_bytes();
         payload.resize(payload.len().max(bytes), FILLER);
         payload
     }
@@ -152,28 +152,31 @@ impl Names {
     }
 
     /// A payload as it stands in the history, for a message that is ours.
-    pub fn history_payload(&self, message: Message, copy: u32, payload: &[u8]) -> Vec<u8> {
-        match payload.len() > self.payload(message, copy, 0).len() {
+    pub fn history_payload(&self, message: Message, payload: &[u8]) -> Vec<u8> {
+        match payload.len() > self.payload(message, 0).len() {
             true => message.filled(payload.len()),
             false => message.to_string().into_bytes(),
         }
     }
 
-    /// The message in a payload with its copy number; `Err` is how a foreign payload stands in the history.
-    pub fn local_payload(&self, payload: &[u8]) -> Result<(Message, u32), Vec<u8>> {
+    /// The message in a payload; `Err` is how a foreign payload stands in the history.
+    pub fn local_payload(&self, payload: &[u8]) -> Result<Message, Vec<u8>> {
         let ours = std::str::from_utf8(payload).ok().and_then(|text| text.strip_prefix(&self.nonce));
         let Some(ours) = ours else { return Err([b"?", payload].concat()) };
-        let message = ours.strip_prefix(&self.tag).and_then(|text| text.strip_prefix(':')?.rsplit_once('.')).and_then(
-            |(message, copy)| {
-                let copy = copy.trim_end_matches(char::from(FILLER));
-                Some((message.parse().ok()?, copy.parse().ok()?))
-            },
-        );
+        let of_cell = ours.strip_prefix(&self.tag).and_then(|text| text.strip_prefix(':'));
+        let message = of_cell.and_then(|text| text.split_once('.')?.0.parse().ok());
         match message {
-            Some((message, copy)) if self.payload(message, copy, payload.len()) == payload => Ok((message, copy)),
+            Some(message) if self.payload(message, payload.len()) == payload => Ok(message),
             Some(_) => Err([b"?", payload].concat()),
             None => Err(b"?elsewhere".to_vec()),
         }
+    }
+
+    /// The message of ours whose payload stands at the end of bytes that are no packet.
+    pub fn message_at_the_end(&self, bytes: &[u8]) -> Option<Message> {
+        let head = format!("{}{}:", self.nonce, self.tag).into_bytes();
+        let start = bytes.windows(head.len()).rposition(|window| window == head)?;
+        self.local_payload(&bytes[start..]).ok()
     }
 }
 
@@ -237,9 +240,10 @@ mod tests {
         assert_eq!(names.local_client(&names.client_id(1)), "publisher");
         for (bytes, filter) in [(0, "#"), (200, "$share/g/t"), (1, "$SYS/broker/version"), (0, "+/broker/version")] {
             assert_eq!(names.local_topic(&names.topic(filter)), filter);
-            let payload = names.payload(Message::Fence(2), 3, bytes);
+            let payload = names.payload(Message::Fence(2), bytes);
             assert!(payload.len() >= bytes);
-            assert_eq!(names.local_payload(&payload), Ok((Message::Fence(2), 3)));
+            assert_eq!(names.local_payload(&payload), Ok(Message::Fence(2)));
+            assert_eq!(names.message_at_the_end(&[b"\x30\x09t", &payload[..]].concat()), Some(Message::Fence(2)));
         }
         assert!(names.client_id(1).len() <= 23);
     }
@@ -250,8 +254,8 @@ mod tests {
         assert_eq!(names.local_topic("other/t"), "?other/t");
         assert_eq!(names.local_topic("ms1/zzzzzzzzzz/t"), "?elsewhere");
         assert_eq!(names.local_payload(b"m1"), Err(b"?m1".to_vec()));
-        assert_eq!(names.local_payload(b"noncezzz:m1.1"), Err(b"?elsewhere".to_vec()));
-        let changed = [names.payload(Message::Experiment(1), 1, 0), b"x".to_vec()].concat();
+        assert_eq!(names.local_payload(b"noncezzz:m1."), Err(b"?elsewhere".to_vec()));
+        let changed = [names.payload(Message::Experiment(1), 0), b"x".to_vec()].concat();
         assert!(names.local_payload(&changed).is_err());
     }
 

@@ -1,12 +1,9 @@
-//! Handshakes that stop at a certain point, so that the connection can be cut there.
+//! Handshakes that stop at a certain point, so that the connection can be cut there, and handshakes one at a time.
 
-use std::future::poll_fn;
-
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::client::Client;
 use super::player::{Player, Stop, Waited};
-use crate::history::Event;
 use crate::packet::{AckKind, Packet, Publish};
 use crate::plan::{Source, Until};
 use crate::scenario::Point;
@@ -23,7 +20,7 @@ impl Player<'_> {
         self.answers(client).await?;
         self.clients[client].keeps_pubrel = point == Point::Pubrec;
         if point == Point::Half {
-            self.send_half(client, &packet)?;
+            self.queue(client, &packet, true)?;
             self.clients[client].keep_sent(&packet);
         } else {
             self.send(client, packet.clone())?;
@@ -34,7 +31,7 @@ impl Player<'_> {
         };
         let is_qos_2 = matches!(packet, Packet::Publish(Publish { qos: 2, .. }));
         if is_qos_2 && matches!(point, Point::Pubrec | Point::Pubrel | Point::Pubcomp) {
-            match self.pump(Instant::now() + self.target.deadline, released).await {
+            match self.pump(self.deadline(), released).await {
                 Waited::Done => {}
                 Waited::Ended(_) => return Err(self.control(client, source, false).await),
                 Waited::Deadline => return Err(self.missing(client).await),
@@ -50,11 +47,10 @@ impl Player<'_> {
 
     /// The broker's last answer is lost on its way: it has come to this machine, and the client never sees it.
     async fn lose_answer(&mut self, client: usize) {
+        self.clients[client].lost = Some(0);
         let deadline = Instant::now() + self.target.deadline;
-        if let Some(connection) = &mut self.clients[client].connection {
-            // Where no answer comes there is none to lose.
-            let _ = timeout_at(deadline, poll_fn(|cx| connection.poll_incoming(cx))).await;
-        }
+        // Where no answer comes there is none to lose.
+        self.pump(deadline, |clients| clients[client].lost != Some(0)).await;
     }
 
     /// Receives messages and answers them as it should, up to a point in the handshake of one of them. Where that does not
@@ -73,13 +69,34 @@ impl Player<'_> {
         Ok(())
     }
 
+    /// Answers each message only when the broker has read the answer to the one before, so that more under way than the
+    /// client permits cannot hide behind answers that are quicker than the broker.
+    pub async fn take_one_by_one(&mut self, client: usize) -> Result<(), Stop> {
+        self.clients[client].answers_at_most = Some(0);
+        loop {
+            let window = Instant::now() + self.vanished_after();
+            match self.pump(window, |clients| !clients[client].held.is_empty()).await {
+                Waited::Done => {}
+                Waited::Deadline => break,
+                Waited::Ended(_) => return Err(Stop),
+            }
+            let held = self.clients[client].held[0].clone();
+            self.answer_until(client, &held, Point::Pubcomp).await?;
+            self.clients[client].held.remove(0);
+            self.send(client, Packet::Pingreq)?;
+            self.answers(client).await?;
+        }
+        self.clients[client].answers_at_most = None;
+        Ok(())
+    }
+
     /// Waits for the first message that is not answered, and for the end of all handshakes before it.
     async fn await_held(&mut self, client: usize) -> Result<(), Stop> {
         let done = |clients: &[Client]| !clients[client].held.is_empty() && clients[client].unanswered.is_empty();
-        let deadline = Instant::now() + self.target.deadline;
+        let deadline = self.deadline();
         while !done(&self.clients) && Instant::now() < deadline {
             let arrived = self.clients[client].arrivals.len();
-            let window = (Instant::now() + self.patience()).min(deadline);
+            let window = (Instant::now() + self.vanished_after()).min(deadline);
             let arrives = |clients: &[Client]| done(clients) || clients[client].arrivals.len() > arrived;
             match self.pump(window, arrives).await {
                 Waited::Done => {}
@@ -94,7 +111,7 @@ impl Player<'_> {
         let first = if held.qos == 1 { AckKind::Puback } else { AckKind::Pubrec };
         match point {
             Point::Publish => return Ok(()),
-            Point::Half => return self.send_half(client, &Packet::ack(first, held.id)),
+            Point::Half => return self.queue(client, &Packet::ack(first, held.id), true),
             Point::Puback | Point::Pubrec | Point::Pubrel | Point::Pubcomp => {}
         }
         self.send(client, Packet::ack(first, held.id))?;
@@ -106,16 +123,5 @@ impl Player<'_> {
             Point::Pubcomp => self.send(client, Packet::ack(AckKind::Pubcomp, held.id)),
             _ => Ok(()),
         }
-    }
-
-    /// Sends the first half of a packet.
-    fn send_half(&mut self, client: usize, packet: &Packet) -> Result<(), Stop> {
-        let Some(connection) = &mut self.clients[client].connection else { return Err(Stop) };
-        if let Err(error) = connection.send_half(packet) {
-            self.record.noted(Event::Broken(format!("the {} {error}", packet.name())));
-            return Err(Stop);
-        }
-        self.record.sent_half(&self.names, client, packet);
-        Ok(())
     }
 }

@@ -94,8 +94,8 @@ pub async fn connect(target: &Target, connect: Connect) -> Result<(Connection, C
         Err(_) => return unanswered(connection.unfinished(), target.connect_timeout),
     };
     match incoming {
-        Incoming::Packet(Packet::Connack(connack)) if connack.code == 0 => Ok((connection, connack)),
-        Incoming::Packet(Packet::Connack(connack)) => {
+        Incoming::Packet(Packet::Connack(connack), _) if connack.code == 0 => Ok((connection, connack)),
+        Incoming::Packet(Packet::Connack(connack), _) => {
             let code = connack.code;
             let ended = timeout_at(Instant::now() + target.deadline, poll_fn(|cx| connection.poll_end(cx))).await;
             Err(Refusal {
@@ -105,7 +105,7 @@ pub async fn connect(target: &Target, connect: Connect) -> Result<(Connection, C
                 stayed_open: ended.is_err(),
             })
         }
-        Incoming::Packet(packet) => {
+        Incoming::Packet(packet, _) => {
             let how = format!("the answer to CONNECT was {}", packet.name());
             Refusal::new(RefusalKind::Other(Box::new(packet)), how)
         }
@@ -199,7 +199,7 @@ fn probe_history(mut packet: Connect, connected: &Result<(Connection, Connack), 
                 Event::Received(PROBE.into(), Packet::Connack(connack))
             }
             RefusalKind::Other(packet) => Event::Received(PROBE.into(), *packet),
-            RefusalKind::NotMqtt(bytes) => Event::Undecodable(PROBE.into(), bytes),
+            RefusalKind::NotMqtt(bytes) => Event::Undecodable(PROBE.into(), bytes, String::new()),
             RefusalKind::Closed(end) => Event::Ended(PROBE.into(), end),
             RefusalKind::Silence => Event::Missing(PROBE.into(), Awaited::Connack),
             RefusalKind::Unreachable | RefusalKind::Unencodable => Event::Unreachable(PROBE.into()),
@@ -214,6 +214,7 @@ fn probe_history(mut packet: Connect, connected: &Result<(Connection, Connack), 
 /// Reads `$SYS/broker/version`, where the broker has it, and leaves in good order.
 async fn version(target: &Target, mut connection: Connection) -> Option<String> {
     let filter = Filter::new("$SYS/broker/version", 0);
+    connection.read_past_undecodable();
     // These packets have no string that could be too long.
     let _ = connection.send(&Packet::Subscribe(Subscribe { id: 1, filters: vec![filter], ..Subscribe::default() }));
     connection.flush().await;
@@ -224,15 +225,15 @@ async fn version(target: &Target, mut connection: Connection) -> Option<String> 
         let Ok(batch) = timeout_at(until, poll_fn(|cx| connection.poll_incoming(cx))).await else { break };
         for incoming in batch {
             match incoming {
-                Incoming::Packet(Packet::Publish(Publish { payload, .. })) => {
+                Incoming::Packet(Packet::Publish(Publish { payload, .. }), _) => {
                     version = Some(String::from_utf8_lossy(&payload).trim().to_owned());
                 }
-                Incoming::Packet(Packet::Suback(suback)) => {
+                Incoming::Packet(Packet::Suback(suback), _) => {
                     let granted = suback.codes.first().is_some_and(|code| !is_failure(*code));
                     until = if granted { Instant::now() + VERSION_WAIT } else { Instant::now() };
                 }
-                Incoming::Packet(_) => {}
-                Incoming::Undecodable { .. } | Incoming::End(_) => return version,
+                Incoming::Packet(..) | Incoming::Undecodable { .. } => {}
+                Incoming::End(_) => return version,
             }
         }
     }

@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use super::client::Client;
 use super::player::{Outgoing, Player, Stop, Waited};
-use super::steps::COPIES_MAX;
+use super::steps::TRIES_MAX;
 use crate::history::{Awaited, Event, Message};
 use crate::judge;
 use crate::packet::{Filter, Packet};
@@ -14,15 +14,16 @@ use crate::scenario::Answers;
 /// A fence: a message behind everything that its source published before.
 struct Fence {
     source: Source,
-    message: Message,
-    /// Its QoS for the session. At 0 it may legally vanish and is sent again.
+    /// Any of them serves.
+    messages: Vec<Message>,
+    /// Its QoS for the session. At 0 it may legally vanish, and another one is sent.
     qos: u8,
 }
 
 impl Fence {
-    /// It has come at its own QoS: a copy at QoS 0 for another subscription may overtake what is queued.
+    /// True if it has come at its own QoS: a copy at QoS 0 for another subscription may overtake what is queued.
     fn has_come(&self, client: &Client) -> bool {
-        client.arrived_at.iter().any(|(message, qos)| *message == self.message && *qos >= self.qos)
+        client.arrived_at.iter().any(|(message, qos)| self.messages.contains(message) && *qos >= self.qos)
     }
 }
 
@@ -41,8 +42,10 @@ impl Player<'_> {
             self.send(client, Packet::Pingreq)?;
             self.answers(client).await?;
         }
-        if answers != Answers::All {
-            return self.receive_withholding(client).await;
+        match answers {
+            Answers::All => {}
+            Answers::OneByOne => self.take_one_by_one(client).await?,
+            Answers::None | Answers::Pubrec | Answers::Refuse => return self.receive_withholding(client).await,
         }
         let subscribed = sources.iter().filter(|source| self.granted(client, source).is_some()).cloned();
         let mut fences = self.fences(client, subscribed.collect());
@@ -68,29 +71,30 @@ impl Player<'_> {
         Ok(())
     }
 
-    fn fences(&mut self, client: usize, sources: Vec<Source>) -> Vec<Fence> {
-        let numbered = sources.into_iter().map(|source| {
-            self.fences += 1;
+    fn fences(&self, client: usize, sources: Vec<Source>) -> Vec<Fence> {
+        let fence = |source: Source| {
             let granted = self.granted(client, &source).unwrap_or(0);
-            Fence { qos: source.qos.min(granted), message: Message::Fence(self.fences), source }
-        });
-        numbered.collect()
+            Fence { qos: source.qos.min(granted), messages: Vec::new(), source }
+        };
+        sources.into_iter().map(fence).collect()
     }
 
-    /// Publishes fences and waits for them; those that may vanish are sent again after one settle window. Tells whether
-    /// all have come.
+    /// Publishes fences and waits for them; where one may vanish, and has not come after one settle window, the next
+    /// message is sent in its place. Tells whether all have come.
     async fn raise(&mut self, client: usize, fences: &mut [Fence]) -> Result<bool, Stop> {
-        for copy in 1..=COPIES_MAX {
+        for attempt in 1..=TRIES_MAX {
             let missing = |fence: &&Fence, clients: &[Client]| !fence.has_come(&clients[client]);
-            let due: Vec<&Fence> =
-                fences.iter().filter(|fence| copy == 1 || fence.qos == 0 && missing(fence, &self.clients)).collect();
+            let is_due = |fence: &Fence| attempt == 1 || fence.qos == 0 && missing(&fence, &self.clients);
+            let due: Vec<usize> = (0..fences.len()).filter(|fence| is_due(&fences[*fence])).collect();
             if due.is_empty() {
                 break;
             }
             for fence in due {
-                let Source { publisher, topic, qos } = &fence.source;
-                let outgoing = Outgoing { copy, ..Outgoing::new(topic, *qos, fence.message) };
-                self.publish(*publisher, outgoing)?;
+                self.fences += 1;
+                let message = Message::Fence(self.fences);
+                fences[fence].messages.push(message);
+                let Source { publisher, topic, qos } = &fences[fence].source;
+                self.publish(*publisher, Outgoing::new(topic, *qos, message))?;
             }
             let all = |clients: &[Client]| !fences.iter().any(|fence| missing(&fence, clients));
             // What may not vanish gets more time: which fences a cell needs must not depend on how busy the broker is.
@@ -134,7 +138,7 @@ impl Player<'_> {
 
     /// Gives the fences that are out the whole deadline. One of them is enough to show that time has passed.
     async fn await_fences(&mut self, client: usize, fences: &[Fence]) -> Result<(), Stop> {
-        let deadline = Instant::now() + self.target.deadline;
+        let deadline = self.deadline();
         let arrived = |clients: &[Client], fence: &Fence| fence.has_come(&clients[client]);
         match self.pump(deadline, |clients| fences.iter().all(|fence| arrived(clients, fence))).await {
             Waited::Done => Ok(()),
@@ -153,12 +157,13 @@ impl Player<'_> {
             || !judge::nothing_is_absent(&self.history(), &self.clients[client].name)
     }
 
-    /// Stays open for one settle window, restarted by each arrival, unless everything that was sent is here.
+    /// Stays open for one settle window, restarted by each arrival, unless everything that was sent is here. In the last
+    /// attempt the window is as long as the patience that is left.
     async fn settle(&mut self, client: usize) -> Result<(), Stop> {
-        let deadline = Instant::now() + self.target.deadline;
+        let deadline = self.deadline();
         while self.something_is_absent(client) && Instant::now() < deadline {
             let arrived = self.clients[client].arrivals.len();
-            let window = Instant::now() + self.settle;
+            let window = (Instant::now() + self.settle.max(self.patience)).min(deadline);
             match self.pump(window, |clients| clients[client].arrivals.len() > arrived).await {
                 Waited::Done => {}
                 Waited::Ended(_) => return Err(Stop),
@@ -199,7 +204,7 @@ impl Player<'_> {
         let deadline = Instant::now() + self.target.deadline;
         loop {
             let arrived = self.clients[client].arrivals.len();
-            let window = (Instant::now() + self.patience()).min(deadline);
+            let window = (Instant::now() + self.vanished_after()).min(deadline);
             match self.pump(window, |clients| clients[client].arrivals.len() > arrived).await {
                 Waited::Done => {}
                 Waited::Ended(_) => return Err(Stop),

@@ -1,32 +1,29 @@
-//! Writes down what happens in a cell while it runs, in the scenario's names.
+//! Writes down what happens in a cell while it runs, in the scenario's names: every event in the order in which the harness
+//! saw it, and nothing left out.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::Instant;
 
 use super::names::Names;
-use crate::history::{self, Awaited, Client, Event, History, Message, Recorded, WITNESS};
-use crate::packet::{AckKind, Connack, Packet, Publish};
+use crate::history::{Awaited, Client, Entry, Event, History, Message, WITNESS};
+use crate::packet::{Connack, Packet, Publish};
 
 /// The growing record of one attempt.
 pub struct Record {
+    began: Instant,
     /// Those of the scenario, then the witness.
     clients: Vec<Client>,
-    steps: Vec<String>,
-    recorded: Vec<Recorded>,
-    /// Which copy of a message a client saw first. Fences and loop-backs at QoS 0 are sent again when they do not come;
-    /// the history shows each once.
-    copies: HashMap<(usize, Message), u32>,
-    /// The handshakes of messages that are left out: client, who chose the Packet Identifier, and the identifier.
-    hidden: HashSet<(usize, Side, u16)>,
+    /// How many Network Connections each client has opened in this attempt.
+    connections: Vec<u32>,
+    /// In the order of their times.
+    recorded: Vec<(Instant, Entry)>,
+    /// Where the line of the current step stands.
+    step: usize,
     /// The client identifiers that the broker assigned, in the order of their coming: they differ from run to run.
     assigned: Vec<String>,
-}
-
-/// Who chose a Packet Identifier.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Side {
-    Client,
-    Broker,
 }
 
 impl Record {
@@ -34,11 +31,11 @@ impl Record {
         let mut clients: Vec<Client> = clients.map(Arc::from).collect();
         clients.push(Arc::from(WITNESS));
         Record {
+            began: Instant::now(),
+            connections: vec![0; clients.len()],
             clients,
-            steps: Vec::new(),
             recorded: Vec::new(),
-            copies: HashMap::new(),
-            hidden: HashSet::new(),
+            step: 0,
             assigned: Vec::new(),
         }
     }
@@ -48,59 +45,65 @@ impl Record {
         self.clients.len() - 1
     }
 
+    /// A step begins.
     pub fn step(&mut self, line: String) {
-        self.steps.push(line);
+        self.step = self.recorded.len();
+        self.noted(Event::Step(line));
     }
 
-    pub fn sent(&mut self, names: &Names, client: usize, packet: &Packet) {
-        let (local, copy) = localise(names, packet);
-        if copy.is_some_and(|(_, copy)| copy > 1) {
-            self.hide(client, Side::Client, packet);
-        } else if !self.is_hidden(client, Side::Broker, packet) {
-            self.push(client, Event::Sent(self.clients[client].clone(), local));
-        }
+    /// The client has a new Network Connection.
+    pub fn opened(&mut self, client: usize) {
+        self.connections[client] += 1;
     }
 
-    /// Records that half of a packet was sent.
-    pub fn sent_half(&mut self, names: &Names, client: usize, packet: &Packet) {
+    /// The number of the client's latest Network Connection; 0 before the first.
+    pub fn connection(&self, client: usize) -> u32 {
+        self.connections[client]
+    }
+
+    /// Records a packet that was put on the wire at this time.
+    pub fn sent(&mut self, names: &Names, client: usize, at: Instant, packet: &Packet, raw: Bytes) {
+        let raw = Some(raw).filter(|_| !matches!(packet, Packet::Connect(_)));
         let (local, _) = localise(names, packet);
-        self.push(client, Event::Half(self.clients[client].clone(), local));
+        self.push(client, at, Event::Sent(self.clients[client].clone(), local), raw);
     }
 
-    /// Gives what two clients did in the current step to each other.
-    pub fn swap(&mut self, one: usize, other: usize) {
-        let step = self.steps.len().saturating_sub(1);
-        for recorded in self.recorded.iter_mut().filter(|recorded| recorded.step == step) {
-            let now = match recorded.client {
-                client if client == one => other,
-                client if client == other => one,
-                _ => continue,
-            };
-            recorded.client = now;
-            if let Some(name) = recorded.event.client_mut() {
-                *name = self.clients[now].clone();
-            }
-        }
+    /// Records that only half of a packet was put on the wire.
+    pub fn sent_half(&mut self, names: &Names, client: usize, at: Instant, packet: &Packet, raw: Bytes) {
+        let raw = Some(raw).filter(|_| !matches!(packet, Packet::Connect(_)));
+        let (local, _) = localise(names, packet);
+        self.push(client, at, Event::Half(self.clients[client].clone(), local), raw);
     }
 
-    /// Records a packet that came in, and says which message of ours it carries.
-    pub fn received(&mut self, names: &Names, client: usize, packet: &Packet) -> Option<Message> {
-        let (mut local, copy) = localise(names, packet);
+    /// Records a packet that was read at this time, and says which message of ours it carries.
+    pub fn received(
+        &mut self,
+        names: &Names,
+        client: usize,
+        at: Instant,
+        packet: &Packet,
+        raw: Bytes,
+    ) -> Option<Message> {
+        let (mut local, message) = localise(names, packet);
         if let Packet::Connack(Connack { assigned_client_id: Some(id), .. }) = &mut local {
             *id = self.local_assigned(names, id);
         }
-        let message = copy.map(|(message, _)| message);
-        if let Some((message, copy)) = copy {
-            let first = *self.copies.entry((client, message)).or_insert(copy);
-            if first != copy {
-                self.hide(client, Side::Broker, packet);
-                return Some(message);
-            }
-        }
-        if !self.is_hidden(client, Side::Client, packet) {
-            self.push(client, Event::Received(self.clients[client].clone(), local));
-        }
+        self.push(client, at, Event::Received(self.clients[client].clone(), local), Some(raw));
         message
+    }
+
+    /// Records a packet that the witness read at this time, on its connection of this number.
+    pub fn witnessed(&mut self, names: &Names, at: Instant, connection: u32, packet: &Packet, raw: Bytes) {
+        let witness = self.witness();
+        self.connections[witness] = connection;
+        self.received(names, witness, at, packet, raw);
+    }
+
+    /// Records something about the witness's connection of this number that is no packet.
+    pub fn of_witness(&mut self, at: Instant, connection: u32, event: impl FnOnce(Client) -> Event) {
+        let witness = self.witness();
+        self.connections[witness] = connection;
+        self.observed_at(at, witness, event);
     }
 
     fn local_assigned(&mut self, names: &Names, id: &str) -> String {
@@ -115,52 +118,84 @@ impl Record {
         format!("assigned{}", place + 1)
     }
 
-    fn hide(&mut self, client: usize, side: Side, packet: &Packet) {
-        self.hidden.extend(packet.id().map(|id| (client, side, id)));
-    }
-
-    /// Whether the packet is part of a handshake that is left out. `answerer` chose the identifier of what this packet
-    /// acknowledges, unless it is a PUBREL, which goes the way of its PUBLISH.
-    fn is_hidden(&mut self, client: usize, answerer: Side, packet: &Packet) -> bool {
-        let Packet::Ack(ack) = packet else { return false };
-        let other = if answerer == Side::Client { Side::Broker } else { Side::Client };
-        let side = if ack.kind == AckKind::Pubrel { other } else { answerer };
-        let key = (client, side, ack.id);
-        match ack.kind {
-            AckKind::Puback | AckKind::Pubcomp => self.hidden.remove(&key),
-            AckKind::Pubrec | AckKind::Pubrel => self.hidden.contains(&key),
+    /// Gives two clients each other's latest connections, which were opened in the current step: which of two connections
+    /// with one identifier has which name is the harness's own affair.
+    pub fn swap(&mut self, one: usize, other: usize) {
+        let numbers = [self.connections[one], self.connections[other]];
+        for (_, entry) in &mut self.recorded[self.step..] {
+            let Some(name) = entry.event.client_mut() else { continue };
+            let (now, number) = match () {
+                () if *name == self.clients[one] => (other, numbers[1]),
+                () if *name == self.clients[other] => (one, numbers[0]),
+                () => continue,
+            };
+            *name = self.clients[now].clone();
+            entry.connection = entry.connection.map(|_| number);
         }
     }
 
-    /// Records something about a client that is no packet.
+    /// Records something about a client, or about its latest connection, that is no packet.
     pub fn observed(&mut self, client: usize, event: impl FnOnce(Client) -> Event) {
-        let event = event(self.clients[client].clone());
-        self.push(client, event);
+        self.observed_at(Instant::now(), client, event);
     }
 
-    /// The last thing recorded is that this packet did not come to the client.
-    pub fn is_missing(&self, client: usize, packet: Awaited) -> bool {
-        let last = self.recorded.last().filter(|recorded| recorded.client == client);
-        matches!(last.map(|last| &last.event), Some(Event::Missing(_, awaited)) if *awaited == packet)
+    /// As [`Record::observed`], at a time that has passed.
+    pub fn observed_at(&mut self, at: Instant, client: usize, event: impl FnOnce(Client) -> Event) {
+        let event = event(self.clients[client].clone());
+        self.push(client, at, event, None);
+    }
+
+    /// Records the end of an earlier connection of the client's.
+    pub fn closed(&mut self, client: usize, connection: u32, event: impl FnOnce(Client) -> Event) {
+        let event = event(self.clients[client].clone());
+        self.insert(Instant::now(), Entry { connection: Some(connection), ..Entry::from(event) });
+    }
+
+    /// True if the last thing recorded of the client is that this answer did not come.
+    pub fn is_missing(&self, client: usize, answer: Awaited) -> bool {
+        let own = |(_, entry): &&(Instant, Entry)| entry.event.client() == Some(&self.clients[client]);
+        let last = self.recorded.iter().rfind(own).map(|(_, entry)| &entry.event);
+        matches!(last, Some(Event::Missing(_, awaited)) if *awaited == answer)
     }
 
     /// Records something of the harness's own.
     pub fn noted(&mut self, event: Event) {
-        self.push(self.clients.len(), event);
+        self.insert(Instant::now(), event.into());
     }
 
-    /// The canonical history of what was recorded so far.
+    /// The harness was held up until this time.
+    pub fn late(&mut self, until: Instant, by: Duration) {
+        self.insert(until, Event::Late(u32::try_from(by.as_millis()).unwrap_or(u32::MAX)).into());
+    }
+
+    /// What was recorded so far.
     pub fn history(&self) -> History {
-        history::canonical(&self.steps, &self.recorded)
+        History { entries: self.recorded.iter().map(|(_, entry)| entry.clone()).collect() }
     }
 
-    fn push(&mut self, client: usize, event: Event) {
-        self.recorded.push(Recorded { step: self.steps.len().saturating_sub(1), client, event });
+    fn push(&mut self, client: usize, at: Instant, event: Event, raw: Option<Bytes>) {
+        // An attempt to connect that failed, and a timer, are no connection's.
+        let of_connection = !matches!(event, Event::Unreachable(_) | Event::Timed { .. });
+        let connection = Some(self.connections[client]).filter(|number| of_connection && *number > 0);
+        self.insert(at, Entry { time: None, connection, event, raw });
+    }
+
+    /// Puts an entry behind all that happened before it or at the same time.
+    fn insert(&mut self, at: Instant, entry: Entry) {
+        let time = Some(at.saturating_duration_since(self.began).into());
+        let mut place = self.recorded.len();
+        while place > 0 && self.recorded[place - 1].0 > at {
+            place -= 1;
+        }
+        if place <= self.step && place < self.recorded.len() {
+            self.step += 1;
+        }
+        self.recorded.insert(place, (at, Entry { time, ..entry }));
     }
 }
 
-/// The packet in the scenario's names, and the message that it carries with its copy number.
-fn localise(names: &Names, packet: &Packet) -> (Packet, Option<(Message, u32)>) {
+/// The packet in the scenario's names, and the message of ours that it carries.
+fn localise(names: &Names, packet: &Packet) -> (Packet, Option<Message>) {
     let mut packet = packet.clone();
     let mut carried = None;
     if let Packet::Publish(Publish { properties, .. }) = &mut packet {
@@ -178,7 +213,7 @@ fn localise(names: &Names, packet: &Packet) -> (Packet, Option<(Message, u32)>) 
             connect.login = None;
             if let Some(will) = &mut connect.will {
                 will.topic = names.local_topic(&will.topic);
-                if let Ok((message, _)) = names.local_payload(&will.payload) {
+                if let Ok(message) = names.local_payload(&will.payload) {
                     will.payload = message.to_string().into_bytes();
                 }
             }
@@ -188,9 +223,9 @@ fn localise(names: &Names, packet: &Packet) -> (Packet, Option<(Message, u32)>) 
         Packet::Publish(Publish { topic, payload, .. }) => {
             *topic = names.local_topic(topic);
             match names.local_payload(payload) {
-                Ok((message, copy)) => {
-                    *payload = names.history_payload(message, copy, payload);
-                    carried = Some((message, copy));
+                Ok(message) => {
+                    *payload = names.history_payload(message, payload);
+                    carried = Some(message);
                 }
                 Err(foreign) => *payload = foreign,
             }

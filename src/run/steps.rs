@@ -14,8 +14,8 @@ use crate::plan::{Action, Connect, Publication, Source, Will};
 use crate::scenario::{Answers, Timer};
 use crate::session_rules::{LONG_EXPIRY_S, is_failure};
 
-/// How often a message that may legally vanish is sent in all.
-pub const COPIES_MAX: u32 = 3;
+/// How many messages are sent in all where each may legally vanish and any of them serves.
+pub const TRIES_MAX: u32 = 3;
 
 impl Player<'_> {
     pub async fn step(&mut self, number: usize) -> Result<(), Stop> {
@@ -46,19 +46,18 @@ impl Player<'_> {
             Action::Silence => self.silence(client).await,
             Action::Stall => self.stall(client).await,
             Action::Race { stays, connect } => self.race(client, *stays, connect).await,
-            Action::Wait { timer, seconds } => self.wait(client, *timer, *seconds).await,
+            Action::Wait { seconds, early: true, .. } => self.wait_almost(*seconds).await,
+            Action::Wait { timer, seconds, early: false } => self.wait(client, *timer, *seconds).await,
         }
     }
 
     /// Opens a connection, sends CONNECT and waits for CONNACK.
     pub async fn connect(&mut self, client: usize, connect: &Connect) -> Result<(), Stop> {
         let target = self.target;
+        let before_it = self.record.connection(client);
         let connection = self.open(client).await?;
+        // To the client its old connection is over; the broker learns of it by the new one.
         let stalled = self.clients[client].stalled.take();
-        if stalled.is_some() {
-            // To the client its old connection is over; the broker learns of it by the new one.
-            self.record.observed(client, |name| Event::Closed(name, End::Reset));
-        }
         let gone_since = self.clients[client].gone_since.take();
         let before = self.clients[client].connect.clone();
         let older = self.take_over(client);
@@ -82,6 +81,7 @@ impl Player<'_> {
         self.accepted(client).await?;
         if let Some(stalled) = stalled {
             stalled.cut(End::Reset).await;
+            self.record.closed(client, before_it, |name| Event::Closed(name, End::Reset));
         }
         match older {
             Some(older) => self.await_takeover(older).await,
@@ -93,13 +93,22 @@ impl Player<'_> {
     pub async fn open(&mut self, client: usize) -> Result<Connection, Stop> {
         let target = self.target;
         let protocol = self.clients[client].plan.protocol;
-        // Beyond the broker's listen backlog a SYN is sent again only after a second.
-        let _permit = target.connecting.acquire().await;
-        Connection::open(&target.endpoint, protocol, target.connect_timeout).await.map_err(|error| {
-            self.record.observed(client, Event::Unreachable);
-            self.record.noted(Event::Broken(super::probe::unreachable(&error, target.connect_timeout)));
-            Stop
-        })
+        let opening = async {
+            // Beyond the broker's listen backlog a SYN is sent again only after a second.
+            let _permit = target.connecting.acquire().await;
+            Connection::open(&target.endpoint, protocol, target.connect_timeout).await
+        };
+        match self.meanwhile(opening).await {
+            Ok(connection) => {
+                self.record.opened(client);
+                Ok(connection)
+            }
+            Err(error) => {
+                self.record.observed(client, Event::Unreachable);
+                self.record.noted(Event::Broken(super::probe::unreachable(&error, target.connect_timeout)));
+                Err(Stop)
+            }
+        }
     }
 
     /// The CONNECT was refused, perhaps for its will: a will that is there only to prove the end of the connection is
@@ -132,7 +141,7 @@ impl Player<'_> {
             self.clients[client].will = Some(message);
             packet.will = Some(packet::Will {
                 topic: self.names.topic(&will.topic),
-                payload: self.names.payload(message, 1, 0),
+                payload: self.names.payload(message, 0),
                 qos: will.qos,
                 retain: will.retain,
                 delay: will.delay,
@@ -183,7 +192,7 @@ impl Player<'_> {
     /// go on.
     async fn await_end_of_refused(&mut self, client: usize) {
         self.clients[client].may_end = true;
-        let deadline = Instant::now() + self.target.deadline;
+        let deadline = self.deadline();
         if self.pump(deadline, |clients| clients[client].connection.is_none()).await == Waited::Deadline {
             self.record.observed(client, |name| Event::Missing(name, Awaited::ConnectionEnd));
             self.gone(client);
@@ -238,23 +247,24 @@ impl Player<'_> {
     /// Proves that the subscription is in force: a message of the experiment's publisher at the experiment's QoS is
     /// delivered live, and every handshake is finished before the subscriber leaves.
     async fn loop_back(&mut self, client: usize, source: &Source) -> Result<(), Stop> {
-        self.loop_backs += 1;
-        let message = Message::LoopBack(self.loop_backs);
         let at_qos_0 = source.qos.min(self.clients[client].granted_for(&source.topic).unwrap_or(0)) == 0;
-        let deadline = Instant::now() + self.target.deadline;
-        for copy in 1..=COPIES_MAX {
-            let outgoing = Outgoing { copy, ..Outgoing::new(&source.topic, source.qos, message) };
-            self.publish(source.publisher, outgoing)?;
-            let again = at_qos_0 && copy < COPIES_MAX;
-            let until = if again { Instant::now() + self.patience() } else { deadline };
+        let deadline = self.deadline();
+        let mut messages = Vec::new();
+        for number in 1..=TRIES_MAX {
+            self.loop_backs += 1;
+            let message = Message::LoopBack(self.loop_backs);
+            messages.push(message);
+            self.publish(source.publisher, Outgoing::new(&source.topic, source.qos, message))?;
+            let again = at_qos_0 && number < TRIES_MAX;
+            let until = if again { Instant::now() + self.vanished_after() } else { deadline };
             let done = |clients: &[Client]| {
-                clients[client].arrivals.contains(&message)
+                messages.iter().any(|message| clients[client].arrivals.contains(message))
                     && clients[client].unanswered.is_empty()
                     && clients[source.publisher].unanswered.is_empty()
             };
             match self.pump(until, done).await {
                 Waited::Done => {
-                    self.let_others_finish(source, message).await;
+                    self.let_others_finish(source, &messages).await;
                     return Ok(());
                 }
                 Waited::Deadline if again => {}
@@ -270,7 +280,7 @@ impl Player<'_> {
     }
 
     /// Others who are there get the loop-back too, and are not to leave in the middle of its handshake.
-    async fn let_others_finish(&mut self, source: &Source, message: Message) {
+    async fn let_others_finish(&mut self, source: &Source, messages: &[Message]) {
         let publisher = self.clients[source.publisher].plan.client_id;
         let done = |client: &Client| {
             let granted = match client.plan.client_id == publisher {
@@ -279,11 +289,12 @@ impl Player<'_> {
             };
             let reads = client.connection.is_some() && !client.deaf && client.answers == Answers::All;
             let is_owed = granted.is_some_and(|granted| granted.min(source.qos) > 0);
-            !reads || !is_owed || client.arrivals.contains(&message) && client.unanswered.is_empty()
+            let has_come = messages.iter().any(|message| client.arrivals.contains(message));
+            !reads || !is_owed || has_come && client.unanswered.is_empty()
         };
         // What is wrong with their delivery shows in the steps that ask about them.
-        let patience = Instant::now() + self.patience();
-        self.pump(patience, |clients| clients.iter().all(done)).await;
+        let until = Instant::now() + self.vanished_after();
+        self.pump(until, |clients| clients.iter().all(done)).await;
     }
 
     /// Publishes the experiment's messages, at most a window of them unacknowledged, and waits until the witness has
@@ -291,7 +302,6 @@ impl Player<'_> {
     async fn publish_messages(&mut self, client: usize, publication: &Publication) -> Result<(), Stop> {
         let Publication { topic, qos, retain, .. } = publication;
         let source = Source { publisher: client, topic: topic.clone(), qos: *qos };
-        let deadline = Instant::now() + self.target.deadline;
         let mut published = Vec::new();
         for number in 1..=publication.messages {
             let message = self.next_message(publication.empty);
@@ -308,10 +318,11 @@ impl Player<'_> {
                 return self.publish_until(client, packet, &source, point).await;
             }
             self.send(client, packet)?;
-            let window = self.clients[client].window();
+            let window = self.clients[client].window(publication.window);
             if self.clients[client].unacknowledged() >= window {
                 let room = |clients: &[Client]| clients[client].unacknowledged() < window;
-                match self.pump(deadline, room).await {
+                // Each window has the whole deadline: a long backlog may take longer.
+                match self.pump(self.deadline(), room).await {
                     Waited::Done => {}
                     Waited::Ended(_) => return Err(self.control(client, &source, *retain).await),
                     Waited::Deadline => return Err(self.missing(client).await),
@@ -321,7 +332,7 @@ impl Player<'_> {
         if *qos == 0 {
             self.send(client, Packet::Pingreq)?;
         }
-        match self.pump(deadline, |clients| clients[client].unanswered.is_empty()).await {
+        match self.pump(self.deadline(), |clients| clients[client].unanswered.is_empty()).await {
             Waited::Done => {}
             Waited::Ended(_) => return Err(self.control(client, &source, *retain).await),
             Waited::Deadline => return Err(self.missing(client).await),
@@ -329,8 +340,10 @@ impl Player<'_> {
         // For a short time only: what is published may legally never come to the witness.
         let deadline = Instant::now() + self.settle.max(self.target.deadline / 10);
         published.retain(|message| matches!(message, Message::Experiment(_)));
-        self.await_witness(&published, deadline).await;
-        Ok(())
+        match self.await_witness(&published, deadline).await {
+            Waited::Ended(_) => Err(Stop),
+            Waited::Done | Waited::Deadline => Ok(()),
+        }
     }
 
     fn next_message(&mut self, empty: bool) -> Message {

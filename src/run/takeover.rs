@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use super::client::Client;
 use super::player::{Player, Stop, Waited};
 use crate::history::{Awaited, Event};
@@ -21,13 +19,23 @@ impl Player<'_> {
         if let Some(latest) = older.or_else(|| others.iter().copied().find(|other| self.clients[*other].has_session)) {
             let subscriptions = std::mem::take(&mut self.clients[latest].subscriptions);
             let outbox = std::mem::take(&mut self.clients[latest].outbox);
-            let connect = self.clients[latest].connect.clone();
+            // The two may speak different versions, so what the older one asked for is told in the words of both.
+            let persists = self.clients[latest].session_persists();
+            let connect = self.clients[latest].connect.clone().map(|connect| Connect {
+                clean: !persists,
+                session_expiry: connect.session_expiry.or(persists.then_some(u32::MAX)),
+                ..connect
+            });
             let state = &mut self.clients[client];
             (state.subscriptions, state.outbox, state.connect) = (subscriptions, outbox, connect);
             state.has_session = state.session_persists();
         }
         if let Some(older) = older {
-            self.clients[older].may_end = true;
+            let older = &mut self.clients[older];
+            older.may_end = true;
+            // A client that has stopped reads on until then, so that its end is seen, and sends nothing.
+            older.leaving |= older.deaf;
+            older.deaf = false;
         }
         older
     }
@@ -35,7 +43,7 @@ impl Player<'_> {
     /// The broker has to end the connection of the client that was taken over (3.1.1 MQTT-3.1.4-2, 5.0 MQTT-3.1.4-3), and
     /// to publish its will unless that is delayed.
     pub async fn await_takeover(&mut self, older: usize) -> Result<(), Stop> {
-        let deadline = Instant::now() + self.target.deadline;
+        let deadline = self.deadline();
         if self.pump(deadline, |clients| clients[older].connection.is_none()).await == Waited::Deadline {
             return Err(self.still_there(older));
         }
@@ -66,6 +74,8 @@ impl Player<'_> {
             let connection = self.open(client).await?;
             self.clients[client].has_session = self.clients[second].has_session;
             self.clients[client].connected(connection, connect);
+            // Either of them may be told of the session that the other one has just begun.
+            self.clients[client].has_session |= self.clients[client].session_persists();
             self.clients[client].may_end = true;
         }
         for client in [first, second] {
@@ -74,7 +84,7 @@ impl Player<'_> {
         }
         let is_gone = |client: &Client| client.connection.is_none();
         let has_won = |client: &Client| client.connection.is_some() && client.connack.is_some();
-        let deadline = Instant::now() + self.target.deadline;
+        let deadline = self.deadline();
         let decided = |clients: &[Client]| {
             let (one, other) = (&clients[first], &clients[second]);
             is_gone(one) && (has_won(other) || is_gone(other)) || is_gone(other) && has_won(one)

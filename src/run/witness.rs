@@ -1,32 +1,39 @@
 //! An always-online subscriber to everything that the run publishes.
 //!
 //! It separates "the broker lost it for this session" from "the broker never routed it". It subscribes at QoS 0, where
-//! it has no window and no queue of its own to overflow. Its silence is never a finding by itself.
+//! it has no window and no queue of its own to overflow. Its silence is never a finding by itself. It reads past what cannot
+//! be decoded, and connects again when its connection ends; both are kept, so that the broker can be judged by them.
 
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::{Notify, mpsc};
-use tokio::time::timeout;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout, timeout_at};
 
+use super::Target;
 use super::client::answer;
 use super::names::Prefix;
 use super::probe::{self, Refusal};
-use crate::connection::{Connection, Incoming};
+use super::pulse::Pulse;
+use crate::connection::{Connection, End, Incoming};
+use crate::history::{Client, Entry, Event, History, WITNESS};
 use crate::packet::{Filter, Packet, Protocol, Publish, Subscribe};
 use crate::scenario::Answers;
 use crate::session_rules::is_failure;
-
-use super::Target;
 
 /// How often the witness shows that it is alive; well within its keep alive.
 const PING_EVERY: Duration = Duration::from_secs(20);
 /// The witness's keep alive, in seconds.
 pub const KEEP_ALIVE_S: u16 = 60;
-
-type Mailboxes = Arc<Mutex<HashMap<String, mpsc::UnboundedSender<Publish>>>>;
+/// How often it connects again in all.
+const REOPENINGS_MAX: u32 = 5;
+/// The reason code of a DISCONNECT for a client whose identifier another one uses (5.0, section 3.14.2.1).
+const SESSION_TAKEN_OVER: u8 = 0x8e;
 
 /// The witness of one protocol version.
 pub struct Witness {
@@ -34,8 +41,17 @@ pub struct Witness {
     mailboxes: Mailboxes,
     /// Asks the reading task to leave.
     leave: Arc<Notify>,
-    /// Told when the reading task has ended.
-    left: Arc<Notify>,
+    /// Asks it to send PINGREQ.
+    ping: Arc<Notify>,
+    reading: JoinHandle<Option<History>>,
+}
+
+/// What a witness tells the run.
+#[derive(Clone)]
+pub struct Ears {
+    pub pulse: Arc<Pulse>,
+    /// Sentences for the user.
+    pub warnings: mpsc::UnboundedSender<String>,
 }
 
 impl Witness {
@@ -43,126 +59,322 @@ impl Witness {
     ///
     /// # Errors
     /// Why there is no witness, as half a sentence: the run goes on without.
-    pub async fn start(target: &Target, protocol: Protocol, prefix: &Prefix) -> Result<Witness, String> {
-        let client_id = format!("{}witness{}", prefix.client_id, if protocol == Protocol::V3 { 3 } else { 5 });
-        let connect = target.connect(protocol, client_id, true, KEEP_ALIVE_S);
-        let (mut connection, _) =
-            probe::connect(target, connect).await.map_err(|Refusal { how, .. }| format!("its CONNECT: {how}"))?;
-        let filter = Filter::new(prefix.filter(), 0);
-        let subscribe = Packet::Subscribe(Subscribe { id: 1, filters: vec![filter], ..Subscribe::default() });
-        connection.send(&subscribe).map_err(|error| error.to_string())?;
-        connection.flush().await;
+    pub async fn start(target: &Target, protocol: Protocol, prefix: &Prefix, ears: Ears) -> Result<Witness, String> {
         let mailboxes = Mailboxes::default();
-        match timeout(target.deadline, granted(&mut connection)).await {
-            Ok(Some(code)) if !is_failure(code) => {}
-            Ok(Some(code)) => return Err(format!("SUBSCRIBE to {} was refused with {code:#04x}", prefix.filter())),
-            Ok(None) => return Err(format!("the connection ended at SUBSCRIBE to {}", prefix.filter())),
-            Err(_) => return Err(format!("SUBSCRIBE to {} was not answered", prefix.filter())),
-        }
-        let witness = Witness { prefix: prefix.clone(), mailboxes, leave: Arc::default(), left: Arc::default() };
-        let (leave, left) = (witness.leave.clone(), witness.left.clone());
-        let reading = read(connection, prefix.clone(), witness.mailboxes.clone(), leave);
-        tokio::spawn(async move {
-            reading.await;
-            left.notify_one();
-        });
-        Ok(witness)
+        let (leave, ping) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let mut watch = Watch {
+            target: target.clone(),
+            protocol,
+            prefix: prefix.clone(),
+            ears,
+            mailboxes: mailboxes.clone(),
+            began: Instant::now(),
+            opened: 0,
+            entries: vec![Event::Step(format!("0 connect {WITNESS}")).into()],
+            is_remarkable: false,
+            is_taken_over: false,
+        };
+        let connection = watch.open().await?;
+        let reading = tokio::spawn(watch.watch(connection, leave.clone(), ping.clone()));
+        Ok(Witness { prefix: prefix.clone(), mailboxes, leave, ping, reading })
     }
 
-    /// Disconnects the witness in good order.
-    pub async fn leave(&self) {
+    /// Disconnects the witness in good order, and gives what it saw that belongs to no cell, if there was anything.
+    pub async fn leave(self) -> Option<History> {
         self.leave.notify_one();
-        self.left.notified().await;
+        self.reading.await.ok().flatten()
     }
 
-    /// Where the messages of the attempt with this tag will arrive.
-    pub fn mailbox(&self, tag: &str) -> Mailbox {
+    /// Asks the broker for a sign of life on the witness's connection.
+    pub fn ping(&self) {
+        self.ping.notify_one();
+    }
+
+    /// Where the messages of the attempt with this tag will arrive; `None` if the witness has given up.
+    pub fn mailbox(&self, tag: &str) -> Option<Mailbox> {
         let (sender, receiver) = mpsc::unbounded_channel();
         let tag = format!("{}/{tag}", self.prefix.topic);
-        lock(&self.mailboxes).insert(tag.clone(), sender);
-        Mailbox { receiver, tag, mailboxes: self.mailboxes.clone() }
+        self.mailboxes.lock().as_mut()?.insert(tag.clone(), sender);
+        Some(Mailbox { receiver, tag, mailboxes: self.mailboxes.clone() })
     }
 }
 
-/// The witness's copies for one attempt.
+/// Something that the witness saw.
+pub struct Sighting {
+    pub at: Instant,
+    /// The number of the witness's Network Connection, from 1.
+    pub connection: u32,
+    pub seen: Seen,
+}
+
+/// What the witness saw of one cell, or what all cells have to know.
+pub enum Seen {
+    Copy(Publish, Bytes),
+    /// A PUBLISH to a topic of the cell's that cannot be decoded: its bytes, and why.
+    Undecodable(Vec<u8>, String),
+    /// The witness's connection ended; until it is back it misses copies.
+    Ended(End),
+}
+
+/// The mailboxes by the head of their topics; `None` once the witness has given up.
+#[derive(Clone)]
+struct Mailboxes(Arc<Mutex<Option<HashMap<String, mpsc::UnboundedSender<Sighting>>>>>);
+
+impl Default for Mailboxes {
+    fn default() -> Mailboxes {
+        Mailboxes(Arc::new(Mutex::new(Some(HashMap::new()))))
+    }
+}
+
+impl Mailboxes {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<HashMap<String, mpsc::UnboundedSender<Sighting>>>> {
+        // Nothing that holds this lock can leave the map half changed.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a sighting into the mailbox of its cell. False if no cell wants it.
+    fn deliver(&self, tag: &str, sighting: Sighting) -> bool {
+        let mailboxes = self.lock();
+        let mailbox = mailboxes.as_ref().and_then(|mailboxes| mailboxes.get(tag));
+        mailbox.is_some_and(|mailbox| mailbox.send(sighting).is_ok())
+    }
+
+    /// Tells all cells that the connection has ended.
+    fn ended(&self, at: Instant, connection: u32, end: End) {
+        for mailbox in self.lock().iter().flat_map(HashMap::values) {
+            // A cell that has finished does not want to know.
+            let _ = mailbox.send(Sighting { at, connection, seen: Seen::Ended(end) });
+        }
+    }
+}
+
+/// What the witness sees for one attempt.
 pub struct Mailbox {
-    receiver: mpsc::UnboundedReceiver<Publish>,
+    receiver: mpsc::UnboundedReceiver<Sighting>,
     tag: String,
     mailboxes: Mailboxes,
 }
 
 impl Mailbox {
-    /// The next copy that has come already.
-    pub fn take(&mut self) -> Option<Publish> {
+    /// The next sighting that is there already.
+    pub fn take(&mut self) -> Option<Sighting> {
         self.receiver.try_recv().ok()
     }
 
-    /// Waits for the next copy.
-    pub async fn next(&mut self) -> Option<Publish> {
-        self.receiver.recv().await
+    /// Ready with the next sighting, or with nothing once the witness has given up.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Sighting>> {
+        self.receiver.poll_recv(cx)
     }
 }
 
 impl Drop for Mailbox {
     fn drop(&mut self) {
-        lock(&self.mailboxes).remove(&self.tag);
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    // Nothing that holds this lock can leave the map half changed.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-async fn granted(connection: &mut Connection) -> Option<u8> {
-    loop {
-        for incoming in poll_fn(|cx| connection.poll_incoming(cx)).await {
-            match incoming {
-                Incoming::Packet(Packet::Suback(suback)) => return suback.codes.first().copied(),
-                Incoming::Packet(_) => {}
-                Incoming::Undecodable { .. } | Incoming::End(_) => return None,
-            }
+        if let Some(mailboxes) = self.mailboxes.lock().as_mut() {
+            mailboxes.remove(&self.tag);
         }
     }
 }
 
-/// Reads until the connection ends or is left, and puts each message into the mailbox of its cell.
-async fn read(mut connection: Connection, prefix: Prefix, mailboxes: Mailboxes, leave: Arc<Notify>) {
-    loop {
-        let next = timeout(PING_EVERY, poll_fn(|cx| connection.poll_incoming(cx)));
-        let batch = tokio::select! {
-            batch = next => batch,
-            () = leave.notified() => return connection.leave().await,
+/// The witness's task.
+struct Watch {
+    target: Target,
+    protocol: Protocol,
+    prefix: Prefix,
+    ears: Ears,
+    mailboxes: Mailboxes,
+    began: Instant,
+    /// How many Network Connections were opened.
+    opened: u32,
+    /// What happened on them, but for the copies and their handshakes.
+    entries: Vec<Entry>,
+    /// Something happened that the broker can be judged by.
+    is_remarkable: bool,
+    is_taken_over: bool,
+}
+
+impl Watch {
+    /// Connects and subscribes.
+    ///
+    /// # Errors
+    /// How that failed, as half a sentence.
+    async fn open(&mut self) -> Result<Connection, String> {
+        let number = if self.protocol == Protocol::V3 { 3 } else { 5 };
+        let client_id = format!("{}witness{number}", self.prefix.client_id);
+        let mut connect = self.target.connect(self.protocol, client_id, true, KEEP_ALIVE_S);
+        let connected = probe::connect(&self.target, connect.clone()).await;
+        let (mut connection, connack) = connected.map_err(|Refusal { how, .. }| format!("its CONNECT: {how}"))?;
+        connection.read_past_undecodable();
+        self.opened += 1;
+        (connect.client_id, connect.login) = (WITNESS.into(), None);
+        self.note(|name| Event::Sent(name, Packet::Connect(connect)));
+        self.note(|name| Event::Received(name, Packet::Connack(connack)));
+        let subscribe = |filter: String| {
+            Packet::Subscribe(Subscribe { id: 1, filters: vec![Filter::new(filter, 0)], ..Subscribe::default() })
         };
-        let Ok(batch) = batch else {
-            // A packet without strings can always be encoded.
-            let _ = connection.send(&Packet::Pingreq);
+        let filter = self.prefix.filter();
+        connection.send(&subscribe(filter.clone())).map_err(|error| error.to_string())?;
+        connection.flush().await;
+        self.note(|name| Event::Sent(name, subscribe("#".into())));
+        match timeout(self.target.deadline, self.granted(&mut connection)).await {
+            Ok(Some(code)) if !is_failure(code) => Ok(connection),
+            Ok(Some(code)) => Err(format!("SUBSCRIBE to {filter} was refused with {code:#04x}")),
+            Ok(None) => Err(format!("the connection ended at SUBSCRIBE to {filter}")),
+            Err(_) => Err(format!("SUBSCRIBE to {filter} was not answered")),
+        }
+    }
+
+    /// The code of the SUBACK; `None` if the connection ends before.
+    async fn granted(&mut self, connection: &mut Connection) -> Option<u8> {
+        loop {
+            let batch = poll_fn(|cx| connection.poll_incoming(cx)).await;
+            let granted = batch.iter().find_map(|incoming| match incoming {
+                Incoming::Packet(Packet::Suback(suback), _) => Some(suback.codes.first().copied()),
+                Incoming::End(_) => Some(None),
+                _ => None,
+            });
+            for incoming in batch {
+                self.take(connection, incoming);
+            }
+            if let Some(granted) = granted {
+                return granted;
+            }
+        }
+    }
+
+    /// Reads until it is told to leave, or until it cannot connect any more.
+    async fn watch(mut self, mut connection: Connection, leave: Arc<Notify>, ping: Arc<Notify>) -> Option<History> {
+        loop {
+            match self.read(connection, &leave, &ping).await {
+                None => break,
+                Some(how) => {
+                    let reopened = tokio::select! {
+                        reopened = self.reopen(how) => reopened,
+                        () = leave.notified() => break,
+                    };
+                    let Some(reopened) = reopened else {
+                        *self.mailboxes.lock() = None;
+                        leave.notified().await;
+                        break;
+                    };
+                    connection = reopened;
+                }
+            }
+        }
+        self.is_remarkable.then(|| History { entries: self.entries })
+    }
+
+    /// Reads until the connection ends, and gives how; `None` once it was left in good order.
+    async fn read(&mut self, mut connection: Connection, leave: &Notify, ping: &Notify) -> Option<End> {
+        let mut ping_due = Instant::now() + PING_EVERY;
+        loop {
+            let next = timeout_at(ping_due, poll_fn(|cx| connection.poll_incoming(cx)));
+            let batch = tokio::select! {
+                batch = next => batch.unwrap_or_default(),
+                () = ping.notified() => Vec::new(),
+                () = leave.notified() => {
+                    connection.leave().await;
+                    return None;
+                }
+            };
+            if batch.is_empty() {
+                // A packet without strings can always be encoded.
+                let _ = connection.send(&Packet::Pingreq);
+                ping_due = Instant::now() + PING_EVERY;
+            } else {
+                self.ears.pulse.hear();
+            }
+            let end = batch.into_iter().filter_map(|incoming| self.take(&mut connection, incoming)).last();
+            if end.is_some() {
+                return end;
+            }
             connection.flush().await;
-            continue;
-        };
-        for incoming in batch {
-            match incoming {
-                Incoming::Packet(packet) => {
-                    // At QoS 0 there is nothing to acknowledge, but a broker may ignore the QoS that it granted.
-                    if let Some(answer) = answer(&packet, Answers::All) {
-                        let _ = connection.send(&answer);
+        }
+    }
+
+    /// Looks at what came in, and gives how the connection ended if that is it.
+    fn take(&mut self, connection: &mut Connection, incoming: Incoming) -> Option<End> {
+        let at = Instant::now();
+        match incoming {
+            Incoming::Packet(packet, raw) => {
+                // At QoS 0 there is nothing to acknowledge, but a broker may ignore the QoS that it granted.
+                if let Some(answer) = answer(&packet, Answers::All) {
+                    let _ = connection.send(&answer);
+                }
+                match packet {
+                    Packet::Publish(publish) => {
+                        let tag = self.tag(&publish.topic);
+                        self.mailboxes.deliver(&tag, self.sighting(at, Seen::Copy(publish, raw)));
                     }
-                    if let Packet::Publish(publish) = packet {
-                        deliver(&prefix, &mailboxes, publish);
+                    Packet::Suback(_) => self.note(|name| Event::Received(name, packet)),
+                    Packet::Pingresp | Packet::Ack(_) => {}
+                    other => {
+                        self.is_taken_over |= matches!(other, Packet::Disconnect { reason: SESSION_TAKEN_OVER, .. });
+                        self.is_remarkable = true;
+                        self.note(|name| Event::Received(name, other));
                     }
                 }
-                Incoming::Undecodable { .. } | Incoming::End(_) => return,
+                None
+            }
+            Incoming::Undecodable { bytes, why } => {
+                let topic = topic_of(&bytes).map(|topic| self.tag(topic));
+                let seen = Seen::Undecodable(bytes.clone(), why.clone());
+                let sighting = self.sighting(at, seen);
+                if !topic.is_some_and(|tag| self.mailboxes.deliver(&tag, sighting)) {
+                    self.is_remarkable = true;
+                    self.note(|name| Event::Undecodable(name, bytes, why));
+                }
+                None
+            }
+            Incoming::End(end) => {
+                self.is_remarkable = true;
+                self.note(|name| Event::Ended(name, end));
+                self.mailboxes.ended(at, self.opened, end);
+                Some(end)
             }
         }
-        connection.flush().await;
+    }
+
+    /// Connects again, a few times in all; `None` if it cannot. The user is told once.
+    async fn reopen(&mut self, how: End) -> Option<Connection> {
+        let again = if self.opened > REOPENINGS_MAX { Err("it was ended too often".into()) } else { self.open().await };
+        let ended = if how == End::Fin { "closed" } else { "reset" };
+        let sentence = match &again {
+            _ if self.is_taken_over => Some("somebody else uses the prefix: the witness was taken over".to_owned()),
+            Ok(_) if self.opened > 2 => None,
+            Ok(_) => {
+                Some(format!("the broker {ended} the connection of the witness for {}, which is back", self.protocol))
+            }
+            Err(why) => Some(format!("the broker {ended} the connection of the witness for {}: {why}", self.protocol)),
+        };
+        if let Some(sentence) = sentence {
+            // Nobody listens at the end of the run.
+            let _ = self.ears.warnings.send(sentence);
+        }
+        again.ok()
+    }
+
+    /// The head of the topics of a cell, up to its tag.
+    fn tag(&self, topic: &str) -> String {
+        let rest = topic.strip_prefix(&self.prefix.topic).unwrap_or_default();
+        format!("{}/{}", self.prefix.topic, rest.split('/').nth(1).unwrap_or_default())
+    }
+
+    fn sighting(&self, at: Instant, seen: Seen) -> Sighting {
+        Sighting { at, connection: self.opened, seen }
+    }
+
+    fn note(&mut self, event: impl FnOnce(Client) -> Event) {
+        let time = Some(self.began.elapsed().into());
+        let event = event(WITNESS.into());
+        self.entries.push(Entry { time, connection: Some(self.opened), ..Entry::from(event) });
     }
 }
 
-fn deliver(prefix: &Prefix, mailboxes: &Mailboxes, publish: Publish) {
-    let rest = publish.topic.strip_prefix(&prefix.topic).unwrap_or_default();
-    let tag = format!("{}/{}", prefix.topic, rest.split('/').nth(1).unwrap_or_default());
-    if let Some(mailbox) = lock(mailboxes).get(&tag) {
-        // A cell that has finished no longer wants its messages.
-        let _ = mailbox.send(publish);
-    }
+/// The topic of a frame that is a PUBLISH by its first byte.
+fn topic_of(frame: &[u8]) -> Option<&str> {
+    let (first, rest) = frame.split_first()?;
+    let length_bytes = rest.iter().take_while(|byte| **byte & 0x80 != 0).count() + 1;
+    let (length, rest) = rest.get(length_bytes..)?.split_first_chunk()?;
+    let topic = rest.get(..usize::from(u16::from_be_bytes(*length)))?;
+    std::str::from_utf8(topic).ok().filter(|_| first >> 4 == 3)
 }

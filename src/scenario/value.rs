@@ -116,12 +116,19 @@ pub enum Answers {
     Pubrec,
     /// PUBACK and PUBREC carry the reason code 0x83; 5.0 only.
     Refuse,
+    /// As the standard orders, but each message only when the broker has read the answer to the one before.
+    OneByOne,
 }
 
 impl Words for Answers {
-    const ACCEPTED: &'static str = "\"all\", \"none\", \"pubrec\" or \"refuse\"";
-    const ALL: &'static [(&'static str, Answers)] =
-        &[("all", Answers::All), ("none", Answers::None), ("pubrec", Answers::Pubrec), ("refuse", Answers::Refuse)];
+    const ACCEPTED: &'static str = "\"all\", \"none\", \"pubrec\", \"refuse\" or \"one_by_one\"";
+    const ALL: &'static [(&'static str, Answers)] = &[
+        ("all", Answers::All),
+        ("none", Answers::None),
+        ("pubrec", Answers::Pubrec),
+        ("refuse", Answers::Refuse),
+        ("one_by_one", Answers::OneByOne),
+    ];
 }
 
 /// A point in the handshake of a message at which the client stops. Those of the receiving client are in parentheses.

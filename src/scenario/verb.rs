@@ -91,15 +91,24 @@ impl Verb {
                 "identifier",
             ],
             Verb::Unsubscribe => &["topic"],
-            Verb::Publish => {
-                &["topic", "qos", "retain", "messages", "empty", "bytes", "message_expiry", "properties", "until"]
-            }
+            Verb::Publish => &[
+                "topic",
+                "qos",
+                "retain",
+                "messages",
+                "empty",
+                "bytes",
+                "message_expiry",
+                "properties",
+                "window",
+                "until",
+            ],
             Verb::Receive => &["answers", "until", "message"],
             Verb::Disconnect => &["with_will", "session_expiry"],
             Verb::Cut => &["how"],
             Verb::Silence | Verb::Stall => &[],
             Verb::Race => &["stays"],
-            Verb::Wait => &["timer", "seconds"],
+            Verb::Wait => &["timer", "seconds", "early"],
         }
     }
 

@@ -114,8 +114,11 @@ fn action(action: &ActionPlan, clients: &[ClientPlan], v5: bool, messages: u32, 
         ActionPlan::Cut { how } => vec![("how", quoted(word(how.in_cell(axes))))],
         ActionPlan::Silence | ActionPlan::Stall => Vec::new(),
         ActionPlan::Race { stays } => vec![("stays", quoted(&clients[*stays].name))],
-        ActionPlan::Wait { timer, seconds } => {
-            vec![("timer", quoted(timer.in_cell(axes).name())), ("seconds", seconds.in_cell(axes).to_string())]
+        ActionPlan::Wait { timer, seconds, early } => {
+            let mut pairs: Pairs = vec![("timer", quoted(timer.in_cell(axes).name()))];
+            pairs.push(("seconds", seconds.in_cell(axes).to_string()));
+            pairs.extend(flag("early", early.in_cell(axes)));
+            pairs
         }
     }
 }
@@ -160,6 +163,7 @@ fn publish(publish: &PublishPlan, v5: bool, messages: u32, axes: &Axes) -> Pairs
     pairs.extend(number("bytes", publish.bytes.as_ref(), axes));
     pairs.extend(number("message_expiry", publish.message_expiry.as_ref().filter(|_| v5), axes));
     pairs.extend(flag("properties", v5 && publish.properties.in_cell(axes)));
+    pairs.extend(number("window", publish.window.as_ref(), axes));
     pairs.extend(publish.until.as_ref().map(|until| ("until", quoted(word(until.in_cell(axes))))));
     pairs
 }

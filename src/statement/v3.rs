@@ -50,6 +50,7 @@ pub const STATEMENTS: &[Statement] = &[
     v3(Must, Judged, "MQTT-3.3.1-10", "Forward an empty message with RETAIN 1 as any other, and remove the retained message of its topic."),
     v3(Must, Judged, "MQTT-3.3.1-11", "Keep no empty message as the retained message of a topic."),
     v3(Must, Judged, "MQTT-3.3.1-12", "Let a message published with RETAIN 0 neither become nor remove nor replace a retained message."),
+    v3(Must, Judged, "MQTT-3.3.2-2", "Put no wildcard into the topic of a PUBLISH."),
     v3(Must, Unseen("a broker may hold a subscription that it made itself (section 4.5), and no client knows of it"), "MQTT-3.3.2-3", "Send a subscriber only messages whose topic matches one of its filters."),
     v3(Must, Judged, "MQTT-3.3.4-1", "Answer a PUBLISH as its QoS demands: QoS 1 with PUBACK, QoS 2 with PUBREC."),
     v3(Must, Judged, "MQTT-3.3.5-1", "Deliver a message that matches several subscriptions of a client at the highest QoS among them."),
@@ -65,6 +66,7 @@ pub const STATEMENTS: &[Statement] = &[
     v3(Must, Judged, "MQTT-3.10.4-3", "Complete after an UNSUBSCRIBE what has already been sent to the client at QoS 1 or 2."),
     v3(Must, Judged, "MQTT-3.10.4-4", "Answer UNSUBSCRIBE with UNSUBACK."),
     v3(Must, Judged, "MQTT-3.12.4-1", "Answer PINGREQ with PINGRESP."),
+    v3(None, Judged, "3.14", "DISCONNECT goes from a client to a server, and no client expects one from its broker."),
     v3(Should, Judged, "3.14.4", "Close the connection after a DISCONNECT if the client has not."),
     v3(Must, Judged, "MQTT-3.14.4-3", "Discard the will of a client that sends DISCONNECT, and do not publish it."),
     v3(Must, Same("MQTT-3.1.2-4"), "MQTT-4.1.0-1", "Store the state of a Session for as long as the Session lasts."),
@@ -87,4 +89,5 @@ pub const STATEMENTS: &[Statement] = &[
     v3(Must, Same("MQTT-4.6.0-6"), "MQTT-4.6.0-5", "Take every topic for an ordered one unless it was configured otherwise."),
     v3(Must, Judged, "MQTT-4.6.0-6", "Deliver the messages of one publisher on one topic at one QoS in the order in which they were published."),
     v3(Must, Judged, "MQTT-4.7.2-1", "Match no topic that begins with $ by a filter that begins with a wildcard."),
+    v3(None, Judged, "4.8", "The standard lets a server close a connection on an error, and the client made none."),
 ];

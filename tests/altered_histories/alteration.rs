@@ -52,7 +52,7 @@ impl<'a> Alteration<'a> {
         let entries = &self.reading.history.entries;
         let time = before.checked_sub(1).and_then(|at| entries[at].time);
         let connection = entries[like].connection;
-        let new = events.into_iter().map(|event| Entry { time, connection, event });
+        let new = events.into_iter().map(|event| Entry { time, connection, event, raw: None });
         self.inserted.entry(before).or_default().extend(new);
         self
     }

@@ -21,9 +21,9 @@ use std::sync::Mutex;
 use mqtt_sessions::explore::Random;
 use mqtt_sessions::history::{Event, History};
 use mqtt_sessions::judge::judge_again;
-use mqtt_sessions::results::{CellResult, Options, Verdict};
+use mqtt_sessions::results::{AttemptRun, CellResult, CellRun, Options, Verdict};
 use reading::Reading;
-use support::random::{Case, cases, first_seed, on_all_processors};
+use support::random::{Case, Tried, cases, first_seed, on_all_processors};
 
 /// How many experiments a run tries that does not say so.
 const CASES: u32 = 1500;
@@ -85,12 +85,12 @@ fn kinds() -> impl Iterator<Item = (&'static str, copies::Alter)> {
 
 /// Alters the history of one experiment in every way that it allows.
 fn alter(seed: u32, tallies: &Mutex<Tallies>) {
-    let cell = Case::of(seed).measured();
+    let Tried { cell, attempts } = Case::of(seed).measured();
     if cell.verdict != Verdict::Pass {
         return;
     }
-    let history = History::parse(cell.history.iter().map(String::as_str)).unwrap();
-    let Some(history) = history.attempts().pop() else { return };
+    let Some(lines) = attempts.last() else { return };
+    let history = History::parse(lines.iter().map(String::as_str)).unwrap();
     // An experiment that broke off proves little.
     if history.events().any(|event| matches!(event, Event::Stopped | Event::Broken(_))) {
         return;
@@ -117,9 +117,9 @@ fn alter(seed: u32, tallies: &Mutex<Tallies>) {
 
 /// Judges a history that every attempt has shown.
 fn judge(cell: &CellResult, history: &History) -> CellResult {
-    let attempt = |number| std::iter::once(Event::Attempt(number).to_string()).chain(history.lines());
-    let stored = CellResult { history: (1..=ATTEMPTS).flat_map(attempt).collect(), ..cell.clone() };
-    judge_again(&stored, &Options { messages: 3, queue_limit: None }).unwrap().unwrap()
+    let attempt = AttemptRun { history: history.lines(), ..AttemptRun::default() };
+    let run = CellRun { attempts: vec![attempt; ATTEMPTS as usize], ..CellRun::default() };
+    judge_again(cell, &run, &Options { messages: 3, queue_limit: None }).unwrap().unwrap().result
 }
 
 /// What survived, by kind; the histories are written to `target/altered`.

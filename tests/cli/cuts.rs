@@ -26,8 +26,9 @@ fn the_broker_dies_in_the_middle() {
         let ended = run(matrix(&broker, &["--export-json", "-", "--deadline", "1s"]));
         let results = ended.results();
         assert_eq!(ended.code, Some(3), "{}", ended.stderr);
-        assert_eq!(results.cells.len(), 144);
-        assert!(results.summary.fail == 0 && results.summary.pass < 144, "{}", ended.stderr);
+        // What is there was finished before; the rest was not tried against nothing.
+        assert!(results.cells.len() < 144 && results.summary.fail == 0, "{}", ended.stderr);
+        ended.complained(&["the broker is gone", "these cells were under way: matrix["]);
         assert!(ended.stderr.contains("may be left"), "{}", ended.stderr);
         let again = format!("`mqtt-sessions clean --broker {broker} --prefix {}` ends them", results.run.prefix);
         assert!(ended.stderr.contains(&again), "{}", ended.stderr);

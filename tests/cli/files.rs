@@ -84,13 +84,17 @@ fn a_baseline_that_is_none() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("known.json");
     let right = run(matrix(&correct(), &[&QUEUED[..], &["--export-json", "-"]].concat())).stdout;
-    let cases: [(String, &[&str]); 8] = [
+    let cases: [(String, &[&str]); 9] = [
         (right[..right.len() / 2].into(), &["it is cut off", "--export-json"]),
         (String::new(), &["it is cut off", "--export-json"]),
         ("{}".into(), &["is not a results file of mqtt-sessions", "--export-json"]),
         ("not JSON".into(), &["is not a results file of mqtt-sessions", "--export-json"]),
         (right.replace("mqtt-sessions-results", "junit"), &["its format is \"junit\"", "--export-json"]),
-        (right.replace("\"major\": 1", "\"major\": 2"), &["format 2.0", "reads 1.x", "use a newer mqtt-sessions"]),
+        (right.replace("\"major\": 2", "\"major\": 3"), &["format 3.0", "reads 2.x", "use a newer mqtt-sessions"]),
+        (
+            right.replace("\"major\": 2", "\"major\": 1"),
+            &["format 1.0", "reads 2.x", "write the file anew with --export-json"],
+        ),
         (right.replace("\"messages\": 3", "\"messages\": 5"), &["with --messages 5", "make them again"]),
         (right.replace("\"queue_limit\": null", "\"queue_limit\": 9"), &["with --queue-limit 9", "make them again"]),
     ];

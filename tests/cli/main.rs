@@ -9,6 +9,7 @@ mod files;
 mod forbidden;
 mod garbage;
 mod help;
+mod histories;
 mod interruptions;
 mod leftovers;
 mod lessons;

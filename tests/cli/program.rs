@@ -135,7 +135,8 @@ impl Ended {
 #[track_caller]
 pub fn each_cell(results: &Results, expected: impl Fn(&CellResult) -> Verdict) -> Vec<&CellResult> {
     for cell in &results.cells {
-        assert_eq!(cell.verdict, expected(cell), "{}: {:?}\n{}", cell.id, cell.reason, cell.history.join("\n"));
+        let run = results.run.cells.get(&cell.id);
+        assert_eq!(cell.verdict, expected(cell), "{}: {:?}\n{run:#?}", cell.id, cell.reason);
     }
     results.cells.iter().collect()
 }

@@ -74,7 +74,7 @@ const ROWS: &[Row] = &[
     (V5, "MQTT-3.1.2-10", &[Will], ONLY_WILL),
     (V5, "MQTT-3.1.2-14", &[Will], ONLY_WILL),
     (V5, "MQTT-3.1.2-15", &[Will], ONLY_WILL),
-    (V5, "MQTT-3.1.2-24", ALL, ""),
+    (V5, "MQTT-3.1.2-24", &[Live, Queued, Resent, RetainedCopy, Shared], "the wills of scenarios are small"),
     (V5, "MQTT-3.1.3-9", &[Will], ONLY_WILL),
     (V5, "MQTT-3.3.1-1", &[Resent], ONLY_RESENT),
     (V5, "MQTT-3.3.1-2", FIRST, NO_FIRST),

@@ -6,11 +6,15 @@ use std::collections::BTreeMap;
 
 use mqtt_sessions::packet::Protocol;
 use mqtt_sessions::results::{
-    Axes, AxisValue, BrokerLabel, CellResult, CellRun, Level, Options, Phase, Received, Results, Run, Summary, Verdict,
-    Violation,
+    AttemptRun, Axes, AxisValue, BrokerLabel, CellResult, CellRun, Evidence, Level, Options, Phase, Received, Results,
+    Run, Summary, Verdict, Violation,
 };
 
 pub const MESSAGES: u32 = 3;
+
+/// What shows each violation.
+const EVENTS: [&str; 2] =
+    ["12.3 publisher#1 <- PUBACK id=3", "14.0 subscriber#2 <- CONNACK session_present=1 code=0x00"];
 
 /// All 144 cells of a broker that keeps every promise and drops what has QoS 0.
 pub fn matrix() -> Results {
@@ -30,7 +34,7 @@ pub fn matrix() -> Results {
 /// A results file around these cells, against a broker at a URL.
 pub fn results(mut cells: Vec<CellResult>) -> Results {
     cells.sort_by(|left, right| left.id.cmp(&right.id));
-    let runs = cells.iter().map(|cell| (cell.id.clone(), CellRun { duration_ms: 7, attempts: 1 }));
+    let runs = cells.iter().map(|cell| (cell.id.clone(), tried(&[&[]])));
     Results {
         format: Default::default(),
         tool: Default::default(),
@@ -43,10 +47,14 @@ pub fn results(mut cells: Vec<CellResult>) -> Results {
             host: "linux x86_64".into(),
             url: "mqtt://127.0.0.1:1883".into(),
             settle_ms: 100,
+            complete: true,
+            planned: cells.len() as u32,
             cleanup: "ended".into(),
+            helpers: Default::default(),
             cells: runs.collect(),
         },
         summary: Summary::of(&cells),
+        broker_findings: Default::default(),
         cells,
     }
 }
@@ -107,18 +115,41 @@ pub fn cell(scenario: &str, axes: &[(&str, AxisValue)]) -> CellResult {
         received: Vec::new(),
         choices: BTreeMap::new(),
         violations: Vec::new(),
-        history: Vec::new(),
     }
 }
 
-pub fn copy(phase: Phase, seq: u32, qos: u32, retain: bool) -> Received {
-    Received { phase, seq: Some(seq), qos: qos as u8, retain, dup: false, complete: true, late: false }
+/// A cell's run with an attempt for each of these histories.
+pub fn tried(histories: &[&[&str]]) -> CellRun {
+    let attempt = |(number, history): (usize, &&[&str])| AttemptRun {
+        names: BTreeMap::from([("subscriber".into(), format!("ms1a2b{number}"))]),
+        history: history.iter().map(|line| (*line).into()).collect(),
+    };
+    let mut run =
+        CellRun { duration_ms: 7, attempts: (1..).zip(histories).map(attempt).collect(), ..CellRun::default() };
+    run.rest_on(histories.len(), Vec::new());
+    run
 }
 
-/// Bends the cells whose id has all of these parts, and sums up anew.
+pub fn copy(phase: Phase, seq: u32, qos: u32, retain: bool) -> Received {
+    let connection = if phase == Phase::Again { 3 } else { 2 };
+    let (client, topic, qos) = ("subscriber".into(), "t".into(), qos as u8);
+    Received { client, connection, topic, phase, seq: Some(seq), qos, retain, dup: false, complete: true, late: false }
+}
+
+/// Bends the cells whose id has all of these parts, and sums up anew. Each violation gets the same two events.
 pub fn bend(results: &mut Results, parts: &[&str], how: impl Fn(&mut CellResult)) {
-    let bent = results.cells.iter_mut().filter(|cell| parts.iter().all(|part| cell.id.contains(part)));
-    let count = bent.map(how).count();
+    let mut count = 0;
+    for cell in results.cells.iter_mut().filter(|cell| parts.iter().all(|part| cell.id.contains(part))) {
+        how(cell);
+        count += 1;
+        if !cell.violations.is_empty() {
+            let mut run = tried(&[&EVENTS]);
+            let evidence =
+                |violation| Evidence { violation, attempt: run.attempts.len(), events: (1..=EVENTS.len()).collect() };
+            run.evidence = (0..cell.violations.len()).map(evidence).collect();
+            results.run.cells.insert(cell.id.clone(), run);
+        }
+    }
     assert!(count > 0, "no cell has {parts:?}");
     results.summary = Summary::of(&results.cells);
 }
@@ -138,13 +169,11 @@ pub fn lose(cell: &mut CellResult) {
     };
     cell.verdict = Verdict::Fail;
     cell.reason = Some("messages 1 to 3 never arrived".into());
-    cell.history = vec!["publisher <- PUBACK id=3".into(), "subscriber <- CONNACK session_present=1 code=0".into()];
     cell.violations.push(Violation {
         protocol,
         statement: statement.into(),
         level: Level::Must,
         expected: "messages 1 to 3 at the lower QoS of publication and subscription, before the fence".into(),
         observed: "none of them; the fence of the same publisher, topic and QoS arrived".into(),
-        events: vec![1, 2],
     });
 }

@@ -18,6 +18,7 @@ pub fn entry() -> impl Strategy<Value = Entry> {
         time: time.map(|tenths| Time(tenths.into())),
         connection: connection.filter(|_| event.client().is_some()),
         event,
+        raw: None,
     })
 }
 
@@ -41,7 +42,8 @@ fn observed() -> impl Strategy<Value = Event> {
         client().prop_map(|client| Event::Ended(client, End::Reset)),
         client().prop_map(|client| Event::Closed(client, End::Fin)),
         client().prop_map(|client| Event::Closed(client, End::Reset)),
-        (client(), vec(any::<u8>(), 0..9)).prop_map(|(client, bytes)| Event::Undecodable(client, bytes)),
+        (client(), vec(any::<u8>(), 0..9), "[a-z][a-z 0-9]{0,8}|")
+            .prop_map(|(client, bytes, why)| Event::Undecodable(client, bytes, why)),
         (client(), awaited()).prop_map(|(client, awaited)| Event::Missing(client, awaited)),
         client().prop_map(Event::Unreachable),
         client().prop_map(Event::Settled),

@@ -46,7 +46,7 @@ pub fn interruption() -> impl Strategy<Value = Event> {
         1 => Just(Event::Broken("for a reason".into())),
         1 => Just(Event::Unreachable("publisher".into())),
         1 => Just(Event::Withheld("publisher".into(), "PUBLISH at QoS 2".into())),
-        1 => Just(Event::Undecodable("subscriber".into(), vec![0xf7])),
+        1 => Just(Event::Undecodable("subscriber".into(), vec![0xf7], String::new())),
     ]
 }
 

@@ -3,8 +3,8 @@
 use std::sync::LazyLock;
 
 use mqtt_sessions::history::{Event, History};
-use mqtt_sessions::judge::{judge_again, nothing_is_absent};
-use mqtt_sessions::results::{CellResult, Level, Options, Verdict};
+use mqtt_sessions::judge::{Combined, judge_again, nothing_is_absent};
+use mqtt_sessions::results::{AttemptRun, CellRun, Evidence, Level, Options, Verdict};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -76,38 +76,47 @@ fn apply(damage: &Damage, lines: &mut Vec<String>) {
     }
 }
 
-/// What holds for any answer of the judge.
-fn holds_together(lines: Vec<String>, queue_limit: Option<u32>) -> Result<(), TestCaseError> {
-    let history = History::parse(lines.iter().map(String::as_str)).expect("every line is an event");
-    for client in exchange::CLIENTS {
-        nothing_is_absent(&history, client);
+/// What holds for any answer of the judge to these attempts.
+fn holds_together(attempts: Vec<Vec<String>>, queue_limit: Option<u32>) -> Result<(), TestCaseError> {
+    for lines in &attempts {
+        let history = History::parse(lines.iter().map(String::as_str)).expect("every line is an event");
+        for client in exchange::CLIENTS {
+            nothing_is_absent(&history, client);
+        }
     }
-    let mut stored = made_up::matrix().cells.swap_remove(0);
-    stored.history = lines;
+    let stored = made_up::matrix().cells.swap_remove(0);
+    let attempts = attempts.into_iter().map(|history| AttemptRun { history, ..AttemptRun::default() });
+    let run = CellRun { attempts: attempts.collect(), ..CellRun::default() };
     let options = Options { messages: 1, queue_limit };
-    let Some(judged) = judge_again(&stored, &options).expect("every line is an event") else {
+    let Some(judged) = judge_again(&stored, &run, &options).expect("every line is an event") else {
         return Ok(());
     };
-    answer_holds_together(&judged)?;
-    // Once more says the same, also where only the attempt that gave the verdict was kept.
-    prop_assert_eq!(judge_again(&judged, &options).expect("it was written by the judge"), Some(judged.clone()));
+    answer_holds_together(&judged, &run)?;
+    // Once more says the same.
+    let again = judge_again(&judged.result, &run, &options).expect("every line is an event");
+    prop_assert_eq!(again, Some(judged));
     Ok(())
 }
 
-fn answer_holds_together(judged: &CellResult) -> Result<(), TestCaseError> {
-    prop_assert_eq!(judged.reason.is_none(), judged.verdict == Verdict::Pass);
-    let broken = judged.violations.iter().any(|violation| violation.level == Level::Must);
-    prop_assert_eq!(broken, judged.verdict == Verdict::Fail);
-    for violation in &judged.violations {
-        prop_assert!(!violation.events.is_empty() && violation.events.is_sorted(), "{:?}", violation);
-        // What it points at are events of an attempt, not the line that opens it.
-        let lines = violation.events.iter().map(|event| judged.history.get(event - 1));
-        for line in lines {
-            let event = line.is_some_and(|line| !line.starts_with("attempt "));
-            prop_assert!(event, "{:?} in {} lines", violation, judged.history.len());
-        }
+fn answer_holds_together(judged: &Combined, run: &CellRun) -> Result<(), TestCaseError> {
+    let Combined { result, evidence, attempt } = judged;
+    prop_assert_eq!(result.reason.is_none(), result.verdict == Verdict::Pass);
+    let broken = result.violations.iter().any(|violation| violation.level == Level::Must);
+    prop_assert_eq!(broken, result.verdict == Verdict::Fail);
+    prop_assert!((1..=run.attempts.len()).contains(attempt));
+    // Each violation has its evidence, and no two say the same.
+    let violations: Vec<usize> = evidence.iter().map(|evidence| evidence.violation).collect();
+    prop_assert_eq!(violations, (0..result.violations.len()).collect::<Vec<_>>());
+    for (place, violation) in result.violations.iter().enumerate() {
+        prop_assert!(!result.violations[..place].contains(violation), "{:?} twice", violation);
     }
-    prop_assert!(judged.published <= judged.sent);
+    let mut run = run.clone();
+    run.rest_on(*attempt, evidence.clone());
+    for Evidence { violation, events, .. } in evidence {
+        prop_assert!(!events.is_empty() && events.is_sorted(), "{:?}", events);
+        prop_assert_eq!(run.lines_of(*violation).len(), events.len(), "{:?}", events);
+    }
+    prop_assert!(result.published <= result.sent);
     Ok(())
 }
 
@@ -126,12 +135,12 @@ proptest! {
     ) {
         let mut lines = known.get(&KNOWN).clone();
         damages.iter().for_each(|damage| apply(damage, &mut lines));
-        holds_together(lines, queue_limit)?;
+        holds_together(vec![lines], queue_limit)?;
     }
 
     #[test]
     fn histories_of_random_events_are_judged(events in vec(any_event::event(), 0..30)) {
-        holds_together(lines(events), None)?;
+        holds_together(vec![lines(events)], None)?;
     }
 
     #[test]
@@ -139,16 +148,15 @@ proptest! {
         events in vec(prop_oneof![5 => exchange::event(), 1 => exchange::interruption()], 0..60),
         queue_limit in proptest::option::of(0..4u32),
     ) {
-        holds_together(lines(events), queue_limit)?;
+        holds_together(vec![lines(events)], queue_limit)?;
     }
 
     /// The same exchange in three attempts, as an absence needs it.
     #[test]
-    fn mutilated_attempts_are_judged(known in any::<Index>(), damages in vec(damage(), 0..4), attempts in 1..4u32) {
+    fn mutilated_attempts_are_judged(known in any::<Index>(), damages in vec(damage(), 0..4), attempts in 1..4usize) {
         let mut lines = known.get(&KNOWN).clone();
         lines.retain(|line| !line.starts_with("attempt "));
         damages.iter().for_each(|damage| apply(damage, &mut lines));
-        let attempt = |number| std::iter::once(format!("attempt {number}")).chain(lines.iter().cloned());
-        holds_together((1..=attempts).flat_map(attempt).collect(), None)?;
+        holds_together(vec![lines; attempts], None)?;
     }
 }

@@ -1,4 +1,4 @@
-//! What holds for any history, tried with random ones: the text form loses nothing, the canonical order is one, and the
+//! What holds for any history, tried with random ones: the text form loses nothing, the levelled order is one, and the
 //! judge always has an answer.
 //!
 //! The seed is fixed, so that a run fails or passes for what it tests; `PROPTEST_RNG_SEED=7 PROPTEST_CASES=10000 cargo
@@ -8,9 +8,9 @@
 mod made_up;
 
 mod any_event;
-mod canonical;
 mod exchange;
 mod judge;
+mod levelled;
 mod text;
 
 use proptest::test_runner::{Config, RngSeed};

@@ -27,6 +27,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 pub use choices::Choices;
+#[allow(unused_imports, reason = "only some tests tell a lie")]
 pub use defect::{Defect, Way};
 
 use rules::Rules;

@@ -38,7 +38,7 @@ impl Client {
             let Ok(incoming) = timeout(self.patience, incoming).await else { break };
             for incoming in incoming {
                 match incoming {
-                    Incoming::Packet(packet) => {
+                    Incoming::Packet(packet, _) => {
                         lines.push(packet.to_string());
                         self.acknowledge(&packet).await;
                     }

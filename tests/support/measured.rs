@@ -5,7 +5,7 @@ use std::time::Duration;
 use mqtt_sessions::packet::Protocol;
 use mqtt_sessions::plan::{self, Cell, Settings};
 use mqtt_sessions::results::CellResult;
-use mqtt_sessions::run::{self, Observer, Prefix, RunOptions, Target};
+use mqtt_sessions::run::{self, Observer, Outcome, Prefix, RunOptions, Target};
 use mqtt_sessions::scenario::Scenario;
 use tokio::sync::watch;
 
@@ -21,8 +21,13 @@ pub fn measure_scenario(broker: &Broker, scenario: &Scenario) -> Vec<CellResult>
     measure_cells(broker, plan::cells(scenario, Settings { messages: 3, queue_limit: None }))
 }
 
-/// Runs cells against the broker. Time passes only while everybody waits, so it costs none.
+/// Runs cells against the broker.
 pub fn measure_cells(broker: &Broker, cells: Vec<Cell>) -> Vec<CellResult> {
+    run_cells(broker, cells).cells
+}
+
+/// Runs cells against the broker, and keeps all histories. Time passes only while everybody waits, so it costs none.
+pub fn run_cells(broker: &Broker, cells: Vec<Cell>) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let second = Duration::from_secs(1);
@@ -37,12 +42,13 @@ pub fn measure_cells(broker: &Broker, cells: Vec<Cell>) -> Vec<CellResult> {
             prefix,
             jobs: 1000,
             settle: Duration::from_millis(100),
+            patience: 30 * second,
             attempts_max: u32::MAX,
             repeat: 1,
             keep_all_histories: true,
         };
         let (_interrupt, interrupted) = watch::channel(false);
-        run::run(&target, cells, &probes, &options, &Quiet, interrupted).await.cells
+        run::run(&target, cells, &probes, &options, &Quiet, interrupted).await
     })
 }
 

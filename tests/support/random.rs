@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
 use mqtt_sessions::explore::{self, Experiment, Wishes};
+use mqtt_sessions::plan::{self, Settings};
 use mqtt_sessions::results::CellResult;
 
 use super::broker::{Broker, Choices};
-use super::measured::measure_scenario;
+use super::measured::run_cells;
 
 const WISHES: Wishes = Wishes { protocol: None, timers: true };
 
@@ -34,9 +35,28 @@ impl Case {
     }
 
     /// Runs the experiment against a broker of its own.
-    pub fn measured(&self) -> CellResult {
+    pub fn measured(&self) -> Tried {
         let scenario = self.experiment.scenario().unwrap_or_else(|error| panic!("{error}\n{}", self.experiment));
-        measure_scenario(&Broker::choosing(self.choices.clone()), &scenario).remove(0)
+        let cells = plan::cells(&scenario, Settings { messages: 3, queue_limit: None });
+        let mut outcome = run_cells(&Broker::choosing(self.choices.clone()), cells);
+        let cell = outcome.cells.remove(0);
+        let attempts = outcome.runs.remove(&cell.id).map(|run| run.attempts).unwrap_or_default();
+        Tried { cell, attempts: attempts.into_iter().map(|attempt| attempt.history).collect() }
+    }
+}
+
+/// What came of a case.
+pub struct Tried {
+    pub cell: CellResult,
+    /// The history of each attempt, in lines.
+    pub attempts: Vec<Vec<String>>,
+}
+
+impl Tried {
+    /// All attempts, each behind a line of its own.
+    pub fn history(&self) -> String {
+        let attempts = (1..).zip(&self.attempts);
+        attempts.map(|(number, lines)| format!("attempt {number}\n{}", lines.join("\n"))).collect::<Vec<_>>().join("\n")
     }
 }
 

@@ -208,7 +208,7 @@ async fn nothing_is_lost_or_doubled_or_out_of_order_wherever_connections_break()
         (soak.subscriber.patience, soak.publisher.patience) = (PATIENCE, PATIENCE);
         for _ in 0..25 {
             match soak.random.below(5) {
-                0 | 1 | 2 => soak.publish().await,
+                0..=2 => soak.publish().await,
                 3 => soak.receive(6).await,
                 _ => {
                     let misses = soak.random.below(4);

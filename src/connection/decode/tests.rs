@@ -27,6 +27,7 @@ fn each_packet_type_is_read_at_its_shortest_legal_length() {
     reads(V3, &[0xb0, 2, 0, 7], Packet::Unsuback(Unsuback { id: 7, codes: vec![] }));
     reads(V5, &[0xb0, 4, 0, 7, 0, 0x11], Packet::Unsuback(Unsuback { id: 7, codes: vec![0x11] }));
     reads(V5, &[0xe0, 1, 0x8e], Packet::disconnect(0x8e));
+    reads(V3, &[0xe0, 1, 0x8e], Packet::disconnect(0x8e));
     reads(V5, &[0xf0, 2, 0x18, 0], Packet::Auth { reason: 0x18 });
     let empty = Publish { topic: "t".into(), ..Publish::default() };
     reads(V3, &[0x30, 3, 0, 1, b't'], Packet::Publish(empty.clone()));

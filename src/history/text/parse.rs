@@ -45,7 +45,7 @@ pub fn parse(line: &str) -> Result<Entry, String> {
         _ => (None, line),
     };
     if let Some(event) = parse_of_harness(line)? {
-        return Ok(Entry { time, connection: None, event });
+        return Ok(Entry { time, connection: None, event, raw: None });
     }
     let mut parts = line.splitn(3, ' ');
     let (Some(client), Some(arrow), Some(what)) = (parts.next(), parts.next(), parts.next()) else {
@@ -58,7 +58,7 @@ pub fn parse(line: &str) -> Result<Entry, String> {
         }
         None => (client, None),
     };
-    Ok(Entry { time, connection, event: parse_of_client(client.into(), arrow, what)? })
+    Ok(Entry { time, connection, event: parse_of_client(client.into(), arrow, what)?, raw: None })
 }
 
 /// `12.3`, in milliseconds.
@@ -102,12 +102,13 @@ fn parse_of_client(client: Client, arrow: &str, what: &str) -> Result<Event, Str
         ("--", what) if what.ends_with("passed") => parse_timed(client, what),
         ("--", what) => parse_missing(what).map(|awaited| Event::Missing(client, awaited)),
         ("<-", what) if what.starts_with("undecodable ") => {
-            let digits = &what.as_bytes()["undecodable ".len()..];
-            let bytes = digits.chunks(2).map(|pair| match pair {
+            let rest = &what["undecodable ".len()..];
+            let (digits, why) = rest.split_once(' ').unwrap_or((rest, ""));
+            let bytes = digits.as_bytes().chunks(2).map(|pair| match pair {
                 [high, low] => hex_byte(*high, *low),
                 _ => Err("the bytes end inside a byte".into()),
             });
-            Ok(Event::Undecodable(client, bytes.collect::<Result<_, _>>()?))
+            Ok(Event::Undecodable(client, bytes.collect::<Result<_, _>>()?, why.into()))
         }
         ("->", what) if what.starts_with("half of ") => {
             parse_packet(&what["half of ".len()..]).map(|packet| Event::Half(client, packet))

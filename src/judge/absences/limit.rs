@@ -1,33 +1,34 @@
-//! What is missing at one end of the backlog looks like a queue that was full.
+//! A backlog of which one end is missing looks like a queue that was full.
 
-use super::Balance;
+use std::collections::HashSet;
+
+use super::Publication;
 use crate::judge::finding::Findings;
-use crate::judge::story::Publication;
+use crate::judge::proof::Evidence;
 
-impl Balance<'_> {
-    /// The user declared a queue limit: then what is missing beyond it is the broker's choice.
-    pub(in crate::judge) fn is_within_queue_limit(
-        &self,
-        owed: &[&Publication],
-        lost: &[&Publication],
-        findings: &mut Findings,
-    ) -> bool {
-        let kept = owed.len() - lost.len();
-        let end = self.queue_limit.filter(|limit| kept >= *limit as usize).and_then(|_| missing_end(owed, lost));
-        if let Some(end) = end {
-            findings.choice("queue_full", end.dropped());
-        }
-        end.is_some()
+/// True if the user declared a queue limit and what is missing lies beyond it: then it is the broker's choice.
+pub fn is_within(owed: &[&Publication], lost: &[&Publication], queue_limit: Option<u32>, findings: &mut Findings) -> bool {
+    let kept = owed.len() - lost.len().min(owed.len());
+    let end = queue_limit.filter(|limit| kept >= *limit as usize).and_then(|_| missing_end(owed, lost));
+    if let Some(end) = end {
+        findings.choice("queue_full", end.dropped());
     }
+    end.is_some()
+}
 
-    pub(super) fn looks_like_a_limit(&self, owed: &[&Publication], lost: &[&Publication]) -> String {
-        match missing_end(owed, lost) {
-            Some(end) => {
-                let kept = owed.len() - lost.len();
-                format!("; looks like a queue limit of {kept}, {} dropped", end.dropped().trim_start_matches("drop_"))
-            }
-            None => String::new(),
+/// The half sentence about a queue limit, where one head or one tail of the backlog is missing and nothing else can be the cause:
+/// the client takes any number of messages at once, and no other trace of the missing ones is there.
+pub fn looks_like_one(evidence: &Evidence<'_, '_>, owed: &[&Publication], lost: &[&Publication]) -> String {
+    let session = evidence.ledger.session;
+    let has_window = session.connections.iter().any(|connection| connection.connect.receive_maximum.is_some());
+    let missing: HashSet<*const Publication> = lost.iter().map(|lost| std::ptr::from_ref(*lost)).collect();
+    let has_trace = evidence.ledger.copies.iter().any(|copy| missing.contains(&std::ptr::from_ref(copy.publication)));
+    let kept = owed.len() - lost.len().min(owed.len());
+    match missing_end(owed, lost) {
+        Some(end) if !has_window && !has_trace && kept > 1 => {
+            format!("; looks like a queue limit of {kept}, {} dropped", end.dropped().trim_start_matches("drop_"))
         }
+        _ => String::new(),
     }
 }
 
@@ -47,24 +48,17 @@ impl MissingEnd {
     }
 }
 
-/// Whether what is missing is one head or one tail of the backlog, and something was kept.
+/// One head or one tail of the backlog is missing, and something was kept.
 fn missing_end(owed: &[&Publication], lost: &[&Publication]) -> Option<MissingEnd> {
-    let is_lost = |publication: &&Publication| lost.iter().any(|lost| lost.message == publication.message);
-    let head = owed.iter().take_while(|publication| is_lost(publication)).count();
-    let tail = owed.iter().rev().take_while(|publication| is_lost(publication)).count();
+    let all: HashSet<*const Publication> = lost.iter().map(|lost| std::ptr::from_ref(*lost)).collect();
+    let is_lost = |publication: &&&Publication| all.contains(&std::ptr::from_ref(**publication));
+    let missing = owed.iter().filter(is_lost).count();
+    let head = owed.iter().take_while(is_lost).count();
+    let tail = owed.iter().rev().take_while(is_lost).count();
     match (head, tail) {
-        _ if lost.len() >= owed.len() => None,
-        (head, _) if head == lost.len() => Some(MissingEnd::Oldest),
-        (_, tail) if tail == lost.len() => Some(MissingEnd::Newest),
+        _ if missing == 0 || missing >= owed.len() => None,
+        (head, _) if head == missing => Some(MissingEnd::Oldest),
+        (_, tail) if tail == missing => Some(MissingEnd::Newest),
         _ => None,
-    }
-}
-
-/// The first few names, and how many more.
-pub(super) fn names(publications: &[&Publication]) -> String {
-    let shown: Vec<String> = publications.iter().take(5).map(|publication| publication.message.to_string()).collect();
-    match publications.len() - shown.len() {
-        0 => shown.join(", "),
-        more => format!("{} and {more} more", shown.join(", ")),
     }
 }

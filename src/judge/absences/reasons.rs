@@ -1,102 +1,109 @@
-//! Why messages are missing: the statement that explains a loss best.
+//! Why messages are missing: the rule that explains a loss best.
 
-use super::{Balance, REPLACING_LOSES_NOTHING};
-use crate::history::Message;
-use crate::judge::deliveries::kind::A_DISCARDED_SESSION_IS_NOT_USED;
-use crate::judge::deliveries::{Copy, Kind};
-use crate::judge::finding::{Rule, rule};
-use crate::judge::story::{Publication, Subscribing};
+use super::Publication;
+use crate::judge::proof::Evidence;
+use crate::judge::rules::{self, Rule};
+use crate::judge::session::Session;
 use crate::topic;
 
-const BEHIND_A_TOO_LARGE_MESSAGE: Rule = Rule { v3: None, v5: Some("MQTT-3.1.2-25") };
-const AN_EMPTY_MESSAGE_IS_FORWARDED: Rule = rule("MQTT-3.3.1-10", "MQTT-3.3.1-6");
-const UNSUBSCRIBE_BY_CHARACTER: Rule = rule("MQTT-3.10.4-1", "MQTT-3.10.4-1");
-const AN_IDENTIFIER_IS_NEW_AFTER_PUBACK: Rule = rule("MQTT-4.3.2-2", "MQTT-4.3.2-5");
-const AN_IDENTIFIER_IS_NEW_AFTER_PUBCOMP: Rule = rule("MQTT-4.3.3-2", "MQTT-4.3.3-12");
-
-impl Balance<'_> {
-    /// The rule that explains a loss best; without any sign of a certain one the usual.
-    pub(super) fn rule_of_loss(&self, lost: &[&Publication], usual: Rule) -> Rule {
-        let first = lost[0];
-        let of_cell = |p: &&Publication| p.is_of_same_source(first) && p.accepted.is_some();
-        let before = |p: &Publication| p.at < first.at;
-        if lost.iter().all(|p| matches!(p.message, Message::Clear(_))) {
-            return AN_EMPTY_MESSAGE_IS_FORWARDED;
-        }
-        let stuck = |p: &Publication| before(p) && self.is_too_large(p) && !self.came_after(first, p.at);
-        if self.story.publications.iter().filter(of_cell).any(stuck) {
-            return BEHIND_A_TOO_LARGE_MESSAGE;
-        }
-        if self.identifiers_explain(first) {
-            return if first.qos == 1 { AN_IDENTIFIER_IS_NEW_AFTER_PUBACK } else { AN_IDENTIFIER_IS_NEW_AFTER_PUBCOMP };
-        }
-        if self.taken_for_an_old_one(first) {
-            return A_DISCARDED_SESSION_IS_NOT_USED;
-        }
-        if self.unsubscribed_another(first) {
-            return UNSUBSCRIBE_BY_CHARACTER;
-        }
-        if self.replaced_since(first) { REPLACING_LOSES_NOTHING } else { usual }
+/// The rule that explains a loss best; without any sign of a certain one the usual.
+pub fn rule_of_loss(evidence: &Evidence<'_, '_>, lost: &[&Publication], usual: Rule) -> Rule {
+    let first = lost[0];
+    if lost.iter().all(|publication| publication.is_clearing()) {
+        return rules::AN_EMPTY_MESSAGE_IS_FORWARDED;
     }
-
-    /// All that is lost of this source has a Packet Identifier that was used before, and nothing that came has.
-    pub(super) fn identifiers_explain(&self, lost: &Publication) -> bool {
-        let of_source = |p: &&Publication| p.is_of_same_source(lost) && p.accepted.is_some();
-        let mut own = self.story.publications.iter().filter(of_source).peekable();
-        // What was taken for a repetition went nowhere, so the witness lacks it too.
-        let fits_one = |p: &Publication| p.reuses_id != self.has_come(p) && (!p.reuses_id || p.witnessed_in.is_none());
-        let fits = own.peek().is_some() && own.all(fits_one);
-        // Only what the witness would have got proves that.
-        let is_proof = |p: &Publication| p.reuses_id && p.is_of_experiment();
-        fits && self.story.publications.iter().filter(of_source).any(is_proof)
+    if is_behind_a_too_large_one(evidence, first) {
+        return rules::BEHIND_A_TOO_LARGE_MESSAGE;
     }
-
-    /// It has the Packet Identifier of a message that a discarded session of its publisher left unfinished, and went
-    /// nowhere.
-    fn taken_for_an_old_one(&self, lost: &Publication) -> bool {
-        let unfinished = |p: &&Publication| {
-            p.publisher_id == lost.publisher_id && p.id == lost.id && p.at < lost.at && p.accepted.is_none()
+    if identifiers_explain(evidence, first) {
+        return match first.qos {
+            1 => rules::AN_IDENTIFIER_IS_NEW_AFTER_PUBACK,
+            _ => rules::AN_IDENTIFIER_IS_NEW_AFTER_PUBCOMP,
         };
-        let between = |p: &Publication| {
-            let mut later = self.story.connections.iter().filter(|c| c.id == lost.publisher_id && c.connect.clean);
-            later.any(|connection| (p.at..lost.at).contains(&connection.opened_at))
-        };
-        let mut old = self.story.publications.iter().filter(unfinished);
-        lost.qos == 2 && lost.witnessed_in.is_none() && old.any(between)
     }
+    if was_taken_for_an_old_one(evidence, first) {
+        return rules::A_DISCARDED_SESSION_IS_NOT_USED;
+    }
+    if unsubscribed_another(evidence, first) {
+        return rules::UNSUBSCRIBE_DELETES;
+    }
+    if was_replaced_since(evidence, first) { rules::REPLACING_LOSES_NOTHING } else { usual }
+}
 
-    /// An UNSUBSCRIBE named another filter that matches the topic too.
-    fn unsubscribed_another(&self, lost: &Publication) -> bool {
-        let in_force: Vec<&Subscribing> = self.session.relation(lost).subscriptions;
-        let mut unsubscribes = self.session.connections.iter().flat_map(|connection| &connection.unsubscribes);
-        unsubscribes.any(|unsubscribing| {
-            unsubscribing.step < lost.step
-                && !self.came_after(lost, unsubscribing.at)
-                && topic::matches(&unsubscribing.filter, &lost.topic)
-                && in_force.iter().all(|subscription| subscription.filter.filter != unsubscribing.filter)
-        })
+/// Nothing of its source has come since a message that is too large for the client (5.0 MQTT-3.1.2-25).
+fn is_behind_a_too_large_one(evidence: &Evidence<'_, '_>, lost: &Publication) -> bool {
+    let session = evidence.ledger.session;
+    if session.connections.iter().all(|connection| connection.connect.maximum_packet_size.is_none()) {
+        return false;
     }
+    let mut before = evidence.model.facts.publications.iter().filter(|p| p.is_before(lost) && p.accepted.is_some());
+    before.any(|p| evidence.model.is_too_large(session, p) && !came_after(evidence, lost, p.at()))
+}
 
-    /// Something of the message's source that was published after a place has come.
-    fn came_after(&self, lost: &Publication, place: usize) -> bool {
-        let later = |copy: &&Copy<'_>| copy.publication.is_of_same_source(lost) && copy.publication.at > place;
-        self.copies.iter().any(|copy| copy.kind == Kind::Subscribed && later(&copy))
+/// All that is lost of this source has a Packet Identifier that was used before, and nothing that came has.
+fn identifiers_explain(evidence: &Evidence<'_, '_>, lost: &Publication) -> bool {
+    if !lost.reuses_id {
+        return false;
     }
+    let of_source = |p: &&Publication| p.is_of_same_source(lost) && p.accepted.is_some();
+    let own: Vec<&Publication> = evidence.model.facts.publications.iter().filter(of_source).collect();
+    // A message that was taken for a repetition went nowhere, so the witness lacks it too.
+    let fits = |p: &&Publication| p.reuses_id != evidence.has_come(p) && (!p.reuses_id || p.witnessed.is_none());
+    // Only those that the witness would have got prove that.
+    own.iter().all(|publication| fits(publication)) && own.iter().any(|p| p.reuses_id && p.is_of_experiment())
+}
 
-    /// The subscription was replaced while the message may have been on its way, and another client, whose subscription
-    /// was not, has it.
-    fn replaced_since(&self, lost: &Publication) -> bool {
-        let subscribes = self.session.connections.iter().flat_map(|connection| &connection.subscribes);
-        let mut replacing = subscribes.filter(|subscribe| {
-            subscribe.matches(&lost.topic) && subscribe.step > lost.step && self.session.had_subscription(subscribe)
-        });
-        let fenced_before = |subscribe: &Subscribing| {
-            let later = |copy: &&Copy<'_>| copy.publication.is_of_same_source(lost) && copy.publication.at > lost.at;
-            self.copies.iter().filter(later).any(|copy| copy.delivery.at < subscribe.at)
-        };
-        let others = self.story.connections.iter().filter(|connection| connection.id != self.session.id);
-        let mut deliveries = others.flat_map(|connection| &connection.deliveries);
-        replacing.any(|subscribe| !fenced_before(subscribe))
-            && deliveries.any(|delivery| delivery.message == Some(lost.message))
+/// It has the Packet Identifier of a message that a discarded session of its publisher left unfinished, and went nowhere.
+fn was_taken_for_an_old_one(evidence: &Evidence<'_, '_>, lost: &Publication) -> bool {
+    if lost.qos != 2 || lost.witnessed.is_some() {
+        return false;
     }
+    let facts = evidence.model.facts;
+    let unfinished = |p: &&Publication| {
+        p.publisher_id == lost.publisher_id && p.id == lost.id && p.at() < lost.at() && p.accepted.is_none() && p.qos > 0
+    };
+    let between = |p: &Publication| {
+        let mut later = facts.connections.iter().filter(|c| c.id == lost.publisher_id && c.connect.clean);
+        later.any(|connection| (p.at()..lost.at()).contains(&connection.opened.at))
+    };
+    facts.publications.iter().filter(unfinished).any(between)
+}
+
+/// An UNSUBSCRIBE named another filter that matches the topic too, or was taken to.
+fn unsubscribed_another(evidence: &Evidence<'_, '_>, lost: &Publication) -> bool {
+    let session = evidence.ledger.session;
+    let met = evidence.model.met(session, lost);
+    let step = lost.sent().map_or(0, |sent| sent.step);
+    let mut unsubscribes = session.connections.iter().flat_map(|connection| &connection.unsubscribes);
+    unsubscribes.any(|unsubscribing| {
+        unsubscribing.sent.step < step
+            && !came_after(evidence, lost, unsubscribing.sent.at)
+            && topic::matches(&unsubscribing.filter, &lost.topic)
+            && met.iter().all(|filter| filter.filter != unsubscribing.filter)
+    })
+}
+
+/// Something of the message's source that was published behind an entry has come.
+fn came_after(evidence: &Evidence<'_, '_>, lost: &Publication, at: usize) -> bool {
+    let later = |own: &Publication| own.is_of_same_source(lost) && own.at() > at;
+    evidence.ledger.copies.iter().any(|copy| copy.is_forward() && later(copy.publication))
+}
+
+/// The subscription was replaced while the message may have been on its way, and another client, whose subscription was not, has
+/// it.
+fn was_replaced_since(evidence: &Evidence<'_, '_>, lost: &Publication) -> bool {
+    let session = evidence.ledger.session;
+    let step = lost.sent().map_or(usize::MAX, |sent| sent.step);
+    let subscribes = session.connections.iter().flat_map(|connection| &connection.subscribes);
+    let mut replacing = subscribes.filter(|own| {
+        own.matches(&lost.topic) && own.sent.step > step && session.had_subscription(own) == Some(true)
+    });
+    let fenced_before = |at: usize| {
+        let mut later = evidence.ledger.copies.iter().filter(|copy| lost.is_before(copy.publication));
+        later.any(|copy| copy.delivery.place.at < at)
+    };
+    let has_it = |other: &Session<'_>| {
+        other.id != session.id && other.deliveries().any(|(_, delivery)| delivery.message == Some(lost.message))
+    };
+    replacing.any(|own| !fenced_before(own.sent.at)) && evidence.model.sessions.iter().any(has_it)
 }

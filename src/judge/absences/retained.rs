@@ -1,167 +1,170 @@
-//! The retained messages that each SUBSCRIBE finds.
+//! The retained messages that each SUBSCRIBE finds, and those of them that did not come.
 
-use super::Balance;
-use crate::history::Message;
-use crate::judge::deliveries::{Copy, Kind};
-use crate::judge::finding::{ATTEMPTS_FOR_AN_ABSENCE, Findings, Rule, rule};
-use crate::judge::session::retained_topics;
-use crate::judge::story::{Connection, Publication, Subscribing};
+use super::Publication;
+use crate::judge::deliveries::Copy;
+use crate::judge::facts::{Connection, Subscribing};
+use crate::judge::finding::{ATTEMPTS_FOR_AN_ABSENCE, Findings};
+use crate::judge::model::{Asks, Model, Retained};
+use crate::judge::proof::Evidence;
+use crate::judge::rules::{self, Rule};
+use crate::judge::session::Session;
+use crate::judge::slots::Way;
 use crate::results::Verdict;
 
-const RETAINED_TO_A_NEW_SUBSCRIPTION: Rule = rule("MQTT-3.3.1-6", "MQTT-3.3.1-9");
-const RETAINED_AGAIN_TO_A_REPLACED_SUBSCRIPTION: Rule = rule("MQTT-3.8.4-3", "MQTT-3.8.4-4");
-const RETAIN_HANDLING_1: Rule = Rule { v3: None, v5: Some("MQTT-3.3.1-10") };
-const RETAIN_0_REMOVES_NOTHING: Rule = rule("MQTT-3.3.1-12", "MQTT-3.3.1-8");
-const RETAINED_OUTLIVES_THE_SESSION: Rule = rule("MQTT-3.1.2-7", "MQTT-3.3.1-9");
+/// A SUBSCRIBE that finds a topic which may hold a retained message.
+pub struct Ask<'a> {
+    pub connection: &'a Connection,
+    pub subscribing: &'a Subscribing,
+    pub asks: Asks,
+    pub found: Retained<'a>,
+}
 
-impl<'a> Balance<'a> {
-    /// The retained messages that each SUBSCRIBE finds.
-    pub fn retained(&self, findings: &mut Findings) {
-        for connection in &self.session.connections {
-            let granted = connection.subscribes.iter().filter(|s| s.granted().is_some() && !s.is_shared());
-            for subscribe in granted.filter(|subscribe| self.asks_for_retained(subscribe)) {
-                for publication in retained_topics(self.story, &subscribe.filter.filter, subscribe.step) {
-                    self.retained_copy(connection, subscribe, publication, findings);
+/// All that the SUBSCRIBEs of a session may find.
+pub fn asks<'a>(model: &Model<'a>, session: &Session<'a>) -> Vec<Ask<'a>> {
+    let mut all = Vec::new();
+    for connection in &session.connections {
+        for subscribing in connection.subscribes.iter().filter(|own| own.granted().is_some() && !own.is_shared()) {
+            for topic in model.retained_topics(&subscribing.filter.filter) {
+                let found = model.retained(topic, subscribing, connection);
+                if !found.candidates.is_empty() {
+                    all.push(Ask { connection, subscribing, asks: model.asks(session, subscribing), found });
                 }
             }
         }
     }
+    all
+}
 
-    /// 5.0 MQTT-3.3.1-9 to -11; 3.1.1 knows no other way than always.
-    pub(in crate::judge) fn asks_for_retained(&self, subscribe: &Subscribing) -> bool {
-        match subscribe.filter.retain_handling {
-            0 => true,
-            1 => !self.session.had_subscription(subscribe),
-            _ => false,
-        }
+impl<'a> Ask<'a> {
+    /// The standard orders that a copy comes because of the SUBSCRIBE.
+    pub fn is_owed(&self, evidence: &Evidence<'_, 'a>) -> bool {
+        let session = evidence.ledger.session;
+        let own = |p: &&Publication| p.publisher_id == session.id && self.subscribing.filter.no_local;
+        self.asks == Asks::Yes
+            && !self.found.none
+            && !self.found.candidates.iter().any(|p| own(&p) || evidence.model.is_too_large(session, p))
     }
 
-    fn retained_copy(
-        &self,
-        connection: &Connection,
-        subscribe: &Subscribing,
-        publication: &Publication,
-        findings: &mut Findings,
-    ) {
-        let came = self.retained_arrival(connection, subscribe, publication);
-        // A retained message of QoS 0 may be discarded at any time (section 3.3.1.3).
-        if publication.qos == 0 && (came.is_some() || self.time_has_passed_since(connection, subscribe.at)) {
-            findings.choice("retained_qos0", if came.is_some() { "kept" } else { "gone" });
-        }
-        // One that is too large does not come.
-        match came {
-            Some(copy) => self.retained_copy_order(copy, subscribe, findings),
-            None if may_be_gone(publication) || self.is_too_large(publication) => {}
-            // A client that withholds its acknowledgements may have no room for more.
-            None if connection.withholds() => {}
-            // A client that goes away at once may miss what was sent to it.
-            None if !self.time_has_passed_since(connection, subscribe.at) && connection.ended_in < usize::MAX => {}
-            None if !self.time_has_passed_since(connection, subscribe.at) => {
-                let reason = format!("the retained copy of {} did not come, and no fence", publication.message);
-                findings.limit(Verdict::Inconclusive, reason);
+    /// The copy that came because of the SUBSCRIBE.
+    pub fn arrival<'e>(&self, evidence: &'e Evidence<'_, 'a>) -> Option<&'e Copy<'a>> {
+        evidence.ledger.copies.iter().find(|copy| match copy.slot.as_ref().map(|slot| slot.way) {
+            Some(Way::Retained { subscribing, .. }) => {
+                std::ptr::eq(subscribing, self.subscribing) && copy.publication.topic == self.found.candidates[0].topic
             }
-            None => self.retained_lost(connection, subscribe, publication, findings),
-        }
-    }
-
-    /// The copy that came because of this SUBSCRIBE.
-    pub(in crate::judge) fn retained_arrival(
-        &self,
-        connection: &Connection,
-        subscribe: &Subscribing,
-        publication: &Publication,
-    ) -> Option<&Copy<'a>> {
-        self.copies.iter().find(|copy| {
-            copy.kind == Kind::Retained
-                && copy.publication.message == publication.message
-                && copy.connection.opened_at == connection.opened_at
-                && copy.delivery.at > subscribe.at
+            _ => false,
         })
     }
 
-    fn retained_lost(
-        &self,
-        connection: &Connection,
-        subscribe: &Subscribing,
-        publication: &Publication,
-        findings: &mut Findings,
-    ) {
-        let mut events = vec![publication.at, subscribe.at];
-        events.extend(self.last_settled());
-        findings.broken_in(
-            ATTEMPTS_FOR_AN_ABSENCE,
-            connection.protocol(),
-            self.rule_of_retained_loss(subscribe, publication),
-            &events,
-            format!("the retained message {} because of the SUBSCRIBE", publication.message),
-            "no retained message",
-        );
+    /// The message that is named in its place: the last that may be the one.
+    pub fn last(&self) -> &'a Publication {
+        self.found.candidates[self.found.candidates.len() - 1]
     }
 
-    pub(in crate::judge) fn rule_of_retained_loss(&self, subscribe: &Subscribing, publication: &Publication) -> Rule {
-        if subscribe.filter.retain_handling == 1 {
-            return RETAIN_HANDLING_1;
+    /// Enough time has passed on the connection to say that nothing comes.
+    pub fn time_has_passed(&self, evidence: &Evidence<'_, 'a>) -> bool {
+        evidence.time_has_passed_on(self.connection, self.subscribing.sent.at)
+    }
+
+    /// The rule that a missing copy breaks.
+    pub fn rule(&self, evidence: &Evidence<'_, 'a>) -> Rule {
+        if self.subscribing.filter.retain_handling == 1 {
+            return rules::RETAIN_HANDLING_1;
         }
-        if self.was_lost_with_a_plain_message(publication, subscribe) {
-            return RETAIN_0_REMOVES_NOTHING;
+        let lost = self.last();
+        if lost.is_will() {
+            return rules::WILL_RETAIN_1;
         }
-        if self.was_lost_with_publisher(publication, subscribe) {
-            return RETAINED_OUTLIVES_THE_SESSION;
+        if was_lost_with_a_plain_message(evidence.model, lost, self.subscribing) {
+            return rules::RETAIN_0_IS_NOT_STORED;
         }
-        match self.session.had_subscription(subscribe) {
-            true => RETAINED_AGAIN_TO_A_REPLACED_SUBSCRIPTION,
-            false => RETAINED_TO_A_NEW_SUBSCRIPTION,
+        if was_lost_with_its_publisher(evidence.model, lost, self.subscribing) {
+            return rules::RETAINED_OUTLIVES_THE_SESSION;
         }
-    }
-
-    /// A message with RETAIN 0 was published to the topic, and nobody found the retained one afterwards.
-    fn was_lost_with_a_plain_message(&self, publication: &Publication, subscribe: &Subscribing) -> bool {
-        let plain = self.story.publications.iter().find(|p| {
-            let is_plain = !p.retain && matches!(p.message, Message::Experiment(_));
-            is_plain && p.topic == publication.topic && p.at > publication.at && p.step < subscribe.step
-        });
-        plain.is_some_and(|plain| self.steps_of_retained(publication).iter().all(|step| *step <= plain.step))
-    }
-
-    /// The steps in which anybody found the retained message.
-    fn steps_of_retained(&self, publication: &Publication) -> Vec<usize> {
-        let deliveries = self.story.connections.iter().flat_map(|connection| &connection.deliveries);
-        let copies = deliveries.filter(|d| d.publish.retain && d.message == Some(publication.message));
-        copies.map(|delivery| delivery.step).collect()
-    }
-
-    /// Somebody found it before the session of its publisher ended, and nobody afterwards.
-    fn was_lost_with_publisher(&self, publication: &Publication, subscribe: &Subscribing) -> bool {
-        let own = self.story.connections_of(&publication.publisher);
-        let own = own.filter(|c| c.opened_at < publication.at && !c.session_persists());
-        let Some(left_in) = own.last().map(|c| c.ended_in).filter(|step| *step < subscribe.step) else {
-            return false;
-        };
-        let steps = self.steps_of_retained(publication);
-        steps.iter().any(|step| *step <= left_in) && steps.iter().all(|step| *step <= left_in)
-    }
-
-    /// No statement orders a copy sent because of a SUBSCRIBE among the others.
-    fn retained_copy_order(&self, retained: &Copy<'_>, subscribe: &Subscribing, findings: &mut Findings) {
-        let is_away = |copy: &Copy<'_>| self.session.relation(copy.publication).is_away();
-        let here = |copy: &Copy<'_>| copy.connection.opened_at == retained.connection.opened_at;
-        let queued = |copy: &&Copy<'_>| copy.kind == Kind::Subscribed && is_away(copy) && here(copy);
-        let fenced = self.copies.iter().any(|copy| {
-            matches!(copy.publication.message, Message::Fence(_))
-                && copy.delivery.at > subscribe.at
-                && copy.delivery.at < retained.delivery.at
-        });
-        let last_queued = self.copies.iter().filter(queued).map(|copy| copy.delivery.at).max();
-        match last_queued {
-            _ if fenced => findings.choice("retained_copy_order", "after_fence"),
-            Some(queued) if queued > retained.delivery.at => findings.choice("retained_copy_order", "before_queue"),
-            Some(_) => findings.choice("retained_copy_order", "after_queue"),
-            None => {}
+        match evidence.ledger.session.had_subscription(self.subscribing) {
+            Some(true) => rules::REPLACING_LOSES_NOTHING,
+            _ => rules::RETAINED_TO_A_SUBSCRIPTION,
         }
     }
 }
 
-/// A retained message of QoS 0 may be discarded at any time (section 3.3.1.3), and one of a short life may be gone too.
-pub(in crate::judge) fn may_be_gone(publication: &Publication) -> bool {
-    publication.qos == 0 || publication.properties.message_expiry.is_some()
+pub fn check(evidence: &Evidence<'_, '_>, findings: &mut Findings) {
+    for ask in asks(evidence.model, evidence.ledger.session) {
+        let came = ask.arrival(evidence);
+        let passed = ask.time_has_passed(evidence);
+        if ask.asks == Asks::Yes && ask.last().qos == 0 && ask.found.candidates.len() == 1 && (came.is_some() || passed) {
+            findings.choice("retained_qos0", if came.is_some() { "kept" } else { "gone" });
+        }
+        match came {
+            Some(copy) => order(evidence, copy, &ask, findings),
+            None if !ask.is_owed(evidence) => {}
+            None if passed => lost(evidence, &ask, findings),
+            // A client that goes away at once, or withholds its acknowledgements, may miss what was sent to it.
+            None if ask.connection.end.is_some() || ask.connection.deliveries.iter().any(|d| !d.is_complete()) => {}
+            None if !findings.limits.is_empty() => {}
+            None => {
+                let reason = format!("the retained copy of {} did not come, and no fence", ask.last().message);
+                findings.limit(Verdict::Inconclusive, reason);
+            }
+        }
+    }
+}
+
+/// Some retained copy that is owed, or may come, is not here yet.
+pub fn is_open(evidence: &Evidence<'_, '_>) -> bool {
+    asks(evidence.model, evidence.ledger.session).iter().any(|ask| ask.is_owed(evidence) && ask.arrival(evidence).is_none())
+}
+
+fn lost(evidence: &Evidence<'_, '_>, ask: &Ask<'_>, findings: &mut Findings) {
+    let message = ask.last().message;
+    let finding = findings.broken(ask.rule(evidence), ask.connection.protocol()).after_attempts(ATTEMPTS_FOR_AN_ABSENCE);
+    let events = [ask.last().at(), ask.subscribing.sent.at].into_iter().chain(evidence.last_settled());
+    let expected = format!("the retained message {message} because of the SUBSCRIBE");
+    finding.at(events).expected(expected).observed("no retained message");
+}
+
+/// A message with RETAIN 0 was published to the topic, and nobody found the retained one afterwards although somebody had before.
+fn was_lost_with_a_plain_message(model: &Model<'_>, lost: &Publication, subscribing: &Subscribing) -> bool {
+    let is_plain = |p: &&Publication| !p.retain && p.is_of_experiment() && p.topic == lost.topic && p.at() > lost.at();
+    let mut plain = model.facts.publications.iter().filter(is_plain).filter_map(|p| p.sent());
+    let Some(plain) = plain.find(|sent| sent.step < subscribing.sent.step) else { return false };
+    found_in(model, lost).iter().all(|step| *step <= plain.step)
+}
+
+/// The steps in which anybody found the retained message.
+fn found_in(model: &Model<'_>, lost: &Publication) -> Vec<usize> {
+    let deliveries = model.facts.connections.iter().flat_map(|connection| &connection.deliveries);
+    let copies = deliveries.filter(|delivery| delivery.publish.retain && delivery.message == Some(lost.message));
+    copies.map(|delivery| delivery.place.step).collect()
+}
+
+/// Somebody found it before the session of its publisher ended, and nobody afterwards.
+fn was_lost_with_its_publisher(model: &Model<'_>, lost: &Publication, subscribing: &Subscribing) -> bool {
+    let own = model.facts.connections_of(&lost.publisher);
+    let own = own.filter(|c| c.opened.at < lost.at() && !c.session_persists());
+    let ended = own.last().map(Connection::ended_in).filter(|step| *step < subscribing.sent.step);
+    let Some(ended) = ended else { return false };
+    let found = found_in(model, lost);
+    !found.is_empty() && found.iter().all(|step| *step <= ended)
+}
+
+/// No statement orders a copy sent because of a SUBSCRIBE among the others.
+fn order(evidence: &Evidence<'_, '_>, retained: &Copy<'_>, ask: &Ask<'_>, findings: &mut Findings) {
+    let session = evidence.ledger.session;
+    let here = |copy: &&Copy<'_>| copy.connection.index == retained.connection.index;
+    let is_fence = |copy: &Copy<'_>| {
+        matches!(copy.publication.message, crate::history::Message::Fence(_))
+            && copy.delivery.place.at > ask.subscribing.sent.at
+            && copy.delivery.place.at < retained.delivery.place.at
+    };
+    if evidence.ledger.copies.iter().filter(here).any(is_fence) {
+        findings.choice("retained_copy_order", "after_fence");
+        return;
+    }
+    let queued = |copy: &&Copy<'_>| copy.is_forward() && evidence.model.is_away(session, copy.publication) == Some(true);
+    let last = evidence.ledger.copies.iter().filter(here).filter(queued).map(|copy| copy.delivery.place.at).max();
+    match last {
+        Some(queued) if queued > retained.delivery.place.at => findings.choice("retained_copy_order", "before_queue"),
+        Some(_) => findings.choice("retained_copy_order", "after_queue"),
+        None => {}
+    }
 }

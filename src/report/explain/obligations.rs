@@ -12,7 +12,7 @@ pub(super) fn at(attempt: &Attempt, at: usize, palette: Palette) -> String {
     let mut text = String::new();
     for obligation in &attempt.obligations {
         if obligation.outcome == Outcome::Met(at) && obligation.at < at {
-            let since = attempt.first + obligation.at;
+            let since = obligation.at + 1;
             let what = format!("{}, owed since {since}", obligation.what);
             let allowed = format!("{}, which it did not have to", obligation.what);
             let what = if obligation.duty == Duty::May { allowed } else { what };
@@ -23,7 +23,7 @@ pub(super) fn at(attempt: &Attempt, at: usize, palette: Palette) -> String {
         }
     }
     for obligation in attempt.obligations.iter().filter(|obligation| obligation.at == at) {
-        text += &arises(attempt, obligation, palette);
+        text += &arises(obligation, palette);
     }
     text
 }
@@ -35,11 +35,11 @@ fn broken(obligation: &Obligation) -> String {
     }
 }
 
-fn arises(attempt: &Attempt, obligation: &Obligation, palette: Palette) -> String {
+fn arises(obligation: &Obligation, palette: Palette) -> String {
     let Obligation { what, why, .. } = obligation;
     let early = match obligation.outcome {
         // Another client's events stand before this one, although they were later or at the same time.
-        Outcome::Met(met) if met <= obligation.at => format!(" met by {} above", attempt.first + met),
+        Outcome::Met(met) if met <= obligation.at => format!(" met by {} above", met + 1),
         _ => String::new(),
     };
     let separator = if early.is_empty() { "" } else { ":" };
@@ -58,7 +58,7 @@ fn arises(attempt: &Attempt, obligation: &Obligation, palette: Palette) -> Strin
 pub(super) fn left_over(attempt: &Attempt, palette: Palette) -> String {
     let mut text = String::new();
     for obligation in attempt.obligations.iter().filter(|obligation| obligation.duty == Duty::Must) {
-        let since = attempt.first + obligation.at;
+        let since = obligation.at + 1;
         let Obligation { what, why, .. } = obligation;
         let said = format!("{what} {why}, owed since {since}");
         match obligation.outcome {

@@ -13,7 +13,7 @@ pub(super) fn said(event: &Event) -> String {
             End::Fin => "end of the Network Connection (FIN)".into(),
             End::Reset => "end of the Network Connection (reset)".into(),
         },
-        Event::Undecodable(_, bytes) => format!("{} bytes that are no packet", bytes.len()),
+        Event::Undecodable(_, bytes, _) => format!("{} bytes that are no packet", bytes.len()),
         Event::Missing(_, awaited) => match awaited.id() {
             Some(id) => format!("no {} with Packet Identifier {id} before the deadline", awaited.name()),
             None => format!("no {} before the deadline", awaited.name()),

@@ -13,12 +13,6 @@ pub fn happened(cell: &Cell, history: &History) -> Vec<String> {
     (0..cell.steps.len()).map(|step| said(cell, &played, step)).collect()
 }
 
-/// The last attempt of a stored history, or an empty one where none was kept.
-pub fn last_attempt(lines: &[String]) -> History {
-    let stored = History::parse(lines.iter().map(String::as_str)).unwrap_or_default();
-    stored.attempts().pop().unwrap_or_default()
-}
-
 /// The events of each step; nothing where it was not taken.
 type Played<'a> = Vec<Option<Vec<&'a Event>>>;
 

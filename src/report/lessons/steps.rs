@@ -2,12 +2,11 @@
 
 use std::collections::VecDeque;
 
-use super::happened::{happened, last_attempt};
-use super::{folded, protocol};
+use super::happened::happened;
+use super::{TaughtCell, folded, protocol};
 use crate::packet::Protocol;
 use crate::plan::{Action, Cell, Connect, Publication};
 use crate::report::WIDTH;
-use crate::results::CellResult;
 
 /// Where the columns begin that say what was done and what happened.
 const COLUMNS: [usize; 2] = [5, 47];
@@ -20,7 +19,7 @@ struct Line {
 }
 
 /// The steps, numbered, in two columns.
-pub(super) fn table(cells: &[(&Cell, &CellResult)]) -> String {
+pub(super) fn table(cells: &[TaughtCell<'_>]) -> String {
     let row = |(number, line): (usize, Line)| {
         let only = match line.taken_in.len() == cells.len() {
             true => String::new(),
@@ -71,10 +70,10 @@ fn in_lines(text: &str, width: usize) -> Vec<String> {
 }
 
 /// The steps of all cells in one list. A step that not all of them take says which do.
-fn lines(cells: &[(&Cell, &CellResult)]) -> Vec<Line> {
+fn lines(cells: &[TaughtCell<'_>]) -> Vec<Line> {
     let mut all: Vec<Line> = Vec::new();
-    for (place, (cell, result)) in cells.iter().enumerate() {
-        let played = happened(cell, &last_attempt(&result.history));
+    for (place, TaughtCell { plan: cell, history, .. }) in cells.iter().enumerate() {
+        let played = happened(cell, history);
         let steps = (0..cell.steps.len()).map(|step| {
             let said = played.get(step).map(|said| (protocol(cell), said.clone()));
             Line { done: done(cell, step), taken_in: vec![protocol(cell)], happened: said.into_iter().collect() }
@@ -121,7 +120,8 @@ pub fn done(cell: &Cell, step: usize) -> String {
         Action::Silence => format!("{name} falls silent"),
         Action::Stall => format!("the network of {name} is gone, and nobody is told"),
         Action::Race { stays, .. } => format!("{name} and {} connect at once", cell.clients[*stays].name),
-        Action::Wait { seconds, .. } => format!("{seconds} s pass"),
+        Action::Wait { seconds, early: false, .. } => format!("{seconds} s pass"),
+        Action::Wait { seconds, early: true, .. } => format!("almost {seconds} s pass"),
     }
 }
 

@@ -85,6 +85,7 @@ impl<'a> Reader<'a> {
                 bytes: self.found(step, "bytes")?,
                 message_expiry: self.found(step, "message_expiry")?,
                 properties: self.optional(step, "properties", false)?,
+                window: self.whole_number(step, "window", 1..=MESSAGES_MAX)?,
                 until: self.found(step, "until")?,
             }),
             Verb::Receive => {
@@ -101,9 +102,11 @@ impl<'a> Reader<'a> {
                 let (_, stays) = step.need("stays", "the name of the client that stays")?;
                 ActionPlan::Race { stays: self.place_of("stays", stays, clients)? }
             }
-            Verb::Wait => {
-                ActionPlan::Wait { timer: self.required(step, "timer")?, seconds: self.required(step, "seconds")? }
-            }
+            Verb::Wait => ActionPlan::Wait {
+                timer: self.required(step, "timer")?,
+                seconds: self.required(step, "seconds")?,
+                early: self.optional(step, "early", false)?,
+            },
         })
     }
 

@@ -118,7 +118,7 @@ defects! {
         { "MQTT-4.6.0-6" | "MQTT-4.6.0-5" "MQTT-4.6.0-6" }
     /// New messages overtake what waits for room in the window, and that refills late.
     "overtakes-window" OvertakesWindow [Live]
-        { "MQTT-4.6.0-6" | "MQTT-4.6.0-5" "MQTT-4.6.0-6" }
+        { "MQTT-4.6.0-6" | "MQTT-4.6.0-5" "MQTT-4.6.0-6" "MQTT-3.3.4-9" "MQTT-4.9.0-1" }
 
     // Delivery.
 
@@ -220,7 +220,7 @@ defects! {
         { "MQTT-3.3.1-12" "MQTT-3.3.1-5" "MQTT-3.3.1-6" "MQTT-3.8.4-3" "MQTT-3.1.2-17" "MQTT-3.1.2-7" | "MQTT-3.3.1-8" "MQTT-3.3.1-5" "MQTT-3.3.1-9" "MQTT-3.8.4-4" "MQTT-3.1.2-15" }
     /// Retained copies come when a session resumes, without a SUBSCRIBE.
     "retained-on-resume" RetainedOnResume [RetainedCopy]
-        { "MQTT-3.3.1-9" "MQTT-4.3.3-1" | "MQTT-3.3.1-12" "MQTT-4.3.3-6" "MQTT-4.4.0-1" "4.5" }
+        { "MQTT-3.3.1-9" "MQTT-4.3.3-1" "4.5" | "MQTT-3.3.1-12" "MQTT-4.3.3-6" "MQTT-4.4.0-1" "4.5" }
     /// A zero-length payload does not remove the retained message.
     "never-clears-retained" NeverClearsRetained [RetainedCopy]
         { "MQTT-3.3.1-10" | "MQTT-3.3.1-6" }

@@ -120,7 +120,7 @@ on_the_way! {
     "queued-twice" Twice Queued
         { "MQTT-3.3.1-1" "MQTT-4.3.2-1" "4.3.2" "MQTT-3.3.5-1" "MQTT-4.4.0-1" "MQTT-4.6.0-6" "MQTT-4.3.3-1" "MQTT-4.3.3-2"
         | "MQTT-3.3.1-1" "MQTT-4.3.2-1" "MQTT-4.4.0-1" "MQTT-3.3.4-2" "MQTT-4.6.0-5" "MQTT-3.3.4-5" "MQTT-4.3.3-1" "MQTT-4.3.3-6" "MQTT-4.3.3-10" }
-    "resent-twice" Twice Resent { | "MQTT-4.4.0-1" }
+    "resent-twice" Twice Resent { | "MQTT-4.4.0-1" "MQTT-3.3.4-9" "MQTT-4.9.0-1" }
     "retained-twice" Twice RetainedCopy
         { "MQTT-3.3.1-1" "MQTT-4.3.2-1" "4.3.2" "MQTT-4.4.0-1" "MQTT-4.3.3-1" "MQTT-3.3.1-6" "MQTT-3.8.4-3"
         | "MQTT-3.3.1-1" "MQTT-4.3.2-1" "MQTT-4.4.0-1" "MQTT-4.3.3-1" "MQTT-4.3.3-6" "MQTT-3.3.1-9" "MQTT-3.3.1-10" "MQTT-3.8.4-4" }
@@ -135,11 +135,11 @@ on_the_way! {
     "will-at-qos0" AtQos0 Will { "MQTT-3.8.4-6" "MQTT-3.1.2-8" | "MQTT-3.8.4-8" "MQTT-3.1.2-8" }
     "shared-at-qos0" AtQos0 Shared { | "MQTT-3.8.4-8" "MQTT-4.8.2-3" "MQTT-4.5.0-1" }
 
-    "live-qos-raised" QosRaised Live { "MQTT-3.8.4-6" | "MQTT-3.8.4-8" }
-    "queued-qos-raised" QosRaised Queued { "MQTT-3.8.4-6" | "MQTT-3.8.4-8" }
+    "live-qos-raised" QosRaised Live { "MQTT-3.8.4-6" "MQTT-3.8.4-3" | "MQTT-3.8.4-8" "MQTT-3.8.4-3" }
+    "queued-qos-raised" QosRaised Queued { "MQTT-3.8.4-6" "MQTT-3.8.4-3" | "MQTT-3.8.4-8" "MQTT-3.8.4-3" }
     "retained-copy-qos-raised" QosRaised RetainedCopy { "MQTT-3.8.4-6" | "MQTT-3.8.4-8" }
     "resent-qos-raised" QosRaised Resent silent
-        { "MQTT-3.8.4-6" "MQTT-4.4.0-1" "MQTT-4.3.2-1" | "MQTT-3.8.4-8" "MQTT-4.4.0-1" "MQTT-4.3.3-4" }
+        { "MQTT-3.8.4-6" "MQTT-4.4.0-1" "MQTT-4.3.2-1" "MQTT-4.3.3-1" | "MQTT-3.8.4-8" "MQTT-4.8.2-3" "MQTT-4.4.0-1" "MQTT-4.3.3-4" "MQTT-4.3.3-6" "MQTT-4.5.0-1" }
     "will-qos-raised" QosRaised Will { "MQTT-3.8.4-6" | "MQTT-3.8.4-8" }
 
     "live-retain-flipped" RetainFlipped Live { "MQTT-3.3.1-9" | "MQTT-3.3.1-12" "MQTT-3.3.1-13" }
@@ -163,14 +163,14 @@ on_the_way! {
     "will-dup-at-qos0" DupAtQos0 Will { "MQTT-3.3.1-2" "MQTT-4.3.1-1" | "MQTT-3.3.1-2" "MQTT-4.3.1-1" }
     "shared-dup-at-qos0" DupAtQos0 Shared { | "MQTT-3.3.1-2" "MQTT-4.3.1-1" }
 
-    "live-payload-changed" PayloadChanged Live silent { "MQTT-4.5.0-1" "4.5" | "MQTT-4.5.0-1" "4.5" }
+    "live-payload-changed" PayloadChanged Live silent { "MQTT-4.5.0-1" "MQTT-4.4.0-1" "4.5" | "MQTT-4.5.0-1" "MQTT-4.4.0-1" "4.5" }
     "resent-payload-changed" PayloadChanged Resent
         { "MQTT-4.4.0-1" "MQTT-3.1.2-5" "MQTT-4.5.0-1" "MQTT-3.10.4-3" "MQTT-2.3.1-4" "4.5" | "MQTT-4.4.0-1" "MQTT-4.5.0-1" "MQTT-3.10.4-3" "MQTT-2.2.1-4" "4.5" }
     "retained-copy-payload-changed" PayloadChanged RetainedCopy
-        { "MQTT-3.3.1-5" "MQTT-3.3.1-6" "MQTT-3.8.4-3" "MQTT-3.1.2-17" "4.5" | "MQTT-3.3.1-5" "MQTT-3.3.1-9" "MQTT-3.3.1-10" "MQTT-3.8.4-4" "MQTT-3.1.2-15" "4.5" }
+        { "MQTT-3.3.1-5" "MQTT-3.3.1-6" "MQTT-3.8.4-3" "MQTT-3.1.2-17" "MQTT-4.4.0-1" "4.5" | "MQTT-4.4.0-1" "MQTT-3.3.1-5" "MQTT-3.3.1-9" "MQTT-3.3.1-10" "MQTT-3.8.4-4" "MQTT-3.1.2-15" "4.5" }
     "will-payload-changed" PayloadChanged Will silent
-        { "MQTT-3.1.2-8" "MQTT-3.1.2-5" "MQTT-4.5.0-1" "4.5" | "MQTT-3.1.2-8" "MQTT-4.5.0-1" "MQTT-3.1.2-23" "4.5" }
-    "shared-payload-changed" PayloadChanged Shared silent { | "MQTT-4.5.0-1" "4.5" "4.8.2" }
+        { "MQTT-3.1.2-8" "MQTT-3.1.2-5" "MQTT-4.5.0-1" "MQTT-4.4.0-1" "4.5" | "MQTT-3.1.2-8" "MQTT-4.4.0-1" "MQTT-4.5.0-1" "MQTT-3.1.2-23" "4.5" }
+    "shared-payload-changed" PayloadChanged Shared silent { | "MQTT-4.5.0-1" "MQTT-4.4.0-1" "4.5" "4.8.2" }
 
     "live-without-subscription-id" NoSubscriptionId Live { | "MQTT-3.3.4-3" "MQTT-3.3.4-4" "MQTT-3.3.4-5" }
     "resent-without-subscription-id" NoSubscriptionId Resent { | "MQTT-3.3.4-3" "MQTT-3.3.4-4" "MQTT-3.3.4-5" "MQTT-4.4.0-1" }
@@ -221,7 +221,6 @@ on_the_way! {
     "queued-too-large" TooLarge Queued { | "MQTT-3.1.2-24" }
     "resent-too-large" TooLarge Resent { | "MQTT-3.1.2-24" }
     "retained-copy-too-large" TooLarge RetainedCopy { | "MQTT-3.1.2-24" }
-    "will-too-large" TooLarge Will { | "MQTT-3.1.2-24" }
     "shared-too-large" TooLarge Shared { | "MQTT-3.1.2-24" }
 
     "live-user-properties-sorted" UserPropertiesSorted Live { | "MQTT-3.3.2-18" }

@@ -1,0 +1,472 @@
+//! The cheapest explanation: each copy of a message takes a slot, continues a copy that came before, or is out of place.
+//!
+//! A right attribute costs nothing. A wrong one, or a copy out of place, costs one, and is the rule that it breaks. Over all
+//! messages of a session a rule is charged once: one lie explains everything that it can explain.
+
+use std::collections::{HashMap, HashSet};
+
+use super::facts::{Connection, Delivery, Publication};
+use super::illegal;
+use super::model::Model;
+use super::rules::{self, Rule};
+use super::session::Session;
+use super::slots::{Slot, Way, Wrong, slots};
+use crate::packet::Protocol;
+
+/// How many explanations of the copies so far are followed further.
+const EXPLANATIONS: usize = 64;
+/// How many copies of one message are explained; every further one is one too many.
+const COPIES: usize = 12;
+
+/// The cost of a rule that no other message of the session has broken.
+const BROKEN: u32 = 1000;
+/// The cost of one that another message has broken.
+const CHARGED: u32 = 10;
+/// The cost of a slot that a copy must take and none does: the absence would have to be proven.
+const ABSENT: u32 = 300;
+
+/// A message in a session, with its slots and its copies.
+pub struct Unit<'a> {
+    pub publications: Vec<&'a Publication>,
+    pub slots: Vec<Slot<'a>>,
+    pub sightings: Vec<Sighting<'a>>,
+    /// Slots of which one has to be taken.
+    musts: Vec<Vec<usize>>,
+}
+
+/// A copy of a message that came to a session.
+#[derive(Debug, Clone, Copy)]
+pub struct Sighting<'a> {
+    pub connection: &'a Connection,
+    pub delivery: &'a Delivery,
+}
+
+/// Why a copy came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// It takes the slot with this number.
+    Slot(usize),
+    /// The broker sends the copy with this number again.
+    Resent(usize),
+    /// The copy with this number was delivered to its end, and the message comes once more.
+    Again(usize),
+    /// Nothing explains it but a broken rule.
+    Illegal(illegal::Cause),
+}
+
+/// What is wrong with a copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Label {
+    pub rule: Rule,
+    pub what: What,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    Attribute(Wrong),
+    /// DUP 1 although it was never sent before.
+    DupOnFirst,
+    /// DUP 0 although it was sent before.
+    NoDupOnResent,
+    OtherIdentifier,
+    /// Sent again on the same connection.
+    ResentLive,
+    /// One copy for all subscriptions beside copies for single ones.
+    MixedIdentifiers,
+    Again,
+    OutOfPlace,
+}
+
+/// A copy with its explanation.
+#[derive(Debug, Clone)]
+pub struct Explained {
+    pub cause: Cause,
+    pub labels: Vec<Label>,
+    /// The slot that it takes, or that the copy took which it continues.
+    pub slot: Option<usize>,
+}
+
+/// An explanation of the copies so far.
+#[derive(Debug, Clone, Default)]
+struct Explanation {
+    cost: u32,
+    broken: Vec<Rule>,
+    copies: Vec<Explained>,
+}
+
+/// The messages of a session, each with the cheapest explanation of its copies.
+pub fn explain<'a>(model: &Model<'a>, session: &Session<'a>) -> Vec<(Unit<'a>, Vec<Explained>)> {
+    let units = units(model, session);
+    let free = HashSet::new();
+    let mut explained: Vec<Vec<Explanation>> = units.iter().map(|unit| unit.explanations(model, session, &free)).collect();
+    let is_guilty = |explanations: &Vec<Explanation>| explanations[0].cost >= BROKEN;
+    let guilty: Vec<usize> = (0..units.len()).filter(|unit| is_guilty(&explained[*unit])).collect();
+    if guilty.len() > 1 {
+        let charged = cover(&guilty.iter().map(|unit| &explained[*unit]).collect::<Vec<_>>());
+        for unit in guilty {
+            explained[unit] = units[unit].explanations(model, session, &charged);
+        }
+    }
+    let best = explained.into_iter().map(|mut explanations| explanations.swap_remove(0).copies);
+    units.into_iter().zip(best).collect()
+}
+
+/// The fewest rules that explain all these messages, found greedily: each time the rule that explains most of the rest.
+fn cover(guilty: &[&Vec<Explanation>]) -> HashSet<Rule> {
+    let mut charged: HashSet<Rule> = HashSet::new();
+    let mut open: Vec<Vec<&Explanation>> = Vec::new();
+    for explanations in guilty {
+        let best = explanations[0].cost;
+        open.push(explanations.iter().filter(|explanation| explanation.cost < best + ABSENT / 2).collect());
+    }
+    while !open.is_empty() {
+        let mut counts: HashMap<Rule, usize> = HashMap::new();
+        for explanations in &open {
+            let rules: HashSet<Rule> = explanations.iter().flat_map(|explanation| explanation.broken.iter().copied()).collect();
+            rules.into_iter().filter(|rule| !charged.contains(rule)).for_each(|rule| *counts.entry(rule).or_default() += 1);
+        }
+        let best_first = open[0][0].broken.clone();
+        let rank = |rule: &Rule| (best_first.contains(rule), std::cmp::Reverse(*rule));
+        let Some((rule, _)) = counts.into_iter().max_by_key(|(rule, count)| (*count, rank(rule))) else { break };
+        charged.insert(rule);
+        open.retain(|explanations| {
+            !explanations.iter().any(|explanation| explanation.broken.iter().all(|rule| charged.contains(rule)))
+        });
+    }
+    charged
+}
+
+/// The messages that concern a session: those that may or must come to it, and those that have.
+fn units<'a>(model: &Model<'a>, session: &Session<'a>) -> Vec<Unit<'a>> {
+    let mut by_first: HashMap<*const Publication, usize> = HashMap::new();
+    let mut units: Vec<Unit<'a>> = Vec::new();
+    let mut clearings: HashMap<&str, usize> = HashMap::new();
+    for publication in &model.facts.publications {
+        // Clearings of one topic cannot be told apart, and so they are one unit.
+        if publication.is_clearing() {
+            let known = *clearings.entry(&publication.topic).or_insert_with(|| {
+                units.push(Unit { publications: Vec::new(), slots: Vec::new(), sightings: Vec::new(), musts: Vec::new() });
+                units.len() - 1
+            });
+            units[known].publications.push(publication);
+            by_first.insert(publication, known);
+            continue;
+        }
+        by_first.insert(publication, units.len());
+        units.push(Unit { publications: vec![publication], slots: Vec::new(), sightings: Vec::new(), musts: Vec::new() });
+    }
+    for (connection, delivery) in session.deliveries() {
+        let sources = model.facts.sources_of(delivery);
+        if let Some(unit) = sources.first().and_then(|first| by_first.get(&std::ptr::from_ref(*first))) {
+            units[*unit].sightings.push(Sighting { connection, delivery });
+        }
+    }
+    for unit in &mut units {
+        unit.slots = slots(model, session, &unit.publications);
+        unit.musts = unit.musts(model, session);
+    }
+    units.retain(|unit| !unit.slots.is_empty() || !unit.sightings.is_empty());
+    units
+}
+
+impl<'a> Unit<'a> {
+    /// Slots of which one has to be taken: for each message that is owed, and for each SUBSCRIBE that finds it retained.
+    fn musts(&self, model: &Model<'a>, session: &Session<'a>) -> Vec<Vec<usize>> {
+        let mut musts = Vec::new();
+        let numbers = |wanted: &dyn Fn(&Slot<'a>) -> bool| -> Vec<usize> {
+            self.slots.iter().enumerate().filter(|(_, slot)| wanted(slot)).map(|(number, _)| number).collect()
+        };
+        for publication in &self.publications {
+            if model.owed_qos(session, publication).is_some() {
+                musts.push(numbers(&|slot| slot.is_forward() && std::ptr::eq(slot.publication, *publication)));
+            }
+        }
+        for (number, slot) in self.slots.iter().enumerate() {
+            let Way::Retained { subscribing, connection } = slot.way else { continue };
+            let Some(connection) = session.connection(connection) else { continue };
+            let found = model.retained(&slot.publication.topic, subscribing, connection);
+            if !found.none && found.candidates.len() == 1 {
+                musts.push(vec![number]);
+            }
+        }
+        musts
+    }
+
+    /// The explanations of the copies, the cheapest first; never empty.
+    fn explanations(&self, model: &Model<'a>, session: &Session<'a>, charged: &HashSet<Rule>) -> Vec<Explanation> {
+        let search = Search { unit: self, model, session, charged };
+        let legal = search.run(false);
+        if legal.first().is_some_and(|best| best.cost < BROKEN) {
+            return legal;
+        }
+        search.run(true)
+    }
+
+    pub fn slot(&self, explained: &Explained) -> Option<&Slot<'a>> {
+        explained.slot.map(|slot| &self.slots[slot])
+    }
+}
+
+/// How far the handshake of a copy had come when another one came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// The client had not acknowledged it.
+    Open,
+    /// It had, and nothing shows that the broker had read that.
+    Unread,
+    /// The broker had read it.
+    Done,
+}
+
+impl Sighting<'_> {
+    /// How far the handshake had come when the entry at `by` was seen.
+    pub fn progress(&self, facts: &super::facts::Facts, by: usize) -> Progress {
+        let delivery = self.delivery;
+        if delivery.publish.qos == 0 || delivery.released.is_some_and(|released| released < by) {
+            return Progress::Done;
+        }
+        let Some((at, connection)) = delivery.acked.filter(|(at, _)| *at < by) else { return Progress::Open };
+        let read = facts.connections[connection].has_read(at, by);
+        // What shows that PUBREC was read is its PUBREL, and nothing else.
+        let is_last = delivery.publish.qos == 1 || delivery.refused;
+        if read && is_last { Progress::Done } else { Progress::Unread }
+    }
+}
+
+/// The search for the explanations of one unit.
+struct Search<'s, 'a> {
+    unit: &'s Unit<'a>,
+    model: &'s Model<'a>,
+    session: &'s Session<'a>,
+    charged: &'s HashSet<Rule>,
+}
+
+impl<'a> Search<'_, 'a> {
+    /// Follows the cheapest explanations from copy to copy. `illegal`: a copy may be out of place.
+    fn run(&self, illegal: bool) -> Vec<Explanation> {
+        let mut explanations = vec![Explanation::default()];
+        for number in 0..self.unit.sightings.len().min(COPIES) {
+            let mut next = Vec::new();
+            for explanation in &explanations {
+                self.follow(explanation, number, illegal, &mut next);
+            }
+            next.sort_by_key(|explanation: &Explanation| explanation.cost);
+            next.truncate(EXPLANATIONS);
+            explanations = next;
+        }
+        for explanation in &mut explanations {
+            let is_taken = |slots: &Vec<usize>| slots.iter().any(|slot| explanation.copies.iter().any(|copy| copy.slot == Some(*slot)));
+            let absent = self.unit.musts.iter().filter(|slots| !is_taken(slots)).count();
+            explanation.cost += ABSENT * absent as u32;
+            self.too_many(explanation);
+        }
+        explanations.sort_by_key(|explanation| explanation.cost);
+        explanations
+    }
+
+    /// Copies beyond those that are explained are taken for what the last one was.
+    fn too_many(&self, explanation: &mut Explanation) {
+        for number in explanation.copies.len()..self.unit.sightings.len() {
+            let before = number - 1;
+            let rule = self.rule_of_repetition(before, number);
+            let labels = vec![Label { rule, what: What::Again }];
+            explanation.copies.push(Explained { cause: Cause::Again(before), labels, slot: None });
+        }
+    }
+
+    fn follow(&self, explanation: &Explanation, number: usize, illegal: bool, next: &mut Vec<Explanation>) {
+        let before = next.len();
+        self.resent(explanation, number, next);
+        for slot in 0..self.unit.slots.len() {
+            self.takes(explanation, number, slot, next);
+        }
+        if !illegal {
+            return;
+        }
+        self.again(explanation, number, next);
+        let sighting = &self.unit.sightings[number];
+        let nothing_else = next.len() == before;
+        for (cause, rule) in illegal::causes(self.model, self.session, self.unit, sighting, nothing_else) {
+            let labels = vec![Label { rule, what: What::OutOfPlace }];
+            let cost = cause.rank();
+            next.push(self.with(explanation, Explained { cause: Cause::Illegal(cause), labels, slot: None }, cost));
+        }
+    }
+
+    /// The copy continues one that came before, whose handshake was not finished.
+    fn resent(&self, explanation: &Explanation, number: usize, next: &mut Vec<Explanation>) {
+        let sighting = &self.unit.sightings[number];
+        let publish = &sighting.delivery.publish;
+        for first in last_of_each(explanation, number) {
+            let earlier = &self.unit.sightings[first];
+            let was = &earlier.delivery.publish;
+            let here = earlier.connection.index == sighting.connection.index;
+            let same_id = was.id == publish.id;
+            if publish.qos == 0 || was.qos != publish.qos || !publish.dup && (here && !same_id) {
+                continue;
+            }
+            if earlier.progress(self.model.facts, sighting.delivery.place.at) == Progress::Done {
+                continue;
+            }
+            let mut labels: Vec<Label> = Vec::new();
+            let mut label = |rule, what| labels.push(Label { rule, what });
+            if !publish.dup {
+                label(rules::DUP_1_ON_A_RESENT_COPY, What::NoDupOnResent);
+            }
+            if !same_id {
+                label(rules::SENT_AGAIN_ON_RESUME, What::OtherIdentifier);
+            }
+            if here && self.session.protocol() == Protocol::V5 {
+                label(rules::RESENT_ONLY_ON_RESUME, What::ResentLive);
+            }
+            let slot = explanation.copies[first].slot;
+            if let Some(slot) = slot {
+                labels.extend(self.attributes(&self.unit.slots[slot], sighting).filter(|label| label.what != What::Attribute(Wrong::Qos)));
+            }
+            next.push(self.with(explanation, Explained { cause: Cause::Resent(first), labels, slot }, 0));
+        }
+    }
+
+    /// The copy takes a slot.
+    fn takes(&self, explanation: &Explanation, number: usize, slot: usize, next: &mut Vec<Explanation>) {
+        let sighting = &self.unit.sightings[number];
+        let wanted = &self.unit.slots[slot];
+        if !wanted.is_open_to(sighting.delivery, sighting.connection) {
+            return;
+        }
+        let firsts = || explanation.copies.iter().filter(|copy| matches!(copy.cause, Cause::Slot(_)));
+        let is_taken = firsts().any(|copy| copy.slot == Some(slot));
+        if is_taken && !wanted.repeats() {
+            return;
+        }
+        let mut labels: Vec<Label> = self.attributes(wanted, sighting).collect();
+        if let Some(routing) = wanted.routing() {
+            let same = |copy: &&Explained| copy.slot.is_some_and(|own| self.is_beside(own, slot, routing));
+            let beside = firsts().filter(same).count();
+            if beside >= self.filters(slot, routing) && !wanted.repeats() {
+                return;
+            }
+            let is_all = |slot: usize| matches!(self.unit.slots[slot].way, Way::ForwardForAll { .. });
+            let mixed = firsts().filter(same).any(|copy| copy.slot.is_some_and(|own| is_all(own) != is_all(slot)));
+            let several = sighting.delivery.publish.properties.subscription_ids.len() > 1
+                || firsts().filter(same).any(|copy| copy.slot.is_some_and(&is_all));
+            if mixed && several && self.session.protocol() == Protocol::V5 && self.has_identifiers(routing) {
+                labels.push(Label { rule: rules::EACH_COPY_CARRIES_ITS_OWN_IDENTIFIER, what: What::MixedIdentifiers });
+            }
+        }
+        let publish = &sighting.delivery.publish;
+        if publish.dup && publish.qos > 0 && !self.may_have_been_sent_unseen(wanted, sighting) {
+            labels.push(Label { rule: rules::DUP_0_ON_A_FIRST_COPY, what: What::DupOnFirst });
+        }
+        next.push(self.with(explanation, Explained { cause: Cause::Slot(slot), labels, slot: Some(slot) }, 0));
+    }
+
+    /// The message was delivered to its end, and comes once more.
+    fn again(&self, explanation: &Explanation, number: usize, next: &mut Vec<Explanation>) {
+        for first in last_of_each(explanation, number) {
+            let rule = self.rule_of_repetition(first, number);
+            let labels = vec![Label { rule, what: What::Again }];
+            // Of several copies the one with its identifier is what comes again.
+            let same_id = self.unit.sightings[first].delivery.publish.id == self.unit.sightings[number].delivery.publish.id;
+            let cost = RANK_OF_REPETITION - u32::from(same_id);
+            next.push(self.with(explanation, Explained { cause: Cause::Again(first), labels, slot: None }, cost));
+        }
+    }
+
+    fn with(&self, explanation: &Explanation, copy: Explained, rank: u32) -> Explanation {
+        let mut next = explanation.clone();
+        next.cost += rank;
+        for label in &copy.labels {
+            if next.broken.contains(&label.rule) {
+                next.cost += 1;
+                continue;
+            }
+            next.broken.push(label.rule);
+            next.cost += if self.charged.contains(&label.rule) { CHARGED } else { BROKEN };
+            next.cost += label.what.rank();
+        }
+        next.copies.push(copy);
+        next
+    }
+
+    fn attributes(&self, slot: &Slot<'a>, sighting: &Sighting<'a>) -> impl Iterator<Item = Label> {
+        let delivery = sighting.delivery;
+        let wrong: Vec<Wrong> = slot.wrong(delivery, self.session.protocol()).collect();
+        let label = |wrong| Label { rule: slot.rule(wrong, delivery, self.session), what: What::Attribute(wrong) };
+        wrong.into_iter().map(label).collect::<Vec<_>>().into_iter()
+    }
+
+    /// Both slots belong to the same routing of the same publication.
+    fn is_beside(&self, own: usize, slot: usize, routing: usize) -> bool {
+        let (own, slot) = (&self.unit.slots[own], &self.unit.slots[slot]);
+        own.routing() == Some(routing) && std::ptr::eq(own.publication, slot.publication)
+    }
+
+    /// How many filters this routing has met.
+    fn filters(&self, slot: usize, routing: usize) -> usize {
+        let single = |own: &usize| matches!(self.unit.slots[*own].way, Way::Forward { .. });
+        (0..self.unit.slots.len()).filter(|own| self.is_beside(*own, slot, routing) && single(own)).count()
+    }
+
+    /// Several of the subscriptions have identifiers.
+    fn has_identifiers(&self, routing: usize) -> bool {
+        let of_all = |slot: &&Slot<'_>| slot.routing() == Some(routing) && matches!(slot.way, Way::ForwardForAll { .. });
+        self.unit.slots.iter().find(of_all).is_some_and(|slot| slot.expected_ids().len() > 1)
+    }
+
+    /// An earlier connection ended without DISCONNECT when the copy may have been sent already: what the broker had sent then, the
+    /// client may never have read.
+    fn may_have_been_sent_unseen(&self, slot: &Slot<'_>, sighting: &Sighting<'_>) -> bool {
+        let since = match slot.way {
+            Way::Retained { subscribing, .. } => subscribing.sent.step,
+            _ => slot.publication.sent().map_or(0, |sent| sent.step),
+        };
+        let earlier = self.session.connections.iter().filter(|own| own.index < sighting.connection.index);
+        earlier.filter(|own| own.left.is_none()).any(|own| own.ended_in() >= since)
+    }
+
+    /// The rule that a repeated message breaks.
+    fn rule_of_repetition(&self, first: usize, number: usize) -> Rule {
+        let (first, again) = (&self.unit.sightings[first], &self.unit.sightings[number]);
+        let publication = self.unit.publications[0];
+        let further = first.connection.index != again.connection.index;
+        let is_of_id = |own: &Sighting<'_>| own.delivery.publish.id == again.delivery.publish.id;
+        let publish = &again.delivery.publish;
+        let is_new = !publish.dup || publish.qos > 0 && !self.unit.sightings[..number].iter().any(is_of_id);
+        if publication.is_will() && illegal::came_twice_to_others(self.model, publication, self.session) {
+            return illegal::rule_of_second_will(self.model, publication, again.delivery.place.step);
+        }
+        if first.delivery.refused && further {
+            return rules::REFUSED_IS_NOT_RESENT;
+        }
+        match (publication.qos, first.delivery.publish.qos, further) {
+            (2, ..) if is_new && publication.was_repeated() => rules::TAKEN_IN_ONCE,
+            (_, 2, true) => rules::EXACTLY_ONCE_ON_A_FURTHER_CONNECTION,
+            (_, 2, false) => rules::EXACTLY_ONCE_ON_ONE_CONNECTION,
+            (_, 1, _) => rules::ACKNOWLEDGED_IS_NOT_RESENT,
+            _ => rules::AT_MOST_ONCE,
+        }
+    }
+}
+
+/// Among explanations of equal cost a repetition comes behind what is out of place for another reason.
+const RANK_OF_REPETITION: u32 = 6;
+
+impl What {
+    /// The order among explanations of equal cost.
+    fn rank(self) -> u32 {
+        match self {
+            What::OutOfPlace => 0,
+            What::Attribute(Wrong::Identifiers) | What::MixedIdentifiers => 5,
+            What::Attribute(_) => 4,
+            What::DupOnFirst | What::NoDupOnResent | What::OtherIdentifier | What::ResentLive => 4,
+            What::Again => 0,
+        }
+    }
+}
+
+/// Of each delivery of the message so far the last copy: a further one may continue it.
+fn last_of_each(explanation: &Explanation, number: usize) -> Vec<usize> {
+    let is_continued = |copy: usize| explanation.copies.iter().any(|own| own.cause == Cause::Resent(copy));
+    (0..number).filter(|copy| !is_continued(*copy)).collect()
+}

@@ -1,0 +1,194 @@
+//! The facts of one attempt: connections, publications and deliveries, with the entries of the history that show them.
+//!
+//! Within a connection the order of entries is the order on the wire. Between clients only steps are in order, since each
+//! begins when all of the step before is finished.
+
+mod connection;
+mod reading;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::history::{Client, History, Message, Time};
+use crate::packet::{Properties, Publish};
+use crate::scenario::Timer;
+
+pub use connection::{Connection, Delivery, Flow, IDENTIFIER_REJECTED, Subscribing, Timed, Unsubscribing};
+
+/// An entry of the history: its index, and the step in which it stands, from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    pub step: usize,
+    pub at: usize,
+}
+
+/// The facts of one attempt at one cell.
+#[derive(Debug, Default)]
+pub struct Facts {
+    /// In order of opening; those of one client follow one another in time.
+    pub connections: Vec<Connection>,
+    /// In order of publication per publisher; wills are in it too.
+    pub publications: Vec<Publication>,
+    /// The witness's copies.
+    pub witnessed: Vec<(Place, Publish)>,
+    /// How many steps were begun.
+    pub steps: usize,
+    /// Not all steps of the scenario were played.
+    pub stopped: bool,
+    /// The harness was held up, at these entries, for so many milliseconds.
+    pub late: Vec<(Place, u32)>,
+    times: Vec<Option<Time>>,
+    by_message: HashMap<Message, Vec<usize>>,
+}
+
+/// A message that a client published, or the will of a connection.
+#[derive(Debug)]
+pub struct Publication {
+    pub message: Message,
+    pub publisher: Client,
+    /// The client identifier of the publisher.
+    pub publisher_id: String,
+    pub topic: String,
+    pub qos: u8,
+    pub retain: bool,
+    pub properties: Properties,
+    /// To how many bytes its payload was filled up, if it was.
+    pub bytes: Option<usize>,
+    /// Each time that its PUBLISH was sent, oldest first; for a will the end that brings it, if it was brought.
+    pub sendings: Vec<Sending>,
+    /// The PUBACK or PUBCOMP, or at QoS 0 a later answer on the same connection; of a will its first copy at anybody.
+    pub accepted: Option<Place>,
+    /// The PUBACK or PUBREC that refused it, with its code.
+    pub refused: Option<(Place, u8)>,
+    /// A PUBACK where PUBREC was due: the broker took the message, by another protocol than its QoS demands.
+    pub misanswered: Option<usize>,
+    /// The broker answered with PUBREC, so that PUBREL is what the publisher sends again.
+    pub received_at: Option<usize>,
+    /// Where the publisher sent its PUBREL again, on a further connection.
+    pub released_again: Vec<usize>,
+    /// The witness's first copy.
+    pub witnessed: Option<Place>,
+    pub id: u16,
+    /// The same publisher had used the Packet Identifier before, for a message that was done with.
+    pub reuses_id: bool,
+    /// The connection whose will it is.
+    pub will_of: Option<usize>,
+}
+
+/// One time that a PUBLISH was sent, on one of [`Facts::connections`].
+#[derive(Debug, Clone, Copy)]
+pub struct Sending {
+    pub place: Place,
+    pub connection: usize,
+}
+
+impl Facts {
+    /// Reads a history.
+    pub fn of(history: &History) -> Facts {
+        let mut facts = reading::read(history);
+        facts.times = history.entries.iter().map(|entry| entry.time).collect();
+        facts
+    }
+
+    /// The connections of one client, oldest first.
+    pub fn connections_of(&self, client: &str) -> impl Iterator<Item = &Connection> {
+        self.connections.iter().filter(move |connection| connection.client.as_ref() == client)
+    }
+
+    /// The publications that a delivered message may come from: those of its message on its topic, or all clearings of the
+    /// topic, which cannot be told apart.
+    pub fn sources_of(&self, delivery: &Delivery) -> Vec<&Publication> {
+        match delivery.message {
+            Some(message) => {
+                let own = self.by_message.get(&message).map(Vec::as_slice).unwrap_or_default();
+                own.iter().map(|index| &self.publications[*index]).filter(|p| p.topic == delivery.topic).collect()
+            }
+            None if delivery.publish.payload.is_empty() => {
+                let clears = |p: &&Publication| matches!(p.message, Message::Clear(_)) && p.topic == delivery.topic;
+                self.publications.iter().filter(clears).collect()
+            }
+            None => Vec::new(),
+        }
+    }
+
+    /// The client whose fate the experiment is about: the first to subscribe.
+    pub fn subject(&self) -> Option<&Client> {
+        let subscribed = self.connections.iter().find(|connection| !connection.subscribes.is_empty());
+        subscribed.or(self.connections.first()).map(|connection| &connection.client)
+    }
+
+    /// How much time passed between two entries, where both were measured.
+    pub fn elapsed(&self, from: usize, to: usize) -> Option<Duration> {
+        let time = |at: usize| self.times.get(at).copied().flatten().map(Time::as_duration);
+        time(to)?.checked_sub(time(from)?)
+    }
+
+    /// The timer of this kind that ran out between two places and was the longest.
+    pub fn ran_out(&self, timer: Timer, from: Place, to: Place) -> Option<&Timed> {
+        self.timers().filter(|timed| timed.timer == timer && timed.passed && timed.is_between(from, to)).max_by_key(|t| t.seconds)
+    }
+
+    /// At most so much time passed between two places: as measured, or by the timers that ran out in between, each of which
+    /// takes somewhat longer than it says, and with some seconds for everything else.
+    pub fn at_most_between(&self, from: Place, to: Place) -> Duration {
+        if let Some(elapsed) = self.elapsed(from.at, to.at) {
+            return elapsed + Duration::from_secs(1);
+        }
+        let waited = self.timers().filter(|timed| timed.passed && timed.is_between(from, to));
+        waited.map(|timed| Duration::from_secs(u64::from(timed.seconds) + 2)).sum::<Duration>() + UNMEASURED
+    }
+
+    /// The harness was held up between these entries, so that nothing follows from what did not come in time.
+    pub fn was_late_between(&self, from: usize, to: usize) -> bool {
+        self.late.iter().any(|(place, _)| (from..=to).contains(&place.at))
+    }
+
+    fn timers(&self) -> impl Iterator<Item = &Timed> {
+        self.connections.iter().flat_map(|connection| &connection.timers)
+    }
+}
+
+/// How long an experiment may have taken, beside its timers, where nobody measured it.
+const UNMEASURED: Duration = Duration::from_secs(30);
+
+impl Publication {
+    /// Where its PUBLISH was sent first, or the end that brings a will; `None` for a will that no end has brought.
+    pub fn sent(&self) -> Option<Place> {
+        self.sendings.first().map(|sending| sending.place)
+    }
+
+    /// The index of the entry that shows it: its first PUBLISH, or the CONNECT with the will.
+    pub fn at(&self) -> usize {
+        self.sent().map_or(0, |place| place.at)
+    }
+
+    /// The publisher sent its PUBLISH or its PUBREL again.
+    pub fn was_repeated(&self) -> bool {
+        self.sendings.len() > 1 || !self.released_again.is_empty()
+    }
+
+    /// Both come from the same publisher on the same topic at the same QoS.
+    pub fn is_of_same_source(&self, other: &Publication) -> bool {
+        (&self.publisher, &self.topic, self.qos) == (&other.publisher, &other.topic, other.qos)
+            && self.is_will() == other.is_will()
+    }
+
+    /// The other was published by the same source when this one had been sent for the last time.
+    pub fn is_before(&self, other: &Publication) -> bool {
+        let last = self.sendings.last().zip(other.sendings.first());
+        self.is_of_same_source(other) && last.is_some_and(|(own, other)| own.place.at < other.place.at)
+    }
+
+    /// One of the messages whose fate the experiment asks about.
+    pub fn is_of_experiment(&self) -> bool {
+        matches!(self.message, Message::Experiment(_) | Message::Clear(_))
+    }
+
+    pub fn is_will(&self) -> bool {
+        self.will_of.is_some()
+    }
+
+    pub fn is_clearing(&self) -> bool {
+        matches!(self.message, Message::Clear(_))
+    }
+}

@@ -1,0 +1,286 @@
+//! One Network Connection of one client, as the history shows it.
+
+use std::collections::HashMap;
+
+use super::Place;
+use crate::connection::End;
+use crate::history::{Awaited, Client, Message};
+use crate::packet::{Ack, Connack, Connect, Filter, Protocol, Publish};
+use crate::scenario::Timer;
+use crate::topic;
+
+/// The return code of 3.1.1 for a client identifier that is refused.
+pub const IDENTIFIER_REJECTED: u8 = 0x02;
+
+/// One Network Connection of one client.
+#[derive(Debug)]
+pub struct Connection {
+    /// Its place among [`super::Facts::connections`].
+    pub index: usize,
+    pub client: Client,
+    /// The client identifier, also one that the broker assigned.
+    pub id: String,
+    /// The CONNECT.
+    pub opened: Place,
+    /// Its end, by whomever; `None` while it is open.
+    pub end: Option<Place>,
+    pub connect: Connect,
+    pub connack: Option<(usize, Connack)>,
+    /// Every further CONNACK.
+    pub more_connacks: Vec<usize>,
+    pub subscribes: Vec<Subscribing>,
+    pub unsubscribes: Vec<Unsubscribing>,
+    pub deliveries: Vec<Delivery>,
+    /// What belongs to handshakes of messages to this client, in wire order.
+    pub flows: Vec<Flow>,
+    /// What came before the CONNACK.
+    pub before_connack: Vec<(usize, &'static str)>,
+    /// Where the client sent DISCONNECT, with the reason code.
+    pub left: Option<(Place, u8)>,
+    /// The Session Expiry Interval that its DISCONNECT set.
+    pub expiry_at_end: Option<u32>,
+    /// Where the client ended it without DISCONNECT.
+    pub closed: Option<Place>,
+    /// Where the broker ended it.
+    pub ended: Option<(Place, End)>,
+    /// A DISCONNECT from the broker, with its reason code and its Session Expiry Interval.
+    pub dismissed: Option<(usize, u8, Option<u32>)>,
+    /// What came behind a DISCONNECT from the broker.
+    pub after_dismissal: Vec<(usize, &'static str)>,
+    /// Another client connected with the same identifier: its CONNECT.
+    pub taken_over: Option<Place>,
+    pub undecodable: Option<usize>,
+    pub missing: Vec<(usize, Awaited)>,
+    /// Where settle windows passed.
+    pub settled: Vec<usize>,
+    /// What the clock said during this connection, or before the next.
+    pub timers: Vec<Timed>,
+    /// Answers of the broker: where each came, and the last packet of the client's that the broker had read by then.
+    pub signs: Vec<(usize, usize)>,
+    /// The last packet that came, with its name.
+    pub last_sent: Option<(usize, &'static str)>,
+    /// SUBACKs with the identifier of no SUBSCRIBE.
+    pub stray_subacks: Vec<usize>,
+    /// PUBACKs and PUBRECs with the identifier of no PUBLISH.
+    pub stray_acks: Vec<usize>,
+    /// Topics by their aliases, as the broker set them.
+    pub aliases: HashMap<u16, String>,
+}
+
+/// One filter of a SUBSCRIBE.
+#[derive(Debug)]
+pub struct Subscribing {
+    pub sent: Place,
+    pub filter: Filter,
+    pub subscription_id: Option<u32>,
+    /// The Packet Identifier of the SUBSCRIBE.
+    pub id: u16,
+    /// Which filter of its SUBSCRIBE this is, from 0.
+    pub number: usize,
+    /// The SUBACK and its code for this filter.
+    pub suback: Option<(Place, u8)>,
+}
+
+/// One filter of an UNSUBSCRIBE.
+#[derive(Debug)]
+pub struct Unsubscribing {
+    pub sent: Place,
+    pub filter: String,
+    /// The Packet Identifier of the UNSUBSCRIBE.
+    pub id: u16,
+    pub unsuback: Option<Place>,
+}
+
+/// What the clock said about a timer of the protocol.
+#[derive(Debug, Clone, Copy)]
+pub struct Timed {
+    pub place: Place,
+    pub timer: Timer,
+    pub seconds: u32,
+    pub passed: bool,
+}
+
+impl Timed {
+    /// The timer ran in steps between these places.
+    pub fn is_between(&self, from: Place, to: Place) -> bool {
+        self.place.step > from.step && (self.place.step < to.step || self.place.step == to.step && self.place.at < to.at)
+    }
+}
+
+/// A PUBLISH that a client received.
+#[derive(Debug)]
+pub struct Delivery {
+    pub place: Place,
+    pub publish: Publish,
+    /// The topic, also where an alias stands for it; empty where nothing tells it.
+    pub topic: String,
+    /// `None` is a payload that is not ours, or one of zero bytes.
+    pub message: Option<Message>,
+    /// Our PUBACK or PUBREC: its index, and the connection on which it was sent.
+    pub acked: Option<(usize, usize)>,
+    /// Our acknowledgement refused it.
+    pub refused: bool,
+    /// The PUBREL that came for it, on whichever connection.
+    pub released: Option<usize>,
+    /// Our last answer: PUBACK, PUBCOMP, or a PUBREC that refuses.
+    pub completed: Option<usize>,
+}
+
+impl Delivery {
+    /// Our last answer was sent, or none is due.
+    pub fn is_complete(&self) -> bool {
+        self.publish.qos == 0 || self.completed.is_some()
+    }
+}
+
+/// A packet of a handshake between broker and subscriber.
+#[derive(Debug, Clone, Copy)]
+pub enum Flow {
+    /// A PUBLISH came: the delivery at this place of [`Connection::deliveries`].
+    Publish(usize),
+    /// A PUBREL came.
+    Pubrel { at: usize, id: u16 },
+    /// The client sent an acknowledgement.
+    Sent { at: usize, ack: Ack },
+}
+
+impl Subscribing {
+    /// The granted QoS, if the subscription was granted.
+    pub fn granted(&self) -> Option<u8> {
+        self.suback.map(|(_, code)| code).filter(|code| *code < 0x80)
+    }
+
+    pub fn is_shared(&self) -> bool {
+        topic::share_name(&self.filter.filter).is_some()
+    }
+
+    /// The filter matches the topic, and the subscription is not shared.
+    pub fn matches(&self, topic: &str) -> bool {
+        !self.is_shared() && topic::matches(&self.filter.filter, topic)
+    }
+}
+
+impl Connection {
+    pub fn new(index: usize, opened: Place, client: &Client, connect: &Connect) -> Connection {
+        // Until the broker has assigned one, a client without an identifier is like no other.
+        let id = if connect.client_id.is_empty() { format!("?{index}") } else { connect.client_id.clone() };
+        Connection {
+            index,
+            client: client.clone(),
+            id,
+            opened,
+            end: None,
+            connect: connect.clone(),
+            connack: None,
+            more_connacks: Vec::new(),
+            subscribes: Vec::new(),
+            unsubscribes: Vec::new(),
+            deliveries: Vec::new(),
+            flows: Vec::new(),
+            before_connack: Vec::new(),
+            left: None,
+            expiry_at_end: None,
+            closed: None,
+            ended: None,
+            dismissed: None,
+            after_dismissal: Vec::new(),
+            taken_over: None,
+            undecodable: None,
+            missing: Vec::new(),
+            settled: Vec::new(),
+            timers: Vec::new(),
+            signs: Vec::new(),
+            last_sent: None,
+            stray_subacks: Vec::new(),
+            stray_acks: Vec::new(),
+            aliases: HashMap::new(),
+        }
+    }
+
+    /// The topic of a PUBLISH, which may have an alias for it.
+    pub fn topic_of(&mut self, publish: &Publish) -> String {
+        let Some(alias) = publish.properties.topic_alias else { return publish.topic.clone() };
+        if publish.topic.is_empty() {
+            return self.aliases.get(&alias).cloned().unwrap_or_default();
+        }
+        self.aliases.insert(alias, publish.topic.clone());
+        publish.topic.clone()
+    }
+
+    pub fn protocol(&self) -> Protocol {
+        self.connect.protocol
+    }
+
+    /// The CONNECT asks for a session under no identifier, which no client of 3.1.1 may do (MQTT-3.1.3-7).
+    pub fn must_be_refused(&self) -> bool {
+        self.protocol() == Protocol::V3 && self.connect.client_id.is_empty() && !self.connect.clean
+    }
+
+    /// It was refused with the code that the standard orders for that (3.1.1 MQTT-3.1.3-8).
+    pub fn is_refused_by_rule(&self) -> bool {
+        let code = self.connack.as_ref().map(|(_, connack)| connack.code);
+        self.must_be_refused() && code == Some(IDENTIFIER_REJECTED)
+    }
+
+    /// The broker accepted the CONNECT.
+    pub fn is_accepted(&self) -> bool {
+        self.connack.as_ref().is_some_and(|(_, connack)| connack.code == 0)
+    }
+
+    pub fn session_present(&self) -> bool {
+        self.connack.as_ref().is_some_and(|(_, connack)| connack.session_present)
+    }
+
+    /// How long the session outlives this connection, in seconds, by what the broker granted (3.1.1 MQTT-3.1.2-4; 5.0
+    /// MQTT-3.1.2-23 with sections 3.2.2.3.2 and 3.14.2.2.2).
+    pub fn expiry(&self) -> u32 {
+        match self.protocol() {
+            Protocol::V3 if self.connect.clean => 0,
+            Protocol::V3 => u32::MAX,
+            Protocol::V5 => {
+                let granted = self.connack.as_ref().and_then(|(_, connack)| connack.session_expiry);
+                self.expiry_at_end.or(granted).or(self.connect.session_expiry).unwrap_or(0)
+            }
+        }
+    }
+
+    /// The session outlives this connection.
+    pub fn session_persists(&self) -> bool {
+        self.expiry() > 0
+    }
+
+    /// The connection is open in the whole step.
+    pub fn is_open_in(&self, step: usize) -> bool {
+        self.opened.step <= step && self.end.is_none_or(|end| end.step > step)
+    }
+
+    /// The step in which it ended; the highest number while it is open.
+    pub fn ended_in(&self) -> usize {
+        self.end.map_or(usize::MAX, |end| end.step)
+    }
+
+    /// Where the client sent the DISCONNECT that discards its will.
+    pub fn left_for_good(&self) -> Option<Place> {
+        self.left.filter(|(_, reason)| self.protocol() == Protocol::V3 || *reason == 0).map(|(place, _)| place)
+    }
+
+    /// The broker has shown, by an answer that came before the entry `by`, that it read what the client sent at `sent`. Its end
+    /// of the stream after our DISCONNECT shows it too.
+    pub fn has_read(&self, sent: usize, by: usize) -> bool {
+        let answers = self.signs.partition_point(|(answer, _)| *answer < by);
+        let answered = self.signs[..answers].last().is_some_and(|(_, read)| *read > sent);
+        let left = || self.left.is_some_and(|(left, _)| left.at > sent) && self.ended.is_some_and(|(end, _)| end.at < by);
+        answered || left()
+    }
+
+    /// Some message of QoS 1 or 2 that came on this connection between these entries was not answered to its end.
+    pub fn withholds_between(&self, from: usize, to: usize) -> bool {
+        let open = |delivery: &Delivery| delivery.publish.qos > 0 && delivery.completed.is_none_or(|at| at > to);
+        self.deliveries.iter().any(|delivery| delivery.place.at < to && open(delivery) && delivery.completed.is_none_or(|at| at > from))
+    }
+
+    /// How many QoS 1 and QoS 2 messages the client takes unacknowledged (5.0, section 3.1.2.11.3).
+    pub fn receive_maximum(&self) -> usize {
+        self.connect.receive_maximum.map_or(65_535, usize::from)
+    }
+}

@@ -1,0 +1,416 @@
+//! Takes the entries of a history into its facts, one after the other.
+
+use std::collections::HashMap;
+
+use super::{Connection, Delivery, Facts, Flow, Place, Publication, Sending, Subscribing, Timed, Unsubscribing};
+use crate::history::{Awaited, Client, Entry, Event, History, Message, WITNESS};
+use crate::packet::{Ack, AckKind, Packet, Properties, Publish, Suback};
+
+/// Reads a history.
+pub fn read(history: &History) -> Facts {
+    let mut reader = Reader::default();
+    for (at, entry) in history.entries.iter().enumerate() {
+        reader.note(at, entry);
+    }
+    reader.publish_wills();
+    reader.facts
+}
+
+/// The facts so far, and what finds them.
+#[derive(Default)]
+struct Reader {
+    facts: Facts,
+    /// The newest connection of each client.
+    newest: HashMap<Client, usize>,
+    /// The connections that have a number, by client and number.
+    numbered: HashMap<(Client, u32), usize>,
+    /// The number of the connection in the entry at hand.
+    number: Option<u32>,
+    /// The newest message under way to a client identifier with this Packet Identifier: connection and delivery.
+    inbound: HashMap<(String, u16), (usize, usize)>,
+    /// The newest publication of a client identifier with this Packet Identifier.
+    outbound: HashMap<(String, u16), usize>,
+    /// Questions that wait for their answer, by connection: the answer, and where the question was sent.
+    asked: HashMap<usize, Vec<(Awaited, usize)>>,
+    /// Publications at QoS 0 that no answer stands behind yet, by connection.
+    unproven: HashMap<usize, Vec<usize>>,
+    clearings: u32,
+}
+
+impl Reader {
+    fn note(&mut self, at: usize, entry: &Entry) {
+        let place = Place { step: self.facts.steps, at };
+        self.number = entry.connection;
+        match &entry.event {
+            Event::Step(_) => self.facts.steps += 1,
+            // What begins an attempt, and half a packet, are no facts; the others are read from the history itself.
+            Event::Attempt(_) | Event::Half(..) | Event::Unreachable(_) | Event::Withheld(..) | Event::Broken(_) => {}
+            Event::Stopped => self.facts.stopped = true,
+            Event::Late(milliseconds) => self.facts.late.push((place, *milliseconds)),
+            Event::Sent(client, packet) => self.sent(place, client, packet),
+            Event::Received(client, Packet::Publish(publish)) if client.as_ref() == WITNESS => {
+                self.witnessed(place, publish);
+            }
+            Event::Received(client, packet) => self.received(place, client, packet),
+            Event::Ended(client, end) => self.change(client, |connection| {
+                connection.ended.get_or_insert((place, *end));
+                connection.end.get_or_insert(place);
+            }),
+            Event::Closed(client, _) => self.change(client, |connection| {
+                connection.closed = Some(place);
+                connection.end.get_or_insert(place);
+            }),
+            Event::Undecodable(client, ..) => self.change(client, |c| c.undecodable = Some(at)),
+            Event::Missing(client, awaited) => self.change(client, |c| c.missing.push((at, *awaited))),
+            Event::Settled(client) => self.change(client, |c| c.settled.push(at)),
+            Event::Timed { client, timer, seconds, passed } => {
+                let timed = Timed { place, timer: *timer, seconds: *seconds, passed: *passed };
+                self.change(client, |connection| connection.timers.push(timed));
+            }
+        }
+    }
+
+    /// The connection of the entry at hand: the one with its number, or the newest of the client.
+    fn index(&self, client: &Client) -> Option<usize> {
+        let numbered = self.number.and_then(|number| self.numbered.get(&(client.clone(), number)));
+        numbered.or_else(|| self.newest.get(client)).copied()
+    }
+
+    fn change(&mut self, client: &Client, change: impl FnOnce(&mut Connection)) {
+        if let Some(index) = self.index(client) {
+            change(&mut self.facts.connections[index]);
+        }
+    }
+
+    fn sent(&mut self, place: Place, client: &Client, packet: &Packet) {
+        if let Packet::Connect(connect) = packet {
+            let index = self.facts.connections.len();
+            let opened = Connection::new(index, place, client, connect);
+            self.take_over(&opened);
+            self.facts.connections.push(opened);
+            self.newest.insert(client.clone(), index);
+            if let Some(number) = self.number {
+                self.numbered.insert((client.clone(), number), index);
+            }
+        }
+        let Some(index) = self.index(client) else { return };
+        if let Some(awaited) = Awaited::answer_to(packet) {
+            self.asked.entry(index).or_default().push((awaited, place.at));
+        }
+        let connection = &mut self.facts.connections[index];
+        connection.last_sent = Some((place.at, packet.name()));
+        match packet {
+            Packet::Publish(publish) => self.published(place, index, publish),
+            Packet::Subscribe(subscribe) => {
+                let filters = subscribe.filters.iter().enumerate().map(|(number, filter)| Subscribing {
+                    sent: place,
+                    filter: filter.clone(),
+                    subscription_id: subscribe.subscription_id,
+                    id: subscribe.id,
+                    number,
+                    suback: None,
+                });
+                connection.subscribes.extend(filters);
+            }
+            Packet::Unsubscribe(unsubscribe) => {
+                let ended = |filter: &String| {
+                    let filter = filter.clone();
+                    Unsubscribing { sent: place, filter, id: unsubscribe.id, unsuback: None }
+                };
+                connection.unsubscribes.extend(unsubscribe.filters.iter().map(ended));
+            }
+            Packet::Ack(ack) if ack.kind == AckKind::Pubrel => self.released_again(place.at, index, ack.id),
+            Packet::Ack(ack) => self.acknowledged_by_client(place.at, index, *ack),
+            Packet::Disconnect { reason, session_expiry } => {
+                connection.left = Some((place, *reason));
+                connection.expiry_at_end = *session_expiry;
+                connection.end.get_or_insert(place);
+            }
+            _ => {}
+        }
+    }
+
+    /// A CONNECT ends the open connections with the same identifier, also one of the same client that neither reads nor writes any
+    /// more. The end that it brings to another client may stand before it.
+    fn take_over(&mut self, opened: &Connection) {
+        let step = opened.opened.step;
+        for other in self.facts.connections.iter_mut().filter(|other| other.id == opened.id) {
+            let left = other.left.is_some() || other.closed.is_some();
+            let is_open = if other.client == opened.client { other.end.is_none() } else { other.ended_in() >= step };
+            if is_open && !left && other.taken_over.is_none() {
+                other.taken_over = Some(opened.opened);
+                other.end.get_or_insert(opened.opened);
+            }
+        }
+    }
+
+    fn published(&mut self, place: Place, index: usize, publish: &Publish) {
+        let message = match Message::of(&publish.payload) {
+            Some(message) => message,
+            None if publish.payload.is_empty() => {
+                self.clearings += 1;
+                Message::Clear(self.clearings)
+            }
+            None => return,
+        };
+        let connection = &self.facts.connections[index];
+        let (publisher, publisher_id) = (connection.client.clone(), connection.id.clone());
+        let sending = Sending { place, connection: index };
+        let key = (publisher_id.clone(), publish.id);
+        let earlier = self.outbound.get(&key).copied().filter(|_| publish.qos > 0);
+        if publish.dup {
+            let again = match message {
+                Message::Clear(_) => earlier,
+                _ => self.facts.by_message.get(&message).and_then(|known| known.first().copied()),
+            };
+            if let Some(again) = again {
+                self.facts.publications[again].sendings.push(sending);
+                return;
+            }
+        }
+        let reuses_id = earlier.is_some_and(|earlier| {
+            let earlier = &self.facts.publications[earlier];
+            earlier.publisher == publisher && earlier.accepted.is_some()
+        });
+        let number = self.facts.publications.len();
+        if publish.qos > 0 {
+            self.outbound.insert(key, number);
+        } else {
+            self.unproven.entry(index).or_default().push(number);
+        }
+        self.push(Publication {
+            sendings: vec![sending],
+            id: publish.id,
+            reuses_id,
+            bytes: Message::bytes_filled(&publish.payload),
+            properties: publish.properties.clone(),
+            ..publication(message, publisher, publisher_id, &publish.topic, publish.qos, publish.retain)
+        });
+    }
+
+    fn push(&mut self, publication: Publication) {
+        let number = self.facts.publications.len();
+        self.facts.by_message.entry(publication.message).or_default().push(number);
+        self.facts.publications.push(publication);
+    }
+
+    /// A PUBREL on another connection than its PUBLISH is sent again, or for the first time after the end of that.
+    fn released_again(&mut self, at: usize, index: usize, id: u16) {
+        let connection = &self.facts.connections[index];
+        let since = connection.opened.at;
+        let Some(number) = self.outbound.get(&(connection.id.clone(), id)) else { return };
+        let publication = &mut self.facts.publications[*number];
+        let before = publication.sendings.iter().all(|sending| sending.place.at < since);
+        if publication.qos == 2 && publication.accepted.is_none() && before {
+            publication.released_again.push(at);
+        }
+    }
+
+    /// The client answered a PUBLISH or a PUBREL of the broker's.
+    fn acknowledged_by_client(&mut self, at: usize, index: usize, ack: Ack) {
+        let connection = &mut self.facts.connections[index];
+        connection.flows.push(Flow::Sent { at, ack });
+        let Some((owner, delivery)) = self.inbound.get(&(connection.id.clone(), ack.id)).copied() else { return };
+        let delivery = &mut self.facts.connections[owner].deliveries[delivery];
+        match ack.kind {
+            AckKind::Pubcomp => delivery.completed = Some(at),
+            AckKind::Puback | AckKind::Pubrec => {
+                delivery.acked = Some((at, index));
+                delivery.refused = ack.reason >= 0x80;
+                if ack.kind == AckKind::Puback || ack.reason >= 0x80 {
+                    delivery.completed = Some(at);
+                }
+            }
+            AckKind::Pubrel => {}
+        }
+    }
+
+    fn received(&mut self, place: Place, client: &Client, packet: &Packet) {
+        let Some(index) = self.index(client) else { return };
+        let connection = &mut self.facts.connections[index];
+        // AUTH may come before CONNACK (5.0 MQTT-3.2.0-1).
+        if connection.connack.is_none() && !matches!(packet, Packet::Connack(_) | Packet::Auth { .. }) {
+            connection.before_connack.push((place.at, packet.name()));
+        }
+        if connection.dismissed.is_some() {
+            connection.after_dismissal.push((place.at, packet.name()));
+        }
+        let is_answer = self.sign(place, index, packet);
+        let connection = &mut self.facts.connections[index];
+        match packet {
+            Packet::Connack(_) if connection.connack.is_some() => connection.more_connacks.push(place.at),
+            Packet::Connack(connack) => {
+                if let Some(id) = &connack.assigned_client_id {
+                    connection.id.clone_from(id);
+                }
+                connection.connack = Some((place.at, connack.clone()));
+            }
+            Packet::Publish(publish) => self.delivered(place, index, publish),
+            Packet::Suback(suback) => granted(connection, place, suback),
+            Packet::Unsuback(unsuback) => {
+                let own = |u: &&mut Unsubscribing| u.id == unsuback.id && u.unsuback.is_none();
+                connection.unsubscribes.iter_mut().filter(own).for_each(|u| u.unsuback = Some(place));
+            }
+            Packet::Disconnect { reason, session_expiry } => {
+                connection.dismissed = Some((place.at, *reason, *session_expiry));
+            }
+            Packet::Ack(ack) if ack.kind == AckKind::Pubrel => {
+                connection.flows.push(Flow::Pubrel { at: place.at, id: ack.id });
+                if let Some((owner, delivery)) = self.inbound.get(&(connection.id.clone(), ack.id)) {
+                    let delivery = &mut self.facts.connections[*owner].deliveries[*delivery];
+                    delivery.released.get_or_insert(place.at);
+                }
+            }
+            Packet::Ack(ack) => {
+                if !self.acknowledged(place, index, *ack) && !is_answer {
+                    self.facts.connections[index].stray_acks.push(place.at);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Notes what an answer shows the broker to have read, and tells whether somebody asked for it. A PUBACK in the place of a
+    /// PUBREC is an answer too.
+    fn sign(&mut self, place: Place, index: usize, packet: &Packet) -> bool {
+        let Some(answer) = Awaited::of(packet) else { return false };
+        let Some(asked) = self.asked.get_mut(&index) else { return false };
+        let wrong = match answer {
+            Awaited::Ack(AckKind::Puback, id) => Some(Awaited::Ack(AckKind::Pubrec, id)),
+            _ => None,
+        };
+        let found = asked.iter().position(|(awaited, _)| *awaited == answer || Some(*awaited) == wrong);
+        let Some((_, question)) = found.map(|found| asked.remove(found)) else { return false };
+        let connection = &mut self.facts.connections[index];
+        let read = connection.signs.last().map_or(question, |(_, read)| (*read).max(question));
+        connection.signs.push((place.at, read));
+        let unproven = self.unproven.entry(index).or_default();
+        let publications = &mut self.facts.publications;
+        unproven.retain(|number| {
+            let is_proven = publications[*number].at() < read;
+            if is_proven {
+                publications[*number].accepted.get_or_insert(place);
+            }
+            !is_proven
+        });
+        true
+    }
+
+    fn delivered(&mut self, place: Place, index: usize, publish: &Publish) {
+        let connection = &mut self.facts.connections[index];
+        let number = connection.deliveries.len();
+        let topic = connection.topic_of(publish);
+        connection.deliveries.push(Delivery {
+            place,
+            topic,
+            message: Message::of(&publish.payload),
+            publish: publish.clone(),
+            acked: None,
+            refused: false,
+            released: None,
+            completed: None,
+        });
+        if publish.qos > 0 {
+            connection.flows.push(Flow::Publish(number));
+            self.inbound.insert((connection.id.clone(), publish.id), (index, number));
+        }
+    }
+
+    /// The broker answered a publication that was made, or made again, on this connection. Tells whether there is one that it
+    /// can answer.
+    fn acknowledged(&mut self, place: Place, index: usize, ack: Ack) -> bool {
+        let connection = &self.facts.connections[index];
+        let since = connection.opened.at;
+        let Some(number) = self.outbound.get(&(connection.id.clone(), ack.id)) else { return false };
+        let publication = &mut self.facts.publications[*number];
+        let sent = publication.sendings.iter().map(|sending| sending.place.at);
+        let is_here = sent.chain(publication.released_again.iter().copied()).any(|at| at > since);
+        if !is_here || publication.accepted.is_some() || publication.refused.is_some() {
+            return false;
+        }
+        match ack.kind {
+            AckKind::Puback | AckKind::Pubrec if ack.reason >= 0x80 => publication.refused = Some((place, ack.reason)),
+            AckKind::Puback => {
+                publication.accepted = Some(place);
+                publication.misanswered = (publication.qos == 2).then_some(place.at);
+            }
+            AckKind::Pubcomp if publication.qos == 2 => publication.accepted = Some(place),
+            AckKind::Pubrec => drop(publication.received_at.get_or_insert(place.at)),
+            AckKind::Pubcomp | AckKind::Pubrel => {}
+        }
+        true
+    }
+
+    fn witnessed(&mut self, place: Place, publish: &Publish) {
+        self.facts.witnessed.push((place, publish.clone()));
+        let Some(message) = Message::of(&publish.payload) else { return };
+        if let Some(numbers) = self.facts.by_message.get(&message) {
+            let publication = numbers.iter().map(|number| *number).find(|n| self.facts.publications[*n].topic == publish.topic);
+            if let Some(number) = publication {
+                self.facts.publications[number].witnessed.get_or_insert(place);
+            }
+        }
+    }
+
+    /// A will is a publication whose time is the end of its connection, and that is known to be made by its first copy.
+    fn publish_wills(&mut self) {
+        for index in 0..self.facts.connections.len() {
+            let connection = &self.facts.connections[index];
+            let Some(will) = connection.connect.will.as_ref().filter(|_| connection.is_accepted()) else { continue };
+            let Some(message) = Message::of(&will.payload) else { continue };
+            let ends = connection.left_for_good().is_none();
+            let sendings = connection.end.filter(|_| ends).map(|place| Sending { place, connection: index });
+            let (client, id, will) = (connection.client.clone(), connection.id.clone(), will.clone());
+            let topic = if will.topic.is_empty() { String::new() } else { will.topic.clone() };
+            let copies = self.facts.connections.iter().flat_map(|c| &c.deliveries).filter(|d| d.message == Some(message));
+            let copies = copies.filter(|delivery| delivery.topic == topic && !delivery.publish.retain).map(|d| d.place);
+            let is_copy = |publish: &Publish| Message::of(&publish.payload) == Some(message) && publish.topic == topic;
+            let own = self.facts.witnessed.iter().filter(|(_, publish)| is_copy(publish)).map(|(place, _)| *place);
+            let witnessed = own.clone().next();
+            let accepted = copies.chain(own).min();
+            self.push(Publication {
+                sendings: sendings.into_iter().collect(),
+                accepted,
+                witnessed,
+                will_of: Some(index),
+                ..publication(message, client, id, &topic, will.qos, will.retain)
+            });
+        }
+    }
+}
+
+/// A publication of which nothing else is known.
+fn publication(message: Message, publisher: Client, publisher_id: String, topic: &str, qos: u8, retain: bool) -> Publication {
+    Publication {
+        message,
+        publisher,
+        publisher_id,
+        topic: topic.into(),
+        qos,
+        retain,
+        properties: Properties::default(),
+        bytes: None,
+        sendings: Vec::new(),
+        accepted: None,
+        refused: None,
+        misanswered: None,
+        received_at: None,
+        released_again: Vec::new(),
+        witnessed: None,
+        id: 0,
+        reuses_id: false,
+        will_of: None,
+    }
+}
+
+/// A SUBACK answers the SUBSCRIBE with its Packet Identifier.
+fn granted(connection: &mut Connection, place: Place, suback: &Suback) {
+    let asked = |subscribing: &&mut Subscribing| subscribing.id == suback.id && subscribing.suback.is_none();
+    let answered: Vec<&mut Subscribing> = connection.subscribes.iter_mut().filter(asked).collect();
+    if answered.is_empty() {
+        connection.stray_subacks.push(place.at);
+    }
+    for (subscribing, code) in answered.into_iter().zip(&suback.codes) {
+        subscribing.suback = Some((place, *code));
+    }
+}

@@ -1,0 +1,332 @@
+//! Handshakes from broker to client, one automaton by Packet Identifier over all connections of a session: identifiers in use,
+//! the Receive Maximum, PUBRELs out of turn, and what a resumed session has to send again.
+
+use super::deliveries::{Copy, Ledger};
+use super::facts::{Connection, Delivery, Flow};
+use super::finding::{ATTEMPTS_FOR_AN_ABSENCE, Findings, NAMES};
+use super::model::Model;
+use super::proof::Evidence;
+use super::rules::{self, Rule};
+use crate::history::Message;
+use crate::packet::{Ack, AckKind};
+use crate::scenario::Timer;
+use crate::topic;
+
+/// A message under way to the client.
+#[derive(Debug, Clone, Copy)]
+struct Exchange<'a> {
+    /// Its newest PUBLISH, and the first one.
+    delivery: &'a Delivery,
+    first: &'a Delivery,
+    /// Our PUBACK or PUBREC.
+    acked: Option<usize>,
+    refused: bool,
+    /// The newest PUBREL.
+    released: Option<usize>,
+    /// Our last answer. The broker may not have read it.
+    finished: Option<usize>,
+}
+
+/// Something that was under way when a connection ended and that the next one goes on with.
+pub struct Resumption<'a> {
+    pub connection: &'a Connection,
+    /// The newest PUBLISH of the message.
+    pub delivery: &'a Delivery,
+    pub due: Due,
+    /// Where it went on.
+    pub came: Option<usize>,
+    /// It did not come, and the history proves that it will not.
+    pub absent: Option<Absence>,
+    pub rule: Rule,
+    pub why: &'static str,
+}
+
+/// A packet that a resumed session has to send again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    Publish,
+    Pubrel,
+    /// PUBREC was sent, and the broker may have read it or not.
+    PublishOrPubrel,
+    /// The last answer was sent, and the broker may have read it or not.
+    Nothing,
+}
+
+/// How well it is proven that something does not come again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Absence {
+    /// A message that was published later has come.
+    Fenced,
+    Time,
+}
+
+impl Due {
+    pub fn packet(self) -> &'static str {
+        match self {
+            Due::Publish => "PUBLISH",
+            Due::Pubrel => "PUBREL",
+            Due::PublishOrPubrel => "PUBLISH or PUBREL",
+            Due::Nothing => "nothing",
+        }
+    }
+}
+
+impl Exchange<'_> {
+    fn due(&self) -> Due {
+        match (self.finished, self.released, self.acked) {
+            (Some(_), ..) => Due::Nothing,
+            (None, Some(_), _) => Due::Pubrel,
+            (None, None, Some(_)) => Due::PublishOrPubrel,
+            (None, None, None) => Due::Publish,
+        }
+    }
+
+    fn is_of(&self, delivery: &Delivery) -> bool {
+        self.delivery.publish.payload == delivery.publish.payload
+            && self.delivery.topic == delivery.topic
+            && self.delivery.publish.qos == delivery.publish.qos
+    }
+}
+
+/// Walks through the handshakes of a session, notes what is wrong, and gives what each resumed connection goes on with.
+pub fn check<'a>(model: &Model<'a>, ledger: &Ledger<'a>, findings: &mut Findings) -> Vec<Resumption<'a>> {
+    let mut resumptions = Vec::new();
+    let mut open: Vec<Exchange<'a>> = Vec::new();
+    for (number, connection) in ledger.session.connections.iter().enumerate() {
+        let before = open.clone();
+        Walk { connection, open: &mut open, released: Vec::new(), exceeded: false }.walk(ledger, findings);
+        // A session that is there by the broker's own word is resumed; one that it denies is another matter.
+        if number > 0 && connection.session_present() {
+            let own = before.iter().map(|exchange| resumption(model, ledger, connection, exchange));
+            resumptions.extend(own.filter(|own| !exchange_was_refused(own, &before)));
+            original_order(connection, &before, findings);
+        }
+    }
+    for resumption in &resumptions {
+        not_sent_again(resumption, findings);
+    }
+    resumptions
+}
+
+fn exchange_was_refused(own: &Resumption<'_>, before: &[Exchange<'_>]) -> bool {
+    before.iter().any(|exchange| exchange.refused && std::ptr::eq(exchange.delivery, own.delivery))
+}
+
+/// The walk through one connection.
+struct Walk<'w, 'a> {
+    connection: &'a Connection,
+    open: &'w mut Vec<Exchange<'a>>,
+    /// The PUBRELs that came, with the place of the PUBREC that each follows and its topic.
+    released: Vec<(usize, usize, &'a str)>,
+    /// The Receive Maximum was exceeded already.
+    exceeded: bool,
+}
+
+impl<'a> Walk<'_, 'a> {
+    fn walk(&mut self, ledger: &Ledger<'a>, findings: &mut Findings) {
+        for flow in &self.connection.flows {
+            match *flow {
+                Flow::Publish(number) => {
+                    let delivery = &self.connection.deliveries[number];
+                    self.published(delivery, findings);
+                    self.receive_maximum(ledger, delivery, findings);
+                }
+                Flow::Pubrel { at, id } => self.released(at, id, findings),
+                Flow::Sent { at, ack } => self.answered(at, ack),
+            }
+        }
+    }
+
+    fn published(&mut self, delivery: &'a Delivery, findings: &mut Findings) {
+        let publish = &delivery.publish;
+        let fresh = Exchange { delivery, first: delivery, acked: None, refused: false, released: None, finished: None };
+        // A message that is sent again under another identifier gives its first one up.
+        if publish.dup && !self.open.iter().any(|own| own.is_of(delivery) && own.delivery.publish.id == publish.id) {
+            self.open.retain(|own| !own.is_of(delivery) || own.finished.is_some());
+        }
+        let Some(place) = self.open.iter().position(|own| own.delivery.publish.id == publish.id) else {
+            self.open.push(fresh);
+            return;
+        };
+        let known = self.open[place];
+        if known.is_of(delivery) && (publish.dup || known.finished.is_none()) {
+            let continued = Exchange { delivery, released: known.released, ..fresh };
+            self.open[place] = Exchange { first: known.first, ..continued };
+            return;
+        }
+        if known.finished.is_none() && !publish.dup {
+            let id = publish.id;
+            let finding = findings.broken(rules::AN_UNUSED_IDENTIFIER, self.connection.protocol());
+            let expected = "a Packet Identifier that is not in use for a new message";
+            finding
+                .at([known.delivery.place.at, delivery.place.at])
+                .expected(expected)
+                .observed(format!("one that belongs to a message without its last answer{}", if id == 0 { ", 0" } else { "" }));
+        }
+        self.open.remove(place);
+        self.open.push(fresh);
+    }
+
+    fn released(&mut self, at: usize, id: u16, findings: &mut Findings) {
+        let protocol = self.connection.protocol();
+        let known = self.open.iter_mut().find(|own| own.delivery.publish.id == id && own.delivery.publish.qos == 2);
+        let Some(known) = known.filter(|own| own.acked.is_some() || own.released.is_some()) else {
+            let finding = findings.broken(rules::ANSWERS_PUBREC, protocol).at([at]);
+            let expected = format!("PUBREL to {} only behind its PUBREC", self.connection.client);
+            finding.expected(expected).observed("PUBREL for a message that it has not acknowledged");
+            return;
+        };
+        let is_here = known.released.is_some_and(|earlier| earlier > self.connection.opened.at);
+        if is_here {
+            let finding = findings.broken(rules::RESENT_ONLY_ON_RESUME, protocol).at([at]);
+            finding.expected("PUBREL again only on a further connection").observed("it came again on the same one");
+        }
+        let acked = known.acked.filter(|acked| *acked > self.connection.opened.at && !is_here);
+        known.released = Some(at);
+        let topic = known.delivery.topic.as_str();
+        let Some(acked) = acked else { return };
+        // A PUBREL that comes before another one whose PUBREC was sent earlier.
+        if let Some((overtaker, ..)) = self.released.iter().find(|(_, earlier, other)| *other == topic && *earlier > acked) {
+            let finding = findings.broken(rules::PUBRELS_IN_THE_ORDER_OF_PUBRECS, protocol).at([*overtaker, at]);
+            finding.expected("PUBRELs in the order of the PUBRECs").observed("another order");
+        }
+        self.released.push((at, acked, topic));
+    }
+
+    fn answered(&mut self, at: usize, ack: Ack) {
+        let known = self.open.iter_mut().find(|own| own.delivery.publish.id == ack.id);
+        let Some(known) = known else { return };
+        match ack.kind {
+            AckKind::Puback | AckKind::Pubrec => {
+                known.acked = Some(at);
+                known.refused = ack.reason >= 0x80;
+                if ack.kind == AckKind::Puback || known.refused {
+                    known.finished = Some(at);
+                }
+            }
+            AckKind::Pubcomp => known.finished = Some(at),
+            AckKind::Pubrel => {}
+        }
+    }
+
+    fn receive_maximum(&mut self, ledger: &Ledger<'_>, delivery: &Delivery, findings: &mut Findings) {
+        let maximum = self.connection.receive_maximum();
+        let since = self.connection.opened.at;
+        let here = self.open.iter().filter(|own| own.finished.is_none() && own.delivery.place.at > since);
+        if self.exceeded || maximum >= self.open.len() || here.count() <= maximum {
+            return;
+        }
+        self.exceeded = true;
+        let before = ledger.session.before(self.connection).filter(|before| before.connect.receive_maximum.is_some());
+        let rule = match before {
+            Some(before) if before.receive_maximum() > maximum => rules::RECEIVE_MAXIMUM_OF_THIS_CONNECTION,
+            _ => rules::RECEIVE_MAXIMUM,
+        };
+        let finding = findings.broken(rule, self.connection.protocol()).at([since, delivery.place.at]);
+        let expected = format!("at most {maximum} messages unacknowledged to {}: its Receive Maximum", self.connection.client);
+        finding.expected(expected).observed("more than that");
+    }
+}
+
+fn resumption<'a>(
+    model: &Model<'a>,
+    ledger: &Ledger<'a>,
+    connection: &'a Connection,
+    exchange: &Exchange<'a>,
+) -> Resumption<'a> {
+    let delivery = exchange.delivery;
+    let due = exchange.due();
+    let publish = connection.deliveries.iter().find(|again| exchange.is_of(again)).map(|again| again.place.at);
+    let is_pubrel = |flow: &Flow| match *flow {
+        Flow::Pubrel { at, id } if id == delivery.publish.id => Some(at),
+        _ => None,
+    };
+    let pubrel = connection.flows.iter().find_map(is_pubrel);
+    let came = match due {
+        Due::Publish => publish,
+        Due::Pubrel => pubrel.or(publish),
+        Due::PublishOrPubrel | Due::Nothing => publish.or(pubrel),
+    };
+    let (rule, why) = why_not_sent(model, ledger, connection, delivery);
+    let is_due = due != Due::Nothing && came.is_none();
+    let absent = if is_due { absence(model, ledger, connection, delivery) } else { None };
+    Resumption { connection, delivery, due, came, absent, rule, why }
+}
+
+fn absence(model: &Model<'_>, ledger: &Ledger<'_>, connection: &Connection, delivery: &Delivery) -> Option<Absence> {
+    let own = ledger.copies.iter().find(|copy| copy.delivery.place.at == delivery.place.at);
+    let is_later = |copy: &Copy<'_>, own: &Copy<'_>| {
+        copy.is_forward() && own.publication.is_before(copy.publication) && copy.delivery.publish.qos == delivery.publish.qos
+    };
+    let here = ledger.copies.iter().filter(|copy| copy.connection.index == connection.index);
+    if own.is_some_and(|own| own.is_forward() && here.into_iter().any(|copy| is_later(copy, own))) {
+        return Some(Absence::Fenced);
+    }
+    let evidence = Evidence { model, ledger };
+    evidence.time_has_passed_on(connection, connection.opened.at).then_some(Absence::Time)
+}
+
+fn why_not_sent(
+    model: &Model<'_>,
+    ledger: &Ledger<'_>,
+    next: &Connection,
+    delivery: &Delivery,
+) -> (Rule, &'static str) {
+    let connections = ledger.session.connections.iter().filter(|own| own.index < next.index);
+    let unsubscribed = connections.flat_map(|own| &own.unsubscribes).any(|unsubscribing| {
+        unsubscribing.sent.at > delivery.place.at && topic::matches(&unsubscribing.filter, &delivery.topic)
+    });
+    let expiry = delivery.publish.properties.message_expiry;
+    let timed = model.facts.ran_out(Timer::MessageExpiry, delivery.place, next.opened);
+    let has_expired = timed.zip(expiry).is_some_and(|(timed, expiry)| timed.seconds >= expiry);
+    if unsubscribed {
+        (rules::DELIVERY_IS_COMPLETED, "its delivery had begun before UNSUBSCRIBE")
+    } else if has_expired && delivery.publish.qos == 2 {
+        (rules::NO_EXPIRY_UNDER_WAY, "it does not expire once it was sent")
+    } else {
+        (rules::SENT_AGAIN_ON_RESUME, "it was not acknowledged")
+    }
+}
+
+fn not_sent_again(resumption: &Resumption<'_>, findings: &mut Findings) {
+    let Some(absence) = resumption.absent else { return };
+    let Resumption { connection, delivery, due, rule, why, .. } = resumption;
+    let attempts = if absence == Absence::Fenced { 1 } else { ATTEMPTS_FOR_AN_ABSENCE };
+    let by_then = if absence == Absence::Fenced { " before what was published later" } else { "" };
+    let packet = due.packet();
+    let finding = findings.broken(*rule, connection.protocol()).after_attempts(attempts);
+    let finding = finding.at([delivery.place.at, connection.opened.at]);
+    let finding = match delivery.message {
+        Some(message) => finding.about(message).expected(format!("{packet} of {NAMES} again on the resumed session: {why}")),
+        None => finding.expected(format!("{packet} of the message again on the resumed session: {why}")),
+    };
+    finding.observed(format!("no {packet}{by_then}"));
+}
+
+/// What is sent again comes in the order in which it was sent first, as far as topic and QoS are the same (MQTT-4.6.0-6, 5.0
+/// MQTT-4.6.0-5).
+fn original_order(connection: &Connection, before: &[Exchange<'_>], findings: &mut Findings) {
+    let first_sent = |delivery: &Delivery| {
+        let known = before.iter().find(|exchange| exchange.is_of(delivery) && exchange.delivery.publish.id == delivery.publish.id);
+        known.map(|exchange| exchange.first.place.at)
+    };
+    let again = connection.deliveries.iter().filter(|delivery| delivery.publish.dup && delivery.message.is_some());
+    let mut last: Vec<(&str, u8, usize, &Delivery)> = Vec::new();
+    for delivery in again {
+        let Some(sent) = first_sent(delivery) else { continue };
+        let lane = (delivery.topic.as_str(), delivery.publish.qos);
+        match last.iter_mut().find(|(topic, qos, ..)| (*topic, *qos) == lane) {
+            Some((.., latest, overtaker)) if *latest > sent => {
+                let name = |delivery: &Delivery| delivery.message.map(|m: Message| m.to_string()).unwrap_or_default();
+                let finding = findings.broken(rules::IN_THE_ORDER_OF_PUBLICATION, connection.protocol());
+                let expected =
+                    format!("{} again before {}, as they were sent first", name(delivery), name(overtaker));
+                finding.at([overtaker.place.at, delivery.place.at]).expected(expected).observed("the other way round");
+                return;
+            }
+            Some(entry) => (entry.2, entry.3) = (sent, delivery),
+            None => last.push((lane.0, lane.1, sent, delivery)),
+        }
+    }
+}
+

@@ -1,0 +1,178 @@
+//! What differs from run to run: when and how the run was made, what was on the wire, and where evidence stands in it.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::history::{History, HistoryError};
+
+/// Everything that differs from run to run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Run {
+    /// RFC 3339, UTC.
+    pub started_at: String,
+    /// How the client ids and topics of this run begin.
+    pub prefix: String,
+    pub duration_ms: u64,
+    /// The operating system and architecture that ran the tool.
+    pub host: String,
+    /// Without credentials.
+    pub url: String,
+    pub settle_ms: u64,
+    /// Every planned cell has a record: nothing interrupted the run.
+    pub complete: bool,
+    /// How many cells were to be run.
+    pub planned: u32,
+    /// What the clean-up at the end could and could not prove.
+    pub cleanup: String,
+    /// What was on the wire for `broker_findings`.
+    pub helpers: HelperRun,
+    /// By the cell's id.
+    pub cells: BTreeMap<String, CellRun>,
+}
+
+/// How one cell was run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CellRun {
+    pub duration_ms: u64,
+    /// The names of the attempt on which the verdict rests.
+    pub names: BTreeMap<String, String>,
+    /// Oldest first; each has client ids and topics of its own.
+    pub attempts: Vec<AttemptRun>,
+    /// Where the cell's violations are seen.
+    pub evidence: Vec<Evidence>,
+}
+
+/// One attempt at a cell.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AttemptRun {
+    /// From the scenario's name of a client to its client id on the wire, and from the scenario's name of a topic or
+    /// filter to the one on the wire. A topic that has the name of a client stands as `topic NAME`.
+    pub names: BTreeMap<String, String>,
+    /// What was on the wire, one line an event, in the order in which the harness saw it; empty where it was not kept.
+    pub history: Vec<String>,
+}
+
+/// Where a violation is seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Evidence {
+    /// The violation, as an index into those of the cell, from 0.
+    pub violation: usize,
+    /// The attempt whose history shows it, from 1.
+    pub attempt: usize,
+    /// The lines of that history, from 1.
+    pub events: Vec<usize>,
+}
+
+/// What was on the wire on connections of the harness's own, as far as findings rest on it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HelperRun {
+    /// The lines of each history.
+    pub histories: Vec<Vec<String>>,
+    pub evidence: Vec<HelperEvidence>,
+}
+
+/// Where a violation of `broker_findings` is seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HelperEvidence {
+    /// The violation, as an index into those of the broker, from 0.
+    pub violation: usize,
+    /// The history that shows it, from 1.
+    pub history: usize,
+    /// The lines of that history, from 1.
+    pub events: Vec<usize>,
+}
+
+/// Why a stored history cannot be read.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("attempt {attempt}, {why}")]
+pub struct StoredHistoryError {
+    /// From 1.
+    pub attempt: usize,
+    pub why: HistoryError,
+}
+
+impl HelperRun {
+    /// The histories.
+    ///
+    /// # Errors
+    /// [`StoredHistoryError`] where the stored lines are no history; its `attempt` is the number of the history.
+    pub fn parsed(&self) -> Result<Vec<History>, StoredHistoryError> {
+        let numbered = (1..).zip(&self.histories);
+        let parse = |(attempt, lines): (usize, &Vec<String>)| {
+            History::parse(lines.iter().map(String::as_str)).map_err(|why| StoredHistoryError { attempt, why })
+        };
+        numbered.map(parse).collect()
+    }
+
+    /// The lines that show a violation, by its index, with their numbers.
+    pub fn lines_of(&self, violation: usize) -> Vec<(usize, &str)> {
+        let Some(evidence) = self.evidence.iter().find(|evidence| evidence.violation == violation) else {
+            return Vec::new();
+        };
+        let history = evidence.history.checked_sub(1).and_then(|place| self.histories.get(place));
+        numbered_lines(history.map_or(&[], Vec::as_slice), &evidence.events)
+    }
+}
+
+/// The lines with these numbers, from 1.
+fn numbered_lines<'a>(history: &'a [String], events: &[usize]) -> Vec<(usize, &'a str)> {
+    let line = |event: &usize| Some((*event, history.get(event.checked_sub(1)?)?.as_str()));
+    events.iter().filter_map(line).collect()
+}
+
+impl AttemptRun {
+    /// The history; empty where it was not kept.
+    ///
+    /// # Errors
+    /// [`HistoryError`] where the stored lines are no history.
+    pub fn parsed(&self) -> Result<History, HistoryError> {
+        History::parse(self.history.iter().map(String::as_str))
+    }
+}
+
+impl CellRun {
+    /// True if the histories were kept.
+    pub fn has_histories(&self) -> bool {
+        self.attempts.iter().any(|attempt| !attempt.history.is_empty())
+    }
+
+    /// Notes on which attempt the verdict rests, from 1, and where its violations are seen.
+    pub fn rest_on(&mut self, attempt: usize, evidence: Vec<Evidence>) {
+        let deciding = attempt.checked_sub(1).and_then(|place| self.attempts.get(place));
+        self.names = deciding.map(|attempt| attempt.names.clone()).unwrap_or_default();
+        self.evidence = evidence;
+    }
+
+    /// Drops what was on the wire. How many attempts there were, and their names, stay.
+    pub fn forget_histories(&mut self) {
+        self.attempts.iter_mut().for_each(|attempt| attempt.history.clear());
+    }
+
+    /// The history of each attempt, oldest first; empty ones where they were not kept.
+    ///
+    /// # Errors
+    /// [`StoredHistoryError`] where the stored lines are no history.
+    pub fn histories(&self) -> Result<Vec<History>, StoredHistoryError> {
+        let numbered = (1..).zip(&self.attempts);
+        numbered.map(|(attempt, stored)| stored.parsed().map_err(|why| StoredHistoryError { attempt, why })).collect()
+    }
+
+    /// The attempt on which the verdict rests: the one whose names are the cell's.
+    pub fn deciding(&self) -> Option<&AttemptRun> {
+        self.attempts.iter().rfind(|attempt| attempt.names == self.names)
+    }
+
+    /// The evidence of one violation of the cell, by its index.
+    pub fn evidence_of(&self, violation: usize) -> Option<&Evidence> {
+        self.evidence.iter().find(|evidence| evidence.violation == violation)
+    }
+
+    /// The lines that show a violation of the cell, by its index, with their numbers.
+    pub fn lines_of(&self, violation: usize) -> Vec<(usize, &str)> {
+        let Some(evidence) = self.evidence_of(violation) else { return Vec::new() };
+        let attempt = evidence.attempt.checked_sub(1).and_then(|place| self.attempts.get(place));
+        numbered_lines(attempt.map_or(&[], |attempt| attempt.history.as_slice()), &evidence.events)
+    }
+}
