@@ -9,6 +9,7 @@ mod laboratory;
 mod random;
 mod search;
 mod shrink;
+mod source;
 
 pub use experiment::{Client, Experiment, Fields, Step, Value};
 pub use finding::{Accusation, Finding};

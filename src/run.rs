@@ -28,7 +28,7 @@ use tokio::task::{self, JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 pub use gone::Gone;
-pub use hygiene::{Cleanup, Leftovers, SessionLeft, clean, clean_guessed, clear_all_retained};
+pub use hygiene::{Cleanup, Leftovers, Retained, SessionLeft, clean, clean_guessed, clear_all_retained};
 pub use names::{Place, Prefix, client_id, topic};
 pub use probe::{Probe, Refusal, RefusalKind, probe};
 

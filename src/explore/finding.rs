@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::experiment::Experiment;
+use crate::history::Message;
 use crate::packet::Protocol;
 use crate::results::{CellResult, Verdict};
 
@@ -29,10 +30,35 @@ impl Accusation {
     }
 }
 
+/// How a result looks: two that look alike have the same cause, mostly.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Looks {
+    verdict: Verdict,
+    statements: BTreeSet<(Protocol, String)>,
+    /// The reason without messages and numbers, where no statement is cited.
+    reason: String,
+}
+
+impl Looks {
+    pub fn of(cell: &CellResult) -> Looks {
+        let statements = cell.violations.iter().map(|violation| (violation.protocol, violation.statement.clone()));
+        let statements: BTreeSet<_> = statements.collect();
+        let is_told = |word: &&str| {
+            let word = word.trim_end_matches([',', ';', ':']);
+            Message::of(word.as_bytes()).is_none() && word.parse::<u32>().is_err() && !matches!(word, "and" | "more")
+        };
+        let reason = cell.reason.as_deref().filter(|_| statements.is_empty()).unwrap_or_default();
+        let reason = reason.split(' ').filter(is_told).collect::<Vec<_>>().join(" ");
+        Looks { verdict: cell.verdict, statements, reason }
+    }
+}
+
 /// A failure that came again, shrunk.
 #[derive(Debug, Clone)]
 pub struct Finding {
     pub accusation: Accusation,
+    /// That of the experiment before it was shrunk, which may have shown more.
+    pub failed_as: Accusation,
     /// The simplest experiment that still shows it.
     pub experiment: Experiment,
     /// What that experiment showed.
@@ -68,7 +94,7 @@ mod tests {
             let judgement = judge::judge(&cell, &History::default());
             let cell = judge::combine(&cell, vec![judgement]).result;
             let accusation = Accusation { verdict: Verdict::Fail, statements: BTreeSet::new() };
-            Finding { accusation, experiment, cell, seeds: vec![seed] }
+            Finding { failed_as: accusation.clone(), accusation, experiment, cell, seeds: vec![seed] }
         };
         let mut findings = Vec::new();
         for (seed, of) in [(1, 7), (2, 8), (3, 7)] {

@@ -4,6 +4,8 @@
 //! the experiments stay short, and each pair of features meets in some of them.
 
 mod options;
+#[cfg(test)]
+mod tests;
 
 use super::experiment::{Client, Experiment, Step};
 use super::random::Random;
@@ -132,7 +134,9 @@ struct Actor {
     id: usize,
     reads: bool,
     state: State,
-    /// Its session outlives the connection.
+    /// Its session outlives the connection, unless a connect step says otherwise.
+    usually_persists: bool,
+    /// The session of its connection does.
     persists: bool,
     has_will: bool,
 }
@@ -182,10 +186,20 @@ impl Generator {
 
     fn actor(&mut self, name: &'static str, protocol: Protocol) -> Actor {
         let reads = !matches!(name, "publisher" | "other");
-        let (fields, persists) = self.client_fields(name, protocol, reads);
+        let (fields, usually_persists) = self.client_fields(name, protocol, reads);
         let has_will = fields.get("will").is_some();
         let id = if name == HEIR { 0 } else { self.actors.len() };
-        Actor { name, client: Client { name, fields }, protocol, id, reads, state: State::Away, persists, has_will }
+        Actor {
+            name,
+            client: Client { name, fields },
+            protocol,
+            id,
+            reads,
+            state: State::Away,
+            usually_persists,
+            persists: false,
+            has_will,
+        }
     }
 
     /// Mostly everybody is there and the first reader is subscribed, so that something happens.
@@ -198,7 +212,9 @@ impl Generator {
             };
             if self.random.percent(likely) {
                 self.connect(place);
-                if self.actors[place].reads && self.random.percent(85) {
+                // Retained messages are for those who subscribe later.
+                let subscribes = if self.taste.retained { 50 } else { 85 };
+                if self.actors[place].reads && self.random.percent(subscribes) {
                     self.subscribe(place);
                 }
             }
@@ -297,7 +313,8 @@ impl Generator {
         let id = self.actors[place].id;
         let rivals = self.actors.iter_mut().filter(|actor| actor.id == id);
         rivals.for_each(|actor| actor.state = State::Away);
-        self.actors[place].state = State::Connected;
+        let actor = &mut self.actors[place];
+        (actor.state, actor.persists) = (State::Connected, actor.usually_persists);
     }
 
     fn break_off(&mut self, place: usize) {
@@ -373,71 +390,5 @@ impl Generator {
         self.present(place);
         self.push(Step::new("silence", name));
         self.away(place);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-    use crate::explore::experiment::{Fields, Value};
-
-    const ALL: Wishes = Wishes { protocol: None, timers: true };
-
-    #[test]
-    fn the_parser_accepts_every_experiment_as_it_was_made() {
-        for seed in 0..1500 {
-            let made = made(seed, ALL);
-            assert!(made.scenario().is_ok(), "{:?}\n{made}", made.scenario());
-            assert_eq!(made, experiment(seed, ALL));
-        }
-    }
-
-    #[test]
-    fn every_step_and_every_option_comes() {
-        fn note(fields: &Fields, seen: &mut BTreeSet<&'static str>) {
-            for (key, value) in &fields.0 {
-                seen.insert(key);
-                match value {
-                    Value::Table(fields) => note(fields, seen),
-                    Value::Tables(tables) => tables.iter().for_each(|fields| note(fields, seen)),
-                    Value::Word(word) => drop(seen.insert(word)),
-                    Value::Flag(_) | Value::Number(_) => {}
-                }
-            }
-        }
-        let mut seen = BTreeSet::new();
-        for seed in 0..1500 {
-            let Experiment { clients, steps, .. } = experiment(seed, ALL);
-            clients.iter().for_each(|client| note(&client.fields, &mut seen));
-            for step in &steps {
-                seen.insert(step.verb);
-                note(&step.fields, &mut seen);
-            }
-        }
-        let wanted = "3.1.1 5.0 connect subscribe unsubscribe publish receive disconnect cut silence stall race wait \
-                      clean_session client_id will topic qos retain delay clean_start session_expiry receive_maximum \
-                      maximum_packet_size topic_alias_maximum keep_alive share no_local retain_as_published \
-                      retain_handling filters identifier messages empty bytes message_expiry properties until message \
-                      answers none pubrec refuse half puback pubrel pubcomp with_will how fin reset stays timer seconds \
-                      will_delay t u t/u t/# t/+ + # g h";
-        let missing: Vec<&str> = wanted.split_whitespace().filter(|word| !seen.contains(word)).collect();
-        assert!(missing.is_empty(), "{missing:?}");
-    }
-
-    #[test]
-    fn wishes_are_kept() {
-        for protocol in Protocol::ALL {
-            let wishes = Wishes { protocol: Some(protocol), timers: false };
-            for experiment in (0..300).map(|seed| experiment(seed, wishes)) {
-                assert!(!experiment.has_timers(), "{experiment}");
-                let all = experiment
-                    .clients
-                    .iter()
-                    .all(|client| client.fields.get("protocol") == Some(&protocol.name().into()));
-                assert!(all, "{experiment}");
-            }
-        }
     }
 }

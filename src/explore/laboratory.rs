@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use super::experiment::Experiment;
 use crate::plan::{self, Cell, Settings};
 use crate::results::CellResult;
-use crate::run::{self, Cleanup, Observer, Probe, RunOptions, Target};
+use crate::run::{self, Cleanup, Observer, Probe, Retained, RunOptions, Target};
 
 /// A broker, and how experiments run on it.
 pub struct Laboratory<'a> {
@@ -68,6 +68,16 @@ impl Laboratory<'_> {
             Care::Thorough => {}
         }
         (target, options)
+    }
+
+    /// Clears whatever is still retained under the prefix.
+    pub async fn cleared(&self) -> Cleanup {
+        let spoken = self.probes.iter().find(|probe| probe.outcome.is_ok()).map(|probe| probe.protocol);
+        let retained = match spoken {
+            Some(protocol) => run::clear_all_retained(&self.target, &self.options.prefix, protocol).await,
+            None => Retained::default(),
+        };
+        Cleanup { retained, ..Cleanup::default() }
     }
 
     /// True if the user wants to end.

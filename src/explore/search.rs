@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::experiment::Experiment;
-use super::finding::{self, Accusation, Finding};
-use super::generate::{Wishes, experiment};
+use super::finding::{self, Accusation, Finding, Looks};
+use super::generate::Wishes;
 use super::laboratory::{Care, Laboratory, Tried};
 use super::shrink::simpler;
+use super::source::{Batch, Source};
 use crate::results::{CellResult, Summary, Verdict};
-use crate::run::{Cleanup, Observer};
+use crate::run::{Cleanup, Observer, Retained};
 
 /// How many experiments that look alike are looked at. All that come later are counted with the first.
 const LOOKED_AT_MAX: usize = 2;
@@ -18,7 +19,7 @@ const SIMPLER_AT_ONCE: usize = 16;
 /// How many simpler experiments are tried for one that fails.
 const TRIES_MAX: usize = 3000;
 /// How much longer than its time a search may go on to shrink what it has found.
-const TIME_TO_SHRINK: Duration = Duration::from_secs(30);
+const TIME_TO_SHRINK: Duration = Duration::from_secs(120);
 
 /// What a search is asked for.
 #[derive(Debug, Clone, Copy)]
@@ -61,7 +62,10 @@ pub struct Explored {
 
 /// An experiment that failed, on its way to the simplest one that fails in the same way.
 struct Suspect {
-    seed: u32,
+    /// That of the experiment that failed, and those of others that looked alike.
+    seeds: Vec<u32>,
+    /// That of the experiment that failed.
+    failed_as: Accusation,
     /// That of the current experiment.
     accusation: Accusation,
     /// The experiment that failed, and what it showed.
@@ -73,13 +77,15 @@ struct Suspect {
     tries: usize,
 }
 
-/// What a result looks like without the numbers of messages: two that look alike have the same cause, mostly.
-type Looks = (Verdict, String);
-
-fn looks(cell: &CellResult) -> Looks {
-    let reason = cell.reason.as_deref().unwrap_or_default();
-    (cell.verdict, reason.chars().filter(|character| !character.is_ascii_digit()).collect())
+/// An experiment that is no pass at a quick look.
+struct Suspicious {
+    seed: u32,
+    experiment: Experiment,
+    quick: CellResult,
 }
+
+/// What came of experiments that were tried with all care, by what they looked like. Those that passed are not here.
+type Known = BTreeMap<Looks, (Verdict, Option<Accusation>)>;
 
 /// Tries experiments until there were enough.
 pub async fn search(laboratory: &Laboratory<'_>, request: Request, listener: &dyn Listener) -> Explored {
@@ -87,19 +93,9 @@ pub async fn search(laboratory: &Laboratory<'_>, request: Request, listener: &dy
     let search = Search { laboratory, listener, ends: request.time.map(|time| started + time) };
     let mut explored = Explored::default();
     let mut source = Source::new(request);
-    let mut known: BTreeMap<Looks, Vec<(Verdict, Option<Accusation>)>> = BTreeMap::new();
+    let mut known = Known::new();
     while let Some(batch) = source.next().filter(|_| !search.is_over(Duration::ZERO)) {
-        let experiments: Vec<Experiment> = batch.iter().map(|(_, experiment)| experiment.clone()).collect();
-        let cells = search.try_all(&experiments, Care::Quick, listener).await;
-        let mut suspicious = Vec::new();
-        for ((seed, experiment), cell) in batch.into_iter().zip(cells) {
-            let Some(cell) = cell else { continue };
-            if matches!(cell.verdict, Verdict::Pass | Verdict::Unsupported) {
-                explored.count(cell.verdict);
-                continue;
-            }
-            suspicious.push((seed, experiment, cell));
-        }
+        let suspicious = search.looked_at(batch, &mut explored).await;
         listener.tried(explored.tried(), explored.findings.len());
         let suspects = search.examined(suspicious, &mut known, &mut explored).await;
         listener.tried(explored.tried(), explored.findings.len());
@@ -108,6 +104,7 @@ pub async fn search(laboratory: &Laboratory<'_>, request: Request, listener: &dy
     }
     explored.interrupted = laboratory.is_interrupted();
     explored.elapsed = started.elapsed();
+    listener.left(&laboratory.cleared().await);
     explored
 }
 
@@ -131,32 +128,70 @@ impl Search<'_> {
         observer: &dyn Observer,
     ) -> Vec<Option<CellResult>> {
         let Tried { cells, cleanup } = self.laboratory.try_all(experiments, care, observer).await;
-        self.listener.left(&cleanup);
+        // A will that came late is cleared when all is over.
+        self.listener.left(&Cleanup { retained: Retained::default(), ..cleanup });
         cells
     }
 
-    /// Tries again, with all care, the first experiments of each look. What fails then is a suspect; what looks like
+    /// Tries a batch quickly, and gives what is no pass.
+    async fn looked_at(&self, batch: Batch, explored: &mut Explored) -> Vec<Suspicious> {
+        let experiments: Vec<Experiment> = batch.iter().map(|(_, experiment)| experiment.clone()).collect();
+        let cells = self.try_all(&experiments, Care::Quick, self.listener).await;
+        let mut suspicious = Vec::new();
+        for ((seed, experiment), cell) in batch.into_iter().zip(cells) {
+            let Some(quick) = cell else { continue };
+            if matches!(quick.verdict, Verdict::Pass | Verdict::Unsupported) {
+                explored.count(quick.verdict);
+            } else {
+                suspicious.push(Suspicious { seed, experiment, quick });
+            }
+        }
+        suspicious
+    }
+
+    /// Tries again, with all care, the first experiments of each look, and gives those that fail. What looks like
     /// something known is counted with it.
-    async fn examined(
-        &self,
-        suspicious: Vec<(u32, Experiment, CellResult)>,
-        known: &mut BTreeMap<Looks, Vec<(Verdict, Option<Accusation>)>>,
-        explored: &mut Explored,
-    ) -> Vec<Suspect> {
-        let mut counts: BTreeMap<Looks, usize> = known.iter().map(|(looks, all)| (looks.clone(), all.len())).collect();
-        let (new, alike): (Vec<_>, Vec<_>) = suspicious.into_iter().partition(|(_, _, cell)| {
-            let count = counts.entry(looks(cell)).or_default();
+    async fn examined(&self, suspicious: Vec<Suspicious>, known: &mut Known, explored: &mut Explored) -> Vec<Suspect> {
+        let mut counts: BTreeMap<Looks, usize> = known.keys().map(|looks| (looks.clone(), LOOKED_AT_MAX)).collect();
+        let (first, rest): (Vec<_>, Vec<_>) = suspicious.into_iter().partition(|suspicious| {
+            let count = counts.entry(Looks::of(&suspicious.quick)).or_default();
             *count += 1;
             *count <= LOOKED_AT_MAX
         });
-        let again: Vec<Experiment> = new.iter().map(|(seed, own, _)| own.named(&copy_name(*seed, 0))).collect();
+        let mut suspects = self.tried_again(first, known, explored).await;
+        let mut unlike = Vec::new();
+        for suspicious in rest {
+            let Some((verdict, accusation)) = known.get(&Looks::of(&suspicious.quick)) else {
+                unlike.push(suspicious);
+                continue;
+            };
+            explored.count(*verdict);
+            match suspects.iter_mut().find(|suspect| Some(&suspect.accusation) == accusation.as_ref()) {
+                Some(suspect) => suspect.seeds.push(suspicious.seed),
+                None => explored.add_seed(accusation.as_ref(), suspicious.seed),
+            }
+        }
+        suspects.extend(self.tried_again(unlike, known, explored).await);
+        suspects
+    }
+
+    async fn tried_again(
+        &self,
+        suspicious: Vec<Suspicious>,
+        known: &mut Known,
+        explored: &mut Explored,
+    ) -> Vec<Suspect> {
+        let again: Vec<Experiment> =
+            suspicious.iter().map(|own| own.experiment.named(&copy_name(own.seed, 0))).collect();
         let cells = self.try_all(&again, Care::Thorough, &Quiet(self.listener)).await;
         let mut suspects = Vec::new();
-        for ((seed, experiment, quick), cell) in new.into_iter().zip(cells) {
+        for (Suspicious { seed, experiment, quick }, cell) in suspicious.into_iter().zip(cells) {
             let Some(cell) = cell else { continue };
-            let accusation = Accusation::of(&cell).filter(|said| said.verdict == Verdict::Fail);
-            known.entry(looks(&quick)).or_default().push((cell.verdict, accusation.clone()));
             explored.count(cell.verdict);
+            let accusation = Accusation::of(&cell).filter(|said| said.verdict == Verdict::Fail);
+            if cell.verdict != Verdict::Pass {
+                known.entry(Looks::of(&quick)).or_insert((cell.verdict, accusation.clone()));
+            }
             match accusation {
                 Some(accusation) => suspects.push(Suspect::new(seed, accusation, experiment, cell)),
                 None if quick.verdict == Verdict::Fail => explored.unrepeated.push((seed, quick)),
@@ -164,34 +199,31 @@ impl Search<'_> {
                 None => drop(explored.examples.entry(cell.verdict).or_insert((seed, cell))),
             }
         }
-        for (seed, _, quick) in alike {
-            let Some((verdict, accusation)) = known.get(&looks(&quick)).and_then(|all| all.first()) else { continue };
-            explored.count(*verdict);
-            let same = |finding: &&mut Finding| Some(&finding.accusation) == accusation.as_ref();
-            explored.findings.iter_mut().find(same).into_iter().for_each(|finding| finding.seeds.push(seed));
-        }
         suspects
     }
 
     /// Shrinks suspects side by side, and keeps what is new.
     async fn shrink(&self, mut suspects: Vec<Suspect>, explored: &mut Explored) {
+        if suspects.is_empty() {
+            return;
+        }
         self.listener.shrinking(suspects.len());
         while !self.is_over(TIME_TO_SHRINK) && suspects.iter().any(|suspect| !suspect.untried.is_empty()) {
             self.shrink_once(&mut suspects).await;
         }
         // What short waits have shown counts only if it is there with long ones.
         let shrunk: Vec<Experiment> =
-            suspects.iter().map(|suspect| suspect.current.named(&copy_name(suspect.seed, suspect.tries))).collect();
+            suspects.iter().map(|suspect| suspect.current.named(&copy_name(suspect.seeds[0], suspect.tries))).collect();
         let cells = self.try_all(&shrunk, Care::Thorough, &Quiet(self.listener)).await;
         for (suspect, cell) in suspects.into_iter().zip(cells) {
-            let Suspect { seed, original, current, .. } = suspect;
             let still =
                 cell.filter(|cell| Accusation::of(cell).is_some_and(|said| said.is_part_of(&suspect.accusation)));
+            let Suspect { seeds, original, current, failed_as, .. } = suspect;
             let (experiment, cell) = still.map_or(original, |cell| (current, cell));
-            let experiment = experiment.named(&super::name(seed));
+            let experiment = experiment.named(&super::name(seeds[0]));
             let Some(accusation) = Accusation::of(&cell) else { continue };
             let before = explored.findings.len();
-            finding::add(&mut explored.findings, Finding { accusation, experiment, cell, seeds: vec![seed] });
+            finding::add(&mut explored.findings, Finding { accusation, failed_as, experiment, cell, seeds });
             if let Some(finding) = explored.findings.get(before) {
                 self.listener.found(finding);
             }
@@ -204,7 +236,7 @@ impl Search<'_> {
         for (place, suspect) in suspects.iter_mut().enumerate() {
             let count = suspect.untried.len().min(SIMPLER_AT_ONCE);
             for experiment in suspect.untried.drain(..count) {
-                candidates.push((place, experiment.named(&copy_name(suspect.seed, suspect.tries))));
+                candidates.push((place, experiment.named(&copy_name(suspect.seeds[0], suspect.tries))));
                 suspect.tries += 1;
             }
         }
@@ -225,7 +257,15 @@ impl Search<'_> {
 impl Suspect {
     fn new(seed: u32, accusation: Accusation, experiment: Experiment, cell: CellResult) -> Suspect {
         let untried = simpler(&experiment).into();
-        Suspect { seed, accusation, current: experiment.clone(), original: (experiment, cell), untried, tries: 1 }
+        Suspect {
+            seeds: vec![seed],
+            failed_as: accusation.clone(),
+            accusation,
+            current: experiment.clone(),
+            original: (experiment, cell),
+            untried,
+            tries: 1,
+        }
     }
 
     fn go_on_from(&mut self, experiment: Experiment, accusation: Accusation) {
@@ -246,6 +286,12 @@ impl Explored {
         Verdict::WORST_FIRST.into_iter().map(|verdict| self.summary.count(verdict)).sum()
     }
 
+    /// Adds the seed of an experiment that looked like a finding before it was shrunk.
+    fn add_seed(&mut self, accusation: Option<&Accusation>, seed: u32) {
+        let known = self.findings.iter_mut().find(|finding| Some(&finding.failed_as) == accusation);
+        known.into_iter().for_each(|finding| finding.seeds.push(seed));
+    }
+
     fn count(&mut self, verdict: Verdict) {
         let count = match verdict {
             Verdict::Pass => &mut self.summary.pass,
@@ -256,44 +302,6 @@ impl Explored {
             Verdict::Error => &mut self.summary.error,
         };
         *count += 1;
-    }
-}
-
-/// The experiments of a search in batches. Those that wait for timers stand in batches of their own, so that the others
-/// do not wait with them.
-struct Source {
-    request: Request,
-    /// How many were made.
-    made: u32,
-    plain: Batch,
-    with_timers: Batch,
-}
-
-/// Experiments with their seeds.
-type Batch = Vec<(u32, Experiment)>;
-
-impl Source {
-    fn new(request: Request) -> Source {
-        Source { request, made: 0, plain: Batch::new(), with_timers: Batch::new() }
-    }
-
-    /// The next batch; `None` when all were tried.
-    fn next(&mut self) -> Option<Batch> {
-        let size = self.request.batch;
-        while self.plain.len() < size
-            && self.with_timers.len() < size
-            && self.request.cases.is_none_or(|all| self.made < all)
-        {
-            let seed = self.request.seed.wrapping_add(self.made);
-            self.made += 1;
-            let experiment = experiment(seed, self.request.wishes);
-            let batch = if experiment.has_timers() { &mut self.with_timers } else { &mut self.plain };
-            batch.push((seed, experiment));
-        }
-        let fuller =
-            if self.plain.len() < size.min(self.with_timers.len()) { &mut self.with_timers } else { &mut self.plain };
-        let batch = std::mem::take(fuller);
-        (!batch.is_empty()).then_some(batch)
     }
 }
 

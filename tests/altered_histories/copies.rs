@@ -91,8 +91,7 @@ fn retain_set(reading: &Reading) -> Vec<History> {
 fn is_surely_retained(reading: &Reading, copy: &Received) -> bool {
     let first = reading.filters(&copy.session).iter().map(|(subscribing, _)| subscribing.step).min();
     let Some(publication) = reading.publication(copy.message) else { return false };
-    let over = publication.accepted_step.filter(|_| publication.sendings == 1 && publication.publish.qos > 0);
-    copy.publish.retain && over.zip(first).is_some_and(|(over, first)| over < first)
+    copy.publish.retain && first.is_some_and(|first| reading.is_over(publication, first))
 }
 
 fn retain_cleared_on_retained_copy(reading: &Reading) -> Vec<History> {

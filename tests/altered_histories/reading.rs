@@ -1,6 +1,8 @@
 //! What a history says, as far as the alterations need it. It shares no code with the judge.
 
-use mqtt_sessions::history::{Event, History, Message};
+use std::collections::HashMap;
+
+use mqtt_sessions::history::{Event, History, Message, WITNESS};
 use mqtt_sessions::packet::{Ack, AckKind, Connect, Filter, Packet, Protocol, Publish};
 
 /// The history of one attempt.
@@ -12,6 +14,8 @@ pub struct Reading {
     pub publications: Vec<Publication>,
     /// What clients received.
     pub copies: Vec<Received>,
+    /// In which step the witness had its first copy of a message: from then on it was routed.
+    pub witnessed: HashMap<Message, usize>,
 }
 
 /// A Network Connection of a client.
@@ -92,6 +96,7 @@ impl Reading {
             subscribes: Vec::new(),
             publications: Vec::new(),
             copies: Vec::new(),
+            witnessed: HashMap::new(),
         };
         let mut step = 0;
         for (at, event) in history.events().enumerate() {
@@ -99,7 +104,12 @@ impl Reading {
                 Event::Step(_) => step += 1,
                 Event::Sent(client, packet) => reading.sent(at, step, client, packet),
                 Event::Half(client, packet) => reading.half(at, step, client, packet),
-                Event::Received(client, packet) if &**client != "witness" => reading.received(at, step, client, packet),
+                Event::Received(client, Packet::Publish(publish)) if **client == *WITNESS => {
+                    if let Some(message) = Message::of(&publish.payload) {
+                        reading.witnessed.entry(message).or_insert(step);
+                    }
+                }
+                Event::Received(client, packet) => reading.received(at, step, client, packet),
                 Event::Ended(client, _) | Event::Closed(client, _) => {
                     let is_end = matches!(event, Event::Ended(..));
                     if let Some(connection) = reading.connection_of(client) {
@@ -196,7 +206,7 @@ impl Reading {
     }
 
     fn published(&mut self, at: usize, step: usize, session: String, publish: &Publish) {
-        let Some(message) = Message::of(&publish.payload) else { return };
+        let Some(message) = self.message_of(&session, publish) else { return };
         if let Some(known) = self.publications.iter_mut().find(|known| known.message == message) {
             known.sendings += 1;
             known.whole = true;
@@ -216,6 +226,18 @@ impl Reading {
             accepted_step,
             released_at: None,
         });
+    }
+
+    /// The message in a PUBLISH of a client's. One without a payload has the number of its turn.
+    fn message_of(&self, session: &str, publish: &Publish) -> Option<Message> {
+        if !publish.payload.is_empty() {
+            return Message::of(&publish.payload);
+        }
+        let clear = |publication: &&Publication| matches!(publication.message, Message::Clear(_));
+        let clears = self.publications.iter().filter(clear);
+        let again = |own: &&Publication| own.session == session && own.publish.id == publish.id && publish.dup;
+        let turn = clears.clone().count() as u32 + 1;
+        Some(clears.rev().find(again).map_or(Message::Clear(turn), |known| known.message))
     }
 
     fn publication_with(&mut self, session: &str, id: u16) -> Option<&mut Publication> {
@@ -305,6 +327,14 @@ impl Reading {
 
     pub fn publication(&self, message: Option<Message>) -> Option<&Publication> {
         self.publications.iter().find(|publication| Some(publication.message) == message)
+    }
+
+    /// True if the message was accepted and routed before a step began, and sent but once, above QoS 0.
+    pub fn is_over(&self, publication: &Publication, step: usize) -> bool {
+        let accepted = publication.accepted_step.is_some_and(|accepted| accepted < step);
+        let is_clear = matches!(publication.message, Message::Clear(_));
+        let routed = is_clear || self.witnessed.get(&publication.message).is_some_and(|witnessed| *witnessed < step);
+        accepted && routed && publication.sendings == 1 && publication.publish.qos > 0
     }
 
     /// The copies of a message that clients of this session received.

@@ -221,11 +221,7 @@ fn finished_before(
     let only = sessions.into_iter().filter_map(|session| reading.only_subscription(session));
     only.filter(|(subscribing, filter)| is_meant(subscribing, filter))
         .map(|(subscribing, filter)| {
-            let over = |publication: &&Publication| {
-                let step =
-                    publication.accepted_step.filter(|_| publication.sendings == 1 && publication.publish.qos > 0);
-                step.is_some_and(|step| step < subscribing.step)
-            };
+            let over = |publication: &&Publication| reading.is_over(publication, subscribing.step);
             let all = reading.publications.iter();
             let here = all.filter(|publication| topic::matches(&filter.filter, &publication.publish.topic));
             (subscribing, here.filter(over).collect())

@@ -55,10 +55,13 @@ impl Generator {
         let random = &mut self.random;
         let topic = random.weighed(&[(5, "t"), (2, "u"), (2, "will")]);
         let will = Fields::default().with("topic", topic).with("qos", random.weighed(&QOS));
-        let will = will.with("retain", random.percent(35));
+        let retain = random.percent(35);
+        let will = will.with("retain", retain);
+        // A retained will that comes when all is cleaned up would stay on the broker.
+        let delays: &[u32] = if retain { &[0] } else { &[0, LONG_S] };
         let delay = match self.taste.timer {
             Some(Timed::Will) => random.percent(70).then_some(SHORT_S),
-            _ => random.percent(20).then(|| random.pick(&[0, LONG_S])),
+            _ => random.percent(20).then(|| random.pick(delays)),
         };
         match delay.filter(|_| protocol == Protocol::V5) {
             Some(delay) => will.with("delay", delay),
@@ -68,15 +71,16 @@ impl Generator {
 
     pub(super) fn connect(&mut self, place: usize) {
         let random = &mut self.random;
-        let actor = &mut self.actors[place];
+        let actor = &self.actors[place];
         let mut step = Step::new("connect", actor.name);
+        let mut persists = actor.usually_persists;
         if actor.protocol == Protocol::V5 {
             if random.percent(12) {
                 step = step.with("clean_start", random.percent(50));
             }
             if random.percent(8) {
                 let seconds = random.pick(&[0, LONG_S]);
-                actor.persists = seconds > 0;
+                persists = seconds > 0;
                 step = step.with("session_expiry", seconds);
             }
             if self.taste.limits && random.percent(20) {
@@ -88,6 +92,7 @@ impl Generator {
         }
         self.push(step);
         self.present(place);
+        self.actors[place].persists = persists;
     }
 
     pub(super) fn disconnect(&mut self, place: usize) -> Step {
