@@ -13,6 +13,7 @@ mod player;
 mod points;
 mod probe;
 mod pulse;
+mod pump;
 mod receive;
 mod record;
 mod steps;

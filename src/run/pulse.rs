@@ -93,3 +93,25 @@ impl Pulse {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn only_a_long_gap_between_two_looks_is_a_hold_up() {
+        let pulse = Pulse::new();
+        let mut known = 0;
+        for milliseconds in [50, 200, 299] {
+            advance(Duration::from_millis(milliseconds)).await;
+            pulse.beat();
+            assert_eq!(pulse.held_up(&mut known), []);
+        }
+        advance(Duration::from_millis(900)).await;
+        pulse.beat();
+        assert_eq!(pulse.held_up(&mut known), [(Instant::now(), Duration::from_millis(850))]);
+        assert_eq!(pulse.held_up(&mut known), []);
+    }
+}

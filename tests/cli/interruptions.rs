@@ -103,3 +103,19 @@ fn a_broker_that_does_not_answer_can_be_interrupted() {
         assert_eq!(rest(child.stdout.take().unwrap()), "");
     }
 }
+
+#[test]
+fn a_harness_that_was_held_up_says_so() {
+    let (url, reached) = withholding(&Broker::correct(), Arc::default());
+    let arguments = ["--jobs", "1", "--deadline", "2s", "--export-json", "-"];
+    let mut child = matrix(&url, &[&QUEUED[..], &arguments].concat()).spawn().unwrap();
+    reached.recv_timeout(PATIENCE).unwrap();
+    signal(&child, "STOP");
+    std::thread::sleep(Duration::from_millis(800));
+    signal(&child, "CONT");
+    let stdout = rest(child.stdout.take().unwrap());
+    end_of(&mut child);
+    let late: Vec<u32> =
+        stdout.split(" late ").skip(1).filter_map(|rest| rest.split_once(" ms\"")?.0.parse().ok()).collect();
+    assert!(late.iter().any(|milliseconds| (600..10_000).contains(milliseconds)), "{late:?} in {stdout}");
+}
