@@ -64,11 +64,13 @@ fn packets_that_are_cut_in_half_or_no_packets() {
             _ => Fate::Pass,
         });
         let ended = run(matrix(&broker, &[&QUEUED[..], &["--export-json", "-", "--deadline", "300ms"]].concat()));
-        assert_eq!(ended.code, Some(3), "{}", ended.stderr);
-        each_cell(&ended.results(), |cell| match cell.id.contains("3.1.1") {
-            true => Verdict::Pass,
-            false => Verdict::Inconclusive,
-        });
+        // No statement names such bytes, so nothing fails by them, and nothing passes.
+        assert!(matches!(ended.code, Some(0 | 3)), "{}", ended.stderr);
+        for cell in &ended.results().cells {
+            let passes = cell.verdict == Verdict::Pass;
+            assert_eq!(passes, cell.id.contains("3.1.1"), "{cell:?}");
+            assert!(passes || matches!(cell.verdict, Verdict::Warn | Verdict::Inconclusive), "{cell:?}");
+        }
     }
 }
 
@@ -79,9 +81,9 @@ fn garbage_to_one_version_takes_only_its_cells_down() {
         _ => Fate::Pass,
     });
     let ended = run(matrix(&broker, &[&QUEUED[..], &["--export-json", "-"]].concat()));
-    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     each_cell(&ended.results(), |cell| match cell.id.contains("3.1.1") {
         true => Verdict::Pass,
-        false => Verdict::Inconclusive,
+        false => Verdict::Warn,
     });
 }

@@ -65,9 +65,10 @@ fn a_close_on_every_publish() {
         Packet::Publish(publish) if is_experiment(&publish.topic) => Fate::Close,
         _ => Fate::Pass,
     });
-    // The control without the feature is refused too, so nothing can be said about the feature.
+    // The control without the feature is refused too, so nothing can be said about the feature. In 5.0 a server that closes
+    // without a reason is odd.
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
-    each_cell(&results, |_| Verdict::Inconclusive);
+    each_cell(&results, |cell| if has(cell, "protocol", "5.0") { Verdict::Warn } else { Verdict::Inconclusive });
 }
 
 #[test]
@@ -76,8 +77,8 @@ fn a_close_on_subscribe() {
         Packet::Subscribe(subscribe) if is_experiment(&subscribe.filters[0].filter) => Fate::Close,
         _ => Fate::Pass,
     });
-    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
-    each_cell(&results, |_| Verdict::Inconclusive);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    each_cell(&results, |_| Verdict::Warn);
 }
 
 #[test]
