@@ -34,7 +34,8 @@ pub fn check(model: &Model<'_>, ledger: &Ledger<'_>, queue_limit: Option<u32>, f
     let owed: Vec<(&Publication, bool)> = owed(&evidence).collect();
     let lost: Vec<Lost<'_>> = lost(&evidence, owed.iter().copied());
     let (away, live): (Vec<Lost<'_>>, Vec<Lost<'_>>) = lost.into_iter().partition(|lost| lost.away);
-    let owed_away: Vec<&Publication> = owed.iter().filter(|(_, away)| *away).map(|(publication, _)| *publication).collect();
+    let owed_away: Vec<&Publication> =
+        owed.iter().filter(|(_, away)| *away).map(|(publication, _)| *publication).collect();
     let lost_away: Vec<&Publication> = away.iter().map(|lost| lost.publication).collect();
     if !limit::is_within(&owed_away, &lost_away, queue_limit, findings) {
         queued(&evidence, &owed_away, &away, findings);
@@ -160,7 +161,14 @@ fn missing_live(evidence: &Evidence<'_, '_>, owed: usize, lost: &[Lost<'_>], fin
     say(evidence, lost, usual, &expected, &observed, findings);
 }
 
-fn say(evidence: &Evidence<'_, '_>, lost: &[Lost<'_>], usual: Rule, expected: &str, observed: &str, findings: &mut Findings) {
+fn say(
+    evidence: &Evidence<'_, '_>,
+    lost: &[Lost<'_>],
+    usual: Rule,
+    expected: &str,
+    observed: &str,
+    findings: &mut Findings,
+) {
     let proven: Vec<&Lost<'_>> = lost.iter().filter(|lost| !matches!(lost.proof, Proof::Missing(_))).collect();
     let Some(first) = proven.first() else { return };
     let publications: Vec<&Publication> = proven.iter().map(|lost| lost.publication).collect();
@@ -223,7 +231,8 @@ fn qos_0_choices(evidence: &Evidence<'_, '_>, findings: &mut Findings) {
     let granted = |publication: &Publication| {
         let met = model.met(session, publication);
         let granted = met.iter().flat_map(|filter| &filter.versions).map(|version| version.granted).max()?;
-        let is_away = model.is_away(session, publication) == Some(true) && session.connections.iter().any(|c| Some(c.opened.step) > publication.sent().map(|sent| sent.step));
+        let is_away = model.is_away(session, publication) == Some(true)
+            && session.connections.iter().any(|c| Some(c.opened.step) > publication.sent().map(|sent| sent.step));
         (is_away && publication.qos.min(granted) == 0 && publication.accepted.is_some()).then_some(granted)
     };
     let experiment = model.facts.publications.iter().filter(|publication| publication.is_of_experiment());

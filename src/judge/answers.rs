@@ -94,7 +94,8 @@ fn missing(history: &History, facts: &Facts, connection: &Connection, findings: 
     for (at, awaited) in connection.missing.iter().filter(|(_, awaited)| !was_misanswered(*awaited)) {
         let (client, name) = (&connection.client, awaited.name());
         if facts.was_late_between(connection.opened.at, *at) {
-            findings.limit(Verdict::Error, format!("the harness was late, so that no {name} to {client} means nothing"));
+            findings
+                .limit(Verdict::Error, format!("the harness was late, so that no {name} to {client} means nothing"));
             continue;
         }
         if came_late(history, connection, *awaited) {
@@ -163,9 +164,8 @@ fn packets<'a>(
 ) -> impl Iterator<Item = (usize, bool, &'a Packet)> + Clone {
     let events = history.events().enumerate().skip(connection.opened.at);
     let own = events.filter(|(_, event)| event.client() == Some(&connection.client));
-    let until_next = own.take_while(|(at, event)| {
-        *at == connection.opened.at || !matches!(event, Event::Sent(_, Packet::Connect(_)))
-    });
+    let until_next = own
+        .take_while(|(at, event)| *at == connection.opened.at || !matches!(event, Event::Sent(_, Packet::Connect(_))));
     until_next.filter_map(|(at, event)| match event {
         Event::Sent(_, packet) => Some((at, true, packet)),
         Event::Received(_, packet) => Some((at, false, packet)),
@@ -175,7 +175,8 @@ fn packets<'a>(
 
 /// The answer is in the history all the same. Which PINGREQ a PINGRESP answers cannot be told, so those are counted.
 fn came_late(history: &History, connection: &Connection, awaited: Awaited) -> bool {
-    let answers = packets(history, connection).filter(|(_, sent, packet)| !sent && Awaited::of(packet) == Some(awaited));
+    let answers =
+        packets(history, connection).filter(|(_, sent, packet)| !sent && Awaited::of(packet) == Some(awaited));
     match awaited {
         Awaited::Pingresp => {
             let asked = packets(history, connection).filter(|(_, sent, packet)| *sent && **packet == Packet::Pingreq);
@@ -286,12 +287,14 @@ fn ended(facts: &Facts, connection: &Connection, findings: &mut Findings) {
         End::Fin => "closed",
     };
     // 3.1.1 lets a server close on a PUBLISH that it does not authorise (MQTT-3.3.5-2).
-    let is_open = |p: &&Publication| p.accepted.is_none() && p.sendings.iter().any(|s| s.connection == connection.index);
+    let is_open =
+        |p: &&Publication| p.accepted.is_none() && p.sendings.iter().any(|s| s.connection == connection.index);
     if connection.protocol() == Protocol::V3 && facts.publications.iter().any(|p| !p.is_will() && is_open(&p)) {
         findings.limit(Verdict::Inconclusive, format!("the broker {how} the connection of {client} on a PUBLISH"));
         return;
     }
-    let last = connection.last_sent.map_or("the connection was opened".into(), |(_, packet)| format!("{packet} from it"));
+    let last =
+        connection.last_sent.map_or("the connection was opened".into(), |(_, packet)| format!("{packet} from it"));
     let events = connection.last_sent.map(|(at, _)| at).into_iter().chain([place.at]);
     let finding = findings.broken(rules::CLOSES_WITHOUT_CAUSE, connection.protocol()).at(events);
     let finding = finding.after_attempts(ATTEMPTS_FOR_AN_ABSENCE);

@@ -98,7 +98,8 @@ struct Explanation {
 pub fn explain<'a>(model: &Model<'a>, session: &Session<'a>) -> Vec<(Unit<'a>, Vec<Explained>)> {
     let units = units(model, session);
     let free = HashSet::new();
-    let mut explained: Vec<Vec<Explanation>> = units.iter().map(|unit| unit.explanations(model, session, &free)).collect();
+    let mut explained: Vec<Vec<Explanation>> =
+        units.iter().map(|unit| unit.explanations(model, session, &free)).collect();
     let is_guilty = |explanations: &Vec<Explanation>| explanations[0].cost >= BROKEN;
     let guilty: Vec<usize> = (0..units.len()).filter(|unit| is_guilty(&explained[*unit])).collect();
     if guilty.len() > 1 {
@@ -122,8 +123,12 @@ fn cover(guilty: &[&Vec<Explanation>]) -> HashSet<Rule> {
     while !open.is_empty() {
         let mut counts: HashMap<Rule, usize> = HashMap::new();
         for explanations in &open {
-            let rules: HashSet<Rule> = explanations.iter().flat_map(|explanation| explanation.broken.iter().copied()).collect();
-            rules.into_iter().filter(|rule| !charged.contains(rule)).for_each(|rule| *counts.entry(rule).or_default() += 1);
+            let rules: HashSet<Rule> =
+                explanations.iter().flat_map(|explanation| explanation.broken.iter().copied()).collect();
+            rules
+                .into_iter()
+                .filter(|rule| !charged.contains(rule))
+                .for_each(|rule| *counts.entry(rule).or_default() += 1);
         }
         let best_first = open[0][0].broken.clone();
         let rank = |rule: &Rule| (best_first.contains(rule), std::cmp::Reverse(*rule));
@@ -145,7 +150,12 @@ fn units<'a>(model: &Model<'a>, session: &Session<'a>) -> Vec<Unit<'a>> {
         // Clearings of one topic cannot be told apart, and so they are one unit.
         if publication.is_clearing() {
             let known = *clearings.entry(&publication.topic).or_insert_with(|| {
-                units.push(Unit { publications: Vec::new(), slots: Vec::new(), sightings: Vec::new(), musts: Vec::new() });
+                units.push(Unit {
+                    publications: Vec::new(),
+                    slots: Vec::new(),
+                    sightings: Vec::new(),
+                    musts: Vec::new(),
+                });
                 units.len() - 1
             });
             units[known].publications.push(publication);
@@ -153,7 +163,12 @@ fn units<'a>(model: &Model<'a>, session: &Session<'a>) -> Vec<Unit<'a>> {
             continue;
         }
         by_first.insert(publication, units.len());
-        units.push(Unit { publications: vec![publication], slots: Vec::new(), sightings: Vec::new(), musts: Vec::new() });
+        units.push(Unit {
+            publications: vec![publication],
+            slots: Vec::new(),
+            sightings: Vec::new(),
+            musts: Vec::new(),
+        });
     }
     for (connection, delivery) in session.deliveries() {
         let sources = model.facts.sources_of(delivery);
@@ -255,7 +270,9 @@ impl<'a> Search<'_, 'a> {
             explanations = next;
         }
         for explanation in &mut explanations {
-            let is_taken = |slots: &Vec<usize>| slots.iter().any(|slot| explanation.copies.iter().any(|copy| copy.slot == Some(*slot)));
+            let is_taken = |slots: &Vec<usize>| {
+                slots.iter().any(|slot| explanation.copies.iter().any(|copy| copy.slot == Some(*slot)))
+            };
             let absent = self.unit.musts.iter().filter(|slots| !is_taken(slots)).count();
             explanation.cost += ABSENT * absent as u32;
             self.too_many(explanation);
@@ -321,7 +338,10 @@ impl<'a> Search<'_, 'a> {
             }
             let slot = explanation.copies[first].slot;
             if let Some(slot) = slot {
-                labels.extend(self.attributes(&self.unit.slots[slot], sighting).filter(|label| label.what != What::Attribute(Wrong::Qos)));
+                labels.extend(
+                    self.attributes(&self.unit.slots[slot], sighting)
+                        .filter(|label| label.what != What::Attribute(Wrong::Qos)),
+                );
             }
             next.push(self.with(explanation, Explained { cause: Cause::Resent(first), labels, slot }, 0));
         }
@@ -367,7 +387,8 @@ impl<'a> Search<'_, 'a> {
             let rule = self.rule_of_repetition(first, number);
             let labels = vec![Label { rule, what: What::Again }];
             // Of several copies the one with its identifier is what comes again.
-            let same_id = self.unit.sightings[first].delivery.publish.id == self.unit.sightings[number].delivery.publish.id;
+            let same_id =
+                self.unit.sightings[first].delivery.publish.id == self.unit.sightings[number].delivery.publish.id;
             let cost = RANK_OF_REPETITION - u32::from(same_id);
             next.push(self.with(explanation, Explained { cause: Cause::Again(first), labels, slot: None }, cost));
         }
@@ -410,7 +431,8 @@ impl<'a> Search<'_, 'a> {
 
     /// Several of the subscriptions have identifiers.
     fn has_identifiers(&self, routing: usize) -> bool {
-        let of_all = |slot: &&Slot<'_>| slot.routing() == Some(routing) && matches!(slot.way, Way::ForwardForAll { .. });
+        let of_all =
+            |slot: &&Slot<'_>| slot.routing() == Some(routing) && matches!(slot.way, Way::ForwardForAll { .. });
         self.unit.slots.iter().find(of_all).is_some_and(|slot| slot.expected_ids().len() > 1)
     }
 

@@ -216,7 +216,9 @@ fn not_ended(connection: &Connection, findings: &mut Findings) {
     let dismissed = connection.dismissed.filter(|_| connection.protocol() == Protocol::V5);
     let (rule, start, why) = match (connection.taken_over, dismissed, silence) {
         (Some(start), Some(_), _) => (rules::CLOSES_AFTER_ITS_DISCONNECT, start, "the broker had sent DISCONNECT"),
-        (Some(start), None, _) => (rules::DISCONNECTS_THE_OLDER, start, "another one has connected with its identifier"),
+        (Some(start), None, _) => {
+            (rules::DISCONNECTS_THE_OLDER, start, "another one has connected with its identifier")
+        }
         (None, _, Some(timed)) => {
             (rules::ENDS_A_SILENT_CONNECTION, timed.place, "it sent nothing for 1.5 times its Keep Alive")
         }

@@ -139,8 +139,7 @@ fn is_of_broker(connection: &Connection, delivery: &Delivery, findings: &mut Fin
     findings.choice("sys_topics", "some");
     if !connection.subscribes.iter().any(|subscribe| subscribe.filter.filter.starts_with('$')) {
         let finding = findings.broken(rules::WILDCARDS_DO_NOT_MATCH_DOLLAR, connection.protocol());
-        let expected =
-            format!("nothing below $: all filters of {} begin with a wildcard or a name", connection.client);
+        let expected = format!("nothing below $: all filters of {} begin with a wildcard or a name", connection.client);
         finding.at([delivery.place.at]).expected(expected).observed("a message on a topic that begins with $");
     }
     true
@@ -154,9 +153,11 @@ fn say_unsolicited(
 ) {
     unsolicited.sort_by_key(|(sighting, ..)| sighting.delivery.place.at);
     for connection in &session.connections {
-        let mut own = unsolicited.iter().filter(|(sighting, ..)| sighting.connection.index == connection.index).peekable();
+        let mut own =
+            unsolicited.iter().filter(|(sighting, ..)| sighting.connection.index == connection.index).peekable();
         let Some((first, cause, rule)) = own.peek().copied().copied() else { continue };
-        let more = unsolicited.iter().filter(|(sighting, ..)| sighting.connection.index == connection.index).count() > 1;
+        let more =
+            unsolicited.iter().filter(|(sighting, ..)| sighting.connection.index == connection.index).count() > 1;
         let payload = String::from_utf8_lossy(&first.delivery.publish.payload);
         let what = format!("{payload} on the topic {}{}", first.delivery.topic, if more { ", and more" } else { "" });
         let events: Vec<usize> = own.map(|(sighting, ..)| sighting.delivery.place.at).collect();
@@ -173,7 +174,14 @@ fn say_unsolicited(
 }
 
 /// Says what is wrong with one copy.
-fn say(session: &Session<'_>, unit: &Unit<'_>, copies: &[Explained], number: usize, label: Label, findings: &mut Findings) {
+fn say(
+    session: &Session<'_>,
+    unit: &Unit<'_>,
+    copies: &[Explained],
+    number: usize,
+    label: Label,
+    findings: &mut Findings,
+) {
     let sighting = &unit.sightings[number];
     let copy = &copies[number];
     let slot = unit.slot(copy);
@@ -195,10 +203,10 @@ fn say(session: &Session<'_>, unit: &Unit<'_>, copies: &[Explained], number: usi
             };
             (format!("DUP 0 on {NAMES}: {why}"), "DUP 1".into())
         }
-        What::NoDupOnResent => {
-            (format!("DUP 1 on {NAMES}: it was sent before and not acknowledged"), "DUP 0".into())
+        What::NoDupOnResent => (format!("DUP 1 on {NAMES}: it was sent before and not acknowledged"), "DUP 0".into()),
+        What::OtherIdentifier => {
+            (format!("{NAMES} with the Packet Identifier that it had before"), "another one".into())
         }
-        What::OtherIdentifier => (format!("{NAMES} with the Packet Identifier that it had before"), "another one".into()),
         What::ResentLive => {
             (format!("{NAMES} again only on a further connection"), "it came again on the same one".into())
         }
@@ -230,7 +238,10 @@ fn attribute(
     match wrong {
         Wrong::Qos => {
             let published = publication.qos;
-            let expected = format!("{NAMES} at QoS {expected_qos}: published at QoS {published}, and the lower one was granted to {}", session.client);
+            let expected = format!(
+                "{NAMES} at QoS {expected_qos}: published at QoS {published}, and the lower one was granted to {}",
+                session.client
+            );
             let expected = if expected_qos == published.to_string() {
                 format!("{NAMES} at QoS {expected_qos}, at which it was published")
             } else {

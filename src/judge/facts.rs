@@ -125,7 +125,9 @@ impl Facts {
 
     /// The timer of this kind that ran out between two places and was the longest.
     pub fn ran_out(&self, timer: Timer, from: Place, to: Place) -> Option<&Timed> {
-        self.timers().filter(|timed| timed.timer == timer && timed.passed && timed.is_between(from, to)).max_by_key(|t| t.seconds)
+        self.timers()
+            .filter(|timed| timed.timer == timer && timed.passed && timed.is_between(from, to))
+            .max_by_key(|t| t.seconds)
     }
 
     /// At most so much time passed between two places: as measured, or by the timers that ran out in between, each of which

@@ -1,7 +1,7 @@
 //! Shared subscriptions: each message goes to one client of the group (5.0, section 4.8.2).
 
 use super::deliveries::{Copy, Ledger};
-use super::facts::{Publication, Place};
+use super::facts::{Place, Publication};
 use super::finding::{ATTEMPTS_FOR_AN_ABSENCE, Findings, NAMES};
 use super::model::Model;
 use super::proof::Evidence;
@@ -29,7 +29,8 @@ pub fn groups<'g, 'a>(model: &Model<'a>, ledgers: &'g [Ledger<'a>]) -> Vec<Group
         return groups;
     }
     for publication in model.facts.publications.iter().filter(|p| p.is_of_experiment() && !p.is_clearing()) {
-        let mut filters: Vec<&str> = ledgers.iter().flat_map(|own| own.session.shares(&publication.topic).map(Subscription::filter)).collect();
+        let mut filters: Vec<&str> =
+            ledgers.iter().flat_map(|own| own.session.shares(&publication.topic).map(Subscription::filter)).collect();
         filters.sort_unstable();
         filters.dedup();
         groups.extend(filters.into_iter().map(|filter| group(model, ledgers, publication, filter)));
@@ -37,9 +38,15 @@ pub fn groups<'g, 'a>(model: &Model<'a>, ledgers: &'g [Ledger<'a>]) -> Vec<Group
     groups
 }
 
-fn group<'g, 'a>(model: &Model<'a>, ledgers: &'g [Ledger<'a>], publication: &'a Publication, filter: &'a str) -> Group<'g, 'a> {
+fn group<'g, 'a>(
+    model: &Model<'a>,
+    ledgers: &'g [Ledger<'a>],
+    publication: &'a Publication,
+    filter: &'a str,
+) -> Group<'g, 'a> {
     let span = model.span(publication);
-    let of_filter = |session: &'g Session<'a>| session.shares(&publication.topic).filter(move |own| own.filter() == filter);
+    let of_filter =
+        |session: &'g Session<'a>| session.shares(&publication.topic).filter(move |own| own.filter() == filter);
     let in_span = |ledger: &&Ledger<'a>| -> (bool, bool) {
         let Some(span) = span else { return (false, false) };
         let each = of_filter(ledger.session).map(|own| ledger.session.shares_in(own, span));
@@ -74,7 +81,9 @@ pub fn check(model: &Model<'_>, ledgers: &[Ledger<'_>], findings: &mut Findings)
 /// A message that two clients of the group got: the one that began is to finish, as far as the standard binds the broker.
 fn to_one_client(model: &Model<'_>, group: &Group<'_, '_>, findings: &mut Findings) {
     let Some((owner, first)) = group.copies.first() else { return };
-    let Some((taker, second)) = group.copies.iter().find(|(other, _)| other.session.id != owner.session.id) else { return };
+    let Some((taker, second)) = group.copies.iter().find(|(other, _)| other.session.id != owner.session.id) else {
+        return;
+    };
     if may_be_of_another_group(owner, group) || may_be_of_another_group(taker, group) {
         return;
     }
@@ -83,9 +92,10 @@ fn to_one_client(model: &Model<'_>, group: &Group<'_, '_>, findings: &mut Findin
         return;
     }
     let delivery = first.delivery;
-    let is_open = !delivery.is_complete() || delivery.acked.is_some_and(|(at, connection)| {
-        delivery.publish.qos == 1 && !model.facts.connections[connection].has_read(at, second.delivery.place.at)
-    });
+    let is_open = !delivery.is_complete()
+        || delivery.acked.is_some_and(|(at, connection)| {
+            delivery.publish.qos == 1 && !model.facts.connections[connection].has_read(at, second.delivery.place.at)
+        });
     let (rule, why) = match delivery.publish.qos {
         _ if delivery.refused => (rules::REFUSED_GOES_TO_NOBODY_ELSE, "the first refused it"),
         2 if is_open && owner.session.end.is_some() => {
@@ -107,7 +117,8 @@ fn may_be_of_another_group(ledger: &Ledger<'_>, group: &Group<'_, '_>) -> bool {
     let mut filters: Vec<&str> = ledger.session.shares(&group.publication.topic).map(Subscription::filter).collect();
     filters.sort_unstable();
     filters.dedup();
-    let is_own = |copy: &&Copy<'_>| copy.is_shared() && copy.is_first && std::ptr::eq(copy.publication, group.publication);
+    let is_own =
+        |copy: &&Copy<'_>| copy.is_shared() && copy.is_first && std::ptr::eq(copy.publication, group.publication);
     filters.len() > 1 && ledger.copies.iter().filter(is_own).count() < filters.len()
 }
 

@@ -158,10 +158,10 @@ impl<'a> Walk<'_, 'a> {
             let id = publish.id;
             let finding = findings.broken(rules::AN_UNUSED_IDENTIFIER, self.connection.protocol());
             let expected = "a Packet Identifier that is not in use for a new message";
-            finding
-                .at([known.delivery.place.at, delivery.place.at])
-                .expected(expected)
-                .observed(format!("one that belongs to a message without its last answer{}", if id == 0 { ", 0" } else { "" }));
+            finding.at([known.delivery.place.at, delivery.place.at]).expected(expected).observed(format!(
+                "one that belongs to a message without its last answer{}",
+                if id == 0 { ", 0" } else { "" }
+            ));
         }
         self.open.remove(place);
         self.open.push(fresh);
@@ -186,7 +186,9 @@ impl<'a> Walk<'_, 'a> {
         let topic = known.delivery.topic.as_str();
         let Some(acked) = acked else { return };
         // A PUBREL that comes before another one whose PUBREC was sent earlier.
-        if let Some((overtaker, ..)) = self.released.iter().find(|(_, earlier, other)| *other == topic && *earlier > acked) {
+        if let Some((overtaker, ..)) =
+            self.released.iter().find(|(_, earlier, other)| *other == topic && *earlier > acked)
+        {
             let finding = findings.broken(rules::PUBRELS_IN_THE_ORDER_OF_PUBRECS, protocol).at([*overtaker, at]);
             finding.expected("PUBRELs in the order of the PUBRECs").observed("another order");
         }
@@ -223,7 +225,8 @@ impl<'a> Walk<'_, 'a> {
             _ => rules::RECEIVE_MAXIMUM,
         };
         let finding = findings.broken(rule, self.connection.protocol()).at([since, delivery.place.at]);
-        let expected = format!("at most {maximum} messages unacknowledged to {}: its Receive Maximum", self.connection.client);
+        let expected =
+            format!("at most {maximum} messages unacknowledged to {}: its Receive Maximum", self.connection.client);
         finding.expected(expected).observed("more than that");
     }
 }
@@ -256,7 +259,9 @@ fn resumption<'a>(
 fn absence(model: &Model<'_>, ledger: &Ledger<'_>, connection: &Connection, delivery: &Delivery) -> Option<Absence> {
     let own = ledger.copies.iter().find(|copy| copy.delivery.place.at == delivery.place.at);
     let is_later = |copy: &Copy<'_>, own: &Copy<'_>| {
-        copy.is_forward() && own.publication.is_before(copy.publication) && copy.delivery.publish.qos == delivery.publish.qos
+        copy.is_forward()
+            && own.publication.is_before(copy.publication)
+            && copy.delivery.publish.qos == delivery.publish.qos
     };
     let here = ledger.copies.iter().filter(|copy| copy.connection.index == connection.index);
     if own.is_some_and(|own| own.is_forward() && here.into_iter().any(|copy| is_later(copy, own))) {
@@ -297,7 +302,9 @@ fn not_sent_again(resumption: &Resumption<'_>, findings: &mut Findings) {
     let finding = findings.broken(*rule, connection.protocol()).after_attempts(attempts);
     let finding = finding.at([delivery.place.at, connection.opened.at]);
     let finding = match delivery.message {
-        Some(message) => finding.about(message).expected(format!("{packet} of {NAMES} again on the resumed session: {why}")),
+        Some(message) => {
+            finding.about(message).expected(format!("{packet} of {NAMES} again on the resumed session: {why}"))
+        }
         None => finding.expected(format!("{packet} of the message again on the resumed session: {why}")),
     };
     finding.observed(format!("no {packet}{by_then}"));
@@ -307,7 +314,9 @@ fn not_sent_again(resumption: &Resumption<'_>, findings: &mut Findings) {
 /// MQTT-4.6.0-5).
 fn original_order(connection: &Connection, before: &[Exchange<'_>], findings: &mut Findings) {
     let first_sent = |delivery: &Delivery| {
-        let known = before.iter().find(|exchange| exchange.is_of(delivery) && exchange.delivery.publish.id == delivery.publish.id);
+        let known = before
+            .iter()
+            .find(|exchange| exchange.is_of(delivery) && exchange.delivery.publish.id == delivery.publish.id);
         known.map(|exchange| exchange.first.place.at)
     };
     let again = connection.deliveries.iter().filter(|delivery| delivery.publish.dup && delivery.message.is_some());
@@ -319,8 +328,7 @@ fn original_order(connection: &Connection, before: &[Exchange<'_>], findings: &m
             Some((.., latest, overtaker)) if *latest > sent => {
                 let name = |delivery: &Delivery| delivery.message.map(|m: Message| m.to_string()).unwrap_or_default();
                 let finding = findings.broken(rules::IN_THE_ORDER_OF_PUBLICATION, connection.protocol());
-                let expected =
-                    format!("{} again before {}, as they were sent first", name(delivery), name(overtaker));
+                let expected = format!("{} again before {}, as they were sent first", name(delivery), name(overtaker));
                 finding.at([overtaker.place.at, delivery.place.at]).expected(expected).observed("the other way round");
                 return;
             }
@@ -329,4 +337,3 @@ fn original_order(connection: &Connection, before: &[Exchange<'_>], findings: &m
         }
     }
 }
-

@@ -82,9 +82,15 @@ fn will(model: &Model<'_>, publication: &Publication, sighting: &Sighting<'_>, c
 }
 
 /// The client published it itself, and each subscription that matches it has No Local (5.0 MQTT-3.8.3-3).
-fn own_message(session: &Session<'_>, publication: &Publication, sighting: &Sighting<'_>, causes: &mut Vec<(Cause, Rule)>) {
+fn own_message(
+    session: &Session<'_>,
+    publication: &Publication,
+    sighting: &Sighting<'_>,
+    causes: &mut Vec<(Cause, Rule)>,
+) {
     // A retained message of its own is another matter: the standard does not say.
-    let mut matching = session.subscriptions.iter().filter(|own| own.subscribing.matches(&publication.topic)).peekable();
+    let mut matching =
+        session.subscriptions.iter().filter(|own| own.subscribing.matches(&publication.topic)).peekable();
     let is_local = matching.peek().is_some() && matching.any(|own| own.subscribing.filter.no_local);
     if publication.publisher_id == session.id && is_local && !sighting.delivery.publish.retain {
         causes.push((Cause::OwnMessage, rules::NOT_TO_ITS_OWN_PUBLISHER));
@@ -130,7 +136,12 @@ fn retained<'a>(
 }
 
 /// Why a message is not the retained one.
-fn not_retained(model: &Model<'_>, publication: &Publication, subscribing: &Subscribing, connection: &Connection) -> Rule {
+fn not_retained(
+    model: &Model<'_>,
+    publication: &Publication,
+    subscribing: &Subscribing,
+    connection: &Connection,
+) -> Rule {
     if publication.is_clearing() {
         return rules::AN_EMPTY_MESSAGE_IS_NOT_STORED;
     }
@@ -145,10 +156,16 @@ fn not_retained(model: &Model<'_>, publication: &Publication, subscribing: &Subs
 }
 
 /// By a subscription that an UNSUBSCRIBE had ended when the message was published.
-fn unsubscribed(session: &Session<'_>, publication: &Publication, sighting: &Sighting<'_>, causes: &mut Vec<(Cause, Rule)>) {
+fn unsubscribed(
+    session: &Session<'_>,
+    publication: &Publication,
+    sighting: &Sighting<'_>,
+    causes: &mut Vec<(Cause, Rule)>,
+) {
     let Some(sent) = publication.sent() else { return };
     let matching = session.subscriptions.iter().filter(|own| own.subscribing.matches(&publication.topic));
-    let ended = matching.filter_map(|own| own.end.filter(|end| end.by_unsubscribe && end.sent.at < sighting.delivery.place.at));
+    let ended =
+        matching.filter_map(|own| own.end.filter(|end| end.by_unsubscribe && end.sent.at < sighting.delivery.place.at));
     if let Some(end) = ended.filter(|end| end.sent.step <= sent.step).last() {
         let connection = session.connection(end.connection);
         let here = connection.is_some_and(|connection| connection.ended_in() >= sent.step);
@@ -166,13 +183,18 @@ fn ended_session<'a>(
     causes: &mut Vec<(Cause, Rule)>,
 ) {
     // Retained messages are part of no session, and behind a SUBSCRIBE the flag says that the copy is one.
-    let asked = session.connections.iter().flat_map(|own| &own.subscribes).any(|own| {
-        own.matches(&publication.topic) && own.sent.at < sighting.delivery.place.at
-    });
+    let asked = session
+        .connections
+        .iter()
+        .flat_map(|own| &own.subscribes)
+        .any(|own| own.matches(&publication.topic) && own.sent.at < sighting.delivery.place.at);
     if sighting.delivery.publish.retain && (publication.retain || asked) {
         return;
     }
-    let earlier = model.sessions.iter().filter(|own| own.id == session.id && own.connections[0].index < session.connections[0].index);
+    let earlier = model
+        .sessions
+        .iter()
+        .filter(|own| own.id == session.id && own.connections[0].index < session.connections[0].index);
     for ended in earlier.filter(|own| own.had_subscribed(&publication.topic)) {
         let connection = session.connections[0];
         let rule = match ended.end {
@@ -195,7 +217,8 @@ fn ended_session<'a>(
 /// Nothing explains the copy. A client that never was here may be told of a session, and get what another one subscribed to.
 pub fn unsolicited(model: &Model<'_>, session: &Session<'_>, sighting: &Sighting<'_>) -> (Cause, Rule) {
     let is_fresh = session.connections[0].index == sighting.connection.index;
-    let of_other = model.sessions.iter().any(|own| own.id != session.id && own.had_subscribed(&sighting.delivery.topic));
+    let of_other =
+        model.sessions.iter().any(|own| own.id != session.id && own.had_subscribed(&sighting.delivery.topic));
     if is_fresh && of_other && sighting.connection.session_present() {
         return (Cause::OtherSession, rules::IDENTIFIES_THE_SESSION);
     }
@@ -205,8 +228,12 @@ pub fn unsolicited(model: &Model<'_>, session: &Session<'_>, sighting: &Sighting
 /// The witness, or a client of another session, had the will twice: the broker has published it twice.
 pub fn came_twice_to_others(model: &Model<'_>, will: &Publication, session: &Session<'_>) -> bool {
     let is_it = |message: Option<Message>, topic: &str| message == Some(will.message) && topic == will.topic;
-    let by_witness =
-        model.facts.witnessed.iter().filter(|(_, publish)| is_it(Message::of(&publish.payload), &publish.topic)).count();
+    let by_witness = model
+        .facts
+        .witnessed
+        .iter()
+        .filter(|(_, publish)| is_it(Message::of(&publish.payload), &publish.topic))
+        .count();
     let others = model.sessions.iter().filter(|other| other.id != session.id);
     let count = |other: &Session<'_>| {
         let new = |d: &super::facts::Delivery| !d.publish.dup && !d.publish.retain && is_it(d.message, &d.topic);

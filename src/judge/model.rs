@@ -143,7 +143,8 @@ impl<'a> Model<'a> {
 
     /// The topics that may hold a retained message and that a filter matches.
     pub fn retained_topics(&self, filter: &str) -> Vec<&'a str> {
-        let mut topics: Vec<&str> = self.retaining.keys().copied().filter(|topic| topic::matches(filter, topic)).collect();
+        let mut topics: Vec<&str> =
+            self.retaining.keys().copied().filter(|topic| topic::matches(filter, topic)).collect();
         topics.sort_unstable();
         topics
     }
@@ -165,7 +166,12 @@ impl<'a> Model<'a> {
 
     /// The last message with RETAIN 1 on a topic that the broker has taken for sure when it reads this SUBSCRIBE, whether it
     /// stored or cleared.
-    pub fn last_retaining(&self, topic: &str, subscribing: &Subscribing, connection: &Connection) -> Option<&'a Publication> {
+    pub fn last_retaining(
+        &self,
+        topic: &str,
+        subscribing: &Subscribing,
+        connection: &Connection,
+    ) -> Option<&'a Publication> {
         let all = self.retaining.get(topic).map(Vec::as_slice).unwrap_or_default();
         all.iter().copied().rfind(|p| has_surely_stored(p, subscribing.sent, connection))
     }
@@ -190,7 +196,9 @@ fn has_surely_stored(publication: &Publication, sent: Place, connection: &Connec
 /// The broker may have stored it by the time at which it sends the answer at `done`.
 fn may_have_stored(publication: &Publication, done: Place, connection: &Connection) -> bool {
     let here = publication.sendings.iter().all(|sending| sending.connection == connection.index);
-    publication.sent().is_some_and(|sent| sent.step < done.step || sent.step == done.step && (!here || sent.at < done.at))
+    publication
+        .sent()
+        .is_some_and(|sent| sent.step < done.step || sent.step == done.step && (!here || sent.at < done.at))
 }
 
 /// The broker has taken `later` for sure after `own`.

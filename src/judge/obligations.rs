@@ -296,7 +296,8 @@ fn of_will(model: &Model<'_>, will: &Publication) -> Option<Obligation> {
         return Some(against(by(rule, protocol, at, Duty::Nothing, what, why)));
     }
     let when = if delay > 0 { format!(", after {delay} s or with its session") } else { String::new() };
-    let why = format!("to every client that subscribes to its topic{when}: {client} went away without a plain DISCONNECT");
+    let why =
+        format!("to every client that subscribes to its topic{when}: {client} went away without a plain DISCONNECT");
     let owed = by(Some(rules::WILL_PUBLISHED_AT_THE_END), protocol, at, Duty::Must, what, why);
     Some(Obligation { outcome: came.map_or(Outcome::Open, Outcome::Met), ..owed })
 }
@@ -313,13 +314,21 @@ fn ended(ledger: &Ledger<'_>, all: &mut Vec<Obligation>) {
         (SessionEnd::WithConnection(_), Protocol::V5) => {
             (rules::AN_EXPIRED_SESSION_IS_DISCARDED, "the session was discarded at the end of its connection")
         }
-        (SessionEnd::Expired(_), _) => {
-            (rules::AN_EXPIRED_SESSION_IS_DISCARDED, "the session was discarded when its Session Expiry Interval passed")
-        }
+        (SessionEnd::Expired(_), _) => (
+            rules::AN_EXPIRED_SESSION_IS_DISCARDED,
+            "the session was discarded when its Session Expiry Interval passed",
+        ),
         (SessionEnd::Discarded(_), _) => {
             (rules::A_DISCARDED_SESSION_IS_NOT_USED, "the session before was discarded, as the client asked")
         }
         (SessionEnd::Lost(_), _) => return,
     };
-    all.push(by(Some(rule), protocol, end.place().at, Duty::Nothing, String::new(), format!("to {}: {why}", session.client)));
+    all.push(by(
+        Some(rule),
+        protocol,
+        end.place().at,
+        Duty::Nothing,
+        String::new(),
+        format!("to {}: {why}", session.client),
+    ));
 }

@@ -27,7 +27,9 @@ pub fn check(model: &Model<'_>, ledger: &Ledger<'_>, findings: &mut Findings) {
         }
         let lane = (publication.publisher.as_ref(), publication.topic.as_str(), publication.qos, qos);
         match latest.get(&lane) {
-            Some(overtaker) if publication.is_before(overtaker.publication) && is_one_lane(model, ledger, publication, qos) => {
+            Some(overtaker)
+                if publication.is_before(overtaker.publication) && is_one_lane(model, ledger, publication, qos) =>
+            {
                 overtaken(copy, overtaker, findings);
                 return;
             }

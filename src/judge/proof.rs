@@ -68,8 +68,13 @@ impl<'a> Evidence<'_, 'a> {
         };
         let own = filters(lost);
         let lane = |copy: &Copy<'a>| {
-            let is_due = copy.connection.index == due.index || copy.connection.index > due.index && due.session_persists();
-            is_due && copy.is_forward() && copy.is_first && copy.delivery.publish.qos >= qos && lost.is_before(copy.publication)
+            let is_due =
+                copy.connection.index == due.index || copy.connection.index > due.index && due.session_persists();
+            is_due
+                && copy.is_forward()
+                && copy.is_first
+                && copy.delivery.publish.qos >= qos
+                && lost.is_before(copy.publication)
         };
         // A copy for a subscription that this message did not meet may overtake it.
         let fits = |copy: &Copy<'a>| filters(copy.publication).iter().all(|filter| own.contains(filter));
@@ -93,7 +98,11 @@ impl<'a> Evidence<'_, 'a> {
         let lost_step = lost.map_or(0, |lost| lost.accepted.map_or(usize::MAX, |accepted| accepted.step));
         let is_behind = |fence: &Publication| {
             let sent = fence.sent();
-            sent.is_some_and(|sent| sent.step > lost_step || sent.step == lost_step && lost.is_none_or(|lost| lost.publisher == fence.publisher && lost.at() < sent.at))
+            sent.is_some_and(|sent| {
+                sent.step > lost_step
+                    || sent.step == lost_step
+                        && lost.is_none_or(|lost| lost.publisher == fence.publisher && lost.at() < sent.at)
+            })
         };
         let is_fence = |copy: &&Copy<'a>| {
             let here = copy.connection.index == connection.index && copy.delivery.place.at > connection.opened.at;

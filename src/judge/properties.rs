@@ -14,9 +14,9 @@ pub fn check(model: &Model<'_>, ledger: &Ledger<'_>, findings: &mut Findings) {
         }
         unaltered(model, copy, findings);
         if copy.publication.properties.message_expiry.is_some() {
-            let has_begun = ledger.copies[..number].iter().any(|other| {
-                std::ptr::eq(other.publication, copy.publication) && !other.delivery.is_complete()
-            });
+            let has_begun = ledger.copies[..number]
+                .iter()
+                .any(|other| std::ptr::eq(other.publication, copy.publication) && !other.delivery.is_complete());
             let has_begun = has_begun || !copy.is_first || copy.delivery.publish.dup;
             expiry(model, copy, has_begun, findings);
         }
@@ -32,7 +32,10 @@ fn unaltered(model: &Model<'_>, copy: &Copy<'_>, findings: &mut Findings) {
     }
     for (rule, what) in differences(sent, came) {
         let finding = findings.broken(rule, Protocol::V5).at([copy.publication.at(), copy.delivery.place.at]);
-        finding.about(copy.publication.message).expected(format!("{NAMES} with its {what} unaltered")).observed("altered");
+        finding
+            .about(copy.publication.message)
+            .expected(format!("{NAMES} with its {what} unaltered"))
+            .observed("altered");
     }
 }
 
@@ -81,6 +84,8 @@ fn expiry(model: &Model<'_>, copy: &Copy<'_>, has_begun: bool, findings: &mut Fi
     if left.is_none_or(|left| left > most) {
         let finding = findings.broken(rules::EXPIRY_LESS_THE_WAITING_TIME, Protocol::V5).at(events).about(message);
         let observed = if left.is_some() { "a longer one" } else { "none" };
-        finding.expected(format!("{NAMES} with what is left of its Message Expiry Interval of {expiry} s")).observed(observed);
+        finding
+            .expected(format!("{NAMES} with what is left of its Message Expiry Interval of {expiry} s"))
+            .observed(observed);
     }
 }

@@ -140,7 +140,14 @@ fn subscriptions<'a>(connections: &[&'a Connection]) -> Vec<Subscription<'a>> {
         let mut unsubscribes = connection.unsubscribes.iter().peekable();
         for subscribing in &connection.subscribes {
             while let Some(unsubscribing) = unsubscribes.next_if(|u| u.sent.at < subscribing.sent.at) {
-                end(&mut all, &unsubscribing.filter, true, unsubscribing.sent, unsubscribing.unsuback, connection.index);
+                end(
+                    &mut all,
+                    &unsubscribing.filter,
+                    true,
+                    unsubscribing.sent,
+                    unsubscribing.unsuback,
+                    connection.index,
+                );
             }
             let Some(granted) = subscribing.granted() else { continue };
             let done = subscribing.suback.map(|(place, _)| place);
@@ -154,7 +161,14 @@ fn subscriptions<'a>(connections: &[&'a Connection]) -> Vec<Subscription<'a>> {
     all
 }
 
-fn end(all: &mut [Subscription<'_>], filter: &str, by_unsubscribe: bool, sent: Place, done: Option<Place>, connection: usize) {
+fn end(
+    all: &mut [Subscription<'_>],
+    filter: &str,
+    by_unsubscribe: bool,
+    sent: Place,
+    done: Option<Place>,
+    connection: usize,
+) {
     let open = |own: &&mut Subscription<'_>| own.end.is_none() && own.filter() == filter;
     for subscription in all.iter_mut().filter(open) {
         subscription.end = Some(SubscriptionEnd { by_unsubscribe, sent, done, connection });
@@ -176,11 +190,13 @@ impl<'a> Subscription<'a> {
         let granted = self.subscribing.suback.map_or(self.subscribing.sent, |(place, _)| place);
         let begun = granted.step < span.from.step || here && granted.at < span.from.at;
         let sent = self.subscribing.sent;
-        let may_have_begun = sent.step <= span.until && !(here && span.accepted.is_some_and(|accepted| accepted.at < sent.at));
+        let may_have_begun =
+            sent.step <= span.until && !(here && span.accepted.is_some_and(|accepted| accepted.at < sent.at));
         let Some(end) = self.end else { return (begun, may_have_begun) };
         let here = end.connection == span.connection;
         let taken = span.accepted.map_or(usize::MAX, |accepted| accepted.step);
-        let not_ended = taken < end.sent.step || here && span.accepted.is_some_and(|accepted| accepted.at < end.sent.at);
+        let not_ended =
+            taken < end.sent.step || here && span.accepted.is_some_and(|accepted| accepted.at < end.sent.at);
         let done = end.done.map_or(usize::MAX, |done| done.step);
         let may_not_have_ended = span.from.step <= done && !(here && end.sent.at < span.from.at);
         (begun && not_ended, may_have_begun && may_not_have_ended)
@@ -292,13 +308,16 @@ impl<'a> Session<'a> {
 
     /// Every delivery of the session, in order.
     pub fn deliveries(&self) -> impl Iterator<Item = (&'a Connection, &'a Delivery)> + '_ {
-        self.connections.iter().flat_map(|connection| connection.deliveries.iter().map(|delivery| (*connection, delivery)))
+        self.connections
+            .iter()
+            .flat_map(|connection| connection.deliveries.iter().map(|delivery| (*connection, delivery)))
     }
 
     /// The subscriptions, not shared, that a message meets when it is routed in this span: one entry for each filter. Those with
     /// No Local meet no message of their own client (5.0 MQTT-3.8.3-3).
     pub fn in_force(&self, publication: &Publication, span: Span) -> Vec<InForce<'a>> {
-        if self.end.is_some_and(|end| end.place().step < span.from.step) || self.connections[0].opened.step > span.until {
+        if self.end.is_some_and(|end| end.place().step < span.from.step) || self.connections[0].opened.step > span.until
+        {
             return Vec::new();
         }
         let is_own = publication.publisher_id == self.id;
@@ -320,7 +339,8 @@ impl<'a> Session<'a> {
                     });
                 }
                 Some(known) if maybe => {
-                    let replaced = known.versions.last().and_then(|last| last.end).is_some_and(|end| !end.by_unsubscribe);
+                    let replaced =
+                        known.versions.last().and_then(|last| last.end).is_some_and(|end| !end.by_unsubscribe);
                     known.sure |= sure || replaced && known.versions[0].has_begun(span) && subscription.end.is_none();
                     known.versions.push(*subscription);
                 }
@@ -363,12 +383,16 @@ impl<'a> Session<'a> {
     /// without its answer leaves it open.
     pub fn had_subscription(&self, subscribing: &Subscribing) -> Option<bool> {
         let same = |own: &&Subscription<'_>| {
-            own.filter() == subscribing.filter.filter && (own.subscribing.sent.at, own.subscribing.number) < (subscribing.sent.at, subscribing.number)
+            own.filter() == subscribing.filter.filter
+                && (own.subscribing.sent.at, own.subscribing.number) < (subscribing.sent.at, subscribing.number)
         };
         let Some(earlier) = self.subscriptions.iter().rfind(same) else { return Some(false) };
         match earlier.end {
             Some(end) if end.by_unsubscribe && end.sent.at < subscribing.sent.at => {
-                let here = self.connections.iter().any(|c| c.index == end.connection && c.subscribes.iter().any(|s| s.sent == subscribing.sent));
+                let here = self
+                    .connections
+                    .iter()
+                    .any(|c| c.index == end.connection && c.subscribes.iter().any(|s| s.sent == subscribing.sent));
                 if here || end.done.is_some() { Some(false) } else { None }
             }
             _ => Some(true),

@@ -125,7 +125,9 @@ impl<'a> Slot<'a> {
             (Wrong::Retain, Way::Retained { .. }) => rules::RETAIN_1_ON_A_RETAINED_COPY,
             (Wrong::Retain, _) if delivery.publish.retain => rules::RETAIN_0_ON_AN_ESTABLISHED_SUBSCRIPTION,
             (Wrong::Retain, _) => rules::RETAIN_AS_PUBLISHED,
-            (Wrong::Identifiers, Way::ForwardForAll { .. }) if !delivery.publish.properties.subscription_ids.is_empty() => {
+            (Wrong::Identifiers, Way::ForwardForAll { .. })
+                if !delivery.publish.properties.subscription_ids.is_empty() =>
+            {
                 rules::ONE_COPY_CARRIES_ALL_IDENTIFIERS
             }
             (Wrong::Identifiers, _) => rules::CARRIES_ITS_IDENTIFIER,
@@ -144,7 +146,8 @@ impl<'a> Slot<'a> {
 
     /// The QoS that is expected, in words.
     pub fn expected_qos(&self) -> String {
-        let values: Vec<String> = (0..3).filter(|qos| self.qos & 1 << qos != 0).map(|qos: u8| qos.to_string()).collect();
+        let values: Vec<String> =
+            (0..3).filter(|qos| self.qos & 1 << qos != 0).map(|qos: u8| qos.to_string()).collect();
         values.join(" or ")
     }
 
@@ -263,12 +266,7 @@ fn shared<'a>(slots: &mut Vec<Slot<'a>>, model: &Model<'a>, session: &Session<'a
 }
 
 /// The slot of one routing for one shared filter: any version of the subscription that had not ended for sure may bring the copy.
-fn shared_slot<'a>(
-    session: &Session<'a>,
-    publication: &'a Publication,
-    filter: &str,
-    step: usize,
-) -> Option<Slot<'a>> {
+fn shared_slot<'a>(session: &Session<'a>, publication: &'a Publication, filter: &str, step: usize) -> Option<Slot<'a>> {
     let is_over = |own: &Subscription<'_>| own.end.is_some_and(|end| end.done.is_some_and(|done| done.step < step));
     let own = session.shares(&publication.topic).filter(|own| own.filter() == filter && !is_over(own));
     let versions: Vec<&Subscription<'a>> = own.collect();

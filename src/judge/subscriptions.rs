@@ -69,7 +69,8 @@ pub fn check_overlaps(model: &Model<'_>, ledger: &Ledger<'_>, findings: &mut Fin
         let Some(arrival) = ledger.arrival(publication) else { continue };
         let met = model.met(ledger.session, publication);
         let Some(highest) = met.iter().map(|filter| filter.least_qos(publication.qos)).max() else { continue };
-        let is_own = |copy: &&Copy<'_>| copy.is_first && copy.is_forward() && std::ptr::eq(copy.publication, publication);
+        let is_own =
+            |copy: &&Copy<'_>| copy.is_first && copy.is_forward() && std::ptr::eq(copy.publication, publication);
         let own: Vec<&Copy<'_>> = ledger.copies.iter().filter(is_own).collect();
         if met.len() < 2 || own.is_empty() {
             continue;

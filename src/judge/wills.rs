@@ -43,7 +43,9 @@ fn accepted(connection: &Connection, findings: &mut Findings) {
 
 /// The witness's copies: none of a will that was not due, and one of any other.
 fn at_the_witness(model: &Model<'_>, will: &Publication, connection: &Connection, findings: &mut Findings) {
-    let is_it = |publish: &crate::packet::Publish| Message::of(&publish.payload) == Some(will.message) && publish.topic == will.topic;
+    let is_it = |publish: &crate::packet::Publish| {
+        Message::of(&publish.payload) == Some(will.message) && publish.topic == will.topic
+    };
     let copies: Vec<Place> =
         model.facts.witnessed.iter().filter(|(_, publish)| is_it(publish)).map(|(place, _)| *place).collect();
     let Some(first) = copies.first() else { return };
@@ -82,7 +84,8 @@ fn next<'a>(facts: &'a Facts, connection: &Connection) -> Option<&'a Connection>
 /// A clean start before the delay is over ends the session, and is a new connection in time: MQTT-3.1.2-8 exempts it, and section
 /// 3.1.3.2.2 would have the will published.
 fn at_clean_start(facts: &Facts, will: &Publication, connection: &Connection, findings: &mut Findings) {
-    let gone = connection.closed.is_some() && connection.connect.will.as_ref().is_some_and(|w| w.delay.is_some_and(|delay| delay > 0));
+    let gone = connection.closed.is_some()
+        && connection.connect.will.as_ref().is_some_and(|w| w.delay.is_some_and(|delay| delay > 0));
     let Some(next) = next(facts, connection).filter(|next| gone && next.connect.clean) else { return };
     if next.timers.iter().any(|timed| timed.timer == Timer::WillDelay && !timed.passed) {
         findings.choice("will_at_clean_start", if will.accepted.is_some() { "published" } else { "dropped" });
@@ -91,7 +94,13 @@ fn at_clean_start(facts: &Facts, will: &Publication, connection: &Connection, fi
 
 /// The will did not come to anybody although the client went away without a word. The witness proves nothing by its silence, since
 /// what has QoS 0 may vanish; another client that subscribes to the topic does.
-fn missing(model: &Model<'_>, ledgers: &[Ledger<'_>], will: &Publication, connection: &Connection, findings: &mut Findings) {
+fn missing(
+    model: &Model<'_>,
+    ledgers: &[Ledger<'_>],
+    will: &Publication,
+    connection: &Connection,
+    findings: &mut Findings,
+) {
     if will.accepted.is_some() {
         return;
     }
@@ -101,13 +110,15 @@ fn missing(model: &Model<'_>, ledgers: &[Ledger<'_>], will: &Publication, connec
     });
     let waited_for = connection.missing.iter().any(|(_, awaited)| *awaited == Awaited::Will);
     if let Some(observer) = observer {
-        let finding = findings.broken(rules::WILL_PUBLISHED_AT_THE_END, connection.protocol()).at([connection.opened.at]);
+        let finding =
+            findings.broken(rules::WILL_PUBLISHED_AT_THE_END, connection.protocol()).at([connection.opened.at]);
         let attempts = if waited_for { ATTEMPTS_FOR_TIMING } else { ATTEMPTS_FOR_AN_ABSENCE };
         let finding = finding.about(will.message).after_attempts(attempts);
         let expected = format!("{NAMES}, the will of {}, to {}", connection.client, observer.session.client);
         finding.expected(expected).observed("it was not published");
     } else if waited_for {
-        let reason = format!("the will of {} did not come to the witness, so nothing shows that it is gone", connection.client);
+        let reason =
+            format!("the will of {} did not come to the witness, so nothing shows that it is gone", connection.client);
         findings.limit(Verdict::Inconclusive, reason);
     }
 }
@@ -127,11 +138,12 @@ pub fn due(model: &Model<'_>, connection: &Connection) -> Option<usize> {
     }
     let is_last = session.connections.last().is_some_and(|last| last.index == connection.index);
     let timers = model.facts.connections.iter().flat_map(|own| &own.timers);
-    let mut over = timers.filter(|timed| timed.passed && timed.place.step > end.step).filter(|timed| match timed.timer {
-        Timer::WillDelay => timed.seconds >= delay,
-        Timer::SessionExpiry => timed.seconds >= connection.expiry(),
-        Timer::MessageExpiry | Timer::KeepAlive => false,
-    });
+    let mut over =
+        timers.filter(|timed| timed.passed && timed.place.step > end.step).filter(|timed| match timed.timer {
+            Timer::WillDelay => timed.seconds >= delay,
+            Timer::SessionExpiry => timed.seconds >= connection.expiry(),
+            Timer::MessageExpiry | Timer::KeepAlive => false,
+        });
     over.next().filter(|_| is_last).map(|timed| timed.place.step)
 }
 
@@ -162,7 +174,8 @@ fn has_waited(model: &Model<'_>, ledger: &Ledger<'_>, will: &Publication, connec
 
 /// A will has come to nobody yet, although it is due and this session subscribes to its topic.
 pub fn is_awaited(model: &Model<'_>, ledger: &Ledger<'_>) -> bool {
-    let open = model.facts.publications.iter().filter(|publication| publication.is_will() && publication.accepted.is_none());
+    let open =
+        model.facts.publications.iter().filter(|publication| publication.is_will() && publication.accepted.is_none());
     open.into_iter().any(|will| {
         let due = will.will_of.and_then(|index| due(model, &model.facts.connections[index]));
         let mut own = ledger.session.subscriptions.iter();

@@ -91,7 +91,15 @@ fn run_cells(relay: &Relay, cells: Vec<Cell>, patience: Duration) -> Run {
         }
         let settle = Duration::from_millis(100);
         let (jobs, repeat) = (256, 1);
-        let options = RunOptions { prefix: prefix.clone(), jobs, settle, patience, attempts_max: u32::MAX, repeat, keep_all_histories: true };
+        let options = RunOptions {
+            prefix: prefix.clone(),
+            jobs,
+            settle,
+            patience,
+            attempts_max: u32::MAX,
+            repeat,
+            keep_all_histories: true,
+        };
         let (_interrupt, interrupted) = watch::channel(false);
         let warnings = Warnings::default();
         let outcome = run::run(&target, cells, &probes, &options, &warnings, interrupted).await;

@@ -7,7 +7,12 @@ use crate::judge::finding::Findings;
 use crate::judge::proof::Evidence;
 
 /// True if the user declared a queue limit and what is missing lies beyond it: then it is the broker's choice.
-pub fn is_within(owed: &[&Publication], lost: &[&Publication], queue_limit: Option<u32>, findings: &mut Findings) -> bool {
+pub fn is_within(
+    owed: &[&Publication],
+    lost: &[&Publication],
+    queue_limit: Option<u32>,
+    findings: &mut Findings,
+) -> bool {
     let kept = owed.len() - lost.len().min(owed.len());
     let end = queue_limit.filter(|limit| kept >= *limit as usize).and_then(|_| missing_end(owed, lost));
     if let Some(end) = end {

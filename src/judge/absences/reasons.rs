@@ -60,7 +60,11 @@ fn was_taken_for_an_old_one(evidence: &Evidence<'_, '_>, lost: &Publication) -> 
     }
     let facts = evidence.model.facts;
     let unfinished = |p: &&Publication| {
-        p.publisher_id == lost.publisher_id && p.id == lost.id && p.at() < lost.at() && p.accepted.is_none() && p.qos > 0
+        p.publisher_id == lost.publisher_id
+            && p.id == lost.id
+            && p.at() < lost.at()
+            && p.accepted.is_none()
+            && p.qos > 0
     };
     let between = |p: &Publication| {
         let mut later = facts.connections.iter().filter(|c| c.id == lost.publisher_id && c.connect.clean);
@@ -95,9 +99,8 @@ fn was_replaced_since(evidence: &Evidence<'_, '_>, lost: &Publication) -> bool {
     let session = evidence.ledger.session;
     let step = lost.sent().map_or(usize::MAX, |sent| sent.step);
     let subscribes = session.connections.iter().flat_map(|connection| &connection.subscribes);
-    let mut replacing = subscribes.filter(|own| {
-        own.matches(&lost.topic) && own.sent.step > step && session.had_subscription(own) == Some(true)
-    });
+    let mut replacing = subscribes
+        .filter(|own| own.matches(&lost.topic) && own.sent.step > step && session.had_subscription(own) == Some(true));
     let fenced_before = |at: usize| {
         let mut later = evidence.ledger.copies.iter().filter(|copy| lost.is_before(copy.publication));
         later.any(|copy| copy.delivery.place.at < at)

@@ -91,7 +91,8 @@ pub fn check(evidence: &Evidence<'_, '_>, findings: &mut Findings) {
     for ask in asks(evidence.model, evidence.ledger.session) {
         let came = ask.arrival(evidence);
         let passed = ask.time_has_passed(evidence);
-        if ask.asks == Asks::Yes && ask.last().qos == 0 && ask.found.candidates.len() == 1 && (came.is_some() || passed) {
+        if ask.asks == Asks::Yes && ask.last().qos == 0 && ask.found.candidates.len() == 1 && (came.is_some() || passed)
+        {
             findings.choice("retained_qos0", if came.is_some() { "kept" } else { "gone" });
         }
         match came {
@@ -111,12 +112,15 @@ pub fn check(evidence: &Evidence<'_, '_>, findings: &mut Findings) {
 
 /// Some retained copy that is owed, or may come, is not here yet.
 pub fn is_open(evidence: &Evidence<'_, '_>) -> bool {
-    asks(evidence.model, evidence.ledger.session).iter().any(|ask| ask.is_owed(evidence) && ask.arrival(evidence).is_none())
+    asks(evidence.model, evidence.ledger.session)
+        .iter()
+        .any(|ask| ask.is_owed(evidence) && ask.arrival(evidence).is_none())
 }
 
 fn lost(evidence: &Evidence<'_, '_>, ask: &Ask<'_>, findings: &mut Findings) {
     let message = ask.last().message;
-    let finding = findings.broken(ask.rule(evidence), ask.connection.protocol()).after_attempts(ATTEMPTS_FOR_AN_ABSENCE);
+    let finding =
+        findings.broken(ask.rule(evidence), ask.connection.protocol()).after_attempts(ATTEMPTS_FOR_AN_ABSENCE);
     let events = [ask.last().at(), ask.subscribing.sent.at].into_iter().chain(evidence.last_settled());
     let expected = format!("the retained message {message} because of the SUBSCRIBE");
     finding.at(events).expected(expected).observed("no retained message");
@@ -160,7 +164,8 @@ fn order(evidence: &Evidence<'_, '_>, retained: &Copy<'_>, ask: &Ask<'_>, findin
         findings.choice("retained_copy_order", "after_fence");
         return;
     }
-    let queued = |copy: &&Copy<'_>| copy.is_forward() && evidence.model.is_away(session, copy.publication) == Some(true);
+    let queued =
+        |copy: &&Copy<'_>| copy.is_forward() && evidence.model.is_away(session, copy.publication) == Some(true);
     let last = evidence.ledger.copies.iter().filter(here).filter(queued).map(|copy| copy.delivery.place.at).max();
     match last {
         Some(queued) if queued > retained.delivery.place.at => findings.choice("retained_copy_order", "before_queue"),

@@ -103,7 +103,8 @@ pub struct Timed {
 impl Timed {
     /// The timer ran in steps between these places.
     pub fn is_between(&self, from: Place, to: Place) -> bool {
-        self.place.step > from.step && (self.place.step < to.step || self.place.step == to.step && self.place.at < to.at)
+        self.place.step > from.step
+            && (self.place.step < to.step || self.place.step == to.step && self.place.at < to.at)
     }
 }
 
@@ -269,14 +270,17 @@ impl Connection {
     pub fn has_read(&self, sent: usize, by: usize) -> bool {
         let answers = self.signs.partition_point(|(answer, _)| *answer < by);
         let answered = self.signs[..answers].last().is_some_and(|(_, read)| *read > sent);
-        let left = || self.left.is_some_and(|(left, _)| left.at > sent) && self.ended.is_some_and(|(end, _)| end.at < by);
+        let left =
+            || self.left.is_some_and(|(left, _)| left.at > sent) && self.ended.is_some_and(|(end, _)| end.at < by);
         answered || left()
     }
 
     /// Some message of QoS 1 or 2 that came on this connection between these entries was not answered to its end.
     pub fn withholds_between(&self, from: usize, to: usize) -> bool {
         let open = |delivery: &Delivery| delivery.publish.qos > 0 && delivery.completed.is_none_or(|at| at > to);
-        self.deliveries.iter().any(|delivery| delivery.place.at < to && open(delivery) && delivery.completed.is_none_or(|at| at > from))
+        self.deliveries
+            .iter()
+            .any(|delivery| delivery.place.at < to && open(delivery) && delivery.completed.is_none_or(|at| at > from))
     }
 
     /// How many QoS 1 and QoS 2 messages the client takes unacknowledged (5.0, section 3.1.2.11.3).

@@ -345,7 +345,8 @@ impl Reader {
         self.facts.witnessed.push((place, publish.clone()));
         let Some(message) = Message::of(&publish.payload) else { return };
         if let Some(numbers) = self.facts.by_message.get(&message) {
-            let publication = numbers.iter().map(|number| *number).find(|n| self.facts.publications[*n].topic == publish.topic);
+            let publication =
+                numbers.iter().map(|number| *number).find(|n| self.facts.publications[*n].topic == publish.topic);
             if let Some(number) = publication {
                 self.facts.publications[number].witnessed.get_or_insert(place);
             }
@@ -362,7 +363,8 @@ impl Reader {
             let sendings = connection.end.filter(|_| ends).map(|place| Sending { place, connection: index });
             let (client, id, will) = (connection.client.clone(), connection.id.clone(), will.clone());
             let topic = if will.topic.is_empty() { String::new() } else { will.topic.clone() };
-            let copies = self.facts.connections.iter().flat_map(|c| &c.deliveries).filter(|d| d.message == Some(message));
+            let copies =
+                self.facts.connections.iter().flat_map(|c| &c.deliveries).filter(|d| d.message == Some(message));
             let copies = copies.filter(|delivery| delivery.topic == topic && !delivery.publish.retain).map(|d| d.place);
             let is_copy = |publish: &Publish| Message::of(&publish.payload) == Some(message) && publish.topic == topic;
             let own = self.facts.witnessed.iter().filter(|(_, publish)| is_copy(publish)).map(|(place, _)| *place);
@@ -380,7 +382,14 @@ impl Reader {
 }
 
 /// A publication of which nothing else is known.
-fn publication(message: Message, publisher: Client, publisher_id: String, topic: &str, qos: u8, retain: bool) -> Publication {
+fn publication(
+    message: Message,
+    publisher: Client,
+    publisher_id: String,
+    topic: &str,
+    qos: u8,
+    retain: bool,
+) -> Publication {
     Publication {
         message,
         publisher,
