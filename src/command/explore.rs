@@ -3,23 +3,24 @@
 use std::fs;
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::arguments::prefix;
 use crate::broker::{Broker, EMBEDDED};
-use crate::cli::Explore;
+use crate::cli::{Explore, PATIENCE};
 use crate::exit_code::ExitCode;
 use crate::explore::{self, Experiment, Finding, Laboratory, Listener, Request, Wishes};
 use crate::interruption::{interruption, unless_interrupted};
 use crate::measure::{self, reach};
 use crate::output::{note, print};
 use crate::report::{self, Palette, quoted};
-use crate::run::{Cleanup, Observer, RunOptions};
+use crate::run::{Cleanup, Gone, Observer, RunOptions};
 
-/// How long a search lasts that is not told when to end, in seconds.
-const USUAL_S: u64 = 60;
+/// How long a search lasts that is not told when to end.
+const USUAL_TIME: Duration = Duration::from_secs(60);
 /// Experiments of one batch for each that runs at the same time: while the last ones end, fewer run.
 const BATCH_FOR_EACH_JOB: usize = 4;
 /// The fewest experiments of a batch: it pays for a settle window.
@@ -50,14 +51,14 @@ pub async fn explore(typed: Explore) -> Result<ExitCode> {
             prefix: prefix.clone(),
             jobs,
             settle: typed.settle,
-            patience: std::time::Duration::ZERO,
+            patience: PATIENCE,
             attempts_max: u32::MAX,
             repeat: 1,
             keep_all_histories: false,
         },
         interrupted,
     };
-    let minute = typed.cases.is_none().then(|| std::time::Duration::from_secs(USUAL_S));
+    let minute = typed.cases.is_none().then_some(USUAL_TIME);
     let request = Request {
         seed,
         cases: typed.cases,
@@ -72,7 +73,11 @@ pub async fn explore(typed: Explore) -> Result<ExitCode> {
     let repeat = |finding: &Finding| telling.repeat(finding, &reached.broker, &typed);
     let search = report::Search { broker: &reached.label(), url: &reached.broker.url, repeat: &repeat };
     print(&report::explored(&explored, &search, Palette::Coloured))?;
-    Ok(if explored.interrupted { ExitCode::Interrupted } else { ExitCode::of(&explored.summary) })
+    Ok(match (explored.interrupted, explored.is_gone) {
+        (true, _) => ExitCode::Interrupted,
+        (false, true) => ExitCode::Unclear,
+        (false, false) => ExitCode::of(&explored.summary),
+    })
 }
 
 /// A folder for the simplest experiments that fail.
@@ -175,6 +180,10 @@ impl Listener for Telling {
         if let Some(saving) = &self.saving {
             saving.save(finding);
         }
+    }
+
+    fn gone(&self, gone: &Gone) {
+        self.bar.suspend(|| note(&format!("error: {}", gone.sentence())));
     }
 
     fn left(&self, cleanup: &Cleanup) {

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use super::experiment::Experiment;
 use crate::plan::{self, Cell, Settings};
 use crate::results::CellResult;
-use crate::run::{self, Cleanup, Observer, Probe, Retained, RunOptions, Target};
+use crate::run::{self, Cleanup, Gone, Observer, Probe, Retained, RunOptions, Target};
 
 /// A broker, and how experiments run on it.
 pub struct Laboratory<'a> {
@@ -38,9 +38,11 @@ const SETTLE_MIN: Duration = Duration::from_millis(25);
 
 /// What experiments showed.
 pub struct Tried {
-    /// In the order of the experiments; `None` for one that an interruption cut short.
+    /// In the order of the experiments; `None` for one that was cut short.
     pub cells: Vec<Option<CellResult>>,
     pub cleanup: Cleanup,
+    /// The broker was gone before all were done.
+    pub gone: Option<Gone>,
 }
 
 impl Laboratory<'_> {
@@ -54,13 +56,14 @@ impl Laboratory<'_> {
         let mut results: HashMap<String, CellResult> =
             outcome.cells.into_iter().map(|cell| (cell.id.clone(), cell)).collect();
         let cells = ids.into_iter().map(|id| results.remove(&id?)).collect();
-        Tried { cells, cleanup: outcome.cleanup }
+        Tried { cells, cleanup: outcome.cleanup, gone: outcome.gone }
     }
 
     fn with(&self, care: Care) -> (Target, RunOptions) {
         let (mut target, mut options) = (self.target.clone(), self.options.clone());
         if care != Care::Thorough {
             target.deadline /= SHORTER;
+            options.patience = Duration::ZERO;
         }
         match care {
             Care::Quick => options.attempts_max = 1,

@@ -1,5 +1,6 @@
 //! The search: experiments in batches, and what fails is tried again and shrunk.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use super::laboratory::{Care, Laboratory, Tried};
 use super::shrink::simpler;
 use super::source::{Batch, Source};
 use crate::results::{CellResult, Summary, Verdict};
-use crate::run::{Cleanup, Observer, Retained};
+use crate::run::{Cleanup, Gone, Observer, Retained};
 
 /// How many experiments that look alike are looked at. All that come later are counted with the first.
 const LOOKED_AT_MAX: usize = 2;
@@ -45,6 +46,8 @@ pub trait Listener: Observer {
     fn found(&self, finding: &Finding);
     /// What a batch has left on the broker in spite of the clean-up.
     fn left(&self, cleanup: &Cleanup);
+    /// The broker is gone, and the search ends.
+    fn gone(&self, gone: &Gone);
 }
 
 /// What a search has found.
@@ -57,6 +60,8 @@ pub struct Explored {
     /// The first experiment of each other verdict that is no pass, with its seed.
     pub examples: BTreeMap<Verdict, (u32, CellResult)>,
     pub elapsed: Duration,
+    /// The broker was gone before the search was over.
+    pub is_gone: bool,
     pub interrupted: bool,
 }
 
@@ -90,7 +95,8 @@ type Known = BTreeMap<Looks, (Verdict, Option<Accusation>)>;
 /// Tries experiments until there were enough.
 pub async fn search(laboratory: &Laboratory<'_>, request: Request, listener: &dyn Listener) -> Explored {
     let started = Instant::now();
-    let search = Search { laboratory, listener, ends: request.time.map(|time| started + time) };
+    let ends = request.time.map(|time| started + time);
+    let search = Search { laboratory, listener, ends, is_gone: Cell::new(false) };
     let mut explored = Explored::default();
     let mut source = Source::new(request);
     let mut known = Known::new();
@@ -103,8 +109,11 @@ pub async fn search(laboratory: &Laboratory<'_>, request: Request, listener: &dy
         listener.tried(explored.tried(), explored.findings.len());
     }
     explored.interrupted = laboratory.is_interrupted();
+    explored.is_gone = search.is_gone.get();
     explored.elapsed = started.elapsed();
-    listener.left(&laboratory.cleared().await);
+    if !explored.is_gone {
+        listener.left(&laboratory.cleared().await);
+    }
     explored
 }
 
@@ -113,12 +122,14 @@ struct Search<'a> {
     laboratory: &'a Laboratory<'a>,
     listener: &'a dyn Listener,
     ends: Option<Instant>,
+    is_gone: Cell<bool>,
 }
 
 impl Search<'_> {
-    /// True if the user wants to end, or the time and so much more is over.
+    /// True if the user wants to end, the broker is gone, or the time and so much more is over.
     fn is_over(&self, more: Duration) -> bool {
-        self.laboratory.is_interrupted() || self.ends.is_some_and(|ends| Instant::now() >= ends + more)
+        let cannot_go_on = self.laboratory.is_interrupted() || self.is_gone.get();
+        cannot_go_on || self.ends.is_some_and(|ends| Instant::now() >= ends + more)
     }
 
     async fn try_all(
@@ -127,7 +138,14 @@ impl Search<'_> {
         care: Care,
         observer: &dyn Observer,
     ) -> Vec<Option<CellResult>> {
-        let Tried { cells, cleanup } = self.laboratory.try_all(experiments, care, observer).await;
+        if self.is_gone.get() {
+            return experiments.iter().map(|_| None).collect();
+        }
+        let Tried { cells, cleanup, gone } = self.laboratory.try_all(experiments, care, observer).await;
+        if let Some(gone) = gone {
+            self.listener.gone(&gone);
+            self.is_gone.set(true);
+        }
         // A will that came late is cleared when all is over.
         self.listener.left(&Cleanup { retained: Retained::default(), ..cleanup });
         cells
