@@ -280,7 +280,9 @@ impl Judgement {
 
 /// The violations in an order that depends on no event, and where each is seen. Findings that say the same are one.
 fn violations(findings: Vec<Finding>, attempt: usize) -> (Vec<Violation>, Vec<Evidence>) {
-    let mut sorted: BTreeMap<(&str, Protocol, String, String), (Level, BTreeSet<usize>)> = BTreeMap::new();
+    /// The statement, and what was expected and observed.
+    type Said<'a> = (&'a str, Protocol, String, String);
+    let mut sorted: BTreeMap<Said, (Level, BTreeSet<usize>)> = BTreeMap::new();
     for finding in findings {
         let key = (finding.statement, finding.protocol, finding.expected(), finding.observed());
         // Lines of a history are numbered from 1.

@@ -130,7 +130,7 @@ fn a_kept_session_and_its_messages() {
             "Measured: test at mqtt://127.0.0.1:1883",
             "1 connect subscriber",
             "A session is asked for, to go on with or to begin, and to be kept.",
-            "owes Session Present 0 to subscriber: this client id never had a session (MQTT-3.2.2-3)",
+            "owes Session Present 0 to subscriber: this client identifier has no session (MQTT-3.2.2-3)",
             "A loop-back:",
             "The witness, an always-online client of the tool at QoS 0, has it",
             "m1 is accepted: from here on it is the broker's.",

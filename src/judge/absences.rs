@@ -269,7 +269,7 @@ pub fn is_open(evidence: &Evidence<'_, '_>) -> bool {
 pub fn interrupted(model: &Model<'_>, ledger: &Ledger<'_>, findings: &mut Findings) -> bool {
     let evidence = Evidence { model, ledger };
     let is_last = |p: &&Publication| matches!(p.message, Message::LoopBack(_)) && p.accepted.is_some();
-    let Some(lost) = model.facts.publications.iter().filter(is_last).next_back() else { return false };
+    let Some(lost) = model.facts.publications.iter().rfind(is_last) else { return false };
     let Some(step) = lost.sent().map(|sent| sent.step).filter(|step| *step == model.facts.steps) else { return false };
     let subscribes = ledger.session.connections.iter().flat_map(|own| own.subscribes.iter().map(move |s| (own, s)));
     let mut replacing = subscribes.filter(|(_, s)| {

@@ -164,9 +164,9 @@ fn unsubscribed(
 ) {
     let Some(sent) = publication.sent() else { return };
     let matching = session.subscriptions.iter().filter(|own| own.subscribing.matches(&publication.topic));
-    let ended =
+    let mut ended =
         matching.filter_map(|own| own.end.filter(|end| end.by_unsubscribe && end.sent.at < sighting.delivery.place.at));
-    if let Some(end) = ended.filter(|end| end.sent.step <= sent.step).last() {
+    if let Some(end) = ended.rfind(|end| end.sent.step <= sent.step) {
         let connection = session.connection(end.connection);
         let here = connection.is_some_and(|connection| connection.ended_in() >= sent.step);
         let rule = if here { rules::UNSUBSCRIBE_STOPS } else { rules::UNSUBSCRIBE_DELETES };

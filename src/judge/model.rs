@@ -160,7 +160,7 @@ impl<'a> Model<'a> {
         let possible: Vec<&'a Publication> = possible.collect();
         // A retained message of QoS 0 may be discarded at any time (section 3.3.1.3), and one that expires is gone.
         let may_go = |p: &&Publication| p.is_clearing() || p.qos == 0 || self.has_perhaps_expired(p, done);
-        let none = surely.is_empty() || possible.iter().any(|p| may_go(p));
+        let none = surely.is_empty() || possible.iter().any(may_go);
         Retained { candidates: possible.into_iter().filter(|p| !p.is_clearing()).collect(), none }
     }
 

@@ -50,7 +50,7 @@ fn identifiers_explain(evidence: &Evidence<'_, '_>, lost: &Publication) -> bool 
     // A message that was taken for a repetition went nowhere, so the witness lacks it too.
     let fits = |p: &&Publication| p.reuses_id != evidence.has_come(p) && (!p.reuses_id || p.witnessed.is_none());
     // Only those that the witness would have got prove that.
-    own.iter().all(|publication| fits(publication)) && own.iter().any(|p| p.reuses_id && p.is_of_experiment())
+    own.iter().all(fits) && own.iter().any(|p| p.reuses_id && p.is_of_experiment())
 }
 
 /// It has the Packet Identifier of a message that a discarded session of its publisher left unfinished, and went nowhere.

@@ -42,7 +42,7 @@ impl<'a> Ask<'a> {
         let own = |p: &&Publication| p.publisher_id == session.id && self.subscribing.filter.no_local;
         self.asks == Asks::Yes
             && !self.found.none
-            && !self.found.candidates.iter().any(|p| own(&p) || evidence.model.is_too_large(session, p))
+            && !self.found.candidates.iter().any(|p| own(p) || evidence.model.is_too_large(session, p))
     }
 
     /// The copy that came because of the SUBSCRIBE.

@@ -261,10 +261,8 @@ impl Reader {
                     delivery.released.get_or_insert(place.at);
                 }
             }
-            Packet::Ack(ack) => {
-                if !self.acknowledged(place, index, *ack) && !is_answer {
-                    self.facts.connections[index].stray_acks.push(place.at);
-                }
+            Packet::Ack(ack) if !self.acknowledged(place, index, *ack) && !is_answer => {
+                self.facts.connections[index].stray_acks.push(place.at);
             }
             _ => {}
         }
@@ -345,8 +343,7 @@ impl Reader {
         self.facts.witnessed.push((place, publish.clone()));
         let Some(message) = Message::of(&publish.payload) else { return };
         if let Some(numbers) = self.facts.by_message.get(&message) {
-            let publication =
-                numbers.iter().map(|number| *number).find(|n| self.facts.publications[*n].topic == publish.topic);
+            let publication = numbers.iter().copied().find(|n| self.facts.publications[*n].topic == publish.topic);
             if let Some(number) = publication {
                 self.facts.publications[number].witnessed.get_or_insert(place);
             }
