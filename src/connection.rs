@@ -73,6 +73,8 @@ pub struct Connection {
     ended: Option<End>,
     /// What comes after a whole frame that cannot be decoded is read all the same.
     reads_past: bool,
+    /// Half of a packet was sent, so that nothing can follow it.
+    is_in_a_packet: bool,
 }
 
 impl Connection {
@@ -93,6 +95,7 @@ impl Connection {
             packet_ends: Vec::new(),
             ended: None,
             reads_past: false,
+            is_in_a_packet: false,
         })
     }
 
@@ -122,9 +125,15 @@ impl Connection {
         let mut bytes = Vec::new();
         encode::encode(self.protocol, packet, &mut bytes)?;
         bytes.truncate(bytes.len() / 2);
+        self.is_in_a_packet = true;
         self.unsent.extend_from_slice(&bytes);
         self.packet_ends.push(self.unsent.len());
         Ok(bytes.into())
+    }
+
+    /// Half of a packet was sent: what follows would be read as the rest of it.
+    pub fn is_in_a_packet(&self) -> bool {
+        self.is_in_a_packet
     }
 
     /// Writes what was sent, and tells how many of the packets, oldest first, the operating system took as a whole; the

@@ -1,6 +1,8 @@
 //! Handshakes from broker to client, one automaton by Packet Identifier over all connections of a session: identifiers in use,
 //! the Receive Maximum, PUBRELs out of turn, and what a resumed session has to send again.
 
+use std::mem;
+
 use super::deliveries::{Copy, Ledger};
 use super::facts::{Connection, Delivery, Flow};
 use super::finding::{ATTEMPTS_FOR_AN_ABSENCE, Findings, NAMES};
@@ -25,6 +27,19 @@ struct Exchange<'a> {
     released: Option<usize>,
     /// Our last answer. The broker may not have read it.
     finished: Option<usize>,
+    here: Here,
+}
+
+/// What of an exchange was on the connection at hand. At a takeover the connection before goes on for a while, so that the order
+/// of the events cannot tell.
+#[derive(Debug, Clone, Copy, Default)]
+struct Here {
+    /// Its PUBLISH.
+    sent: bool,
+    /// Our PUBACK or PUBREC.
+    acked: bool,
+    /// Its PUBREL.
+    released: bool,
 }
 
 /// Something that was under way when a connection ended and that the next one goes on with.
@@ -124,6 +139,9 @@ struct Walk<'w, 'a> {
 
 impl<'a> Walk<'_, 'a> {
     fn walk(&mut self, ledger: &Ledger<'a>, findings: &mut Findings) {
+        for exchange in self.open.iter_mut() {
+            exchange.here = Here::default();
+        }
         for flow in &self.connection.flows {
             match *flow {
                 Flow::Publish(number) => {
@@ -139,10 +157,12 @@ impl<'a> Walk<'_, 'a> {
 
     fn published(&mut self, delivery: &'a Delivery, findings: &mut Findings) {
         let publish = &delivery.publish;
-        let fresh = Exchange { delivery, first: delivery, acked: None, refused: false, released: None, finished: None };
+        let here = Here { sent: true, ..Here::default() };
+        let fresh =
+            Exchange { delivery, first: delivery, acked: None, refused: false, released: None, finished: None, here };
         // A message that is sent again under another identifier gives its first one up.
         if publish.dup && !self.open.iter().any(|own| own.is_of(delivery) && own.delivery.publish.id == publish.id) {
-            self.open.retain(|own| !own.is_of(delivery) || own.finished.is_some());
+            self.open.retain(|own| !own.is_of(delivery) || own.finished.is_some() || own.here.sent);
         }
         let Some(place) = self.open.iter().position(|own| own.delivery.publish.id == publish.id) else {
             self.open.push(fresh);
@@ -176,12 +196,12 @@ impl<'a> Walk<'_, 'a> {
             finding.expected(expected).observed("PUBREL for a message that it has not acknowledged");
             return;
         };
-        let is_here = known.released.is_some_and(|earlier| earlier > self.connection.opened.at);
-        if is_here {
+        let is_again = mem::replace(&mut known.here.released, true);
+        if is_again {
             let finding = findings.broken(rules::RESENT_ONLY_ON_RESUME, protocol).at([at]);
             finding.expected("PUBREL again only on a further connection").observed("it came again on the same one");
         }
-        let acked = known.acked.filter(|acked| *acked > self.connection.opened.at && !is_here);
+        let acked = known.acked.filter(|_| known.here.acked && !is_again);
         known.released = Some(at);
         let topic = known.delivery.topic.as_str();
         let Some(acked) = acked else { return };
@@ -201,6 +221,7 @@ impl<'a> Walk<'_, 'a> {
         match ack.kind {
             AckKind::Puback | AckKind::Pubrec => {
                 known.acked = Some(at);
+                known.here.acked = true;
                 known.refused = ack.reason >= 0x80;
                 if ack.kind == AckKind::Puback || known.refused {
                     known.finished = Some(at);
@@ -214,7 +235,7 @@ impl<'a> Walk<'_, 'a> {
     fn receive_maximum(&mut self, ledger: &Ledger<'_>, delivery: &Delivery, findings: &mut Findings) {
         let maximum = self.connection.receive_maximum();
         let since = self.connection.opened.at;
-        let here = self.open.iter().filter(|own| own.finished.is_none() && own.delivery.place.at > since);
+        let here = self.open.iter().filter(|own| own.finished.is_none() && own.here.sent);
         if self.exceeded || maximum >= self.open.len() || here.count() <= maximum {
             return;
         }

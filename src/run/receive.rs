@@ -5,6 +5,7 @@ use tokio::time::Instant;
 use super::client::Client;
 use super::player::{Outgoing, Player, Stop, Waited};
 use super::steps::TRIES_MAX;
+use crate::connection::Connection;
 use crate::history::{Awaited, Event, Message};
 use crate::judge;
 use crate::packet::{Filter, Packet};
@@ -47,12 +48,16 @@ impl Player<'_> {
             Answers::OneByOne => self.take_one_by_one(client).await?,
             Answers::None | Answers::Pubrec | Answers::Refuse => return self.receive_withholding(client).await,
         }
+        let is_in_a_packet = |source: &&Source| {
+            self.clients[source.publisher].connection.as_ref().is_some_and(Connection::is_in_a_packet)
+        };
+        let sources: Vec<Source> = sources.iter().filter(|source| !is_in_a_packet(source)).cloned().collect();
         let subscribed = sources.iter().filter(|source| self.granted(client, source).is_some()).cloned();
         let mut fences = self.fences(client, subscribed.collect());
         let mut arrived = !fences.is_empty() && self.raise(client, &mut fences).await?;
         let something_was_published = self.messages + self.wills + self.clearings > 0;
         if !arrived && something_was_published {
-            let topics = self.fence_topics(client, sources).await?;
+            let topics = self.fence_topics(client, &sources).await?;
             let mut time_fences = self.fences(client, topics);
             arrived = self.raise(client, &mut time_fences).await?;
             if !arrived {
@@ -60,7 +65,7 @@ impl Player<'_> {
             }
         }
         self.answers(client).await?;
-        for source in sources {
+        for source in &sources {
             self.answers(source.publisher).await?;
         }
         self.catch_up(client).await;

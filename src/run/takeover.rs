@@ -74,9 +74,12 @@ impl Player<'_> {
             let connection = self.open(client).await?;
             self.clients[client].has_session = self.clients[second].has_session;
             self.clients[client].connected(connection, connect);
-            // Either of them may be told of the session that the other one has just begun.
-            self.clients[client].has_session |= self.clients[client].session_persists();
             self.clients[client].may_end = true;
+        }
+        // Either of them may be told of the session that the other one has just begun.
+        let persists = [first, second].iter().any(|client| self.clients[*client].session_persists());
+        for client in [first, second] {
+            self.clients[client].has_session |= persists;
         }
         for client in [first, second] {
             let packet = self.connect_packet(client, connect);

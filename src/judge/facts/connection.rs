@@ -50,6 +50,10 @@ pub struct Connection {
     /// Another client connected with the same identifier: its CONNECT.
     pub taken_over: Option<Place>,
     pub undecodable: Option<usize>,
+    /// The client sent only half of a packet.
+    pub half: bool,
+    /// The client sent another packet behind half of one, so that the broker reads bytes that are no packet.
+    pub is_garbled: bool,
     pub missing: Vec<(usize, Awaited)>,
     /// Where settle windows passed.
     pub settled: Vec<usize>,
@@ -187,6 +191,8 @@ impl Connection {
             after_dismissal: Vec::new(),
             taken_over: None,
             undecodable: None,
+            half: false,
+            is_garbled: false,
             missing: Vec::new(),
             settled: Vec::new(),
             timers: Vec::new(),

@@ -43,8 +43,9 @@ impl Reader {
         self.number = entry.connection;
         match &entry.event {
             Event::Step(_) => self.facts.steps += 1,
-            // What begins an attempt, and half a packet, are no facts; the others are read from the history itself.
-            Event::Attempt(_) | Event::Half(..) | Event::Unreachable(_) | Event::Withheld(..) | Event::Broken(_) => {}
+            Event::Half(client, _) => self.change(client, |connection| connection.half = true),
+            // What begins an attempt is no fact; the others are read from the history itself.
+            Event::Attempt(_) | Event::Unreachable(_) | Event::Withheld(..) | Event::Broken(_) => {}
             Event::Stopped => self.facts.stopped = true,
             Event::Late(milliseconds) => self.facts.late.push((place, *milliseconds)),
             Event::Sent(client, packet) => self.sent(place, client, packet),
@@ -99,6 +100,7 @@ impl Reader {
         }
         let connection = &mut self.facts.connections[index];
         connection.last_sent = Some((place.at, packet.name()));
+        connection.is_garbled |= connection.half;
         match packet {
             Packet::Publish(publish) => self.published(place, index, publish),
             Packet::Subscribe(subscribe) => {
