@@ -108,6 +108,8 @@ pub fn check<'a>(model: &Model<'a>, ledger: &Ledger<'a>, findings: &mut Findings
     let mut resumptions = Vec::new();
     let mut open: Vec<Exchange<'a>> = Vec::new();
     for (number, connection) in ledger.session.connections.iter().enumerate() {
+        // What is too large for this connection counts as delivered (5.0 MQTT-3.1.2-25).
+        open.retain(|exchange| !is_too_large(model, ledger, connection, exchange));
         let before = open.clone();
         Walk { connection, open: &mut open, released: Vec::new(), exceeded: false }.walk(ledger, findings);
         // A session that is there by the broker's own word is resumed; one that it denies is another matter.
@@ -121,6 +123,12 @@ pub fn check<'a>(model: &Model<'a>, ledger: &Ledger<'a>, findings: &mut Findings
         not_sent_again(resumption, findings);
     }
     resumptions
+}
+
+fn is_too_large(model: &Model<'_>, ledger: &Ledger<'_>, connection: &Connection, exchange: &Exchange<'_>) -> bool {
+    let is_limited = connection.connect.maximum_packet_size.is_some();
+    let mut copies = ledger.copies.iter().filter(|copy| copy.delivery.place.at == exchange.delivery.place.at);
+    is_limited && copies.any(|copy| model.is_too_large(ledger.session, copy.publication))
 }
 
 fn exchange_was_refused(own: &Resumption<'_>, before: &[Exchange<'_>]) -> bool {
@@ -285,6 +293,11 @@ fn absence(model: &Model<'_>, ledger: &Ledger<'_>, connection: &Connection, deli
             && copy.delivery.publish.qos == delivery.publish.qos
     };
     let here = ledger.copies.iter().filter(|copy| copy.connection.index == connection.index);
+    // A message of a shared subscription at QoS 1 may go to another client of the group when the connection ends (5.0, section
+    // 4.8.2).
+    if own.is_some_and(|own| own.is_shared() && delivery.publish.qos == 1) {
+        return None;
+    }
     if own.is_some_and(|own| own.is_forward() && here.into_iter().any(|copy| is_later(copy, own))) {
         return Some(Absence::Fenced);
     }
