@@ -5,15 +5,12 @@
 //! and the judge sees nothing else. Names of clients, topics and messages are those of the scenario. In a history that is
 //! written by hand, times and connection numbers may be left out.
 
-mod levelled;
 mod text;
 
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
-
-pub use levelled::{Levelled, levelled};
 
 use bytes::Bytes;
 

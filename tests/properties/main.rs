@@ -1,5 +1,5 @@
-//! What holds for any history, tried with random ones: the text form loses nothing, the levelled order is one, and the
-//! judge always has an answer.
+//! What holds for any history, tried with random ones: the text form loses nothing, and the judge always
+//! has an answer.
 //!
 //! The seed is fixed, so that a run fails or passes for what it tests; `PROPTEST_RNG_SEED=7 PROPTEST_CASES=10000 cargo
 //! test --test properties` tries others.
@@ -10,7 +10,6 @@ mod made_up;
 mod any_event;
 mod exchange;
 mod judge;
-mod levelled;
 mod text;
 
 use proptest::test_runner::{Config, RngSeed};
