@@ -107,13 +107,15 @@ impl Exchange<'_> {
 pub fn check<'a>(model: &Model<'a>, ledger: &Ledger<'a>, findings: &mut Findings) -> Vec<Resumption<'a>> {
     let mut resumptions = Vec::new();
     let mut open: Vec<Exchange<'a>> = Vec::new();
+    let mut raced = false;
     for (number, connection) in ledger.session.connections.iter().enumerate() {
         // What is too large for this connection counts as delivered (5.0 MQTT-3.1.2-25).
         open.retain(|exchange| !is_too_large(model, ledger, connection, exchange));
         let before = open.clone();
         Walk { connection, open: &mut open, released: Vec::new(), exceeded: false }.walk(ledger, findings);
         // A session that is there by the broker's own word is resumed; one that it denies is another matter.
-        if number > 0 && connection.session_present() {
+        raced |= number > 0 && has_raced(ledger.session.connections[number - 1], connection);
+        if number > 0 && connection.session_present() && !raced {
             let own = before.iter().map(|exchange| resumption(model, ledger, connection, exchange));
             resumptions.extend(own.filter(|own| !exchange_was_refused(own, &before)));
             original_order(connection, &before, findings);
@@ -123,6 +125,12 @@ pub fn check<'a>(model: &Model<'a>, ledger: &Ledger<'a>, findings: &mut Findings
         not_sent_again(resumption, findings);
     }
     resumptions
+}
+
+/// The later CONNECT was sent before the earlier one was answered: the broker may have taken them in either order, and nothing tells
+/// which connection goes on with what was on the other.
+fn has_raced(earlier: &Connection, later: &Connection) -> bool {
+    earlier.connack.as_ref().is_none_or(|(at, _)| *at > later.opened.at)
 }
 
 fn is_too_large(model: &Model<'_>, ledger: &Ledger<'_>, connection: &Connection, exchange: &Exchange<'_>) -> bool {
