@@ -196,7 +196,11 @@ fn subscription_lost(evidence: &Evidence<'_, '_>, findings: &mut Findings) {
     // A broker that says it has no session is found out by that.
     for connection in evidence.ledger.session.connections.iter().skip(1).filter(|own| own.session_present()) {
         let Some(fence) = lost_fences(evidence).find(|fence| is_on(fence, connection)) else { continue };
-        if !evidence.time_has_passed_on(connection, connection.opened.at) {
+        // The client was waited for: something came in the step of the fence or later, and a settle window passed behind it.
+        let step = fence.sent().map_or(usize::MAX, |sent| sent.step);
+        let mut later = connection.deliveries.iter().filter(|delivery| delivery.place.step >= step);
+        let is_waited_for = later.any(|own| connection.settled.iter().any(|settled| *settled > own.place.at));
+        if !is_waited_for || !evidence.time_has_passed_on(connection, connection.opened.at) {
             continue;
         }
         let rule = reasons::rule_of_loss(evidence, &[fence], rules::ADDED_TO_THE_SESSION);
