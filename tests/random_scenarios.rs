@@ -20,7 +20,7 @@ use support::broker::Choices;
 use support::random::{Case, Tried, cases, first_seed, number, on_all_processors};
 
 /// How many experiments a run tries that does not say so.
-const CASES: u32 = 3000;
+const CASES: u32 = 1000;
 /// How many failing experiments are enough.
 const FAILURES_MAX: u32 = 500;
 /// How many failing experiments that cite the same are shrunk.
