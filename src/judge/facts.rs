@@ -111,6 +111,11 @@ impl Facts {
         }
     }
 
+    /// It may be the copy of any of several clearings.
+    pub fn is_ambiguous(&self, delivery: &Delivery) -> bool {
+        delivery.publish.payload.is_empty() && self.sources_of(delivery).len() > 1
+    }
+
     /// The client whose fate the experiment is about: the first to subscribe.
     pub fn subject(&self) -> Option<&Client> {
         let subscribed = self.connections.iter().find(|connection| !connection.subscribes.is_empty());

@@ -1,5 +1,7 @@
 //! Shared subscriptions: each message goes to one client of the group (5.0, section 4.8.2).
 
+use std::collections::BTreeSet;
+
 use super::deliveries::{Copy, Ledger};
 use super::facts::{Place, Publication};
 use super::finding::{ATTEMPTS_FOR_AN_ABSENCE, Findings, NAMES};
@@ -29,10 +31,7 @@ pub fn groups<'g, 'a>(model: &Model<'a>, ledgers: &'g [Ledger<'a>]) -> Vec<Group
         return groups;
     }
     for publication in model.facts.publications.iter().filter(|p| p.is_of_experiment() && !p.is_clearing()) {
-        let mut filters: Vec<&str> =
-            ledgers.iter().flat_map(|own| own.session.shares(&publication.topic).map(Subscription::filter)).collect();
-        filters.sort_unstable();
-        filters.dedup();
+        let filters: BTreeSet<&str> = ledgers.iter().flat_map(|own| shared_filters(own, publication)).collect();
         groups.extend(filters.into_iter().map(|filter| group(model, ledgers, publication, filter)));
     }
     groups
@@ -114,12 +113,10 @@ fn to_one_client(model: &Model<'_>, group: &Group<'_, '_>, findings: &mut Findin
 
 /// The client is in other groups too that the message met, and nothing tells whose turn brought its copies.
 fn may_be_of_another_group(ledger: &Ledger<'_>, group: &Group<'_, '_>) -> bool {
-    let mut filters: Vec<&str> = ledger.session.shares(&group.publication.topic).map(Subscription::filter).collect();
-    filters.sort_unstable();
-    filters.dedup();
+    let groups = shared_filters(ledger, group.publication).len();
     let is_own =
         |copy: &&Copy<'_>| copy.is_shared() && copy.is_first && std::ptr::eq(copy.publication, group.publication);
-    filters.len() > 1 && ledger.copies.iter().filter(is_own).count() < filters.len()
+    groups > 1 && ledger.copies.iter().filter(is_own).count() < groups
 }
 
 /// A message that its publisher sent again may be two to the broker, and a client may be in several groups. Nothing tells then
@@ -127,10 +124,13 @@ fn may_be_of_another_group(ledger: &Ledger<'_>, group: &Group<'_, '_>) -> bool {
 fn is_one_of_several(ledger: &Ledger<'_>, group: &Group<'_, '_>) -> bool {
     let is_own = |copy: &&Copy<'_>| copy.is_first && std::ptr::eq(copy.publication, group.publication);
     let copies = ledger.copies.iter().filter(is_own).count();
-    let mut filters: Vec<&str> = ledger.session.shares(&group.publication.topic).map(Subscription::filter).collect();
-    filters.sort_unstable();
-    filters.dedup();
-    group.publication.sendings.len() > 1 && copies > 1 || filters.len() > 1 && copies > 0
+    let groups = shared_filters(ledger, group.publication).len();
+    group.publication.sendings.len() > 1 && copies > 1 || groups > 1 && copies > 0
+}
+
+/// The shared filters of a session that match the message, each once.
+fn shared_filters<'a>(ledger: &Ledger<'a>, publication: &Publication) -> BTreeSet<&'a str> {
+    ledger.session.shares(&publication.topic).map(Subscription::filter).collect()
 }
 
 /// What the broker does while a client of the group is away.

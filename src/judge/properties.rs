@@ -13,9 +13,7 @@ pub fn check(model: &Model<'_>, ledger: &Ledger<'_>, findings: &mut Findings) {
             continue;
         }
         unaltered(model, copy, findings);
-        // Clearings of one topic cannot be told apart.
-        let may_be_another = copy.publication.is_clearing() && model.facts.sources_of(copy.delivery).len() > 1;
-        if copy.publication.properties.message_expiry.is_some() && !may_be_another {
+        if copy.publication.properties.message_expiry.is_some() && !model.facts.is_ambiguous(copy.delivery) {
             let has_begun = ledger.copies[..number]
                 .iter()
                 .any(|other| std::ptr::eq(other.publication, copy.publication) && !other.delivery.is_complete());

@@ -72,7 +72,8 @@ pub fn check_overlaps(model: &Model<'_>, ledger: &Ledger<'_>, findings: &mut Fin
         let is_own =
             |copy: &&Copy<'_>| copy.is_first && copy.is_forward() && std::ptr::eq(copy.publication, publication);
         let own: Vec<&Copy<'_>> = ledger.copies.iter().filter(is_own).collect();
-        if met.len() < 2 || own.is_empty() {
+        let is_ambiguous = own.iter().any(|copy| model.facts.is_ambiguous(copy.delivery));
+        if met.len() < 2 || own.is_empty() || is_ambiguous {
             continue;
         }
         let proof = match evidence.proof(publication, highest, arrival.connection) {
