@@ -192,7 +192,9 @@ impl Client {
         let connack = self.connack.as_ref().filter(|connack| connack.code == 0)?;
         let asked = self.connect.as_ref().map_or(0, |connect| connect.keep_alive);
         let keep_alive = connack.server_keep_alive.unwrap_or(asked);
-        let pings = self.connection.is_some() && !self.silent && !self.leaving && keep_alive > 0;
+        // A PINGREQ behind half of a packet would be read as the rest of it.
+        let can_send = self.connection.as_ref().is_some_and(|own| !own.is_in_a_packet()) && !self.closed_by_rule;
+        let pings = can_send && !self.silent && !self.leaving && keep_alive > 0;
         pings.then(|| self.last_sent + Duration::from_secs(keep_alive.into()) / 2)
     }
 

@@ -72,11 +72,8 @@ impl Player<'_> {
                 let now = Instant::now();
                 let due = |client: &usize| self.clients[*client].ping_due().is_some_and(|due| due <= now);
                 let due: Vec<usize> = (0..self.clients.len()).filter(due).collect();
-                for client in &due {
-                    // A PINGREQ can be encoded, and the connection is there.
-                    let _ = self.queue(*client, &Packet::Pingreq, false);
-                }
-                return !due.is_empty() || now < deadline;
+                let queued = due.iter().filter(|client| self.queue(**client, &Packet::Pingreq, false).is_ok()).count();
+                return queued > 0 || now < deadline;
             }
         }
         true

@@ -36,6 +36,7 @@ impl Player<'_> {
             // A client that has stopped reads on until then, so that its end is seen, and sends nothing.
             older.leaving |= older.deaf;
             older.deaf = false;
+            older.lost = None;
         }
         older
     }
