@@ -84,6 +84,14 @@ pub struct Explained {
     pub labels: Vec<Label>,
     /// The slot that it takes, or that the copy took which it continues.
     pub slot: Option<usize>,
+    /// The slots that it takes in all explanations which break no further rule.
+    pub alternatives: Vec<Option<usize>>,
+}
+
+impl Explained {
+    fn new(cause: Cause, labels: Vec<Label>, slot: Option<usize>) -> Explained {
+        Explained { cause, labels, slot, alternatives: Vec::new() }
+    }
 }
 
 /// An explanation of the copies so far.
@@ -108,8 +116,26 @@ pub fn explain<'a>(model: &Model<'a>, session: &Session<'a>) -> Vec<(Unit<'a>, V
             explained[unit] = units[unit].explanations(model, session, &charged);
         }
     }
-    let best = explained.into_iter().map(|mut explanations| explanations.swap_remove(0).copies);
-    units.into_iter().zip(best).collect()
+    let with_best = |(unit, explanations): (Unit<'a>, Vec<Explanation>)| {
+        let copies = best(unit.sightings.len(), explanations);
+        (unit, copies)
+    };
+    units.into_iter().zip(explained).map(with_best).collect()
+}
+
+/// The copies of the cheapest explanation. Others are as good as it if they break no further rule.
+fn best(sightings: usize, mut explanations: Vec<Explanation>) -> Vec<Explained> {
+    let least = explanations[0].cost;
+    let as_good = |explanation: &&Explanation| explanation.cost < least + BROKEN;
+    let alternatives = |copy: usize| -> Vec<Option<usize>> {
+        let mut slots: Vec<_> = explanations.iter().take_while(as_good).map(|other| other.copies[copy].slot).collect();
+        slots.sort_unstable();
+        slots.dedup();
+        slots
+    };
+    let alternatives: Vec<Vec<Option<usize>>> = (0..sightings).map(alternatives).collect();
+    let copies = explanations.swap_remove(0).copies.into_iter().zip(alternatives);
+    copies.map(|(copy, alternatives)| Explained { alternatives, ..copy }).collect()
 }
 
 /// The fewest rules that explain all these messages, found greedily: each time the rule that explains most of the rest.
@@ -287,7 +313,7 @@ impl<'a> Search<'_, 'a> {
             let before = number - 1;
             let rule = self.rule_of_repetition(before, number);
             let labels = vec![Label { rule, what: What::Again }];
-            explanation.copies.push(Explained { cause: Cause::Again(before), labels, slot: None });
+            explanation.copies.push(Explained::new(Cause::Again(before), labels, None));
         }
     }
 
@@ -306,7 +332,7 @@ impl<'a> Search<'_, 'a> {
         for (cause, rule) in illegal::causes(self.model, self.session, self.unit, sighting, nothing_else) {
             let labels = vec![Label { rule, what: What::OutOfPlace }];
             let cost = cause.rank();
-            next.push(self.with(explanation, Explained { cause: Cause::Illegal(cause), labels, slot: None }, cost));
+            next.push(self.with(explanation, Explained::new(Cause::Illegal(cause), labels, None), cost));
         }
     }
 
@@ -333,7 +359,7 @@ impl<'a> Search<'_, 'a> {
             if !same_id {
                 label(rules::SENT_AGAIN_ON_RESUME, What::OtherIdentifier);
             }
-            if here && self.session.protocol() == Protocol::V5 {
+            if here && sighting.connection.protocol() == Protocol::V5 {
                 label(rules::RESENT_ONLY_ON_RESUME, What::ResentLive);
             }
             let slot = explanation.copies[first].slot;
@@ -343,7 +369,7 @@ impl<'a> Search<'_, 'a> {
                         .filter(|label| label.what != What::Attribute(Wrong::Qos)),
                 );
             }
-            next.push(self.with(explanation, Explained { cause: Cause::Resent(first), labels, slot }, 0));
+            next.push(self.with(explanation, Explained::new(Cause::Resent(first), labels, slot), 0));
         }
     }
 
@@ -370,7 +396,7 @@ impl<'a> Search<'_, 'a> {
             let mixed = firsts().filter(same).any(|copy| copy.slot.is_some_and(|own| is_all(own) != is_all(slot)));
             let several = sighting.delivery.publish.properties.subscription_ids.len() > 1
                 || firsts().filter(same).any(|copy| copy.slot.is_some_and(&is_all));
-            if mixed && several && self.session.protocol() == Protocol::V5 && self.has_identifiers(routing) {
+            if mixed && several && sighting.connection.protocol() == Protocol::V5 && self.has_identifiers(routing) {
                 labels.push(Label { rule: rules::EACH_COPY_CARRIES_ITS_OWN_IDENTIFIER, what: What::MixedIdentifiers });
             }
         }
@@ -378,7 +404,7 @@ impl<'a> Search<'_, 'a> {
         if publish.dup && publish.qos > 0 && !self.may_have_been_sent_unseen(wanted, sighting) {
             labels.push(Label { rule: rules::DUP_0_ON_A_FIRST_COPY, what: What::DupOnFirst });
         }
-        next.push(self.with(explanation, Explained { cause: Cause::Slot(slot), labels, slot: Some(slot) }, 0));
+        next.push(self.with(explanation, Explained::new(Cause::Slot(slot), labels, Some(slot)), 0));
     }
 
     /// The message was delivered to its end, and comes once more.
@@ -390,7 +416,7 @@ impl<'a> Search<'_, 'a> {
             let same_id =
                 self.unit.sightings[first].delivery.publish.id == self.unit.sightings[number].delivery.publish.id;
             let cost = RANK_OF_REPETITION - u32::from(same_id);
-            next.push(self.with(explanation, Explained { cause: Cause::Again(first), labels, slot: None }, cost));
+            next.push(self.with(explanation, Explained::new(Cause::Again(first), labels, None), cost));
         }
     }
 
@@ -412,7 +438,7 @@ impl<'a> Search<'_, 'a> {
 
     fn attributes(&self, slot: &Slot<'a>, sighting: &Sighting<'a>) -> impl Iterator<Item = Label> {
         let delivery = sighting.delivery;
-        let wrong: Vec<Wrong> = slot.wrong(delivery, self.session.protocol()).collect();
+        let wrong: Vec<Wrong> = slot.wrong(delivery, sighting.connection.protocol()).collect();
         let label = |wrong| Label { rule: slot.rule(wrong, delivery, self.session), what: What::Attribute(wrong) };
         wrong.into_iter().map(label).collect::<Vec<_>>().into_iter()
     }

@@ -44,6 +44,8 @@ pub struct Copy<'a> {
     pub publication: &'a Publication,
     /// The slot that it takes, or that the copy took which it continues; `None` where nothing explains it.
     pub slot: Option<Slot<'a>>,
+    /// The ways on which it may have come by the explanations that are as good; `None` is no way that is right.
+    pub ways: Vec<Option<Way<'a>>>,
     /// The broker sends for the first time.
     pub is_first: bool,
     /// Its RETAIN flag is right.
@@ -56,8 +58,22 @@ impl Copy<'_> {
         self.slot.as_ref().is_some_and(Slot::is_forward)
     }
 
+    /// Nothing else explains it as well as a subscription that was in force.
+    pub fn is_surely_forward(&self) -> bool {
+        self.ways.iter().all(|way| matches!(way, Some(Way::Forward { .. } | Way::ForwardForAll { .. })))
+    }
+
     pub fn is_shared(&self) -> bool {
         self.slot.as_ref().is_some_and(|slot| matches!(slot.way, Way::Shared { .. }))
+    }
+
+    /// It came by this shared filter: perhaps (first), or for sure (second).
+    pub fn is_by_share(&self, filter: &str) -> (bool, bool) {
+        let by_share = |way: &Option<Way<'_>>| match way {
+            Some(Way::Shared { subscription }) => subscription.filter() == filter,
+            _ => false,
+        };
+        (self.ways.iter().any(by_share), self.ways.iter().all(by_share))
     }
 }
 
@@ -94,6 +110,7 @@ fn delivered<'a>(unit: &Unit<'a>, copy: &Explained, sighting: Sighting<'a>) -> C
         connection: sighting.connection,
         delivery: sighting.delivery,
         publication: slot.as_ref().map_or(unit.publications[0], |slot| slot.publication),
+        ways: copy.alternatives.iter().map(|slot| slot.map(|slot| unit.slots[slot].way)).collect(),
         is_first: matches!(copy.cause, Cause::Slot(_)),
         flag_is_right: !copy.labels.iter().any(|label| is_flag(&label)),
         slot,

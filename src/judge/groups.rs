@@ -9,7 +9,6 @@ use super::model::Model;
 use super::proof::Evidence;
 use super::rules;
 use super::session::{Session, Subscription};
-use super::slots::Way;
 use crate::packet::Protocol;
 
 /// A group that a message met: the subscriptions to one shared filter.
@@ -20,7 +19,7 @@ pub struct Group<'g, 'a> {
     pub members: Vec<&'g Ledger<'a>>,
     /// One of them was for sure.
     pub sure: bool,
-    /// The copies that clients of the group got, first copies only, in order.
+    /// The copies that may have come to clients by this group, first copies only, in order.
     pub copies: Vec<(&'g Ledger<'a>, &'g Copy<'a>)>,
 }
 
@@ -56,11 +55,7 @@ fn group<'g, 'a>(
     let mut copies: Vec<(&Ledger<'a>, &Copy<'a>)> = Vec::new();
     for ledger in ledgers {
         let is_own = |copy: &&Copy<'a>| {
-            let by_share = match copy.slot.as_ref().map(|slot| slot.way) {
-                Some(Way::Shared { subscription }) => subscription.filter() == filter,
-                _ => false,
-            };
-            by_share && copy.is_first && std::ptr::eq(copy.publication, publication)
+            copy.is_by_share(filter).0 && copy.is_first && std::ptr::eq(copy.publication, publication)
         };
         copies.extend(ledger.copies.iter().filter(is_own).map(|copy| (ledger, copy)));
     }
@@ -79,13 +74,9 @@ pub fn check(model: &Model<'_>, ledgers: &[Ledger<'_>], findings: &mut Findings)
 
 /// A message that two clients of the group got: the one that began is to finish, as far as the standard binds the broker.
 fn to_one_client(model: &Model<'_>, group: &Group<'_, '_>, findings: &mut Findings) {
-    let Some((owner, first)) = group.copies.first() else { return };
-    let Some((taker, second)) = group.copies.iter().find(|(other, _)| other.session.id != owner.session.id) else {
-        return;
-    };
-    if may_be_of_another_group(owner, group) || may_be_of_another_group(taker, group) {
-        return;
-    }
+    let mut sure = group.copies.iter().filter(|(_, copy)| copy.is_by_share(group.filter).1);
+    let Some((owner, first)) = sure.next() else { return };
+    let Some((_, second)) = sure.find(|(other, _)| other.session.id != owner.session.id) else { return };
     // A message that its publisher sent again may be a new one to the broker.
     if group.publication.sendings.len() > 1 && group.publication.qos < 2 {
         return;
@@ -111,23 +102,6 @@ fn to_one_client(model: &Model<'_>, group: &Group<'_, '_>, findings: &mut Findin
     finding.expected(expected).observed(format!("{} got it too", second.connection.client));
 }
 
-/// The client is in other groups too that the message met, and nothing tells whose turn brought its copies.
-fn may_be_of_another_group(ledger: &Ledger<'_>, group: &Group<'_, '_>) -> bool {
-    let groups = shared_filters(ledger, group.publication).len();
-    let is_own =
-        |copy: &&Copy<'_>| copy.is_shared() && copy.is_first && std::ptr::eq(copy.publication, group.publication);
-    groups > 1 && ledger.copies.iter().filter(is_own).count() < groups
-}
-
-/// A message that its publisher sent again may be two to the broker, and a client may be in several groups. Nothing tells then
-/// which of its copies came by this group.
-fn is_one_of_several(ledger: &Ledger<'_>, group: &Group<'_, '_>) -> bool {
-    let is_own = |copy: &&Copy<'_>| copy.is_first && std::ptr::eq(copy.publication, group.publication);
-    let copies = ledger.copies.iter().filter(is_own).count();
-    let groups = shared_filters(ledger, group.publication).len();
-    group.publication.sendings.len() > 1 && copies > 1 || groups > 1 && copies > 0
-}
-
 /// The shared filters of a session that match the message, each once.
 fn shared_filters<'a>(ledger: &Ledger<'a>, publication: &Publication) -> BTreeSet<&'a str> {
     ledger.session.shares(&publication.topic).map(Subscription::filter).collect()
@@ -144,10 +118,7 @@ fn while_away(group: &Group<'_, '_>, findings: &mut Findings) {
 
 /// Messages that nobody of their group got, although one had to.
 fn lost(model: &Model<'_>, groups: &[Group<'_, '_>], findings: &mut Findings) {
-    let is_lost = |group: &&Group<'_, '_>| {
-        let may_have_come = group.members.iter().any(|ledger| is_one_of_several(ledger, group));
-        group.copies.is_empty() && !may_have_come && is_owed(model, group)
-    };
+    let is_lost = |group: &&Group<'_, '_>| group.copies.is_empty() && is_owed(model, group);
     for group in groups.iter().filter(is_lost) {
         if !is_proven_lost(model, group) {
             continue;

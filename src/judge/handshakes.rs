@@ -305,7 +305,7 @@ fn resumption<'a>(
 fn absence(model: &Model<'_>, ledger: &Ledger<'_>, connection: &Connection, delivery: &Delivery) -> Option<Absence> {
     let own = ledger.copies.iter().find(|copy| copy.delivery.place.at == delivery.place.at);
     let is_later = |copy: &Copy<'_>, own: &Copy<'_>| {
-        copy.is_forward()
+        copy.is_surely_forward()
             && own.publication.is_before(copy.publication)
             && copy.delivery.publish.qos == delivery.publish.qos
     };

@@ -17,7 +17,7 @@ type Lane<'a> = (&'a str, &'a str, u8, u8);
 pub fn check(model: &Model<'_>, ledger: &Ledger<'_>, findings: &mut Findings) {
     let mut seen: HashSet<(Message, u8)> = HashSet::new();
     let mut latest: HashMap<Lane<'_>, &Copy<'_>> = HashMap::new();
-    for copy in ledger.copies.iter().filter(|copy| copy.is_forward() && copy.flag_is_right) {
+    for copy in ledger.copies.iter().filter(|copy| copy.is_surely_forward() && copy.flag_is_right) {
         let publication = copy.publication;
         // Overlapping subscriptions of different QoS bring copies that are ordered each for itself.
         let qos = copy.delivery.publish.qos;

@@ -71,7 +71,7 @@ impl<'a> Evidence<'_, 'a> {
             let is_due =
                 copy.connection.index == due.index || copy.connection.index > due.index && due.session_persists();
             is_due
-                && copy.is_forward()
+                && copy.is_surely_forward()
                 && copy.is_first
                 && copy.delivery.publish.qos >= qos
                 && lost.is_before(copy.publication)

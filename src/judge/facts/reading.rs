@@ -162,7 +162,8 @@ impl Reader {
         let earlier = self.outbound.get(&key).copied().filter(|_| publish.qos > 0);
         if publish.dup {
             let again = match message {
-                Message::Clear(_) => earlier,
+                // One of which only half had been sent comes whole under an identifier that another message had.
+                Message::Clear(_) => earlier.filter(|earlier| self.facts.publications[*earlier].is_clearing()),
                 _ => self.facts.by_message.get(&message).and_then(|known| known.first().copied()),
             };
             if let Some(again) = again {
@@ -364,7 +365,7 @@ impl Reader {
             let topic = if will.topic.is_empty() { String::new() } else { will.topic.clone() };
             let copies =
                 self.facts.connections.iter().flat_map(|c| &c.deliveries).filter(|d| d.message == Some(message));
-            let copies = copies.filter(|delivery| delivery.topic == topic && !delivery.publish.retain).map(|d| d.place);
+            let copies = copies.filter(|delivery| delivery.topic == topic).map(|d| d.place);
             let is_copy = |publish: &Publish| Message::of(&publish.payload) == Some(message) && publish.topic == topic;
             let own = self.facts.witnessed.iter().filter(|(_, publish)| is_copy(publish)).map(|(place, _)| *place);
             let witnessed = own.clone().next();
