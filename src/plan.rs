@@ -253,4 +253,13 @@ impl Action {
             Action::Wait { .. } => Verb::Wait,
         }
     }
+
+    /// The client stops in the middle of a handshake, and does nothing more on its connection.
+    pub fn stops_half_way(&self) -> bool {
+        match self {
+            Action::Publish(publication) => publication.until.is_some(),
+            Action::Receive { until, .. } => until.is_some(),
+            _ => false,
+        }
+    }
 }

@@ -183,7 +183,10 @@ impl<'a> Walk<'_, 'a> {
         let fresh =
             Exchange { delivery, first: delivery, acked: None, refused: false, released: None, finished: None, here };
         // A message that is sent again under another identifier gives its first one up.
-        if publish.dup && !self.open.iter().any(|own| own.is_of(delivery) && own.delivery.publish.id == publish.id) {
+        if publish.dup
+            && !publish.payload.is_empty()
+            && !self.open.iter().any(|own| own.is_of(delivery) && own.delivery.publish.id == publish.id)
+        {
             self.open.retain(|own| !own.is_of(delivery) || own.finished.is_some() || own.here.sent);
         }
         let Some(place) = self.open.iter().position(|own| own.delivery.publish.id == publish.id) else {

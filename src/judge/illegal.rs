@@ -76,7 +76,7 @@ fn will(model: &Model<'_>, publication: &Publication, sighting: &Sighting<'_>, c
         causes.push((Cause::Will, rules::WILL_DISCARDED_AT_DISCONNECT));
     } else if sighting.delivery.publish.retain && !publication.retain {
         causes.push((Cause::Will, rules::WILL_RETAIN_0));
-    } else if publication.sent().is_none() && !connection.is_garbled {
+    } else if publication.sent().is_none() {
         causes.push((Cause::Will, rules::WILL_NOT_BEFORE_ITS_DELAY));
     }
 }

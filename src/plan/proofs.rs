@@ -47,6 +47,9 @@ pub fn add(clients: &[Client], steps: &mut [Step]) {
             Action::Disconnect { .. } | Action::Cut { .. } | Action::Silence | Action::Stall => online[client] = false,
             Action::Unsubscribe { .. } | Action::Publish(_) | Action::Wait { .. } => {}
         }
+        if step.action.stops_half_way() {
+            online[client] = false;
+        }
     }
 }
 

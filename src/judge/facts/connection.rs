@@ -53,7 +53,7 @@ pub struct Connection {
     /// The client sent only half of a packet.
     pub half: bool,
     /// The client sent another packet behind half of one, so that the broker reads bytes that are no packet.
-    pub is_garbled: bool,
+    pub garbled: Option<Place>,
     pub missing: Vec<(usize, Awaited)>,
     /// Where settle windows passed.
     pub settled: Vec<usize>,
@@ -192,7 +192,7 @@ impl Connection {
             taken_over: None,
             undecodable: None,
             half: false,
-            is_garbled: false,
+            garbled: None,
             missing: Vec::new(),
             settled: Vec::new(),
             timers: Vec::new(),

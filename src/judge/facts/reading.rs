@@ -100,7 +100,9 @@ impl Reader {
         }
         let connection = &mut self.facts.connections[index];
         connection.last_sent = Some((place.at, packet.name()));
-        connection.is_garbled |= connection.half;
+        if connection.half {
+            connection.garbled.get_or_insert(place);
+        }
         match packet {
             Packet::Publish(publish) => self.published(place, index, publish),
             Packet::Subscribe(subscribe) => {
@@ -360,7 +362,9 @@ impl Reader {
             let Some(will) = connection.connect.will.as_ref().filter(|_| connection.is_accepted()) else { continue };
             let Some(message) = Message::of(&will.payload) else { continue };
             let ends = connection.left_for_good().is_none();
-            let sendings = connection.end.filter(|_| ends).map(|place| Sending { place, connection: index });
+            // A broker that reads garbage ends the connection, also where nobody reads that.
+            let end = connection.garbled.into_iter().chain(connection.end).min();
+            let sendings = end.filter(|_| ends).map(|place| Sending { place, connection: index });
             let (client, id, will) = (connection.client.clone(), connection.id.clone(), will.clone());
             let topic = if will.topic.is_empty() { String::new() } else { will.topic.clone() };
             let copies =
