@@ -3,7 +3,8 @@
 //! A right attribute costs nothing. A wrong one, or a copy out of place, costs one, and is the rule that it breaks. Over all
 //! messages of a session a rule is charged once: one lie explains everything that it can explain.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::facts::{Connection, Delivery, Publication};
 use super::illegal;
@@ -42,7 +43,7 @@ pub struct Sighting<'a> {
 }
 
 /// Why a copy came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Cause {
     /// It takes the slot with this number.
     Slot(usize),
@@ -84,13 +85,13 @@ pub struct Explained {
     pub labels: Vec<Label>,
     /// The slot that it takes, or that the copy took which it continues.
     pub slot: Option<usize>,
-    /// The slots that it takes in all explanations which break no further rule.
+    /// The slots that it takes in the explanations which break no further rule.
     pub alternatives: Vec<Option<usize>>,
 }
 
 impl Explained {
     fn new(cause: Cause, labels: Vec<Label>, slot: Option<usize>) -> Explained {
-        Explained { cause, labels, slot, alternatives: Vec::new() }
+        Explained { cause, labels, slot, alternatives: vec![slot] }
     }
 }
 
@@ -128,14 +129,43 @@ fn best(sightings: usize, mut explanations: Vec<Explanation>) -> Vec<Explained> 
     let least = explanations[0].cost;
     let as_good = |explanation: &&Explanation| explanation.cost < least + BROKEN;
     let alternatives = |copy: usize| -> Vec<Option<usize>> {
-        let mut slots: Vec<_> = explanations.iter().take_while(as_good).map(|other| other.copies[copy].slot).collect();
-        slots.sort_unstable();
-        slots.dedup();
-        slots
+        let as_good = explanations.iter().take_while(as_good);
+        let slots: BTreeSet<_> = as_good.flat_map(|other| other.copies[copy].alternatives.iter().copied()).collect();
+        slots.into_iter().collect()
     };
     let alternatives: Vec<Vec<Option<usize>>> = (0..sightings).map(alternatives).collect();
     let copies = explanations.swap_remove(0).copies.into_iter().zip(alternatives);
     copies.map(|(copy, alternatives)| Explained { alternatives, ..copy }).collect()
+}
+
+/// Explanations that differ only in which copy takes which of the same slots are one. There are as many as permutations.
+fn merged(explanations: Vec<Explanation>) -> Vec<Explanation> {
+    let mut places: HashMap<_, usize> = HashMap::new();
+    let mut merged: Vec<Explanation> = Vec::new();
+    for explanation in explanations {
+        let taken = explanation.copies.iter().filter(|copy| matches!(copy.cause, Cause::Slot(_)));
+        let mut taken: Vec<Option<usize>> = taken.map(|copy| copy.slot).collect();
+        taken.sort_unstable();
+        let of_slot = |copy: &Explained| (!matches!(copy.cause, Cause::Slot(_))).then_some(copy.cause);
+        let causes: Vec<Option<Cause>> = explanation.copies.iter().map(of_slot).collect();
+        let mut broken = explanation.broken.clone();
+        broken.sort_unstable();
+        match places.entry((explanation.cost, taken, causes, broken)) {
+            Entry::Vacant(place) => {
+                place.insert(merged.len());
+                merged.push(explanation);
+            }
+            Entry::Occupied(place) => {
+                let known = merged[*place.get()].copies.iter_mut();
+                for (known, copy) in known.zip(explanation.copies) {
+                    known.alternatives.extend(copy.alternatives);
+                    known.alternatives.sort_unstable();
+                    known.alternatives.dedup();
+                }
+            }
+        }
+    }
+    merged
 }
 
 /// The fewest rules that explain all these messages, found greedily: each time the rule that explains most of the rest.
@@ -291,20 +321,24 @@ impl<'a> Search<'_, 'a> {
             for explanation in &explanations {
                 self.follow(explanation, number, illegal, &mut next);
             }
-            next.sort_by_key(|explanation: &Explanation| explanation.cost);
-            next.truncate(EXPLANATIONS);
-            explanations = next;
+            explanations = merged(next);
+            // Of too many those are followed that leave the fewest absences to explain.
+            explanations.sort_by_cached_key(|explanation| explanation.cost + self.cost_of_absences(explanation));
+            explanations.truncate(EXPLANATIONS);
         }
         for explanation in &mut explanations {
-            let is_taken = |slots: &Vec<usize>| {
-                slots.iter().any(|slot| explanation.copies.iter().any(|copy| copy.slot == Some(*slot)))
-            };
-            let absent = self.unit.musts.iter().filter(|slots| !is_taken(slots)).count();
-            explanation.cost += ABSENT * absent as u32;
+            explanation.cost += self.cost_of_absences(explanation);
             self.too_many(explanation);
         }
         explanations.sort_by_key(|explanation| explanation.cost);
         explanations
+    }
+
+    fn cost_of_absences(&self, explanation: &Explanation) -> u32 {
+        let is_taken = |slots: &Vec<usize>| {
+            slots.iter().any(|slot| explanation.copies.iter().any(|copy| copy.slot == Some(*slot)))
+        };
+        ABSENT * self.unit.musts.iter().filter(|slots| !is_taken(slots)).count() as u32
     }
 
     /// Copies beyond those that are explained are taken for what the last one was.
@@ -377,7 +411,7 @@ impl<'a> Search<'_, 'a> {
     fn takes(&self, explanation: &Explanation, number: usize, slot: usize, next: &mut Vec<Explanation>) {
         let sighting = &self.unit.sightings[number];
         let wanted = &self.unit.slots[slot];
-        if !wanted.is_open_to(sighting.delivery, sighting.connection) {
+        if !wanted.is_open_to(sighting.delivery) {
             return;
         }
         let firsts = || explanation.copies.iter().filter(|copy| matches!(copy.cause, Cause::Slot(_)));

@@ -77,6 +77,10 @@ fn to_one_client(model: &Model<'_>, group: &Group<'_, '_>, findings: &mut Findin
     let mut sure = group.copies.iter().filter(|(_, copy)| copy.is_by_share(group.filter).1);
     let Some((owner, first)) = sure.next() else { return };
     let Some((_, second)) = sure.find(|(other, _)| other.session.id != owner.session.id) else { return };
+    // It may have moved on from a client that went away before it could answer, whose copy is seen last all the same.
+    if second.delivery.publish.qos == 1 && second.delivery.acked.is_none() {
+        return;
+    }
     // A message that its publisher sent again may be a new one to the broker.
     if group.publication.sendings.len() > 1 && group.publication.qos < 2 {
         return;

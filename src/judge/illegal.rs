@@ -11,7 +11,7 @@ use crate::packet::Protocol;
 use crate::topic;
 
 /// A reason that the standard rules out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Cause {
     /// The session that had subscribed has ended; the index of the entry that ended it.
     EndedSession(usize),

@@ -4,7 +4,7 @@
 //! The unit is one message in one session. A copy is explained by the slot that it takes ([`super::assignment`]); what a wrong
 //! attribute of a copy breaks is said here, beside the attribute that the slot gives it.
 
-use super::facts::{Connection, Delivery, Publication, Subscribing};
+use super::facts::{Delivery, Publication, Subscribing};
 use super::model::{Asks, Model};
 use super::rules::{self, Rule};
 use super::session::{InForce, Session, Subscription};
@@ -63,14 +63,9 @@ impl<'a> Slot<'a> {
     }
 
     /// A copy may take the slot at this place.
-    pub fn is_open_to(&self, delivery: &Delivery, connection: &Connection) -> bool {
-        // A QoS 0 copy that was asked for belongs to the connection of its SUBSCRIBE.
-        let here = match self.way {
-            Way::Retained { connection: own, .. } if delivery.publish.qos == 0 => own == connection.index,
-            _ => true,
-        };
+    pub fn is_open_to(&self, delivery: &Delivery) -> bool {
         let step = self.publication.sent().map_or(usize::MAX, |sent| sent.step);
-        here && delivery.place.at > self.since && delivery.place.step >= step
+        delivery.place.at > self.since && delivery.place.step >= step
     }
 
     /// Any number of copies may take it: duplicates are permitted where QoS 1 is downgraded to 0 (section 3.8.4).

@@ -55,6 +55,16 @@ impl<'a> Ask<'a> {
         })
     }
 
+    /// A copy has come that may be the one, also if it is taken for another.
+    fn may_have_come(&self, evidence: &Evidence<'_, 'a>) -> bool {
+        let is_this = |way: &Option<Way<'a>>| match way {
+            Some(Way::Retained { subscribing, .. }) => std::ptr::eq(*subscribing, self.subscribing),
+            _ => false,
+        };
+        let of_topic = |copy: &&Copy<'a>| copy.publication.topic == self.found.candidates[0].topic;
+        evidence.ledger.copies.iter().filter(of_topic).any(|copy| copy.ways.iter().any(is_this))
+    }
+
     /// The message that is named in its place: the last that may be the one.
     pub fn last(&self) -> &'a Publication {
         self.found.candidates[self.found.candidates.len() - 1]
@@ -98,7 +108,9 @@ pub fn check(evidence: &Evidence<'_, '_>, findings: &mut Findings) {
         }
         match came {
             Some(copy) => order(evidence, copy, ask, findings),
-            None if !ask.is_owed(evidence) || may_have_vanished(evidence, ask, &asks) => {}
+            None if !ask.is_owed(evidence)
+                || ask.may_have_come(evidence)
+                || may_have_vanished(evidence, ask, &asks) => {}
             None if passed => lost(evidence, ask, findings),
             // A client that goes away at once, or withholds its acknowledgements, may miss what was sent to it.
             None if ask.connection.end.is_some() || ask.connection.deliveries.iter().any(|d| !d.is_complete()) => {}
