@@ -17,7 +17,7 @@ use crate::packet::Protocol;
 /// How many explanations of the copies so far are followed further.
 const EXPLANATIONS: usize = 64;
 /// How many copies of one message are explained; every further one is one too many.
-const COPIES: usize = 12;
+const COPIES: usize = 40;
 
 /// The cost of a rule that no other message of the session has broken.
 const BROKEN: u32 = 1000;

@@ -36,11 +36,9 @@ pub struct Client {
     pub leaving: bool,
     /// The broker is about to end the connection by right: another one takes over, or the client has fallen silent.
     pub may_end: bool,
-    /// Nothing that comes in is read any more.
-    pub deaf: bool,
     /// Nothing is sent any more, not even PINGREQ.
     pub silent: bool,
-    /// What comes in is lost on its way to the client: how often something was.
+    /// Packets that come in are lost on their way to the client: how often some were.
     pub lost: Option<u32>,
     /// The connection that neither reads nor writes any more, while the broker cannot know.
     pub stalled: Option<Connection>,
@@ -122,7 +120,6 @@ impl Client {
             has_session: false,
             leaving: false,
             may_end: false,
-            deaf: false,
             silent: false,
             lost: None,
             stalled: None,
@@ -164,7 +161,6 @@ impl Client {
         self.ended = None;
         self.leaving = false;
         self.may_end = false;
-        self.deaf = false;
         self.silent = false;
         self.lost = None;
         self.answers_at_most = None;
@@ -179,10 +175,11 @@ impl Client {
         self.granted.clear();
     }
 
-    /// Does nothing more on this connection: what comes is not looked at, and nothing is waited for.
+    /// Does nothing more on this connection: of what comes only the end is looked at, and nothing is waited for.
     pub fn stop(&mut self) {
-        self.deaf = true;
+        self.lost = Some(0);
         self.silent = true;
+        self.may_end = true;
         self.incoming.clear();
         self.unanswered.clear();
     }

@@ -64,14 +64,24 @@ impl Player<'_> {
     pub async fn cut(&mut self, client: usize, how: End) -> Result<(), Stop> {
         self.flush().await;
         let Some(connection) = self.clients[client].connection.take() else {
-            self.record.noted(Event::Broken(format!("{} is not connected", self.clients[client].name)));
-            return Err(Stop);
+            return self.cut_by_the_broker(client).await;
         };
         self.record.observed(client, |name| Event::Closed(name, how));
         self.gone(client);
         // What came and was not looked at is not answered any more.
         self.clients[client].incoming.clear();
         self.meanwhile(connection.cut(how)).await;
+        self.await_will(client).await?;
+        self.detach(client).await;
+        Ok(())
+    }
+
+    /// The broker ended the connection of a client that had stopped before the client could.
+    async fn cut_by_the_broker(&mut self, client: usize) -> Result<(), Stop> {
+        if self.clients[client].ended.is_none() {
+            self.record.noted(Event::Broken(format!("{} is not connected", self.clients[client].name)));
+            return Err(Stop);
+        }
         self.await_will(client).await?;
         self.detach(client).await;
         Ok(())

@@ -105,10 +105,10 @@ impl Player<'_> {
     }
 
     /// Records what was read, and keeps it until it is looked at.
-    fn take_in(&mut self, client: usize, batch: Vec<Incoming>) {
+    fn take_in(&mut self, client: usize, mut batch: Vec<Incoming>) {
         if let Some(lost) = &mut self.clients[client].lost {
             *lost += 1;
-            return;
+            batch.retain(|incoming| matches!(incoming, Incoming::End(_)));
         }
         let at = Instant::now();
         for incoming in batch {
@@ -250,8 +250,7 @@ enum Happening {
 async fn next_happening(clients: &mut [Client], mut mailbox: Option<&mut Mailbox>) -> Happening {
     poll_fn(|cx| {
         for (index, client) in clients.iter_mut().enumerate() {
-            let connection = client.connection.as_mut().filter(|_| !client.deaf);
-            if let Some(Poll::Ready(batch)) = connection.map(|connection| connection.poll_incoming(cx)) {
+            if let Some(Poll::Ready(batch)) = client.connection.as_mut().map(|connection| connection.poll_incoming(cx)) {
                 return Poll::Ready(Happening::Batch(index, batch));
             }
         }

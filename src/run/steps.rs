@@ -286,7 +286,7 @@ impl Player<'_> {
                 true => client.granted_for_own(&source.topic),
                 false => client.granted_for(&source.topic),
             };
-            let reads = client.connection.is_some() && !client.deaf && client.answers == Answers::All;
+            let reads = client.connection.is_some() && client.lost.is_none() && client.answers == Answers::All;
             let is_owed = granted.is_some_and(|granted| granted.min(source.qos) > 0);
             let has_come = messages.iter().any(|message| client.arrivals.contains(message));
             !reads || !is_owed || has_come && client.unanswered.is_empty()

@@ -34,8 +34,7 @@ impl Player<'_> {
             let older = &mut self.clients[older];
             older.may_end = true;
             // A client that has stopped reads on until then, so that its end is seen, and sends nothing.
-            older.leaving |= older.deaf;
-            older.deaf = false;
+            older.leaving |= older.lost.is_some();
             older.lost = None;
         }
         older
