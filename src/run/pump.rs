@@ -250,7 +250,8 @@ enum Happening {
 async fn next_happening(clients: &mut [Client], mut mailbox: Option<&mut Mailbox>) -> Happening {
     poll_fn(|cx| {
         for (index, client) in clients.iter_mut().enumerate() {
-            if let Some(Poll::Ready(batch)) = client.connection.as_mut().map(|connection| connection.poll_incoming(cx)) {
+            if let Some(Poll::Ready(batch)) = client.connection.as_mut().map(|connection| connection.poll_incoming(cx))
+            {
                 return Poll::Ready(Happening::Batch(index, batch));
             }
         }
