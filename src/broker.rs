@@ -45,7 +45,7 @@ pub enum BrokerError {
     Embedded(String),
 }
 
-/// What the user says of a broker beside its URL.
+/// The options of a broker that the user gives beside its URL.
 #[derive(Debug, Clone, Default)]
 pub struct Given {
     /// The URL's own user name and password come first.

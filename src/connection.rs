@@ -67,7 +67,7 @@ pub struct Connection {
     partial: Vec<u8>,
     /// Bytes that wait for [`Connection::flush`].
     unsent: Vec<u8>,
-    /// Where in `unsent` each packet ends, or the half of one.
+    /// The place in `unsent` at which each packet ends, or the half of one.
     packet_ends: Vec<usize>,
     /// Whatever comes after the end, or after undecodable bytes, is the end.
     ended: Option<End>,

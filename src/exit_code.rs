@@ -31,13 +31,13 @@ impl ExitCode {
         }
     }
 
-    /// Of a run without a baseline: what the broker broke beside the cells counts too.
+    /// The exit code of a run without a baseline: what the broker broke beside the cells counts too.
     pub fn of_results(results: &Results) -> ExitCode {
         let is_broken = results.broker_findings.violations.iter().any(|violation| violation.level == Level::Must);
         if is_broken { ExitCode::Failed } else { ExitCode::of(&results.summary) }
     }
 
-    /// Of cells with these verdicts.
+    /// The exit code of cells with these verdicts.
     pub fn of(summary: &Summary) -> ExitCode {
         let count = |verdict| summary.count(verdict);
         if count(Verdict::Fail) > 0 {
@@ -51,7 +51,7 @@ impl ExitCode {
         }
     }
 
-    /// Of a run with a baseline, or of two results.
+    /// The exit code of a comparison: a run with its baseline, or two results files.
     pub fn of_comparison(comparison: &Comparison) -> ExitCode {
         match (comparison.got_worse(), comparison.became_unclear()) {
             (true, _) => ExitCode::Failed,

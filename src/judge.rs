@@ -162,7 +162,7 @@ pub struct Combined {
 /// proved that a MUST was broken. What needs several attempts counts if so many in a row show it.
 pub fn combine(cell: &Cell, mut attempts: Vec<Judgement>) -> Combined {
     let count = attempts.len();
-    // Of several such attempts the last one that was played to its end is chosen: it repeats what the others show.
+    // The last such attempt that was played to its end is chosen: it repeats what the others show.
     let is_whole = |judgement: &Judgement| judgement.findings.limits.is_empty() && !judgement.findings.explains_the_end;
     let firm = attempts.iter().rposition(|judgement| judgement.has_firm_fail() && is_whole(judgement));
     let firm = firm.or_else(|| attempts.iter().rposition(Judgement::has_firm_fail));

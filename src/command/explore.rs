@@ -108,7 +108,7 @@ impl Saving {
     }
 }
 
-/// What the user sees while the search goes on.
+/// The progress line that the user sees while the search goes on.
 struct Telling {
     bar: ProgressBar,
     saving: Option<Saving>,

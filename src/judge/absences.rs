@@ -281,6 +281,9 @@ pub fn interrupted(model: &Model<'_>, ledger: &Ledger<'_>, findings: &mut Findin
         granted && s.sent.step == step && ledger.session.had_subscription(s) == Some(true)
     });
     let Some((connection, subscribing)) = replacing.next() else { return false };
+    if model.is_too_large(ledger.session, lost) {
+        return false;
+    }
     // A full window holds every message up.
     if evidence.has_come(lost) || connection.deliveries.iter().any(|delivery| !delivery.is_complete()) {
         return false;

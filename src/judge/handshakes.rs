@@ -1,6 +1,7 @@
 //! Handshakes from broker to client, one automaton by Packet Identifier over all connections of a session: identifiers in use,
 //! the Receive Maximum, PUBRELs out of turn, and what a resumed session has to send again.
 
+use std::collections::HashSet;
 use std::mem;
 
 use super::deliveries::{Copy, Ledger};
@@ -375,7 +376,8 @@ fn original_order(connection: &Connection, before: &[Exchange<'_>], findings: &m
     };
     let again = connection.deliveries.iter().filter(|delivery| delivery.publish.dup && delivery.message.is_some());
     let mut last: Vec<(&str, u8, usize, &Delivery)> = Vec::new();
-    for delivery in again {
+    let mut seen: HashSet<u16> = HashSet::new();
+    for delivery in again.filter(|delivery| seen.insert(delivery.publish.id)) {
         let Some(sent) = first_sent(delivery) else { continue };
         let lane = (delivery.topic.as_str(), delivery.publish.qos);
         match last.iter_mut().find(|(topic, qos, ..)| (*topic, *qos) == lane) {

@@ -123,8 +123,11 @@ impl<'a> Model<'a> {
 
     /// The message waited, by the clock, for at least so many seconds before this place, in which it may have been sent.
     pub fn waited_s(&self, publication: &Publication, opened: Place, delivered: Place) -> (u32, Option<usize>) {
-        let Some(sent) = publication.accepted.or(publication.sent()) else { return (0, None) };
-        let timed = self.facts.ran_out(Timer::MessageExpiry, publication.sent().unwrap_or(sent), delivered);
+        // A PUBLISH that its publisher sends again carries its interval once more.
+        let mut sendings = publication.sendings.iter().map(|sending| sending.place);
+        let Some(last) = sendings.rfind(|sent| sent.at < delivered.at) else { return (0, None) };
+        let sent = publication.accepted.filter(|accepted| accepted.at > last.at).unwrap_or(last);
+        let timed = self.facts.ran_out(Timer::MessageExpiry, last, delivered);
         let told = timed.map_or(0, |timed| timed.seconds);
         // A broker counts whole seconds, and may round either way.
         let measured = self.facts.elapsed(sent.at, opened.at).map_or(0, |elapsed| elapsed.as_secs().saturating_sub(1));

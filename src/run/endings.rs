@@ -64,7 +64,7 @@ impl Player<'_> {
     pub async fn cut(&mut self, client: usize, how: End) -> Result<(), Stop> {
         self.flush().await;
         let Some(connection) = self.clients[client].connection.take() else {
-            return self.cut_by_the_broker(client).await;
+            return self.cut_already(client).await;
         };
         self.record.observed(client, |name| Event::Closed(name, how));
         self.gone(client);
@@ -76,8 +76,11 @@ impl Player<'_> {
         Ok(())
     }
 
-    /// The broker ended the connection of a client that had stopped before the client could.
-    async fn cut_by_the_broker(&mut self, client: usize) -> Result<(), Stop> {
+    /// The connection is over already: a client that had stopped was cut off by the broker, or the client had to close.
+    async fn cut_already(&mut self, client: usize) -> Result<(), Stop> {
+        if self.clients[client].closed_by_rule {
+            return Ok(());
+        }
         if self.clients[client].ended.is_none() {
             self.record.noted(Event::Broken(format!("{} is not connected", self.clients[client].name)));
             return Err(Stop);

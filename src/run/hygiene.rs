@@ -64,7 +64,7 @@ pub struct Retained {
 }
 
 impl Cleanup {
-    /// Of a broker that is gone: nothing could be cleaned up.
+    /// The outcome where the broker is gone: nothing could be cleaned up.
     pub fn of_gone(leftovers: &Leftovers) -> Cleanup {
         let retained = Retained { failed: leftovers.retained.len(), unchecked: true, ..Retained::default() };
         let persistent = leftovers.sessions.iter().filter(|session| session.persists).count();

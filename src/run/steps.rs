@@ -71,6 +71,8 @@ impl Player<'_> {
             Waited::Deadline => return Err(self.missing(client).await),
         }
         if connect.will.is_some() && self.clients[client].connack.as_ref().is_some_and(|connack| connack.code != 0) {
+            // What was refused has changed nothing about the session.
+            self.clients[client].connect = before;
             return Box::pin(self.without_its_will(client, connect)).await;
         }
         if let Some(older) = older {

@@ -7,7 +7,7 @@ use crate::judge::finding::{ATTEMPTS_FOR_AN_ABSENCE, Findings};
 use crate::judge::model::{Asks, Model, Retained};
 use crate::judge::proof::Evidence;
 use crate::judge::rules::{self, Rule};
-use crate::judge::session::Session;
+use crate::judge::session::{Session, Subscription};
 use crate::judge::slots::Way;
 use crate::results::Verdict;
 
@@ -40,8 +40,12 @@ impl<'a> Ask<'a> {
     pub fn is_owed(&self, evidence: &Evidence<'_, 'a>) -> bool {
         let session = evidence.ledger.session;
         let own = |p: &&Publication| p.publisher_id == session.id && self.subscribing.filter.no_local;
+        // What an UNSUBSCRIBE overtakes need not come any more (MQTT-3.10.4-2).
+        let is_this = |own: &&Subscription<'_>| std::ptr::eq(own.subscribing, self.subscribing);
+        let end = session.subscriptions.iter().find(is_this).and_then(|own| own.end);
         self.asks == Asks::Yes
             && !self.found.none
+            && !end.is_some_and(|end| end.by_unsubscribe)
             && !self.found.candidates.iter().any(|p| own(p) || evidence.model.is_too_large(session, p))
     }
 

@@ -34,7 +34,7 @@ impl<'a> Search<'_, 'a> {
                 self.follow(explanation, number, illegal, &mut next);
             }
             explanations = merged(next);
-            // Of too many those are followed that leave the fewest absences to explain.
+            // Where there are too many, the search follows those that leave the fewest absences to explain.
             explanations.sort_by_cached_key(|explanation| explanation.cost + self.cost_of_absences(explanation));
             explanations.truncate(EXPLANATIONS);
         }
@@ -127,7 +127,8 @@ impl<'a> Search<'_, 'a> {
             return;
         }
         let firsts = || explanation.copies.iter().filter(|copy| matches!(copy.cause, Cause::Slot(_)));
-        let is_taken = firsts().any(|copy| copy.slot == Some(slot));
+        let mut numbered = explanation.copies.iter().enumerate().filter(|(_, copy)| copy.cause == Cause::Slot(slot));
+        let is_taken = numbered.any(|(earlier, _)| !self.may_have_moved_on(wanted, earlier, number));
         if is_taken && !wanted.repeats() {
             return;
         }
@@ -153,12 +154,22 @@ impl<'a> Search<'_, 'a> {
         next.push(self.with(explanation, Explained::new(Cause::Slot(slot), labels, Some(slot)), 0));
     }
 
+    /// A message of a shared subscription at QoS 1 whose connection ended on the way may be sent as a new one, also to the same
+    /// client (5.0, section 4.8.2).
+    fn may_have_moved_on(&self, slot: &Slot<'_>, earlier: usize, number: usize) -> bool {
+        let (earlier, again) = (&self.unit.sightings[earlier], &self.unit.sightings[number]);
+        matches!(slot.way, Way::Shared { .. })
+            && earlier.delivery.publish.qos == 1
+            && earlier.connection.index < again.connection.index
+            && earlier.progress(self.model.facts, again.delivery.place.at) != Progress::Done
+    }
+
     /// The message was delivered to its end, and comes once more.
     fn again(&self, explanation: &Explanation, number: usize, next: &mut Vec<Explanation>) {
         for first in last_of_each(explanation, number) {
             let rule = self.rule_of_repetition(first, number);
             let labels = vec![Label { rule, what: What::Again }];
-            // Of several copies the one with its identifier is what comes again.
+            // The copy that has the same identifier is the likeliest to come again.
             let same_id =
                 self.unit.sightings[first].delivery.publish.id == self.unit.sightings[number].delivery.publish.id;
             let cost = RANK_OF_REPETITION - u32::from(same_id);
@@ -259,7 +270,7 @@ impl What {
     }
 }
 
-/// Of each delivery of the message so far the last copy: a further one may continue it.
+/// The last copy of each delivery of the message so far: a further one may continue it.
 fn last_of_each(explanation: &Explanation, number: usize) -> Vec<usize> {
     let is_continued = |copy: usize| explanation.copies.iter().any(|own| own.cause == Cause::Resent(copy));
     (0..number).filter(|copy| !is_continued(*copy)).collect()

@@ -88,6 +88,9 @@ impl Reader {
             let index = self.facts.connections.len();
             let opened = Connection::new(index, place, client, connect);
             self.take_over(&opened);
+            if connect.clean {
+                self.outbound.retain(|(id, _), _| *id != opened.id);
+            }
             self.facts.connections.push(opened);
             self.newest.insert(client.clone(), index);
             if let Some(number) = self.number {
@@ -165,7 +168,10 @@ impl Reader {
         if publish.dup {
             let again = match message {
                 // One of which only half had been sent comes whole under an identifier that another message had.
-                Message::Clear(_) => earlier.filter(|earlier| self.facts.publications[*earlier].is_clearing()),
+                Message::Clear(_) => earlier.filter(|earlier| {
+                    let earlier = &self.facts.publications[*earlier];
+                    earlier.is_clearing() && earlier.qos == publish.qos
+                }),
                 _ => self.facts.by_message.get(&message).and_then(|known| known.first().copied()),
             };
             if let Some(again) = again {
