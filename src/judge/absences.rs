@@ -74,6 +74,24 @@ pub fn lost<'a>(evidence: &Evidence<'_, 'a>, owed: impl Iterator<Item = (&'a Pub
     all
 }
 
+/// Where nothing of what is owed to any session that is still there has come, and nothing shows that it does not, nothing is judged: the first of it,
+/// and the client that should get it.
+pub fn unjudged<'a>(model: &Model<'a>, ledgers: &[Ledger<'a>]) -> Option<(&'a Publication, &'a str)> {
+    let mut first = None;
+    for ledger in ledgers.iter().filter(|ledger| ledger.session.end.is_none()) {
+        let evidence = Evidence { model, ledger };
+        let owed: Vec<(&Publication, bool)> = owed(&evidence).collect();
+        let is_proven = |lost: &Lost<'_>| !matches!(lost.proof, Proof::Missing(_));
+        if owed.iter().any(|(publication, _)| evidence.has_come(publication))
+            || lost(&evidence, owed.iter().copied()).iter().any(is_proven)
+        {
+            return None;
+        }
+        first = first.or(owed.first().map(|(publication, _)| (*publication, ledger.session.client)));
+    }
+    first
+}
+
 /// The connection on which a message is due.
 fn due<'a>(evidence: &Evidence<'_, 'a>, publication: &Publication, away: bool) -> Option<&'a Connection> {
     let sent = publication.sent()?;
