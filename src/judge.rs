@@ -112,11 +112,13 @@ fn examine(history: &History, facts: &Facts, kept: &[usize], queue_limit: Option
     if findings.limits.is_empty() && facts.stopped && !is_explained {
         findings.limit(Verdict::Inconclusive, unfinished(facts, history));
     }
-    if findings.limits.is_empty() && findings.broken.is_empty() && !facts.stopped {
-        if let Some((owed, client)) = absences::unjudged(&model, &ledgers) {
-            let reason = format!("{} is owed to {client}, and no step waits for it: add a receive step", owed.message);
-            findings.limit(Verdict::Inconclusive, format!("nothing is judged: {reason}"));
-        }
+    if findings.limits.is_empty()
+        && findings.broken.is_empty()
+        && !facts.stopped
+        && let Some((owed, client)) = absences::unjudged(&model, &ledgers)
+    {
+        let reason = format!("{} is owed to {client}, and no step waits for it: add a receive step", owed.message);
+        findings.limit(Verdict::Inconclusive, format!("nothing is judged: {reason}"));
     }
     findings
 }

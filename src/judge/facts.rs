@@ -52,6 +52,8 @@ pub struct Publication {
     pub qos: u8,
     pub retain: bool,
     pub properties: Properties,
+    /// Its publisher sent it again with other properties, as one that speaks another version has to.
+    pub properties_vary: bool,
     /// To how many bytes its payload was filled up, if it was.
     pub bytes: Option<usize>,
     /// Each time that its PUBLISH was sent, oldest first; for a will the end that brings it, if it was brought.

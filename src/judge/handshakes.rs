@@ -18,9 +18,10 @@ use crate::topic;
 /// A message under way to the client.
 #[derive(Debug, Clone, Copy)]
 struct Exchange<'a> {
-    /// Its newest PUBLISH, and the first one.
+    /// Its newest PUBLISH, and the first one with the connection on which that came. Where connections overlap, the order of the
+    /// events of different ones tells nothing.
     delivery: &'a Delivery,
-    first: &'a Delivery,
+    first: (usize, &'a Delivery),
     /// Our PUBACK or PUBREC.
     acked: Option<usize>,
     refused: bool,
@@ -181,8 +182,15 @@ impl<'a> Walk<'_, 'a> {
     fn published(&mut self, delivery: &'a Delivery, findings: &mut Findings) {
         let publish = &delivery.publish;
         let here = Here { sent: true, ..Here::default() };
-        let fresh =
-            Exchange { delivery, first: delivery, acked: None, refused: false, released: None, finished: None, here };
+        let fresh = Exchange {
+            delivery,
+            first: (self.connection.index, delivery),
+            acked: None,
+            refused: false,
+            released: None,
+            finished: None,
+            here,
+        };
         // A message that is sent again under another identifier gives its first one up.
         if publish.dup
             && !publish.payload.is_empty()
@@ -372,10 +380,10 @@ fn original_order(connection: &Connection, before: &[Exchange<'_>], findings: &m
         let known = before
             .iter()
             .find(|exchange| exchange.is_of(delivery) && exchange.delivery.publish.id == delivery.publish.id);
-        known.map(|exchange| exchange.first.place.at)
+        known.map(|exchange| (exchange.first.0, exchange.first.1.place.at))
     };
     let again = connection.deliveries.iter().filter(|delivery| delivery.publish.dup && delivery.message.is_some());
-    let mut last: Vec<(&str, u8, usize, &Delivery)> = Vec::new();
+    let mut last: Vec<(&str, u8, (usize, usize), &Delivery)> = Vec::new();
     let mut seen: HashSet<u16> = HashSet::new();
     for delivery in again.filter(|delivery| seen.insert(delivery.publish.id)) {
         let Some(sent) = first_sent(delivery) else { continue };

@@ -9,7 +9,8 @@ use crate::packet::{Properties, Protocol};
 /// The properties of every copy that came to a client of 5.0.
 pub fn check(model: &Model<'_>, ledger: &Ledger<'_>, findings: &mut Findings) {
     for (number, copy) in ledger.copies.iter().enumerate() {
-        if copy.slot.is_none() || copy.connection.protocol() != Protocol::V5 || copy.publication.is_will() {
+        let varies = copy.publication.is_will() || copy.publication.properties_vary;
+        if copy.slot.is_none() || copy.connection.protocol() != Protocol::V5 || varies {
             continue;
         }
         unaltered(model, copy, findings);

@@ -125,6 +125,9 @@ impl<'a> Slot<'a> {
             {
                 rules::ONE_COPY_CARRIES_ALL_IDENTIFIERS
             }
+            (Wrong::Identifiers, Way::Forward { .. }) if delivery.publish.properties.subscription_ids.len() > 1 => {
+                rules::EACH_COPY_CARRIES_ITS_OWN_IDENTIFIER
+            }
             (Wrong::Identifiers, _) => rules::CARRIES_ITS_IDENTIFIER,
         }
     }

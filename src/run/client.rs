@@ -283,9 +283,15 @@ impl Client {
     /// What the standard orders a client to send again on a resumed session, in the original order (MQTT-4.4.0-1,
     /// MQTT-4.6.0-1).
     pub fn to_resend(&self) -> Vec<Packet> {
-        let again = |outgoing: &Outgoing| match outgoing.released {
-            true => Packet::ack(AckKind::Pubrel, outgoing.publish.id),
-            false => Packet::Publish(Publish { dup: true, ..outgoing.publish.clone() }),
+        let again = |outgoing: &Outgoing| match (outgoing.released, self.plan.protocol) {
+            (true, _) => Packet::ack(AckKind::Pubrel, outgoing.publish.id),
+            (false, Protocol::V5) => Packet::Publish(Publish { dup: true, ..outgoing.publish.clone() }),
+            // A client of 5.0 may have begun it: 3.1.1 has no properties.
+            (false, Protocol::V3) => Packet::Publish(Publish {
+                dup: true,
+                properties: packet::Properties::default(),
+                ..outgoing.publish.clone()
+            }),
         };
         self.outbox.iter().map(again).collect()
     }

@@ -26,6 +26,7 @@ impl Player<'_> {
                 session_expiry: connect.session_expiry.or(persists.then_some(u32::MAX)),
                 ..connect
             });
+            self.clients[latest].has_session = false;
             let state = &mut self.clients[client];
             (state.subscriptions, state.outbox, state.connect) = (subscriptions, outbox, connect);
             state.has_session = state.session_persists();

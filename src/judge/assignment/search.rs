@@ -77,7 +77,10 @@ impl<'a> Search<'_, 'a> {
         let nothing_else = next.len() == before;
         for (cause, rule) in illegal::causes(self.model, self.session, self.unit, sighting, nothing_else) {
             let labels = vec![Label { rule, what: What::OutOfPlace }];
-            let cost = cause.rank();
+            // Where a subscription that is in force has brought the message, one that is over needs not have.
+            let is_over = matches!(cause, illegal::Cause::EndedSession(_) | illegal::Cause::Unsubscribed(_));
+            let has_come = is_over && explanation.copies.iter().any(|copy| copy.slot.is_some());
+            let cost = cause.rank() + if has_come { RANK_OF_REPETITION } else { 0 };
             next.push(self.with(explanation, Explained::new(Cause::Illegal(cause), labels, None), cost));
         }
     }

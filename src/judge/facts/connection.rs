@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::Place;
 use crate::connection::End;
 use crate::history::{Awaited, Client, Message};
-use crate::packet::{Ack, Connack, Connect, Filter, Protocol, Publish};
+use crate::packet::{Ack, AckKind, Connack, Connect, Filter, Protocol, Publish};
 use crate::scenario::Timer;
 use crate::topic;
 
@@ -287,6 +287,20 @@ impl Connection {
         self.deliveries
             .iter()
             .any(|delivery| delivery.place.at < to && open(delivery) && delivery.completed.is_none_or(|at| at > from))
+            || self.withholds_pubcomp_at(to)
+    }
+
+    /// Some PUBREL that came before this entry was not answered by then; its PUBLISH may have come on an earlier connection.
+    fn withholds_pubcomp_at(&self, to: usize) -> bool {
+        let mut open: Vec<u16> = Vec::new();
+        for flow in &self.flows {
+            match *flow {
+                Flow::Pubrel { at, id } if at < to => open.push(id),
+                Flow::Sent { at, ack } if at < to && ack.kind == AckKind::Pubcomp => open.retain(|id| *id != ack.id),
+                _ => {}
+            }
+        }
+        !open.is_empty()
     }
 
     /// How many QoS 1 and QoS 2 messages the client takes unacknowledged (5.0, section 3.1.2.11.3).

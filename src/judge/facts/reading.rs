@@ -175,7 +175,9 @@ impl Reader {
                 _ => self.facts.by_message.get(&message).and_then(|known| known.first().copied()),
             };
             if let Some(again) = again {
-                self.facts.publications[again].sendings.push(sending);
+                let publication = &mut self.facts.publications[again];
+                publication.sendings.push(sending);
+                publication.properties_vary |= publication.properties != publish.properties;
                 return;
             }
         }
@@ -408,6 +410,7 @@ fn publication(
         qos,
         retain,
         properties: Properties::default(),
+        properties_vary: false,
         bytes: None,
         sendings: Vec::new(),
         accepted: None,
