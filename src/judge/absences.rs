@@ -10,7 +10,7 @@ use super::finding::{ATTEMPTS_FOR_AN_ABSENCE, Findings, names};
 use super::model::Model;
 use super::proof::{Evidence, Proof};
 use super::rules::{self, Rule};
-use super::wills;
+use super::{subscriptions, wills};
 use crate::history::Message;
 use crate::results::Verdict;
 
@@ -276,15 +276,18 @@ fn qos_0_choices(evidence: &Evidence<'_, '_>, findings: &mut Findings) {
 
 /// Something is owed that has not come yet, or something was published that did not come at all.
 pub fn is_open(evidence: &Evidence<'_, '_>) -> bool {
-    let experiment = evidence.model.facts.publications.iter().filter(|publication| publication.is_of_experiment());
+    // A will that was published is owed like any other message.
+    let is_owed = |p: &Publication| p.is_will() && evidence.model.owed_qos(evidence.ledger.session, p).is_some();
+    let asked = evidence.model.facts.publications.iter().filter(|p| p.is_of_experiment() || is_owed(p));
     let came: std::collections::HashSet<*const Publication> = {
         let forwards = evidence.ledger.copies.iter().filter(|copy| copy.is_forward() || copy.is_shared());
         forwards.map(|copy| std::ptr::from_ref(copy.publication)).collect()
     };
-    experiment.into_iter().any(|publication| !came.contains(&std::ptr::from_ref(publication)))
+    asked.into_iter().any(|publication| !came.contains(&std::ptr::from_ref(publication)))
         || lost_fences(evidence).next().is_some()
         || retained::is_open(evidence)
         || wills::is_awaited(evidence.model, evidence.ledger)
+        || subscriptions::is_open(evidence)
 }
 
 /// A loop-back behind a SUBSCRIBE that replaced a subscription, which ended the experiment by not coming.

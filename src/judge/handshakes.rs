@@ -22,8 +22,9 @@ struct Exchange<'a> {
     /// events of different ones tells nothing.
     delivery: &'a Delivery,
     first: (usize, &'a Delivery),
-    /// Our PUBACK or PUBREC.
+    /// Our PUBACK or PUBREC, and the connection on which we sent it.
     acked: Option<usize>,
+    acked_on: usize,
     refused: bool,
     /// The newest PUBREL.
     released: Option<usize>,
@@ -38,8 +39,6 @@ struct Exchange<'a> {
 struct Here {
     /// Its PUBLISH.
     sent: bool,
-    /// Our PUBACK or PUBREC.
-    acked: bool,
     /// Its PUBREL.
     released: bool,
 }
@@ -109,7 +108,7 @@ impl Exchange<'_> {
 pub fn check<'a>(model: &Model<'a>, ledger: &Ledger<'a>, findings: &mut Findings) -> Vec<Resumption<'a>> {
     let mut resumptions = Vec::new();
     let mut open: Vec<Exchange<'a>> = Vec::new();
-    let mut raced = false;
+    let (mut raced, mut confused) = (false, false);
     for (number, connection) in ledger.session.connections.iter().enumerate() {
         // What is too large for this connection counts as delivered (5.0 MQTT-3.1.2-25).
         for exchange in open.iter_mut().filter(|exchange| is_too_large(model, ledger, connection, exchange)) {
@@ -118,7 +117,15 @@ pub fn check<'a>(model: &Model<'a>, ledger: &Ledger<'a>, findings: &mut Findings
         let before = open.clone();
         let earlier = number.checked_sub(1).map(|number| ledger.session.connections[number]);
         let takes_over = earlier.is_some_and(|own| own.end.is_none_or(|end| end.at > connection.opened.at));
-        Walk { connection, takes_over, open: &mut open, released: Vec::new(), exceeded: false }.walk(ledger, findings);
+        Walk {
+            connection,
+            takes_over,
+            open: &mut open,
+            released: Vec::new(),
+            exceeded: false,
+            confused: &mut confused,
+        }
+        .walk(ledger, findings);
         // A session that is there by the broker's own word is resumed; one that it denies is another matter.
         raced |= number > 0 && has_raced(ledger.session.connections[number - 1], connection);
         if number > 0 && connection.session_present() && !raced {
@@ -155,10 +162,12 @@ struct Walk<'w, 'a> {
     /// It was opened while the one before was there: a PUBREC on that one may have been read behind what this one shows.
     takes_over: bool,
     open: &'w mut Vec<Exchange<'a>>,
-    /// The PUBRELs that came, with the place of the PUBREC that each follows and its topic.
-    released: Vec<(usize, usize, &'a str)>,
+    /// The PUBRELs that came, with the PUBREC that each follows, the connection of that, and the topic.
+    released: Vec<(usize, usize, usize, &'a str)>,
     /// The Receive Maximum was exceeded already.
     exceeded: bool,
+    /// An identifier in use was given to another message, so that the order of the PUBRELs tells nothing.
+    confused: &'w mut bool,
 }
 
 impl<'a> Walk<'_, 'a> {
@@ -186,6 +195,7 @@ impl<'a> Walk<'_, 'a> {
             delivery,
             first: (self.connection.index, delivery),
             acked: None,
+            acked_on: 0,
             refused: false,
             released: None,
             finished: None,
@@ -209,6 +219,7 @@ impl<'a> Walk<'_, 'a> {
             return;
         }
         if known.finished.is_none() && !publish.dup {
+            *self.confused = true;
             let id = publish.id;
             let finding = findings.broken(rules::AN_UNUSED_IDENTIFIER, self.connection.protocol());
             let expected = "a Packet Identifier that is not in use for a new message";
@@ -238,18 +249,18 @@ impl<'a> Walk<'_, 'a> {
             let finding = findings.broken(rules::RESENT_ONLY_ON_RESUME, protocol).at([at]);
             finding.expected("PUBREL again only on a further connection").observed("it came again on the same one");
         }
-        let acked = known.acked.filter(|_| known.here.acked && !is_again);
+        let acked = known.acked.filter(|_| !is_again);
         known.released = Some(at);
-        let topic = known.delivery.topic.as_str();
-        let Some(acked) = acked else { return };
-        // A PUBREL that comes before another one whose PUBREC was sent earlier.
-        if let Some((overtaker, ..)) =
-            self.released.iter().find(|(_, earlier, other)| *other == topic && *earlier > acked)
-        {
+        let (topic, acked_on) = (known.delivery.topic.as_str(), known.acked_on);
+        let Some(acked) = acked.filter(|_| !*self.confused) else { return };
+        // A PUBREL that comes before another one whose PUBREC was sent earlier on the same connection.
+        let is_later =
+            |(_, other, on, of): &&(usize, usize, usize, &str)| (*on, *of) == (acked_on, topic) && *other > acked;
+        if let Some((overtaker, ..)) = self.released.iter().find(is_later) {
             let finding = findings.broken(rules::PUBRELS_IN_THE_ORDER_OF_PUBRECS, protocol).at([*overtaker, at]);
             finding.expected("PUBRELs in the order of the PUBRECs").observed("another order");
         }
-        self.released.push((at, acked, topic));
+        self.released.push((at, acked, acked_on, topic));
     }
 
     fn answered(&mut self, at: usize, ack: Ack) {
@@ -258,7 +269,7 @@ impl<'a> Walk<'_, 'a> {
         match ack.kind {
             AckKind::Puback | AckKind::Pubrec => {
                 known.acked = Some(at);
-                known.here.acked = true;
+                known.acked_on = self.connection.index;
                 known.refused = ack.reason >= 0x80;
                 if ack.kind == AckKind::Puback || known.refused {
                     known.finished = Some(at);

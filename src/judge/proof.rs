@@ -83,7 +83,10 @@ impl<'a> Evidence<'_, 'a> {
 
     fn loop_back_came(&self, lost: &Publication) -> bool {
         self.ledger.copies.iter().any(|copy| {
-            matches!(copy.publication.message, Message::LoopBack(_)) && copy.publication.is_of_same_source(lost)
+            let is_loop_back = matches!(copy.publication.message, Message::LoopBack(_));
+            // A will has no loop-back of its own. What else comes on its topic shows the subscription in force.
+            let is_beside = lost.is_will() && copy.is_surely_forward() && copy.publication.topic == lost.topic;
+            is_beside || is_loop_back && copy.publication.is_of_same_source(lost)
         })
     }
 

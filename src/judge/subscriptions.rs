@@ -6,6 +6,7 @@ use super::finding::{Findings, NAMES};
 use super::model::Model;
 use super::proof::{Evidence, Proof};
 use super::rules;
+use super::session::InForce;
 use super::slots::Way;
 use crate::packet::Protocol;
 
@@ -69,9 +70,7 @@ pub fn check_overlaps(model: &Model<'_>, ledger: &Ledger<'_>, findings: &mut Fin
         let Some(arrival) = ledger.arrival(publication) else { continue };
         let met = model.met(ledger.session, publication);
         let Some(highest) = met.iter().map(|filter| filter.least_qos(publication.qos)).max() else { continue };
-        let is_own =
-            |copy: &&Copy<'_>| copy.is_first && copy.is_forward() && std::ptr::eq(copy.publication, publication);
-        let own: Vec<&Copy<'_>> = ledger.copies.iter().filter(is_own).collect();
+        let own = forwards(ledger, publication);
         let is_ambiguous = own.iter().any(|copy| model.facts.is_ambiguous(copy.delivery));
         if met.len() < 2 || own.is_empty() || is_ambiguous {
             continue;
@@ -107,21 +106,42 @@ fn highest_qos(publication: &Publication, own: &[&Copy<'_>], highest: u8, proof:
 fn all_identifiers(
     publication: &Publication,
     own: &[&Copy<'_>],
-    met: &[super::session::InForce<'_>],
+    met: &[InForce<'_>],
     proof: usize,
     findings: &mut Findings,
 ) {
-    let [copy] = own else { return };
+    let Some(ids) = identifiers_that_lack(publication, own, met) else { return };
+    let events = [publication.at(), own[0].delivery.place.at, proof];
+    let finding = findings.broken(rules::ONE_COPY_CARRIES_ALL_IDENTIFIERS, Protocol::V5).at(events);
+    let expected = format!("{NAMES} with the Subscription Identifiers {ids:?}");
+    let carried = &own[0].delivery.publish.properties.subscription_ids;
+    finding.about(publication.message).expected(expected).observed(format!("{carried:?}"));
+}
+
+/// The identifiers that a single copy should carry, if some of them are not there and no other copy carries them.
+fn identifiers_that_lack(publication: &Publication, own: &[&Copy<'_>], met: &[InForce<'_>]) -> Option<Vec<u32>> {
+    let [copy] = own else { return None };
     let is_single = copy.slot.as_ref().is_some_and(|slot| matches!(slot.way, Way::Forward { .. }));
     // A further copy at QoS 0 may have been dropped, and its identifier with it.
     let certain = met.iter().filter(|filter| filter.versions.len() == 1 && filter.later.is_empty());
     let owed = certain.filter(|filter| filter.least_qos(publication.qos) > 0);
     let ids: Vec<u32> = owed.filter_map(|filter| filter.versions[0].subscribing.subscription_id).collect();
     let carried = &copy.delivery.publish.properties.subscription_ids;
-    if is_single && !ids.iter().all(|id| carried.contains(id)) && !carried.is_empty() {
-        let events = [publication.at(), copy.delivery.place.at, proof];
-        let finding = findings.broken(rules::ONE_COPY_CARRIES_ALL_IDENTIFIERS, Protocol::V5).at(events);
-        let expected = format!("{NAMES} with the Subscription Identifiers {ids:?}");
-        finding.about(publication.message).expected(expected).observed(format!("{carried:?}"));
-    }
+    (is_single && !ids.iter().all(|id| carried.contains(id)) && !carried.is_empty()).then_some(ids)
+}
+
+/// A will came in one copy with the identifier of one of its subscriptions: those of others may still come. Other messages have a
+/// fence behind them.
+pub fn is_open(evidence: &Evidence<'_, '_>) -> bool {
+    let (model, ledger) = (evidence.model, evidence.ledger);
+    model.facts.publications.iter().filter(|publication| publication.is_will()).any(|will| {
+        let own = forwards(ledger, will);
+        identifiers_that_lack(will, &own, &model.met(ledger.session, will)).is_some()
+    })
+}
+
+/// The copies of a message that came because subscriptions were in force, each when it was sent first.
+fn forwards<'l, 'a>(ledger: &'l Ledger<'a>, publication: &Publication) -> Vec<&'l Copy<'a>> {
+    let is_own = |copy: &&Copy<'_>| copy.is_first && copy.is_forward() && std::ptr::eq(copy.publication, publication);
+    ledger.copies.iter().filter(is_own).collect()
 }

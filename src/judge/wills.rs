@@ -22,6 +22,7 @@ pub fn check(model: &Model<'_>, ledgers: &[Ledger<'_>], findings: &mut Findings)
         at_the_witness(model, will, connection, findings);
         at_clean_start(model.facts, will, connection, findings);
         missing(model, ledgers, will, connection, findings);
+        late(model, will, connection, findings);
     }
 }
 
@@ -121,6 +122,20 @@ fn missing(
             format!("the will of {} did not come to the witness, so nothing shows that it is gone", connection.client);
         findings.limit(Verdict::Inconclusive, reason);
     }
+}
+
+/// A will that waits for its delay although its session has ended with the connection (5.0, section 3.1.3.2.2).
+fn late(model: &Model<'_>, will: &Publication, connection: &Connection, findings: &mut Findings) {
+    let delay = connection.connect.will.as_ref().and_then(|will| will.delay).filter(|delay| *delay > 0);
+    let Some((delay, (end, came))) = delay.zip(connection.end.zip(will.accepted)) else { return };
+    let waited = model.facts.elapsed(end.at, came.at).filter(|waited| waited.as_secs() >= delay.into());
+    let Some(waited) = waited.filter(|_| !connection.session_persists() && connection.left_for_good().is_none()) else {
+        return;
+    };
+    let finding = findings.broken(rules::WILL_PUBLISHED_AT_THE_END, connection.protocol()).at([end.at, came.at]);
+    let finding = finding.about(will.message).after_attempts(ATTEMPTS_FOR_TIMING);
+    let expected = format!("{NAMES} at once: the session of {} ended with its connection", connection.client);
+    finding.expected(expected).observed(format!("it was published {} s later, as its delay asks", waited.as_secs()));
 }
 
 /// The step in which a will has to be published at the latest, if it has to be: when its delay has passed by the clock, or when

@@ -197,7 +197,6 @@ on_the_way! {
     "shared-expired" Expired Shared { | "MQTT-3.3.2-5" }
 
     "live-to-its-publisher" ToItsPublisher Live { | "MQTT-3.8.3-3" }
-    "retained-copy-to-its-publisher" ToItsPublisher RetainedCopy { | "MQTT-3.8.3-3" }
     "will-to-its-publisher" ToItsPublisher Will { | "MQTT-3.8.3-3" }
 
     "live-id-in-use" IdInUse Live silent
