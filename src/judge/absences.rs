@@ -80,7 +80,9 @@ pub fn unjudged<'a>(model: &Model<'a>, ledgers: &[Ledger<'a>]) -> Option<(&'a Pu
     let mut first = None;
     for ledger in ledgers.iter().filter(|ledger| ledger.session.end.is_none()) {
         let evidence = Evidence { model, ledger };
-        let owed: Vec<(&Publication, bool)> = owed(&evidence).collect();
+        // What an UNSUBSCRIBE has ended is owed no more.
+        let is_owed = |publication: &Publication| owed_at(&evidence, publication, 2, Proof::Missing("")).is_some();
+        let owed: Vec<(&Publication, bool)> = owed(&evidence).filter(|(publication, _)| is_owed(publication)).collect();
         let is_proven = |lost: &Lost<'_>| !matches!(lost.proof, Proof::Missing(_));
         if owed.iter().any(|(publication, _)| evidence.has_come(publication))
             || lost(&evidence, owed.iter().copied()).iter().any(is_proven)

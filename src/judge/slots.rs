@@ -23,6 +23,8 @@ pub struct Slot<'a> {
     retain: [bool; 2],
     /// Subscription Identifiers that the copy must carry, and others that it may carry.
     ids: [Vec<u32>; 2],
+    /// Subscription Identifiers of the other filters of the same routing, which have copies of their own.
+    beside: Vec<u32>,
     /// Subscriptions that replaced its own later: a queued copy may go by them.
     later: Vec<Subscription<'a>>,
 }
@@ -125,11 +127,19 @@ impl<'a> Slot<'a> {
             {
                 rules::ONE_COPY_CARRIES_ALL_IDENTIFIERS
             }
-            (Wrong::Identifiers, Way::Forward { .. }) if delivery.publish.properties.subscription_ids.len() > 1 => {
+            (Wrong::Identifiers, Way::Forward { .. }) if self.carries_those_beside(delivery) => {
                 rules::EACH_COPY_CARRIES_ITS_OWN_IDENTIFIER
             }
             (Wrong::Identifiers, _) => rules::CARRIES_ITS_IDENTIFIER,
         }
+    }
+
+    /// It has its own identifier and those of other copies.
+    fn carries_those_beside(&self, delivery: &Delivery) -> bool {
+        let carried = &delivery.publish.properties.subscription_ids;
+        let [must, may] = &self.ids;
+        let known = |id: &u32| must.contains(id) || may.contains(id) || self.beside.contains(id);
+        carried.iter().all(known) && carried.iter().any(|id| self.beside.contains(id))
     }
 
     /// Subscriptions with the filter of this one that it has replaced, and whose QoS shows that it did not.
@@ -170,7 +180,9 @@ pub fn slots<'a>(model: &Model<'a>, session: &Session<'a>, publications: &[&'a P
 }
 
 fn forward<'a>(slots: &mut Vec<Slot<'a>>, publication: &'a Publication, routing: usize, filters: &[InForce<'a>]) {
-    for filter in filters {
+    for (number, filter) in filters.iter().enumerate() {
+        let others =
+            filters.iter().enumerate().filter(|(other, _)| *other != number).flat_map(|(_, own)| &own.versions);
         let options = filter.versions.iter().map(|version| &version.subscribing.filter);
         let as_published = options.clone().any(|options| options.retain_as_published);
         let cleared = options.clone().any(|options| !options.retain_as_published);
@@ -186,6 +198,7 @@ fn forward<'a>(slots: &mut Vec<Slot<'a>>, publication: &'a Publication, routing:
             qos: filter.qos_bits(publication.qos),
             retain: [!publication.retain || cleared, publication.retain && as_published],
             ids: [must, may],
+            beside: others.filter_map(|other| other.subscribing.subscription_id).collect(),
             later: filter.later.clone(),
         });
     }
@@ -211,6 +224,7 @@ fn forward_for_all<'a>(publication: &'a Publication, routing: usize, filters: &[
         qos: all & !((1 << least) - 1),
         retain: [!publication.retain || cleared, publication.retain && as_published],
         ids: [must.collect(), versions().filter_map(id).collect()],
+        beside: Vec::new(),
         later: filters.iter().flat_map(|filter| filter.later.iter().copied()).collect(),
     }
 }
@@ -238,6 +252,7 @@ fn retained<'a>(slots: &mut Vec<Slot<'a>>, model: &Model<'a>, session: &Session<
                     subscribing.subscription_id.into_iter().collect(),
                     others.filter_map(|own| own.subscribing.subscription_id).collect(),
                 ],
+                beside: Vec::new(),
                 later: Vec::new(),
             });
         }
@@ -282,6 +297,7 @@ fn shared_slot<'a>(session: &Session<'a>, publication: &'a Publication, filter: 
         qos: versions.iter().fold(0, |bits, own| bits | 1 << publication.qos.min(own.granted)),
         retain: [flags().any(|flag| !flag), flags().any(|flag| flag)],
         ids: [must, may],
+        beside: Vec::new(),
         later: Vec::new(),
     })
 }

@@ -39,7 +39,7 @@ impl<'a> Search<'_, 'a> {
             explanations.truncate(EXPLANATIONS);
         }
         for explanation in &mut explanations {
-            explanation.cost += self.cost_of_absences(explanation);
+            explanation.cost += self.cost_of_absences(explanation) + doubt(self.unit, explanation);
             self.too_many(explanation);
         }
         explanations.sort_by_key(|explanation| explanation.cost);
@@ -77,10 +77,7 @@ impl<'a> Search<'_, 'a> {
         let nothing_else = next.len() == before;
         for (cause, rule) in illegal::causes(self.model, self.session, self.unit, sighting, nothing_else) {
             let labels = vec![Label { rule, what: What::OutOfPlace }];
-            // Where a subscription that is in force has brought the message, one that is over needs not have.
-            let is_over = matches!(cause, illegal::Cause::EndedSession(_) | illegal::Cause::Unsubscribed(_));
-            let has_come = is_over && explanation.copies.iter().any(|copy| copy.slot.is_some());
-            let cost = cause.rank() + if has_come { RANK_OF_REPETITION } else { 0 };
+            let cost = cause.rank();
             next.push(self.with(explanation, Explained::new(Cause::Illegal(cause), labels, None), cost));
         }
     }
@@ -271,6 +268,19 @@ impl What {
             What::Again => 0,
         }
     }
+}
+
+/// What speaks against an explanation. Where a subscription in force may have brought the message, one that is over needs not
+/// have; and where none has, a copy with a wrong flag is likelier the one that it should have brought than a retained one.
+fn doubt(unit: &Unit<'_>, explanation: &Explanation) -> u32 {
+    let has_come = explanation.copies.iter().any(|copy| copy.slot.is_some());
+    let may_come = unit.slots.iter().any(Slot::is_forward);
+    let is_doubtful = |copy: &Explained| match copy.cause {
+        Cause::Illegal(illegal::Cause::EndedSession(_) | illegal::Cause::Unsubscribed(_)) => has_come || may_come,
+        Cause::Illegal(illegal::Cause::NotRetained(_) | illegal::Cause::NotAskedFor(_)) => !has_come,
+        _ => false,
+    };
+    if explanation.copies.iter().any(is_doubtful) { RANK_OF_REPETITION } else { 0 }
 }
 
 /// The last copy of each delivery of the message so far: a further one may continue it.
