@@ -16,11 +16,13 @@ use crate::run::{Cleanup, Gone, Observer, Retained};
 /// How many experiments that look alike are looked at. All that come later are counted with the first.
 const LOOKED_AT_MAX: usize = 2;
 /// How many simpler experiments are tried side by side for one that fails.
-const SIMPLER_AT_ONCE: usize = 16;
+const SIMPLER_AT_ONCE: usize = 64;
 /// How many simpler experiments are tried for one that fails.
 const TRIES_MAX: usize = 3000;
-/// How much longer than its time a search may go on to shrink what it has found.
-const TIME_TO_SHRINK: Duration = Duration::from_secs(120);
+/// How long suspects are collected before they are shrunk: to shrink one costs as much as to shrink a hundred side by side.
+const COLLECTED_FOR: Duration = Duration::from_secs(300);
+/// How long what was collected may be shrunk, to which the last look with all care comes.
+const TIME_TO_SHRINK: Duration = Duration::from_secs(60);
 
 /// What a search is asked for.
 #[derive(Debug, Clone, Copy)]
@@ -59,7 +61,10 @@ pub struct Explored {
     pub unrepeated: Vec<(u32, CellResult)>,
     /// The first experiment of each other verdict that is no pass, with its seed.
     pub examples: BTreeMap<Verdict, (u32, CellResult)>,
+    /// How long experiments were tried.
     pub elapsed: Duration,
+    /// How long those that failed were shrunk and confirmed.
+    pub shrinking: Duration,
     /// The broker was gone before the search was over.
     pub is_gone: bool,
     pub interrupted: bool,
@@ -100,17 +105,23 @@ pub async fn search(laboratory: &Laboratory<'_>, request: Request, listener: &dy
     let mut explored = Explored::default();
     let mut source = Source::new(request);
     let mut known = Known::new();
-    while let Some(batch) = source.next().filter(|_| !search.is_over(Duration::ZERO)) {
+    let mut suspects = Vec::new();
+    let mut shrunk_at = started;
+    while let Some(batch) = source.next().filter(|_| !search.is_over()) {
         let suspicious = search.looked_at(batch, &mut explored).await;
         listener.tried(explored.tried(), explored.findings.len());
-        let suspects = search.examined(suspicious, &mut known, &mut explored).await;
+        search.examine(suspicious, &mut suspects, &mut known, &mut explored).await;
         listener.tried(explored.tried(), explored.findings.len());
-        search.shrink(suspects, &mut explored).await;
-        listener.tried(explored.tried(), explored.findings.len());
+        if shrunk_at.elapsed() >= COLLECTED_FOR {
+            search.shrink(std::mem::take(&mut suspects), &mut explored).await;
+            listener.tried(explored.tried(), explored.findings.len());
+            shrunk_at = Instant::now();
+        }
     }
+    search.shrink(suspects, &mut explored).await;
     explored.interrupted = laboratory.is_interrupted();
     explored.is_gone = search.is_gone.get();
-    explored.elapsed = started.elapsed();
+    explored.elapsed = started.elapsed() - explored.shrinking;
     if !explored.is_gone {
         listener.left(&laboratory.cleared().await);
     }
@@ -126,10 +137,14 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// True if the user wants to end, the broker is gone, or the time and so much more is over.
-    fn is_over(&self, more: Duration) -> bool {
-        let cannot_go_on = self.laboratory.is_interrupted() || self.is_gone.get();
-        cannot_go_on || self.ends.is_some_and(|ends| Instant::now() >= ends + more)
+    /// True if the user wants to end, or the broker is gone.
+    fn cannot_go_on(&self) -> bool {
+        self.laboratory.is_interrupted() || self.is_gone.get()
+    }
+
+    /// True if nothing more is to be tried.
+    fn is_over(&self) -> bool {
+        self.cannot_go_on() || self.ends.is_some_and(|ends| Instant::now() >= ends)
     }
 
     async fn try_all(
@@ -167,16 +182,22 @@ impl Search<'_> {
         suspicious
     }
 
-    /// Tries again, with all care, the first experiments of each look, and gives those that fail. What looks like
-    /// something known is counted with it.
-    async fn examined(&self, suspicious: Vec<Suspicious>, known: &mut Known, explored: &mut Explored) -> Vec<Suspect> {
+    /// Tries again the first experiments of each look, and adds those that fail to the suspects. What looks like something
+    /// known is counted with it.
+    async fn examine(
+        &self,
+        suspicious: Vec<Suspicious>,
+        suspects: &mut Vec<Suspect>,
+        known: &mut Known,
+        explored: &mut Explored,
+    ) {
         let mut counts: BTreeMap<Looks, usize> = known.keys().map(|looks| (looks.clone(), LOOKED_AT_MAX)).collect();
         let (first, rest): (Vec<_>, Vec<_>) = suspicious.into_iter().partition(|suspicious| {
             let count = counts.entry(Looks::of(&suspicious.quick)).or_default();
             *count += 1;
             *count <= LOOKED_AT_MAX
         });
-        let mut suspects = self.tried_again(first, known, explored).await;
+        suspects.extend(self.tried_again(first, known, explored).await);
         let mut unlike = Vec::new();
         for suspicious in rest {
             let Some((verdict, accusation)) = known.get(&Looks::of(&suspicious.quick)) else {
@@ -190,7 +211,6 @@ impl Search<'_> {
             }
         }
         suspects.extend(self.tried_again(unlike, known, explored).await);
-        suspects
     }
 
     async fn tried_again(
@@ -201,7 +221,7 @@ impl Search<'_> {
     ) -> Vec<Suspect> {
         let again: Vec<Experiment> =
             suspicious.iter().map(|own| own.experiment.named(&copy_name(own.seed, 0))).collect();
-        let cells = self.try_all(&again, Care::Thorough, &Quiet(self.listener)).await;
+        let cells = self.try_all(&again, Care::Brief, &Quiet(self.listener)).await;
         let mut suspects = Vec::new();
         for (Suspicious { seed, experiment, quick }, cell) in suspicious.into_iter().zip(cells) {
             let Some(cell) = cell else { continue };
@@ -226,18 +246,19 @@ impl Search<'_> {
             return;
         }
         self.listener.shrinking(suspects.len());
-        while !self.is_over(TIME_TO_SHRINK) && suspects.iter().any(|suspect| !suspect.untried.is_empty()) {
+        let started = Instant::now();
+        while !self.cannot_go_on()
+            && started.elapsed() < TIME_TO_SHRINK
+            && suspects.iter().any(|suspect| !suspect.untried.is_empty())
+        {
             self.shrink_once(&mut suspects).await;
         }
-        // What short waits have shown counts only if it is there with long ones.
-        let shrunk: Vec<Experiment> =
-            suspects.iter().map(|suspect| suspect.current.named(&copy_name(suspect.seeds[0], suspect.tries))).collect();
-        let cells = self.try_all(&shrunk, Care::Thorough, &Quiet(self.listener)).await;
-        for (suspect, cell) in suspects.into_iter().zip(cells) {
-            let still =
-                cell.filter(|cell| Accusation::of(cell).is_some_and(|said| said.is_part_of(&suspect.accusation)));
-            let Suspect { seeds, original, current, failed_as, .. } = suspect;
-            let (experiment, cell) = still.map_or(original, |cell| (current, cell));
+        for (suspect, shown) in self.confirmed(suspects).await {
+            let Suspect { seeds, original, failed_as, .. } = suspect;
+            let Some((experiment, cell)) = shown else {
+                explored.unrepeated.push((seeds[0], original.1));
+                continue;
+            };
             let experiment = experiment.named(&super::name(seeds[0]));
             let Some(accusation) = Accusation::of(&cell) else { continue };
             let before = explored.findings.len();
@@ -246,6 +267,30 @@ impl Search<'_> {
                 self.listener.found(finding);
             }
         }
+        explored.shrinking += started.elapsed();
+    }
+
+    /// What short waits have shown counts only if it is there with long ones: the simplest experiment of each suspect, or the one
+    /// that failed, with what it shows then; `None` if neither fails again.
+    async fn confirmed(&self, suspects: Vec<Suspect>) -> Vec<(Suspect, Option<(Experiment, CellResult)>)> {
+        let name = |suspect: &Suspect, copy: usize| copy_name(suspect.seeds[0], suspect.tries + copy);
+        let simplest = suspects.iter().map(|suspect| suspect.current.named(&name(suspect, 0)));
+        let originals = suspects.iter().map(|suspect| suspect.original.0.named(&name(suspect, 1)));
+        let both: Vec<Experiment> = simplest.chain(originals).collect();
+        let mut cells = self.try_all(&both, Care::Thorough, &Quiet(self.listener)).await;
+        let originals = cells.split_off(suspects.len());
+        let shown =
+            suspects.into_iter().zip(cells.into_iter().zip(originals)).map(|(suspect, (simplest, original))| {
+                let is_part = |cell: &CellResult, of: &Accusation| {
+                    Accusation::of(cell).is_some_and(|said| said.verdict == Verdict::Fail && said.is_part_of(of))
+                };
+                let simplest = simplest.filter(|cell| is_part(cell, &suspect.accusation));
+                let original = original.filter(|cell| is_part(cell, &suspect.failed_as));
+                let simplest = simplest.map(|cell| (suspect.current.clone(), cell));
+                let shown = simplest.or_else(|| original.map(|cell| (suspect.original.0.clone(), cell)));
+                (suspect, shown)
+            });
+        shown.collect()
     }
 
     /// Replaces each suspect's experiment by the first of the next simpler ones that is still accused of nothing else.

@@ -17,6 +17,8 @@ pub struct Group<'g, 'a> {
     pub filter: &'a str,
     /// The sessions that may have been in the group when the message was routed.
     pub members: Vec<&'g Ledger<'a>>,
+    /// Those that were in it at any time: the message may have moved on to each of them.
+    everyone: Vec<&'g Ledger<'a>>,
     /// One of them was for sure.
     pub sure: bool,
     /// The copies that may have come to clients by this group, first copies only, in order.
@@ -51,6 +53,7 @@ fn group<'g, 'a>(
         each.fold((false, false), |(sure, maybe), (s, m)| (sure | s, maybe | m))
     };
     let members: Vec<&Ledger<'a>> = ledgers.iter().filter(|ledger| in_span(ledger).1).collect();
+    let everyone = ledgers.iter().filter(|ledger| of_filter(ledger.session).next().is_some()).collect();
     let sure = members.iter().any(|ledger| in_span(ledger).0);
     let mut copies: Vec<(&Ledger<'a>, &Copy<'a>)> = Vec::new();
     for ledger in ledgers {
@@ -60,7 +63,7 @@ fn group<'g, 'a>(
         copies.extend(ledger.copies.iter().filter(is_own).map(|copy| (ledger, copy)));
     }
     copies.sort_by_key(|(_, copy)| copy.delivery.place);
-    Group { publication, filter, members, sure, copies }
+    Group { publication, filter, members, everyone, sure, copies }
 }
 
 pub fn check(model: &Model<'_>, ledgers: &[Ledger<'_>], findings: &mut Findings) {
@@ -138,19 +141,19 @@ fn lost(model: &Model<'_>, groups: &[Group<'_, '_>], findings: &mut Findings) {
 
 /// The standard orders that somebody of the group gets the message: it has QoS 1 or 2 for each of them.
 pub fn is_owed(model: &Model<'_>, group: &Group<'_, '_>) -> bool {
-    let Group { publication, filter, members, sure, .. } = group;
+    let Group { publication, filter, everyone, sure, .. } = group;
     let has_qos = |ledger: &&Ledger<'_>| {
         let mut own = ledger.session.shares(&publication.topic).filter(|own| own.filter() == *filter);
         own.all(|own| own.granted.min(publication.qos) > 0)
     };
     let expires = publication.properties.message_expiry.is_some();
-    let too_large = members.iter().any(|ledger| model.is_too_large(ledger.session, publication));
+    let too_large = everyone.iter().any(|ledger| model.is_too_large(ledger.session, publication));
     // A session that ended on the way may have had the message with it (MQTT-4.8.2-5).
-    let ended = members.iter().any(|ledger| ledger.session.end.is_some());
-    let left = members.iter().any(|ledger| {
+    let ended = everyone.iter().any(|ledger| ledger.session.end.is_some());
+    let left = everyone.iter().any(|ledger| {
         ledger.session.shares(&publication.topic).any(|own| own.filter() == *filter && own.end.is_some())
     });
-    *sure && publication.accepted.is_some() && members.iter().all(has_qos) && !expires && !too_large && !ended && !left
+    *sure && publication.accepted.is_some() && everyone.iter().all(has_qos) && !expires && !too_large && !ended && !left
 }
 
 /// Time has passed for each client that may have been in the group, and nothing came.

@@ -79,7 +79,11 @@ fn summary(explored: &Explored, palette: Palette) -> String {
         .collect();
     let rate = f64::from(tried) / seconds.max(0.001);
     let verdicts = if words.is_empty() { String::new() } else { format!(": {}", words.join(", ")) };
-    format!("{} in {seconds:.1} s, {rate:.0} a second{verdicts}\n", experiments(tried as usize))
+    let shrinking = match explored.shrinking.as_secs() {
+        0 => String::new(),
+        seconds => format!("; {seconds} s to shrink what failed"),
+    };
+    format!("{} in {seconds:.1} s, {rate:.0} a second{verdicts}{shrinking}\n", experiments(tried as usize))
 }
 
 fn experiments(count: usize) -> String {

@@ -32,11 +32,7 @@ impl Player<'_> {
             state.has_session = state.session_persists();
         }
         if let Some(older) = older {
-            let older = &mut self.clients[older];
-            older.may_end = true;
-            // A client that has stopped reads on until then, so that its end is seen, and sends nothing.
-            older.leaving |= older.lost.is_some();
-            older.lost = None;
+            self.clients[older].may_end = true;
         }
         older
     }
