@@ -1,6 +1,8 @@
 //! Handshakes from broker to client, one automaton by Packet Identifier over all connections of a session: identifiers in use,
 //! the Receive Maximum, PUBRELs out of turn, and what a resumed session has to send again.
 
+mod open;
+
 use std::collections::HashSet;
 use std::mem;
 
@@ -14,6 +16,7 @@ use crate::history::Message;
 use crate::packet::{Ack, AckKind};
 use crate::scenario::Timer;
 use crate::topic;
+use open::Open;
 
 /// A message under way to the client.
 #[derive(Debug, Clone, Copy)]
@@ -107,14 +110,14 @@ impl Exchange<'_> {
 /// Walks through the handshakes of a session, notes what is wrong, and gives what each resumed connection goes on with.
 pub fn check<'a>(model: &Model<'a>, ledger: &Ledger<'a>, findings: &mut Findings) -> Vec<Resumption<'a>> {
     let mut resumptions = Vec::new();
-    let mut open: Vec<Exchange<'a>> = Vec::new();
+    let mut open = Open::default();
     let (mut raced, mut confused) = (false, false);
     for (number, connection) in ledger.session.connections.iter().enumerate() {
         // What is too large for this connection counts as delivered (5.0 MQTT-3.1.2-25).
         for exchange in open.iter_mut().filter(|exchange| is_too_large(model, ledger, connection, exchange)) {
             exchange.finished.get_or_insert(connection.opened.at);
         }
-        let before = open.clone();
+        let before: Vec<Exchange<'a>> = open.iter().copied().collect();
         let earlier = number.checked_sub(1).map(|number| ledger.session.connections[number]);
         let takes_over = earlier.is_some_and(|own| own.end.is_none_or(|end| end.at > connection.opened.at));
         Walk {
@@ -129,8 +132,8 @@ pub fn check<'a>(model: &Model<'a>, ledger: &Ledger<'a>, findings: &mut Findings
         // A session that is there by the broker's own word is resumed; one that it denies is another matter.
         raced |= number > 0 && has_raced(ledger.session.connections[number - 1], connection);
         if number > 0 && connection.session_present() && !raced {
-            let own = before.iter().map(|exchange| resumption(model, ledger, connection, exchange));
-            resumptions.extend(own.filter(|own| !exchange_was_refused(own, &before)));
+            let own = before.iter().filter(|exchange| !exchange.refused);
+            resumptions.extend(own.map(|exchange| resumption(model, ledger, connection, exchange)));
             original_order(connection, &before, findings);
         }
     }
@@ -152,16 +155,12 @@ fn is_too_large(model: &Model<'_>, ledger: &Ledger<'_>, connection: &Connection,
     is_limited && copies.any(|copy| model.is_too_large(ledger.session, copy.publication))
 }
 
-fn exchange_was_refused(own: &Resumption<'_>, before: &[Exchange<'_>]) -> bool {
-    before.iter().any(|exchange| exchange.refused && std::ptr::eq(exchange.delivery, own.delivery))
-}
-
 /// The walk through one connection.
 struct Walk<'w, 'a> {
     connection: &'a Connection,
     /// It was opened while the one before was there: a PUBREC on that one may have been read behind what this one shows.
     takes_over: bool,
-    open: &'w mut Vec<Exchange<'a>>,
+    open: &'w mut Open<'a>,
     /// The PUBRELs that came, with the PUBREC that each follows, the connection of that, and the topic.
     released: Vec<(usize, usize, usize, &'a str)>,
     /// The Receive Maximum was exceeded already.
@@ -204,18 +203,14 @@ impl<'a> Walk<'_, 'a> {
         // A message that is sent again under another identifier gives its first one up.
         if publish.dup
             && !publish.payload.is_empty()
-            && !self.open.iter().any(|own| own.is_of(delivery) && own.delivery.publish.id == publish.id)
+            && !self.open.get_mut(publish.id).is_some_and(|own| own.is_of(delivery))
         {
             self.open.retain(|own| !own.is_of(delivery) || own.finished.is_some() || own.here.sent);
         }
-        let Some(place) = self.open.iter().position(|own| own.delivery.publish.id == publish.id) else {
-            self.open.push(fresh);
-            return;
-        };
-        let known = self.open[place];
+        let Some(known) = self.open.get_mut(publish.id) else { return self.open.begin(fresh) };
         if known.is_of(delivery) && (publish.dup || known.finished.is_none()) {
             let continued = Exchange { delivery, released: known.released, ..fresh };
-            self.open[place] = Exchange { first: known.first, ..continued };
+            *known = Exchange { first: known.first, ..continued };
             return;
         }
         if known.finished.is_none() && !publish.dup {
@@ -228,13 +223,12 @@ impl<'a> Walk<'_, 'a> {
                 if id == 0 { ", 0" } else { "" }
             ));
         }
-        self.open.remove(place);
-        self.open.push(fresh);
+        self.open.begin(fresh);
     }
 
     fn released(&mut self, at: usize, id: u16, findings: &mut Findings) {
         let protocol = self.connection.protocol();
-        let known = self.open.iter_mut().find(|own| own.delivery.publish.id == id && own.delivery.publish.qos == 2);
+        let known = self.open.get_mut(id).filter(|own| own.delivery.publish.qos == 2);
         let Some(known) = known.filter(|own| own.acked.is_some() || own.released.is_some()) else {
             if self.takes_over {
                 return;
@@ -264,7 +258,7 @@ impl<'a> Walk<'_, 'a> {
     }
 
     fn answered(&mut self, at: usize, ack: Ack) {
-        let known = self.open.iter_mut().find(|own| own.delivery.publish.id == ack.id);
+        let known = self.open.get_mut(ack.id);
         let Some(known) = known else { return };
         match ack.kind {
             AckKind::Puback | AckKind::Pubrec => {
