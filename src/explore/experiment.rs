@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use crate::scenario::{Scenario, ScenarioError};
 
-/// What an experiment asks, in the file.
+/// The question of an experiment, as its file states it.
 const QUESTION: &str = "Does the broker keep to the standard in this random experiment?";
 /// The line of the first client in the file, from 1.
 const FIRST_CLIENT_LINE: usize = 3;

@@ -1,4 +1,4 @@
-//! What experiments showed: the same accusation of the same shape is one finding.
+//! Findings of experiments: the same accusation of the same shape is one finding.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use crate::history::Message;
 use crate::packet::Protocol;
 use crate::results::{CellResult, Verdict};
 
-/// What is said of an experiment that is no pass. Two experiments with one accusation show the same, as far as the judge
+/// The accusation of an experiment that is no pass. Two experiments with one accusation show the same, as far as the judge
 /// can tell.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Accusation {
@@ -61,7 +61,7 @@ pub struct Finding {
     pub failed_as: Accusation,
     /// The simplest experiment that still shows it.
     pub experiment: Experiment,
-    /// What that experiment showed.
+    /// The result of that experiment.
     pub cell: CellResult,
     /// The seeds whose experiments were accused of the same, the shrunk one's first.
     pub seeds: Vec<u32>,

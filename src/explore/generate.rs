@@ -11,7 +11,7 @@ use super::experiment::{Client, Experiment, Step};
 use super::random::Random;
 use crate::packet::Protocol;
 
-/// What the experiments are made for.
+/// The limits that the user sets to the experiments.
 #[derive(Debug, Clone, Copy)]
 pub struct Wishes {
     /// The protocol version of all clients; `None` takes both, also in one experiment.
@@ -52,7 +52,7 @@ fn made(seed: u32, wishes: Wishes) -> Experiment {
         generator.steps.iter().any(|step| step.client == actor.name || stays(step))
     };
     let mut clients: Vec<Client> = generator.actors.iter().filter(used).map(|actor| actor.client.clone()).collect();
-    // Where nobody has the identifier that the heir was to share, it has one of its own.
+    // The heir has an identifier of its own if nobody has the one that it was to share.
     if clients.iter().all(|client| client.name != "one") {
         clients.iter_mut().for_each(|client| client.fields.0.retain(|(key, _)| *key != "client_id"));
     }
@@ -73,7 +73,7 @@ enum Timed {
     KeepAlive,
 }
 
-/// What an experiment has to do with.
+/// The features that an experiment makes use of.
 #[derive(Debug, Clone)]
 struct Taste {
     overlaps: bool,
@@ -116,7 +116,7 @@ impl Taste {
     }
 }
 
-/// What a client can do next.
+/// The state of a client, which decides what it can do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Away,
@@ -141,7 +141,7 @@ struct Actor {
     has_will: bool,
 }
 
-/// What an actor may do in one move, which takes one step or a few.
+/// The moves of an actor; each takes one step or a few.
 #[derive(Debug, Clone, Copy)]
 enum Move {
     Connect,
@@ -242,7 +242,7 @@ impl Generator {
         }
     }
 
-    /// What the actor can do, by weight.
+    /// The moves that the actor can make, by weight.
     fn moves(&self, place: usize) -> Vec<(usize, Move)> {
         let Actor { reads, state, id, .. } = self.actors[place];
         let when = |condition: bool, weight: usize| if condition { weight } else { 0 };

@@ -36,7 +36,7 @@ const SHORTER: u32 = 4;
 /// The shortest settle window of a brief experiment.
 const SETTLE_MIN: Duration = Duration::from_millis(25);
 
-/// What experiments showed.
+/// The results of experiments.
 pub struct Tried {
     /// In the order of the experiments; `None` for one that was cut short.
     pub cells: Vec<Option<CellResult>>,

@@ -32,7 +32,7 @@ pub struct Client {
     pub ended: Option<End>,
     /// The client keeps state of a session that an earlier connection began.
     pub has_session: bool,
-    /// Nothing more is sent on this connection: DISCONNECT was, or the client has stopped and is taken over.
+    /// The client has sent DISCONNECT, and sends nothing behind it.
     pub leaving: bool,
     /// The broker is about to end the connection by right: another one takes over, or the client has fallen silent.
     pub may_end: bool,
