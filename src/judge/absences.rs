@@ -74,8 +74,8 @@ pub fn lost<'a>(evidence: &Evidence<'_, 'a>, owed: impl Iterator<Item = (&'a Pub
     all
 }
 
-/// Where nothing of what is owed to any session that is still there has come, and nothing shows that it does not, nothing is judged: the first of it,
-/// and the client that should get it.
+/// The first message that is owed, and the client that should get it, if nothing is judged: of all that is owed to sessions that
+/// are still there nothing has come, and nothing shows that it does not.
 pub fn unjudged<'a>(model: &Model<'a>, ledgers: &[Ledger<'a>]) -> Option<(&'a Publication, &'a str)> {
     let mut first = None;
     for ledger in ledgers.iter().filter(|ledger| ledger.session.end.is_none()) {

@@ -128,6 +128,16 @@ fn missing(
 fn late(model: &Model<'_>, will: &Publication, connection: &Connection, findings: &mut Findings) {
     let delay = connection.connect.will.as_ref().and_then(|will| will.delay).filter(|delay| *delay > 0);
     let Some((delay, (end, came))) = delay.zip(connection.end.zip(will.accepted)) else { return };
+    // A broker or a harness that stood still is late with everything: a fence behind the end has to have come before the will.
+    let is_fence = |message: Message| {
+        let own = model.facts.publications.iter().filter(|publication| publication.message == message);
+        matches!(message, Message::Fence(_)) && own.filter_map(Publication::sent).any(|sent| sent.at > end.at)
+    };
+    let mut deliveries = model.facts.connections.iter().flat_map(|connection| &connection.deliveries);
+    let went_on = deliveries.any(|own| own.place.at < came.at && own.message.is_some_and(is_fence));
+    if !went_on || model.facts.was_late_between(end.at, came.at) {
+        return;
+    }
     let waited = model.facts.elapsed(end.at, came.at).filter(|waited| waited.as_secs() >= delay.into());
     let Some(waited) = waited.filter(|_| !connection.session_persists() && connection.left_for_good().is_none()) else {
         return;
