@@ -106,7 +106,7 @@ const EXPLAIN_EXAMPLES: &str = "Examples (quote the id, since shells read bracke
   mqtt-sessions explain CELL --results results.json       what a run with --histories all kept
   mqtt-sessions explain CELL --as-scenario > mine.toml    to change it, and to run mine.toml";
 
-/// How long the last attempt at a cell waits for what is missing, where nobody says otherwise.
+/// How much longer a cell waits for what is missing, where nobody says otherwise.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 const EXPLORE_EXAMPLES: &str = "Examples:
   mqtt-sessions explore --broker mqtt://localhost                          for a minute
@@ -218,7 +218,7 @@ pub struct Measure {
     /// How long a cell that is about to say "absent" stays open
     #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = duration, help_heading = "Running")]
     pub settle: Duration,
-    /// How long the last attempt at a cell waits for what is missing, to tell late from never
+    /// How much longer a cell waits for what is missing, to tell late from never
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration, help_heading = "Running")]
     pub patience: Duration,
     /// How client ids and topics begin [default: random]

@@ -60,6 +60,7 @@ pub fn judge(cell: &Cell, history: &History) -> Judgement {
     let kept = kept_sessions(history, &facts, cell.queue_limit);
     let mut findings = examine(history, &facts, &kept, cell.queue_limit);
     findings.merge_messages();
+    findings.measure(&facts);
     Judgement { findings, measured: received::measure(history, &facts) }
 }
 
@@ -123,12 +124,23 @@ fn examine(history: &History, facts: &Facts, kept: &[usize], queue_limit: Option
     findings
 }
 
-/// Whether every message that was published is here and nothing more is owed: then there is nothing to wait for.
-pub fn nothing_is_absent(history: &History, client: &str) -> bool {
+/// What a client still waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Absent {
+    /// Every message that was published is here, and nothing more is owed.
+    Nothing,
+    /// Something was published or is owed that may still come.
+    Owed,
+    /// Something is owed, and what was published later has come before it.
+    Overtaken,
+}
+
+/// What the client still waits for at the end of a history.
+pub fn absent(history: &History, client: &str) -> Absent {
     let facts = Facts::of(history);
     let model = Model::of(&facts, &session::denials(&facts));
     let ledgers = deliveries::ledgers(&model, &mut Findings::default());
-    let Some(ledger) = ledgers.iter().rfind(|ledger| ledger.session.is_of(client)) else { return false };
+    let Some(ledger) = ledgers.iter().rfind(|ledger| ledger.session.is_of(client)) else { return Absent::Owed };
     let newest = ledger.session.connections.last();
     let is_due = |own: &handshakes::Resumption<'_>| {
         newest.is_some_and(|newest| newest.index == own.connection.index)
@@ -137,7 +149,15 @@ pub fn nothing_is_absent(history: &History, client: &str) -> bool {
     };
     let resumptions = handshakes::check(&model, ledger, &mut Findings::default());
     let evidence = proof::Evidence { model: &model, ledger };
-    !resumptions.iter().any(is_due) && !absences::is_open(&evidence)
+    let due: Vec<&handshakes::Resumption<'_>> = resumptions.iter().filter(|own| is_due(own)).collect();
+    let is_fenced = |own: &&handshakes::Resumption<'_>| own.absent == Some(handshakes::Absence::Fenced);
+    if due.iter().any(is_fenced) || absences::is_overtaken(&evidence) {
+        Absent::Overtaken
+    } else if !due.is_empty() || absences::is_open(&evidence) {
+        Absent::Owed
+    } else {
+        Absent::Nothing
+    }
 }
 
 /// Why a cell ended early although no packet says so.
@@ -290,18 +310,20 @@ impl Judgement {
 fn violations(findings: Vec<Finding>, attempt: usize) -> (Vec<Violation>, Vec<Evidence>) {
     /// The statement, and what was expected and observed.
     type Said<'a> = (&'a str, Protocol, String, String);
-    let mut sorted: BTreeMap<Said, (Level, BTreeSet<usize>)> = BTreeMap::new();
+    let mut sorted: BTreeMap<Said, (Level, BTreeSet<usize>, Option<u64>)> = BTreeMap::new();
     for finding in findings {
         let key = (finding.statement, finding.protocol, finding.expected(), finding.observed());
         // Lines of a history are numbered from 1.
         let numbers = finding.events.iter().map(|index| index + 1);
-        sorted.entry(key).or_insert_with(|| (finding.level, BTreeSet::new())).1.extend(numbers);
+        let same = sorted.entry(key).or_insert_with(|| (finding.level, BTreeSet::new(), None));
+        same.1.extend(numbers);
+        same.2 = same.2.max(finding.milliseconds);
     }
     let numbered = sorted.into_iter().enumerate();
-    let record = |(number, ((statement, protocol, expected, observed), (level, events)))| {
+    let record = |(number, ((statement, protocol, expected, observed), (level, events, milliseconds)))| {
         let violation = Violation { protocol, statement: String::from(statement), level, expected, observed };
         let events: BTreeSet<usize> = events;
-        (violation, Evidence { violation: number, attempt, events: events.into_iter().collect() })
+        (violation, Evidence { violation: number, attempt, events: events.into_iter().collect(), milliseconds })
     };
     numbered.map(record).unzip()
 }

@@ -202,9 +202,19 @@ impl Complaint {
     }
 }
 
+/// What is said about a lie.
+struct Judged {
+    kills: Kills,
+    complaints: Vec<Complaint>,
+    /// How many findings there are, and how many of them cite a statement that the lie does not break.
+    findings: usize,
+    wrong: usize,
+}
+
 /// What a lie is caught by, of so many cells that were to be run, and what is wrong with that.
-fn judged(defect: Defect, cells: &[CellResult], asked: usize) -> (Kills, Vec<Complaint>) {
+fn judged(defect: Defect, cells: &[CellResult], asked: usize) -> Judged {
     let (mut kills, mut complaints) = (Kills::new(), Vec::new());
+    let (mut findings, mut wrong) = (0, 0);
     // What a broker announces as missing is no lie.
     let announces = defect.choices() != Choices::default();
     for cell in cells.iter().filter(|cell| cell.verdict != Verdict::Pass) {
@@ -216,9 +226,11 @@ fn judged(defect: Defect, cells: &[CellResult], asked: usize) -> (Kills, Vec<Com
         }
         for violation in &cell.violations {
             let cited = (violation.protocol, violation.statement.as_str());
+            findings += 1;
             match defect.statements().iter().find(|listed| **listed == cited) {
                 Some(listed) => drop(kills.entry(*listed).or_default().insert(cell.scenario.clone())),
                 None => {
+                    wrong += 1;
                     let what = format!("{} {}: {}", cited.0, cited.1, violation.observed);
                     let gap = format!("{}: {} {}", defect.name(), cited.0, cited.1);
                     complaints.push(Complaint::new(gap, format!("{}: {}: {what}", defect.name(), cell.id)));
@@ -234,7 +246,7 @@ fn judged(defect: Defect, cells: &[CellResult], asked: usize) -> (Kills, Vec<Com
         let never = format!("{}: never caught", defect.name());
         complaints.push(Complaint::new(never.clone(), never));
     }
-    (kills, complaints)
+    Judged { kills, complaints, findings, wrong }
 }
 
 #[test]
@@ -248,7 +260,8 @@ fn one_lie_that_is_asked_for() {
     for cell in &cells {
         *verdicts.entry(format!("{:?}", cell.verdict)).or_default() += 1;
     }
-    let (kills, complaints) = judged(defect, &cells, short.len());
+    let Judged { kills, complaints, findings, wrong } = judged(defect, &cells, short.len());
+    println!("{findings} findings, {wrong} of which cite what the lie does not break");
     println!("{} in {:.1} s, {} cells: {verdicts:?}", defect.name(), took.as_secs_f64(), short.len());
     for ((protocol, id), scenarios) in &kills {
         println!("  caught by {protocol} {id} in {}", scenarios.iter().cloned().collect::<Vec<_>>().join(", "));
@@ -267,8 +280,12 @@ fn each_lie_is_caught_by_what_it_breaks_and_by_nothing_else() {
         let cells: Vec<Cell> = short.iter().filter(|cell| can_show(*defect, cell)).cloned().collect();
         (judged(*defect, &run(|| Broker::lying(*defect), &cells), cells.len()), begun.elapsed())
     });
-    let (judgements, times): (Vec<(Kills, Vec<Complaint>)>, Vec<Duration>) = told.into_iter().unzip();
-    let (kills, complaints): (Vec<Kills>, Vec<Vec<Complaint>>) = judgements.into_iter().unzip();
+    let (judgements, times): (Vec<Judged>, Vec<Duration>) = told.into_iter().unzip();
+    let findings: usize = judgements.iter().map(|judged| judged.findings).sum();
+    let wrong: usize = judgements.iter().map(|judged| judged.wrong).sum();
+    println!("{findings} findings, {wrong} of which cite what the lie does not break");
+    let in_two = |judged: Judged| (judged.kills, judged.complaints);
+    let (kills, complaints): (Vec<Kills>, Vec<Vec<Complaint>>) = judgements.into_iter().map(in_two).unzip();
     let mut slowest: Vec<(Duration, &str)> = times.into_iter().zip(lies.iter().map(|defect| defect.name())).collect();
     slowest.sort();
     for (time, name) in slowest.iter().rev().take(10) {
@@ -290,6 +307,7 @@ fn each_lie_is_caught_by_what_it_breaks_and_by_nothing_else() {
         fs::write(root.join(KILL_TABLE), &table).unwrap();
         let gaps: BTreeSet<String> = complaints.iter().map(|complaint| complaint.gap.clone() + "\n").collect();
         fs::write(root.join(KNOWN_GAPS), String::from_iter(gaps)).unwrap();
+        complaints.iter().for_each(|complaint| println!("{}", complaint.text));
     }
     let written = fs::read_to_string(root.join(KILL_TABLE)).unwrap_or_default();
     let known = fs::read_to_string(root.join(KNOWN_GAPS)).unwrap_or_default();

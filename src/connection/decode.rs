@@ -26,6 +26,9 @@ fn undecodable<T>(why: impl Into<String>) -> Result<T, Undecodable> {
     Err(Undecodable(why.into()))
 }
 
+/// Stands in the text of [`Undecodable`] where a packet has a property that its type does not have.
+pub const FOREIGN_PROPERTY: &str = "with the property";
+
 /// Reads one complete frame.
 ///
 /// # Errors
@@ -96,7 +99,7 @@ fn disconnect(body: &[u8]) -> Result<Packet, Undecodable> {
                 0x11 => session_expiry = Some(property.number()),
                 // Reason String, Server Reference, User Property.
                 0x1f | 0x1c | 0x26 => {}
-                kind => return undecodable(format!("is a DISCONNECT with the property {kind:#04x}")),
+                kind => return foreign_property("DISCONNECT", kind),
             }
         }
     }
@@ -132,7 +135,7 @@ fn connack(protocol: Protocol, body: &[u8]) -> Result<Connack, Undecodable> {
             0x2a => connack.shared_available = Some(property.flag()),
             // What concerns authentication, requests and replies, other servers, and the reader.
             0x15 | 0x16 | 0x1a | 0x1c | 0x1f | 0x26 => {}
-            kind => return undecodable(format!("is a CONNACK with the property {kind:#04x}")),
+            kind => return foreign_property("CONNACK", kind),
         }
     }
     Ok(connack)
@@ -198,7 +201,7 @@ fn of_publish(block: &[u8]) -> Result<Properties, Undecodable> {
             0x0b => found.subscription_ids.push(number),
             0x23 => found.topic_alias = Some(number as u16),
             0x26 => found.user.push(property.pair()?),
-            kind => return undecodable(format!("is a PUBLISH with the property {kind:#04x}")),
+            kind => return foreign_property("PUBLISH", kind),
         }
     }
     Ok(found)
@@ -302,13 +305,20 @@ fn topic(bytes: &[u8]) -> Result<String, Undecodable> {
     String::from_utf8(bytes.to_vec()).map_err(|_| Undecodable("has a topic that is not UTF-8".into()))
 }
 
+fn foreign_property<T>(packet: &str, kind: u8) -> Result<T, Undecodable> {
+    undecodable(format!("is a {packet} {FOREIGN_PROPERTY} {kind:#04x}"))
+}
+
+fn unreadable(error: impl std::fmt::Display) -> Undecodable {
+    Undecodable(format!("cannot be read: {error}"))
+}
+
 fn read_v3(frame: &[u8]) -> Result<v4::Packet, Undecodable> {
-    v4::Packet::read(&mut BytesMut::from(frame), FRAME_BYTES_MAX).map_err(|error| Undecodable(error.to_string()))
+    v4::Packet::read(&mut BytesMut::from(frame), FRAME_BYTES_MAX).map_err(unreadable)
 }
 
 fn read_v5(frame: &[u8]) -> Result<v5::Packet, Undecodable> {
-    v5::Packet::read(&mut BytesMut::from(frame), Some(FRAME_BYTES_MAX as u32))
-        .map_err(|error| Undecodable(error.to_string()))
+    v5::Packet::read(&mut BytesMut::from(frame), Some(FRAME_BYTES_MAX as u32)).map_err(unreadable)
 }
 
 #[cfg(test)]

@@ -193,20 +193,16 @@ fn say(
     let Some(first) = proven.first() else { return };
     let publications: Vec<&Publication> = proven.iter().map(|lost| lost.publication).collect();
     let rule = reasons::rule_of_loss(evidence, &publications, usual);
-    let mut events = vec![first.publication.at()];
-    events.extend(first.publication.accepted.map(|place| place.at));
-    let attempts = match first.proof {
-        Proof::Fence(at) => {
-            events.push(at);
-            1
-        }
-        Proof::Time(at) => {
-            events.push(at);
-            ATTEMPTS_FOR_AN_ABSENCE
-        }
+    let accepted = first.publication.accepted.map(|place| place.at);
+    let (at, attempts) = match first.proof {
+        Proof::Fence(at) => (at, 1),
+        Proof::Time(at) => (at, ATTEMPTS_FOR_AN_ABSENCE),
         Proof::Missing(_) => return,
     };
-    let finding = findings.broken(rule, first.due.protocol()).at(events).after_attempts(attempts);
+    let due_since = accepted.unwrap_or(first.publication.at()).max(first.due.opened.at);
+    let waited_until = evidence.last_settled().unwrap_or(at).max(at);
+    let finding = findings.broken(rule, first.due.protocol()).after_attempts(attempts);
+    let finding = finding.at([first.publication.at(), at].into_iter().chain(accepted)).span(due_since, waited_until);
     finding.expected(expected).observed(observed);
 }
 
@@ -274,6 +270,13 @@ fn qos_0_choices(evidence: &Evidence<'_, '_>, findings: &mut Findings) {
         _ => "some",
     };
     findings.choice(name, value);
+}
+
+/// Something is owed that has not come, although what was published later has.
+pub fn is_overtaken(evidence: &Evidence<'_, '_>) -> bool {
+    let is_fenced = |lost: &Lost<'_>| matches!(lost.proof, Proof::Fence(_));
+    let owed: Vec<(&Publication, bool)> = owed(evidence).collect();
+    lost(evidence, owed.into_iter()).iter().any(is_fenced)
 }
 
 /// Something is owed that has not come yet, or something was published that did not come at all.

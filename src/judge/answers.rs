@@ -4,6 +4,7 @@ use super::facts::{Connection, Facts, Publication};
 use super::finding::{ATTEMPTS_FOR_AN_ABSENCE, ATTEMPTS_FOR_TIMING, Findings, NAMES};
 use super::rules::{self, Rule};
 use crate::connection::End;
+use crate::connection::decode::{FOREIGN_PROPERTY, decode};
 use crate::history::{Awaited, Event, History, Message, PROBE, PROOF_WILL_TOPIC, WITNESS};
 use crate::packet::{AckKind, Packet, Protocol};
 use crate::results::Verdict;
@@ -47,7 +48,7 @@ pub fn check(history: &History, facts: &Facts, findings: &mut Findings) {
     for connection in &facts.connections {
         missing(history, facts, connection, findings);
         refusals(facts, connection, findings);
-        ended(facts, connection, findings);
+        ended(history, facts, connection, findings);
     }
     refused_publications(facts, findings);
     misanswered(facts, findings);
@@ -58,8 +59,28 @@ fn malformed_to_the_witness(history: &History, facts: &Facts, findings: &mut Fin
     let is_malformed = |event: &Event| matches!(event, Event::Undecodable(client, ..) if client.as_ref() == WITNESS);
     let Some(at) = history.events().position(is_malformed) else { return };
     let protocol = facts.connections.first().map_or(Protocol::V3, Connection::protocol);
-    let finding = findings.broken(rules::MALFORMED_PACKET, protocol).at([at]);
-    finding.expected("only MQTT packets to the witness").observed("bytes that are no packet");
+    malformed(history, at, protocol, "the witness", findings);
+}
+
+/// Bytes that are no packet, at this entry.
+fn malformed(history: &History, at: usize, protocol: Protocol, to: &str, findings: &mut Findings) {
+    let Some(Event::Undecodable(_, bytes, why)) = history.events().nth(at) else { return };
+    let rule = match why {
+        _ if has_wrong_flags(protocol, bytes) => rules::RESERVED_FLAGS,
+        why if why.contains(FOREIGN_PROPERTY) => rules::PROPERTIES_OF_ITS_TYPE,
+        _ => rules::MALFORMED_PACKET,
+    };
+    let observed = if why.is_empty() { "bytes that are no packet".into() } else { format!("a packet that {why}") };
+    findings.broken(rule, protocol).at([at]).expected(format!("only MQTT packets to {to}")).observed(observed);
+}
+
+/// With the flags that its type has to have, it would be a packet.
+fn has_wrong_flags(protocol: Protocol, bytes: &[u8]) -> bool {
+    let Some((first, rest)) = bytes.split_first() else { return false };
+    let kind = first & 0xf0;
+    let flags = if matches!(kind, 0x60 | 0x80 | 0xa0) { 2 } else { 0 };
+    let right = [&[kind | flags], rest].concat();
+    kind != 0x30 && right != bytes && decode(protocol, &right).is_ok()
 }
 
 /// A PUBACK for a PUBLISH at QoS 2. A broker that does so once does it each time.
@@ -266,11 +287,10 @@ fn refused_publications(facts: &Facts, findings: &mut Findings) {
 }
 
 /// Connections that the broker ended, or that brought bytes that are no packet.
-fn ended(facts: &Facts, connection: &Connection, findings: &mut Findings) {
+fn ended(history: &History, facts: &Facts, connection: &Connection, findings: &mut Findings) {
     let client = &connection.client;
-    if let Some(at) = connection.undecodable {
-        let finding = findings.broken(rules::MALFORMED_PACKET, connection.protocol()).at([at]);
-        finding.expected(format!("only MQTT packets to {client}")).observed("bytes that are no packet");
+    if let Some(at) = connection.undecodable.filter(|_| client.as_ref() != WITNESS) {
+        malformed(history, at, connection.protocol(), client, findings);
         findings.explains_the_end = true;
     }
     if let Some((_, code @ (0x9a | 0x9b | 0x87), _)) = connection.dismissed {

@@ -227,7 +227,7 @@ fn not_ended(connection: &Connection, findings: &mut Findings) {
     if connection.client.as_ref() == PROBE {
         return;
     }
-    let finding = findings.broken(rule, connection.protocol()).at([start.at, *missing]);
+    let finding = findings.broken(rule, connection.protocol()).span(start.at, *missing);
     let expected = format!("the broker ends the connection of {}: {why}", connection.client);
     finding.after_attempts(ATTEMPTS_FOR_AN_ABSENCE).expected(expected).observed("it stayed open until the deadline");
 }

@@ -90,7 +90,8 @@ fn ledger<'a>(model: &'a Model<'a>, session: &'a Session<'a>, findings: &mut Fin
             let sighting = unit.sightings[number];
             match copy.cause {
                 // A SUBSCRIBE without its SUBACK may be in force: the missing answer is the finding.
-                Cause::Illegal(illegal::Cause::Unsolicited) if session.has_unanswered(&sighting.delivery.topic) => {}
+                Cause::Illegal(illegal::Cause::Unsolicited | illegal::Cause::WillAgain)
+                    if session.has_unanswered(&sighting.delivery.topic) => {}
                 Cause::Illegal(cause @ (illegal::Cause::Unsolicited | illegal::Cause::OtherSession)) => {
                     unsolicited.push((sighting, cause, copy.labels[0].rule));
                 }
@@ -348,12 +349,9 @@ fn out_of_place(
             (format!("no retained message for a shared subscription, so not {NAMES}"), "it came with RETAIN 1".into())
         }
         illegal::Cause::Will => {
-            let expected = match publication.sent() {
-                None => format!("no {NAMES}: the will of {} is not due", publication.publisher),
-                Some(_) => format!("{NAMES} is not retained: Will Retain is 0"),
-            };
-            (expected, "it was published".into())
+            (format!("no {NAMES}: the will of {} is not due", publication.publisher), "it was published".into())
         }
+        illegal::Cause::WillAgain => (format!("{NAMES} once"), "it was published again".into()),
         illegal::Cause::OtherSession | illegal::Cause::Unsolicited => (String::new(), String::new()),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::facts::Facts;
 use super::rules::Rule;
 use crate::history::Message;
 use crate::packet::Protocol;
@@ -40,6 +41,10 @@ pub struct Finding {
     pub attempts: u32,
     /// Indices of the entries of the history that show it.
     pub events: Vec<usize>,
+    /// The entries between which the time passed that it is about: how late something came, or how long it was waited for.
+    span: Option<(usize, usize)>,
+    /// That time, where it was measured.
+    pub milliseconds: Option<u64>,
     /// The messages that it speaks of; their names replace [`NAMES`] in the texts.
     messages: Vec<Message>,
     expected: String,
@@ -55,6 +60,8 @@ impl Findings {
             level,
             attempts: 1,
             events: Vec::new(),
+            span: None,
+            milliseconds: None,
             messages: Vec::new(),
             expected: String::new(),
             observed: String::new(),
@@ -86,6 +93,7 @@ impl Findings {
                 Some(kept) => {
                     kept.messages.extend(finding.messages);
                     kept.events.extend(finding.events);
+                    kept.span = kept.span.max(finding.span);
                 }
                 None => merged.push(finding),
             }
@@ -97,6 +105,14 @@ impl Findings {
             finding.events.dedup();
         }
         self.broken = merged;
+    }
+
+    /// Measures the times that the findings are about.
+    pub fn measure(&mut self, facts: &Facts) {
+        for finding in &mut self.broken {
+            let elapsed = finding.span.and_then(|(from, to)| facts.elapsed(from, to));
+            finding.milliseconds = elapsed.map(|elapsed| elapsed.as_millis() as u64);
+        }
     }
 
     /// How many attempts all that was found needs. An inconclusive attempt is made once more: the broker may have been too
@@ -153,6 +169,14 @@ impl Builder<'_> {
     /// The indices of the entries that show it.
     pub fn at(self, events: impl IntoIterator<Item = usize>) -> Self {
         self.with(|finding| finding.events.extend(events))
+    }
+
+    /// The entries between which the time passed that it is about. They show it, too.
+    pub fn span(self, from: usize, to: usize) -> Self {
+        self.with(|finding| {
+            finding.span = Some((from, to));
+            finding.events.extend([from, to]);
+        })
     }
 
     /// The message that it speaks of, for [`NAMES`] in the texts.

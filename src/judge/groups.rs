@@ -77,36 +77,38 @@ pub fn check(model: &Model<'_>, ledgers: &[Ledger<'_>], findings: &mut Findings)
 
 /// A message that two clients of the group got: the one that began is to finish, as far as the standard binds the broker.
 fn to_one_client(model: &Model<'_>, group: &Group<'_, '_>, findings: &mut Findings) {
-    let mut sure = group.copies.iter().filter(|(_, copy)| copy.is_by_share(group.filter).1);
-    let Some((owner, first)) = sure.next() else { return };
-    let Some((_, second)) = sure.find(|(other, _)| other.session.id != owner.session.id) else { return };
-    // It may have moved on from a client that went away before it could answer, whose copy is seen last all the same.
-    if second.delivery.publish.qos == 1 && second.delivery.acked.is_none() {
-        return;
-    }
+    let sure = group.copies.iter().filter(|(_, copy)| copy.is_by_share(group.filter).1);
+    // From a client that went away before the broker had its answer a message at QoS 1 may move on to another one. Which of
+    // them had it first the order of the events does not tell.
+    let mut kept = sure.filter(|(_, copy)| !may_have_moved_on(model, copy));
+    let Some((owner, first)) = kept.next() else { return };
+    let Some((_, second)) = kept.find(|(other, _)| other.session.id != owner.session.id) else { return };
     // A message that its publisher sent again may be a new one to the broker.
     if group.publication.sendings.len() > 1 && group.publication.qos < 2 {
         return;
     }
     let delivery = first.delivery;
-    let is_open = !delivery.is_complete()
-        || delivery.acked.is_some_and(|(at, connection)| {
-            delivery.publish.qos == 1 && !model.facts.connections[connection].has_read(at, second.delivery.place.at)
-        });
+    let is_open = !delivery.is_complete();
     let (rule, why) = match delivery.publish.qos {
         _ if delivery.refused => (rules::REFUSED_GOES_TO_NOBODY_ELSE, "the first refused it"),
         2 if is_open && owner.session.end.is_some() => {
             (rules::TO_NOBODY_ELSE_AFTER_THE_SESSION, "the session of the first ended on the way")
         }
         2 if is_open => (rules::COMPLETED_TO_THE_SAME_CLIENT, "its delivery to the first had begun"),
-        // At QoS 1 a broker may turn to another client; what went to a client with QoS 0 it cannot know to have come.
-        1 if is_open => return,
+        // What went to a client with QoS 0 the broker cannot know to have come.
         _ => (rules::SHARED_SUBSCRIPTIONS, "the first has it"),
     };
     let events = [group.publication.at(), delivery.place.at, second.delivery.place.at];
     let finding = findings.broken(rule, Protocol::V5).at(events).about(group.publication.message);
     let expected = format!("{NAMES} to {} and to nobody else of the group: {why}", first.connection.client);
     finding.expected(expected).observed(format!("{} got it too", second.connection.client));
+}
+
+/// The message has QoS 1, and nothing shows that the broker ever had the client's answer (section 4.8.2).
+fn may_have_moved_on(model: &Model<'_>, copy: &Copy<'_>) -> bool {
+    let delivery = copy.delivery;
+    let is_read = |(at, connection): (usize, usize)| model.facts.connections[connection].has_read(at, usize::MAX);
+    delivery.publish.qos == 1 && !delivery.acked.is_some_and(is_read)
 }
 
 /// The shared filters of a session that match the message, each once.

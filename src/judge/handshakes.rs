@@ -54,7 +54,7 @@ pub struct Resumption<'a> {
     pub due: Due,
     /// Where it went on.
     pub came: Option<usize>,
-    /// It did not come, and the history proves that it will not.
+    /// It did not come, and the history proves that it will not, or that it was late.
     pub absent: Option<Absence>,
     pub rule: Rule,
     pub why: &'static str,
@@ -314,17 +314,28 @@ fn resumption<'a>(
         Due::PublishOrPubrel | Due::Nothing => publish.or(pubrel),
     };
     let (rule, why) = why_not_sent(model, ledger, connection, delivery);
-    let is_due = due != Due::Nothing && came.is_none();
-    let absent = if is_due { absence(model, ledger, connection, delivery) } else { None };
+    // What comes after a settle window, behind what was published later, is late.
+    let is_late = |came: usize| connection.settled.iter().any(|settled| *settled < came);
+    let is_due = due != Due::Nothing && came.is_none_or(is_late);
+    let absent = if is_due { absence(model, ledger, connection, delivery, came) } else { None };
     Resumption { connection, delivery, due, came, absent, rule, why }
 }
 
-fn absence(model: &Model<'_>, ledger: &Ledger<'_>, connection: &Connection, delivery: &Delivery) -> Option<Absence> {
+fn absence(
+    model: &Model<'_>,
+    ledger: &Ledger<'_>,
+    connection: &Connection,
+    delivery: &Delivery,
+    came: Option<usize>,
+) -> Option<Absence> {
     let own = ledger.copies.iter().find(|copy| copy.delivery.place.at == delivery.place.at);
+    // What else was under way may be sent again before it, in its own order: that is judged as an order.
     let is_later = |copy: &Copy<'_>, own: &Copy<'_>| {
         copy.is_surely_forward()
+            && copy.is_first
             && own.publication.is_before(copy.publication)
             && copy.delivery.publish.qos == delivery.publish.qos
+            && came.is_none_or(|came| copy.delivery.place.at < came)
     };
     let here = ledger.copies.iter().filter(|copy| copy.connection.index == connection.index);
     // A message of a shared subscription at QoS 1 may go to another client of the group when the connection ends (5.0, section
@@ -336,7 +347,8 @@ fn absence(model: &Model<'_>, ledger: &Ledger<'_>, connection: &Connection, deli
         return Some(Absence::Fenced);
     }
     let evidence = Evidence { model, ledger };
-    evidence.time_has_passed_on(connection, connection.opened.at).then_some(Absence::Time)
+    let has_passed = came.is_none() && evidence.time_has_passed_on(connection, connection.opened.at);
+    has_passed.then_some(Absence::Time)
 }
 
 fn why_not_sent(
@@ -363,19 +375,24 @@ fn why_not_sent(
 
 fn not_sent_again(resumption: &Resumption<'_>, findings: &mut Findings) {
     let Some(absence) = resumption.absent else { return };
-    let Resumption { connection, delivery, due, rule, why, .. } = resumption;
+    let Resumption { connection, delivery, due, rule, why, came, .. } = resumption;
     let attempts = if absence == Absence::Fenced { 1 } else { ATTEMPTS_FOR_AN_ABSENCE };
-    let by_then = if absence == Absence::Fenced { " before what was published later" } else { "" };
     let packet = due.packet();
     let finding = findings.broken(*rule, connection.protocol()).after_attempts(attempts);
+    let waited_until = came.or(connection.settled.last().copied());
     let finding = finding.at([delivery.place.at, connection.opened.at]);
+    let finding = waited_until.into_iter().fold(finding, |finding, to| finding.span(connection.opened.at, to));
     let finding = match delivery.message {
         Some(message) => {
             finding.about(message).expected(format!("{packet} of {NAMES} again on the resumed session: {why}"))
         }
         None => finding.expected(format!("{packet} of the message again on the resumed session: {why}")),
     };
-    finding.observed(format!("no {packet}{by_then}"));
+    finding.observed(match (absence, came) {
+        (Absence::Time, _) => format!("no {packet}"),
+        (Absence::Fenced, None) => format!("no {packet}, although what was published later came"),
+        (Absence::Fenced, Some(_)) => "it came late, behind what was published later".into(),
+    });
 }
 
 /// What is sent again comes in the order in which it was sent first, as far as topic and QoS are the same (MQTT-4.6.0-6, 5.0
@@ -394,7 +411,8 @@ fn original_order(connection: &Connection, before: &[Exchange<'_>], findings: &m
         let Some(sent) = first_sent(delivery) else { continue };
         let lane = (delivery.topic.as_str(), delivery.publish.qos);
         match last.iter_mut().find(|(topic, qos, ..)| (*topic, *qos) == lane) {
-            Some((.., latest, overtaker)) if *latest > sent => {
+            // Copies of one message for several subscriptions have no order.
+            Some((.., latest, overtaker)) if *latest > sent && overtaker.message != delivery.message => {
                 let name = |delivery: &Delivery| delivery.message.map(|m: Message| m.to_string()).unwrap_or_default();
                 let finding = findings.broken(rules::IN_THE_ORDER_OF_PUBLICATION, connection.protocol());
                 let expected = format!("{} again before {}, as they were sent first", name(delivery), name(overtaker));

@@ -29,6 +29,8 @@ pub enum Cause {
     SharedRetained,
     /// A will that was not due.
     Will,
+    /// A will that had been published before anybody here subscribed.
+    WillAgain,
     /// No subscription explains it.
     Unsolicited,
 }
@@ -37,7 +39,7 @@ impl Cause {
     /// The order among explanations of equal cost.
     pub fn rank(self) -> u32 {
         match self {
-            Cause::Will => 0,
+            Cause::Will | Cause::WillAgain => 0,
             Cause::EndedSession(_) | Cause::OtherSession => 1,
             Cause::Unsubscribed(_) | Cause::OwnMessage => 2,
             Cause::NotRetained(_) | Cause::NotAskedFor(_) | Cause::SharedRetained => 3,
@@ -57,25 +59,27 @@ pub fn causes<'a>(
 ) -> Vec<(Cause, Rule)> {
     let mut causes = Vec::new();
     for publication in &unit.publications {
-        will(model, publication, sighting, &mut causes);
+        will(model, publication, &mut causes);
         own_message(session, publication, sighting, &mut causes);
         retained(model, session, publication, sighting, &mut causes);
         unsubscribed(session, publication, sighting, &mut causes);
         ended_session(model, session, publication, sighting, &mut causes);
     }
     if causes.is_empty() && nothing_else {
-        causes.push(unsolicited(model, session, sighting));
+        let will = unit.publications[0];
+        causes.push(match will.is_will() && will.sent().is_some() {
+            true => (Cause::WillAgain, rule_of_second_will(model, will, sighting.delivery.place.step)),
+            false => unsolicited(model, session, sighting),
+        });
     }
     causes
 }
 
 /// A will after DISCONNECT, before its delay, or of a connection that is still there.
-fn will(model: &Model<'_>, publication: &Publication, sighting: &Sighting<'_>, causes: &mut Vec<(Cause, Rule)>) {
+fn will(model: &Model<'_>, publication: &Publication, causes: &mut Vec<(Cause, Rule)>) {
     let Some(connection) = publication.will_of.map(|index| &model.facts.connections[index]) else { return };
     if connection.left_for_good().is_some() {
         causes.push((Cause::Will, rules::WILL_DISCARDED_AT_DISCONNECT));
-    } else if sighting.delivery.publish.retain && !publication.retain {
-        causes.push((Cause::Will, rules::WILL_RETAIN_0));
     } else if publication.sent().is_none() {
         causes.push((Cause::Will, rules::WILL_NOT_BEFORE_ITS_DELAY));
     }
@@ -113,7 +117,9 @@ fn retained<'a>(
         let before = connection.subscribes.iter().filter(|own| own.sent.at < sighting.delivery.place.at);
         for subscribing in before.filter(|own| topic::matches(&own.filter.filter, &publication.topic)) {
             let sent = publication.sent();
-            if sent.is_none_or(|sent| sent.step > subscribing.sent.step) {
+            // What was published behind the SUBACK was not there to be retained.
+            let granted = subscribing.suback.map_or(usize::MAX, |(place, _)| place.at);
+            if sent.is_none_or(|sent| sent.step > subscribing.sent.step || sent.at > granted) {
                 continue;
             }
             let at = subscribing.sent.at;
@@ -151,6 +157,7 @@ fn not_retained(
     match model.last_retaining(&publication.topic, subscribing, connection) {
         Some(last) if last.is_clearing() => rules::AN_EMPTY_MESSAGE_CLEARS,
         Some(last) if last.qos == 0 => rules::QOS_0_REPLACES_TOO,
+        Some(last) if last.is_will() => rules::WILL_RETAIN_1,
         _ => rules::THE_LAST_RETAINED_MESSAGE,
     }
 }

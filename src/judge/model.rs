@@ -176,7 +176,8 @@ impl<'a> Model<'a> {
         connection: &Connection,
     ) -> Option<&'a Publication> {
         let all = self.retaining.get(topic).map(Vec::as_slice).unwrap_or_default();
-        all.iter().copied().rfind(|p| has_surely_stored(p, subscribing.sent, connection))
+        let stored = all.iter().copied().filter(|p| has_surely_stored(p, subscribing.sent, connection));
+        stored.max_by_key(|publication| publication.accepted)
     }
 
     fn has_perhaps_expired(&self, publication: &Publication, by: Place) -> bool {

@@ -68,7 +68,9 @@ rules! {
     NO_DISCONNECT_FROM_A_SERVER: "3.14", none;
     /// A broker may close a connection on an error of the client's, and the client has made none.
     CLOSES_WITHOUT_CAUSE: "4.8", "4.13";
-    MALFORMED_PACKET: "4.8", "4.13";
+    RESERVED_FLAGS: "MQTT-2.2.2-1", "MQTT-2.1.3-1";
+    PROPERTIES_OF_ITS_TYPE: none, "2.2.2.2";
+    MALFORMED_PACKET: "2.1", "2.1";
     // Answers.
     ACKS_HAVE_THEIR_ID: "MQTT-2.3.1-6", "MQTT-2.2.1-5";
     ANSWER_OF_THE_QOS: "MQTT-3.3.4-1", "MQTT-3.3.4-1";

@@ -72,7 +72,8 @@ pub fn check_overlaps(model: &Model<'_>, ledger: &Ledger<'_>, findings: &mut Fin
         let Some(highest) = met.iter().map(|filter| filter.least_qos(publication.qos)).max() else { continue };
         let own = forwards(ledger, publication);
         let is_ambiguous = own.iter().any(|copy| model.facts.is_ambiguous(copy.delivery));
-        if met.len() < 2 || own.is_empty() || is_ambiguous {
+        // The copy that is too large for the client may be the one at the higher QoS.
+        if met.len() < 2 || own.is_empty() || is_ambiguous || model.is_too_large(ledger.session, publication) {
             continue;
         }
         let proof = match evidence.proof(publication, highest, arrival.connection) {

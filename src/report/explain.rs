@@ -117,7 +117,7 @@ fn verdict(cell: &CellResult, run: &CellRun, palette: Palette) -> String {
     let mut text = text.replacen(&word, &palette.verdict(cell.verdict, &word), 1);
     for (number, violation) in cell.violations.iter().enumerate() {
         text += &findings::violated(violation);
-        text += &findings::events(&run.lines_of(number));
+        text += &(findings::measured(run, number) + &findings::events(&run.lines_of(number)));
         let several = run.attempts.len() > 1;
         let attempt = run.evidence_of(number).filter(|_| several).map(|evidence| evidence.attempt);
         text += &attempt.map(|attempt| format!("  Seen in      attempt {attempt}\n")).unwrap_or_default();

@@ -4,7 +4,7 @@
 use super::fold::Domain;
 use super::{Palette, cells, group, mark, name_cells, scenarios, wrap};
 use crate::history::Message;
-use crate::results::{CellResult, Level, Results, Verdict, Violation};
+use crate::results::{CellResult, CellRun, Level, Results, Verdict, Violation};
 use crate::statement;
 
 /// Products that say where a finding was seen; with more, the ids have to do.
@@ -85,7 +85,7 @@ fn block(results: &Results, all: &[&CellResult], members: &[&CellResult], palett
     for (_, alike) in group(&numbered, |(_, violation)| kind(violation)) {
         if let Some((number, violation)) = alike.first() {
             text += &violated(violation);
-            text += &run.map(|run| events(&run.lines_of(*number))).unwrap_or_default();
+            text += &run.map(|run| measured(run, *number) + &events(&run.lines_of(*number))).unwrap_or_default();
         }
         if alike.len() > 1 {
             text += &format!("  And          {} more like it in this cell\n", alike.len() - 1);
@@ -103,6 +103,12 @@ pub(super) fn violated(violation: &Violation) -> String {
     let mut text = wrap("  Cited        ", &format!("{statement} (MQTT {protocol}, {}): {paraphrase}", level.name()));
     text += &wrap("  Expected     ", expected);
     text + &wrap("  Observed     ", observed)
+}
+
+/// The time that a violation is about, by its index, where it has one.
+pub(super) fn measured(run: &CellRun, violation: usize) -> String {
+    let milliseconds = run.evidence_of(violation).and_then(|evidence| evidence.milliseconds);
+    milliseconds.map(|time| format!("  Time         {:.1} s\n", time as f64 / 1000.0)).unwrap_or_default()
 }
 
 /// Lines of a history, as far as there is room for them.

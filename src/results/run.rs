@@ -66,6 +66,9 @@ pub struct Evidence {
     pub attempt: usize,
     /// The lines of that history, from 1.
     pub events: Vec<usize>,
+    /// For a finding about time, how late something came or how long it was waited for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub milliseconds: Option<u64>,
 }
 
 /// What was on the wire on connections of the harness's own, as far as findings rest on it.

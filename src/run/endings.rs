@@ -103,7 +103,8 @@ impl Player<'_> {
         let allowed = Duration::from_millis(1500) * u32::from(seconds);
         let gone = |clients: &[Client]| clients[client].connection.is_none();
         // Brokers look at their clocks every few seconds.
-        let waited = self.pump(silent_since + allowed + self.patience.max(2 * self.target.deadline), gone).await;
+        let waited =
+            self.pump(silent_since + allowed + self.patience_for_all().max(2 * self.target.deadline), gone).await;
         let timer = Timer::KeepAlive;
         let passed = silent_since.elapsed() >= Duration::from_secs(1) * u32::from(seconds);
         let seconds = u32::from(seconds);

@@ -65,7 +65,6 @@ impl Job {
         let attempt = self.attempts.len() as u32 + 1;
         let names = self.names(&shared, self.tries + 1);
         self.tries += 1;
-        let is_last = attempt >= ATTEMPTS_MAX;
         let publisher = self.cell.steps.iter().find(|step| matches!(step.action, Action::Publish(_)));
         let protocol = publisher.map_or(self.cell.clients[0].protocol, |step| self.cell.clients[step.client].protocol);
         let mut player = Player {
@@ -76,8 +75,9 @@ impl Job {
             witness: shared.witnesses.get(&protocol).and_then(|witness| witness.mailbox(names.tag())),
             names: names.clone(),
             settle: shared.options.settle * SETTLE_FACTOR.pow(attempt - 1),
-            patience: if is_last { shared.options.patience } else { Duration::ZERO },
+            patience: shared.options.patience,
             attempt,
+            is_last_attempt: attempt >= ATTEMPTS_MAX,
             hold_ups: shared.pulse.held_up_so_far(),
             pulse: &shared.pulse,
             loop_backs: 0,

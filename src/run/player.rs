@@ -36,9 +36,11 @@ pub struct Player<'a> {
     pub witnessed: HashSet<Message>,
     /// How long a cell that is about to say "absent" stays open.
     pub settle: Duration,
-    /// In the last attempt, how much longer it still waits for what is missing, to tell late from never.
+    /// How much longer it still waits, to tell late from never: in any attempt for what a later message has overtaken, in the
+    /// last one for whatever is missing.
     pub patience: Duration,
     pub attempt: u32,
+    pub is_last_attempt: bool,
     pub pulse: &'a Pulse,
     /// How many of the pulse's hold-ups are recorded.
     pub hold_ups: usize,
@@ -92,7 +94,12 @@ impl Player<'_> {
 
     /// Until when something that the broker has to do is waited for.
     pub fn deadline(&self) -> Instant {
-        Instant::now() + self.target.deadline.max(self.patience)
+        Instant::now() + self.target.deadline.max(self.patience_for_all())
+    }
+
+    /// How much longer whatever is missing is waited for.
+    pub fn patience_for_all(&self) -> Duration {
+        if self.is_last_attempt { self.patience } else { Duration::ZERO }
     }
 
     /// Sends a packet with the next flush, and notes the answer that is due.

@@ -1,5 +1,7 @@
 //! The proof that whatever was queued has come: fences, and one settle window where something is absent.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use super::client::Client;
@@ -7,7 +9,7 @@ use super::player::{Outgoing, Player, Stop, Waited};
 use super::steps::TRIES_MAX;
 use crate::connection::Connection;
 use crate::history::{Awaited, Event, Message};
-use crate::judge;
+use crate::judge::{self, Absent};
 use crate::packet::{Filter, Packet};
 use crate::plan::Source;
 use crate::scenario::Answers;
@@ -156,35 +158,48 @@ impl Player<'_> {
         }
     }
 
-    /// True if the model says that something is still owed to the client.
-    fn is_owed_something(&self, client: usize) -> bool {
-        !judge::nothing_is_absent(&self.history(), &self.clients[client].name)
+    /// What the client still waits for, by the model of what it is owed.
+    fn absent(&self, client: usize) -> Absent {
+        judge::absent(&self.history(), &self.clients[client].name)
     }
 
     /// True if a message that was sent has not come, owed or not. The model is asked only if all have.
     fn something_is_absent(&self, client: usize) -> bool {
-        self.clients[client].seen.len() < self.messages as usize || self.is_owed_something(client)
+        self.clients[client].seen.len() < self.messages as usize || self.absent(client) != Absent::Nothing
     }
 
-    /// Stays open for one settle window, restarted by each arrival, unless everything that was sent is here. In the last
-    /// attempt the window is as long as the patience that is left, where something is owed.
+    /// Stays open for one settle window, unless everything that was sent is here, and then as long as the patience lasts where
+    /// a finding would say that something is missing: it may be late.
     async fn settle(&mut self, client: usize) -> Result<(), Stop> {
         let deadline = self.deadline();
+        if self.something_is_absent(client) && self.settles(client, self.settle, deadline).await? {
+            let is_worth_it = match self.absent(client) {
+                Absent::Nothing => false,
+                Absent::Owed => self.is_last_attempt,
+                Absent::Overtaken => true,
+            };
+            if is_worth_it && self.patience > self.settle {
+                self.settles(client, self.patience, Instant::now() + self.patience).await?;
+            }
+        }
+        self.answers(client).await
+    }
+
+    /// Waits for one window in which nothing comes, restarted by each arrival, and notes it. False if everything has come.
+    async fn settles(&mut self, client: usize, window: Duration, deadline: Instant) -> Result<bool, Stop> {
         while self.something_is_absent(client) && Instant::now() < deadline {
             let arrived = self.clients[client].arrivals.len();
-            let is_patient = !self.patience.is_zero() && self.is_owed_something(client);
-            let window = if is_patient { self.settle.max(self.patience) } else { self.settle };
             let until = (Instant::now() + window).min(deadline);
             match self.pump(until, |clients| clients[client].arrivals.len() > arrived).await {
                 Waited::Done => {}
                 Waited::Ended(_) => return Err(Stop),
                 Waited::Deadline => {
                     self.record.observed(client, Event::Settled);
-                    break;
+                    return Ok(true);
                 }
             }
         }
-        self.answers(client).await
+        Ok(false)
     }
 
     /// Ends the subscriptions to the fence topics, since they would change a session that outlives the connection.

@@ -11,6 +11,8 @@ const fn v3(level: Level, duty: Duty, id: &'static str, paraphrase: &'static str
 
 #[rustfmt::skip]
 pub const STATEMENTS: &[Statement] = &[
+    v3(None, Judged, "2.1", "The standard gives each type of packet its flags and fields; a packet without them is malformed."),
+    v3(Must, Judged, "MQTT-2.2.2-1", "Set the reserved flags of the fixed header to the values that the packet type has."),
     v3(Must, Client, "MQTT-2.3.1-2", "Give each new SUBSCRIBE, UNSUBSCRIBE, and PUBLISH at QoS 1 or 2 a Packet Identifier that is not in use."),
     v3(Must, Client, "MQTT-2.3.1-3", "Send a packet again with the Packet Identifier it had, and use that one anew only after its acknowledgement is complete."),
     v3(Must, Judged, "MQTT-2.3.1-4", "Give each new PUBLISH at QoS 1 or 2 a Packet Identifier that is not in use, and keep it when the PUBLISH is sent again."),

@@ -11,8 +11,11 @@ const fn v5(level: Level, duty: Duty, id: &'static str, paraphrase: &'static str
 
 #[rustfmt::skip]
 pub const STATEMENTS: &[Statement] = &[
+    v5(None, Judged, "2.1", "The standard gives each type of packet its flags, fields and properties; a packet without them is malformed."),
+    v5(Must, Judged, "MQTT-2.1.3-1", "Set the reserved flags of the fixed header to the values that the packet type has."),
     v5(Must, Judged, "MQTT-2.2.1-4", "Give each new PUBLISH at QoS 1 or 2 a Packet Identifier that is not 0 and not in use."),
     v5(Must, Judged, "MQTT-2.2.1-5", "Give PUBACK, PUBREC, PUBREL and PUBCOMP the Packet Identifier of the PUBLISH that they belong to."),
+    v5(None, Judged, "2.2.2.2", "The standard gives each property the packet types that it may stand in, and takes a packet with any other one for malformed."),
     v5(Must, Judged, "MQTT-3.1.2-4", "With Clean Start 1, discard any earlier Session and start a new one."),
     v5(Must, Same("MQTT-3.1.2-23"), "MQTT-3.1.2-5", "With Clean Start 0, go on with the Session of this client identifier where there is one."),
     v5(Must, Same("MQTT-3.1.2-23"), "MQTT-3.1.2-6", "With Clean Start 0, create a Session where there is none."),

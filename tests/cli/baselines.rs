@@ -16,7 +16,7 @@ impl Folder {
     /// Measures a broker into this file.
     fn measure(&self, name: &str, broker: &str) -> PathBuf {
         let path = self.0.path().join(name);
-        let arguments = ["--deadline", "1s", "--export-json", path.to_str().unwrap()];
+        let arguments = ["--deadline", "1s", "--patience", "1s", "--export-json", path.to_str().unwrap()];
         run(matrix(broker, &[&QUEUED[..], &arguments].concat()));
         assert!(path.is_file(), "{name}");
         path
@@ -57,7 +57,7 @@ fn the_exit_code_is_the_change() {
         let ended = compared(baseline, results);
         assert_eq!((ended.code, ended.stderr.as_str()), (Some(code), ""), "{}", ended.stdout);
         assert!(ended.stdout.contains(said) && !ended.stdout.is_empty(), "{}", ended.stdout);
-        let arguments = ["--deadline", "1s", "--baseline", baseline.to_str().unwrap()];
+        let arguments = ["--deadline", "1s", "--patience", "1s", "--baseline", baseline.to_str().unwrap()];
         let ended = run(matrix(broker, &[&QUEUED[..], &arguments].concat()));
         assert_eq!(ended.code, Some(code), "{}{}", ended.stdout, ended.stderr);
         assert!(ended.stdout.contains(said), "{}", ended.stdout);

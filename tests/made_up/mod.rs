@@ -145,8 +145,12 @@ pub fn bend(results: &mut Results, parts: &[&str], how: impl Fn(&mut CellResult)
         count += 1;
         if !cell.violations.is_empty() {
             let mut run = tried(&[&EVENTS]);
-            let evidence =
-                |violation| Evidence { violation, attempt: run.attempts.len(), events: (1..=EVENTS.len()).collect() };
+            let evidence = |violation| Evidence {
+                violation,
+                attempt: run.attempts.len(),
+                events: (1..=EVENTS.len()).collect(),
+                milliseconds: None,
+            };
             run.evidence = (0..cell.violations.len()).map(evidence).collect();
             results.run.cells.insert(cell.id.clone(), run);
         }

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use mqtt_sessions::history::{Event, History};
-use mqtt_sessions::judge::{Combined, judge_again, nothing_is_absent};
+use mqtt_sessions::judge::{Combined, absent, judge_again};
 use mqtt_sessions::results::{AttemptRun, CellRun, Evidence, Level, Options, Verdict};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -81,7 +81,7 @@ fn holds_together(attempts: Vec<Vec<String>>, queue_limit: Option<u32>) -> Resul
     for lines in &attempts {
         let history = History::parse(lines.iter().map(String::as_str)).expect("every line is an event");
         for client in exchange::CLIENTS {
-            nothing_is_absent(&history, client);
+            absent(&history, client);
         }
     }
     let stored = made_up::matrix().cells.swap_remove(0);

@@ -39,7 +39,7 @@ impl<'a> Search<'_, 'a> {
             explanations.truncate(EXPLANATIONS);
         }
         for explanation in &mut explanations {
-            explanation.cost += self.cost_of_absences(explanation) + doubt(self.unit, explanation);
+            explanation.cost += self.cost_of_absences(explanation) + self.doubt(explanation);
             self.too_many(explanation);
         }
         explanations.sort_by_key(|explanation| explanation.cost);
@@ -51,6 +51,23 @@ impl<'a> Search<'_, 'a> {
             slots.iter().any(|slot| explanation.copies.iter().any(|copy| copy.slot == Some(*slot)))
         };
         ABSENT * self.unit.musts.iter().filter(|slots| !is_taken(slots)).count() as u32
+    }
+
+    /// What speaks against an explanation. Where a subscription in force may have brought the message, one that is over needs not
+    /// have.
+    fn doubt(&self, explanation: &Explanation) -> u32 {
+        let has_come = explanation.copies.iter().any(|copy| copy.slot.is_some());
+        let may_take = |number: usize| {
+            let delivery = self.unit.sightings[number].delivery;
+            self.unit.slots.iter().any(|slot| slot.is_forward() || slot.is_open_to(delivery))
+        };
+        let is_doubtful = |(number, copy): (usize, &Explained)| match copy.cause {
+            Cause::Illegal(illegal::Cause::EndedSession(_) | illegal::Cause::Unsubscribed(_)) => {
+                has_come || may_take(number)
+            }
+            _ => false,
+        };
+        if explanation.copies.iter().enumerate().any(is_doubtful) { RANK_OF_REPETITION } else { 0 }
     }
 
     /// Copies beyond those that are explained are taken for what the last one was.
@@ -108,6 +125,8 @@ impl<'a> Search<'_, 'a> {
             if here && sighting.connection.protocol() == Protocol::V5 {
                 label(rules::RESENT_ONLY_ON_RESUME, What::ResentLive);
             }
+            // A publisher that sent the message again explains a further copy better, under another identifier.
+            let rank = u32::from(!same_id && self.unit.publications.iter().any(|own| own.sendings.len() > 1));
             let slot = explanation.copies[first].slot;
             if let Some(slot) = slot {
                 labels.extend(
@@ -115,7 +134,7 @@ impl<'a> Search<'_, 'a> {
                         .filter(|label| label.what != What::Attribute(Wrong::Qos)),
                 );
             }
-            next.push(self.with(explanation, Explained::new(Cause::Resent(first), labels, slot), 0));
+            next.push(self.with(explanation, Explained::new(Cause::Resent(first), labels, slot), rank));
         }
     }
 
@@ -268,19 +287,6 @@ impl What {
             What::Again => 0,
         }
     }
-}
-
-/// What speaks against an explanation. Where a subscription in force may have brought the message, one that is over needs not
-/// have; and where none has, a copy with a wrong flag is likelier the one that it should have brought than a retained one.
-fn doubt(unit: &Unit<'_>, explanation: &Explanation) -> u32 {
-    let has_come = explanation.copies.iter().any(|copy| copy.slot.is_some());
-    let may_come = unit.slots.iter().any(Slot::is_forward);
-    let is_doubtful = |copy: &Explained| match copy.cause {
-        Cause::Illegal(illegal::Cause::EndedSession(_) | illegal::Cause::Unsubscribed(_)) => has_come || may_come,
-        Cause::Illegal(illegal::Cause::NotRetained(_) | illegal::Cause::NotAskedFor(_)) => !has_come,
-        _ => false,
-    };
-    if explanation.copies.iter().any(is_doubtful) { RANK_OF_REPETITION } else { 0 }
 }
 
 /// The last copy of each delivery of the message so far: a further one may continue it.

@@ -170,7 +170,8 @@ impl Reader {
                 // One of which only half had been sent comes whole under an identifier that another message had.
                 Message::Clear(_) => earlier.filter(|earlier| {
                     let earlier = &self.facts.publications[*earlier];
-                    earlier.is_clearing() && earlier.qos == publish.qos
+                    let is_open = earlier.accepted.is_none() && earlier.topic == publish.topic;
+                    is_open && earlier.is_clearing() && earlier.qos == publish.qos
                 }),
                 _ => self.facts.by_message.get(&message).and_then(|known| known.first().copied()),
             };

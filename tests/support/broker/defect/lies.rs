@@ -220,7 +220,7 @@ defects! {
         { "MQTT-3.3.1-12" "MQTT-3.3.1-5" "MQTT-3.3.1-6" "MQTT-3.8.4-3" "MQTT-3.1.2-17" "MQTT-3.1.2-7" | "MQTT-3.3.1-8" "MQTT-3.3.1-5" "MQTT-3.3.1-9" "MQTT-3.8.4-4" "MQTT-3.1.2-15" }
     /// Retained copies come when a session resumes, without a SUBSCRIBE.
     "retained-on-resume" RetainedOnResume [RetainedCopy]
-        { "MQTT-3.3.1-9" "MQTT-4.3.3-1" "4.5" "4.3.1" "4.3.2" | "MQTT-3.3.1-12" "MQTT-4.3.3-6" "MQTT-4.4.0-1" "4.5" }
+        { "MQTT-3.3.1-9" "MQTT-4.3.3-1" "4.5" "4.3.1" "4.3.2" | "MQTT-3.3.1-12" "MQTT-4.3.3-6" "MQTT-4.4.0-1" "4.5" "4.8.2" }
     /// A zero-length payload does not remove the retained message.
     "never-clears-retained" NeverClearsRetained [RetainedCopy]
         { "MQTT-3.3.1-10" | "MQTT-3.3.1-6" }
@@ -610,10 +610,10 @@ defects! {
         { "3.14" | }
     /// The PUBLISH of a will has the Will Delay Interval among its properties.
     "will-delay-in-publish" WillDelayInPublish silent
-        { | "2.2.2.2" "MQTT-3.1.2-8" "4.13" }
+        { | "2.2.2.2" "MQTT-3.1.2-8" }
     /// A reserved flag of PINGRESP is set.
     "reserved-flag-set" ReservedFlagSet silent
-        { "MQTT-2.2.2-1" "MQTT-3.12.4-1" "4.8" | "MQTT-2.1.3-1" "MQTT-3.12.4-1" "4.13" }
+        { "MQTT-2.2.2-1" "MQTT-3.12.4-1" | "MQTT-2.1.3-1" "MQTT-3.12.4-1" }
     /// In the middle the broker stops to say anything at all.
     "freezes" Freezes silent
         { "MQTT-3.12.4-1" "MQTT-3.8.4-1" "MQTT-3.3.4-1" "MQTT-4.5.0-1" "MQTT-3.10.4-4" "MQTT-4.3.3-2"
