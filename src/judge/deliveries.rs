@@ -67,6 +67,11 @@ impl Copy<'_> {
         self.slot.as_ref().is_some_and(|slot| matches!(slot.way, Way::Shared { .. }))
     }
 
+    /// It came by a shared subscription, by one of the explanations that are as good.
+    pub fn may_be_shared(&self) -> bool {
+        self.ways.iter().any(|way| matches!(way, Some(Way::Shared { .. })))
+    }
+
     /// It came by this shared filter: perhaps (first), or for sure (second).
     pub fn is_by_share(&self, filter: &str) -> (bool, bool) {
         let by_share = |way: &Option<Way<'_>>| match way {

@@ -340,7 +340,7 @@ fn absence(
     let here = ledger.copies.iter().filter(|copy| copy.connection.index == connection.index);
     // A message of a shared subscription at QoS 1 may go to another client of the group when the connection ends (5.0, section
     // 4.8.2).
-    if own.is_some_and(|own| own.is_shared() && delivery.publish.qos == 1) {
+    if own.is_some_and(|own| own.may_be_shared() && delivery.publish.qos == 1) {
         return None;
     }
     if own.is_some_and(|own| own.is_forward() && here.into_iter().any(|copy| is_later(copy, own))) {
