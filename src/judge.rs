@@ -19,6 +19,7 @@ mod obligations;
 mod order;
 mod proof;
 mod properties;
+mod races;
 mod received;
 mod rules;
 mod session;
@@ -40,6 +41,7 @@ use crate::results::{
 use facts::Facts;
 use finding::{Finding, Findings};
 use model::Model;
+use races::AsTaken;
 use received::Measured;
 
 pub use obligations::{Attempt, Duty, Obligation, Outcome, attempts, obligations};
@@ -56,11 +58,14 @@ const DENIALS_MAX: usize = 4;
 
 /// Judges one attempt.
 pub fn judge(cell: &Cell, history: &History) -> Judgement {
+    let taken = AsTaken::of(history);
+    let history = taken.history.as_ref();
     let facts = Facts::of(history);
     let kept = kept_sessions(history, &facts, cell.queue_limit);
     let mut findings = examine(history, &facts, &kept, cell.queue_limit);
     findings.merge_messages();
     findings.measure(&facts);
+    findings.broken.iter_mut().flat_map(|finding| &mut finding.events).for_each(|at| *at = taken.seen_at(*at));
     Judgement { findings, measured: received::measure(history, &facts) }
 }
 
@@ -137,7 +142,7 @@ pub enum Absent {
 
 /// What the client still waits for at the end of a history.
 pub fn absent(history: &History, client: &str) -> Absent {
-    let facts = Facts::of(history);
+    let facts = Facts::of(&AsTaken::of(history).history);
     let model = Model::of(&facts, &session::denials(&facts));
     let ledgers = deliveries::ledgers(&model, &mut Findings::default());
     let Some(ledger) = ledgers.iter().rfind(|ledger| ledger.session.is_of(client)) else { return Absent::Owed };

@@ -130,7 +130,9 @@ pub fn check<'a>(model: &Model<'a>, ledger: &Ledger<'a>, findings: &mut Findings
         }
         .walk(ledger, findings);
         // A session that is there by the broker's own word is resumed; one that it denies is another matter.
-        raced |= number > 0 && has_raced(ledger.session.connections[number - 1], connection);
+        let later = ledger.session.connections.get(number + 1);
+        raced |= earlier.is_some_and(|earlier| has_raced(earlier, connection));
+        raced |= later.is_some_and(|later| has_raced(connection, later));
         if number > 0 && connection.session_present() && !raced {
             let own = before.iter().filter(|exchange| !exchange.refused);
             resumptions.extend(own.map(|exchange| resumption(model, ledger, connection, exchange)));

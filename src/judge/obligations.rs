@@ -10,6 +10,7 @@ use super::groups::{self, groups};
 use super::handshakes::{self, Due, Resumption};
 use super::model::{Asks, Model};
 use super::proof::{Evidence, Proof};
+use super::races::AsTaken;
 use super::rules::{self, Rule};
 use super::session::SessionEnd;
 use super::wills;
@@ -77,6 +78,8 @@ pub fn attempts(run: &CellRun, options: &Options) -> Result<Vec<Attempt>, Stored
 
 /// What is owed in one attempt, in the order in which it arises.
 pub fn obligations(history: &History, queue_limit: Option<u32>) -> Vec<Obligation> {
+    let taken = AsTaken::of(history);
+    let history = taken.history.as_ref();
     let facts = Facts::of(history);
     let kept = super::kept_sessions(history, &facts, queue_limit);
     let model = Model::of(&facts, &kept);
@@ -97,6 +100,12 @@ pub fn obligations(history: &History, queue_limit: Option<u32>) -> Vec<Obligatio
             all.push(again(&resumption));
         }
         ended(ledger, &mut all);
+    }
+    for obligation in &mut all {
+        obligation.at = taken.seen_at(obligation.at);
+        if let Outcome::Met(at) | Outcome::Broken(Some(at)) = &mut obligation.outcome {
+            *at = taken.seen_at(*at);
+        }
     }
     all.sort_by_key(|obligation| obligation.at);
     all

@@ -61,6 +61,8 @@ pub struct Choices {
     pub backlog_delay: Duration,
     /// Each write waits for a random time up to this one.
     pub write_delay: Duration,
+    /// Each CONNECT is taken up to so much later: of two that are under way at once either may come first.
+    pub connect_delay: Duration,
     /// The seed of what is random.
     pub seed: u64,
     pub writes: Writes,
@@ -155,6 +157,7 @@ impl Default for Choices {
             retained_copies: RetainedCopies::AfterSuback,
             backlog_delay: Duration::ZERO,
             write_delay: Duration::ZERO,
+            connect_delay: Duration::ZERO,
             seed: 0,
             writes: Writes::EachPacket,
             copy_for_each_subscription: false,
@@ -214,6 +217,7 @@ impl Choices {
             ("retained-late", with(|c| c.retained_copies = RetainedCopies::Late(ms(30)))),
             ("backlog-after-pingresp", with(|c| c.backlog_delay = ms(30))),
             ("write-delay", with(|c| c.write_delay = ms(5))),
+            ("connects-in-any-order", with(|c| c.connect_delay = ms(5))),
             ("bytes-one-by-one", with(|c| c.writes = Writes::EachByte)),
             ("coalesced", with(|c| c.writes = Writes::Coalesced)),
             ("copy-for-each-subscription", with(|c| c.copy_for_each_subscription = true)),
@@ -285,6 +289,7 @@ impl Choices {
             retained_copies: random.pick(&retained),
             backlog_delay: ms(random.pick(&[0, 0, 10, 40])),
             write_delay: ms(random.pick(&[0, 0, 1, 5])),
+            connect_delay: ms(random.pick(&[0, 5])),
             seed,
             writes: random.pick(&[Writes::EachPacket, Writes::EachByte, Writes::Coalesced]),
             copy_for_each_subscription: random.once_in(2),

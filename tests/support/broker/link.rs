@@ -60,6 +60,7 @@ async fn read<S: AsyncRead>(broker: &Broker, link: Link, mut reader: ReadHalf<S>
             let Ok(packet) = decode(spoken, &frame) else { return };
             if let Packet::Connect(connect) = &packet {
                 silence_allowed = broker.silence_allowed(connect);
+                pause(&mut random, broker.choices.connect_delay).await;
             }
             if !is_cut_off && broker.choices.looks_ahead(&packet) && ends_soon(&mut reader, &mut buffer).await {
                 is_cut_off = true;
@@ -90,6 +91,13 @@ async fn read<S: AsyncRead>(broker: &Broker, link: Link, mut reader: ReadHalf<S>
             }
             return;
         }
+    }
+}
+
+/// Waits for a random time up to this one.
+async fn pause(random: &mut Random, limit: Duration) {
+    if !limit.is_zero() {
+        sleep(Duration::from_micros(random.below(limit.as_micros() as u64 + 1))).await;
     }
 }
 
@@ -135,10 +143,7 @@ async fn write<S: AsyncWrite>(
 ) {
     let mut random = Random::new(choices.seed ^ link);
     while let Some(mut bytes) = outgoing.recv().await {
-        if !choices.write_delay.is_zero() {
-            let limit = choices.write_delay.as_micros() as u64;
-            sleep(Duration::from_micros(random.below(limit + 1))).await;
-        }
+        pause(&mut random, choices.write_delay).await;
         if choices.writes == Writes::Coalesced {
             sleep(Duration::from_millis(1)).await;
             while let Ok(more) = outgoing.try_recv() {

@@ -1,0 +1,83 @@
+//! Races: CONNECTs with one client identifier that are under way at once. Which of them the broker takes first the order of
+//! the events does not tell, since they belong to different connections; the broker shows it by the connection that it ends.
+
+use std::borrow::Cow;
+
+use crate::history::{Client, Event, History};
+use crate::packet::Packet;
+
+/// A history in which such CONNECTs stand in the order in which the broker took them.
+pub struct AsTaken<'h> {
+    pub history: Cow<'h, History>,
+    /// The entries that have changed places.
+    swapped: Vec<(usize, usize)>,
+}
+
+/// A CONNECT with what followed on its connection.
+struct Opening<'h> {
+    at: usize,
+    client: &'h Client,
+    id: &'h str,
+    answered: Option<usize>,
+    /// Where the broker ended the connection, if the client had not left before.
+    ended: Option<usize>,
+}
+
+impl<'h> AsTaken<'h> {
+    pub fn of(history: &'h History) -> AsTaken<'h> {
+        let openings = openings(history);
+        let mut swapped = Vec::new();
+        for (number, first) in openings.iter().enumerate() {
+            let mut later = openings[number + 1..].iter().filter(|own| own.id == first.id && !own.id.is_empty());
+            let Some(second) = later.next().filter(|second| second.client != first.client) else { continue };
+            let races = first.answered.is_none_or(|answered| answered > second.at);
+            // Another CONNECT with the identifier may have ended it.
+            let until = later.next().map_or(usize::MAX, |third| third.at);
+            let was_first = second.ended.is_some_and(|ended| ended < until) && first.ended.is_none_or(|e| e > until);
+            if races && was_first {
+                swapped.push((first.at, second.at));
+            }
+        }
+        let mut own = Cow::Borrowed(history);
+        for (first, second) in &swapped {
+            own.to_mut().entries.swap(*first, *second);
+        }
+        AsTaken { history: own, swapped }
+    }
+
+    /// Where an entry stands in the history as it was seen.
+    pub fn seen_at(&self, at: usize) -> usize {
+        let other = |(first, second): &(usize, usize)| match at {
+            _ if at == *first => Some(*second),
+            _ if at == *second => Some(*first),
+            _ => None,
+        };
+        self.swapped.iter().find_map(other).unwrap_or(at)
+    }
+}
+
+fn openings(history: &History) -> Vec<Opening<'_>> {
+    let mut openings: Vec<Opening<'_>> = Vec::new();
+    let mut left: Vec<&Client> = Vec::new();
+    for (at, event) in history.events().enumerate() {
+        match event {
+            Event::Sent(client, Packet::Connect(connect)) => {
+                left.retain(|own| *own != client);
+                openings.push(Opening { at, client, id: &connect.client_id, answered: None, ended: None });
+            }
+            Event::Sent(client, Packet::Disconnect { .. }) | Event::Closed(client, _) => left.push(client),
+            Event::Received(client, Packet::Connack(_)) => {
+                if let Some(own) = openings.iter_mut().rfind(|own| own.client == client) {
+                    own.answered.get_or_insert(at);
+                }
+            }
+            Event::Received(client, Packet::Disconnect { .. }) | Event::Ended(client, _) if !left.contains(&client) => {
+                if let Some(own) = openings.iter_mut().rfind(|own| own.client == client) {
+                    own.ended.get_or_insert(at);
+                }
+            }
+            _ => {}
+        }
+    }
+    openings
+}
