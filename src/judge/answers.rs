@@ -315,7 +315,7 @@ fn ended(history: &History, facts: &Facts, connection: &Connection, findings: &m
     }
     let last =
         connection.last_sent.map_or("the connection was opened".into(), |(_, packet)| format!("{packet} from it"));
-    let events = connection.last_sent.map(|(at, _)| at).into_iter().chain([place.at]);
+    let events = connection.last_sent.map(|(sent, _)| sent.at).into_iter().chain([place.at]);
     let finding = findings.broken(rules::CLOSES_WITHOUT_CAUSE, connection.protocol()).at(events);
     let finding = finding.after_attempts(ATTEMPTS_FOR_AN_ABSENCE);
     let expected = format!("the connection of {client} stays open, since {client} keeps to the standard");

@@ -62,7 +62,7 @@ pub struct Connection {
     /// Answers of the broker: where each came, and the last packet of the client's that the broker had read by then.
     pub signs: Vec<(usize, usize)>,
     /// The last packet that came, with its name.
-    pub last_sent: Option<(usize, &'static str)>,
+    pub last_sent: Option<(Place, &'static str)>,
     /// SUBACKs with the identifier of no SUBSCRIBE.
     pub stray_subacks: Vec<usize>,
     /// PUBACKs and PUBRECs with the identifier of no PUBLISH.

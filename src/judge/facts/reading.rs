@@ -102,7 +102,7 @@ impl Reader {
             self.asked.entry(index).or_default().push((awaited, place.at));
         }
         let connection = &mut self.facts.connections[index];
-        connection.last_sent = Some((place.at, packet.name()));
+        connection.last_sent = Some((place, packet.name()));
         if connection.half {
             connection.garbled.get_or_insert(place);
         }
@@ -371,8 +371,12 @@ impl Reader {
             let Some(will) = connection.connect.will.as_ref().filter(|_| connection.is_accepted()) else { continue };
             let Some(message) = Message::of(&will.payload) else { continue };
             let ends = connection.left_for_good().is_none();
-            // A broker that reads garbage ends the connection, also where nobody reads that.
-            let end = connection.garbled.into_iter().chain(connection.end).min();
+            // A broker that reads garbage ends the connection, also where nobody reads that. So may one that reads a PUBLISH which
+            // it does not take (3.1.1 MQTT-3.3.5-2).
+            let unread = connection.last_sent.filter(|_| connection.closed.is_some() && connection.ended.is_none());
+            let is_silent = |sent: &Place| connection.signs.last().is_none_or(|(answer, _)| *answer < sent.at);
+            let refused = unread.filter(|(_, packet)| *packet == "PUBLISH").map(|(sent, _)| sent).filter(is_silent);
+            let end = connection.garbled.into_iter().chain(refused).chain(connection.end).min();
             let sendings = end.filter(|_| ends).map(|place| Sending { place, connection: index });
             let (client, id, will) = (connection.client.clone(), connection.id.clone(), will.clone());
             let topic = if will.topic.is_empty() { String::new() } else { will.topic.clone() };
