@@ -279,6 +279,7 @@ fn attribute(
             let why = match (publish.retain, is_retained) {
                 (false, true) => "it was sent because of the SUBSCRIBE",
                 (false, false) => "it goes as it was published",
+                (true, false) if slot.is_some_and(Slot::keeps_its_flag) => "it goes as it was published",
                 (true, _) => "its subscription was there when it was published",
             };
             let flag = u8::from(!publish.retain);

@@ -45,9 +45,7 @@ fn topic_alias(connection: &Connection, delivery: &Delivery, findings: &mut Find
 }
 
 fn wildcard(connection: &Connection, delivery: &Delivery, findings: &mut Findings) {
-    // A topic that is not ours stands behind a question mark, and may be anybody's.
-    let is_ours = !delivery.topic.starts_with(['$', '?']);
-    if is_ours && delivery.publish.topic.contains(['+', '#']) {
+    if delivery.publish.topic.contains(['+', '#']) {
         let finding = findings.broken(rules::NO_WILDCARD_IN_A_TOPIC, connection.protocol()).at([delivery.place.at]);
         let expected = format!("no wildcard in the topic of a PUBLISH to {}", connection.client);
         finding.expected(expected).observed(format!("the topic {}", delivery.publish.topic));

@@ -21,6 +21,8 @@ pub struct Slot<'a> {
     qos: u8,
     /// RETAIN 0 is right for it, and RETAIN 1.
     retain: [bool; 2],
+    /// A subscription without Retain As Published may bring it.
+    cleared: bool,
     /// Subscription Identifiers that the copy must carry, and others that it may carry.
     ids: [Vec<u32>; 2],
     /// Subscription Identifiers of the other filters of the same routing, which have copies of their own.
@@ -54,6 +56,11 @@ impl<'a> Slot<'a> {
     /// The copy comes because of a subscription that was in force, for one filter or for all.
     pub fn is_forward(&self) -> bool {
         matches!(self.way, Way::Forward { .. } | Way::ForwardForAll { .. })
+    }
+
+    /// All subscriptions that may bring it ask for the RETAIN flag of the publication.
+    pub fn keeps_its_flag(&self) -> bool {
+        !self.cleared
     }
 
     /// Which of the publication's routings brings the copy.
@@ -120,7 +127,9 @@ impl<'a> Slot<'a> {
             }
             (Wrong::Qos, _) => rules::QOS_IS_THE_MINIMUM,
             (Wrong::Retain, Way::Retained { .. }) => rules::RETAIN_1_ON_A_RETAINED_COPY,
-            (Wrong::Retain, _) if delivery.publish.retain => rules::RETAIN_0_ON_AN_ESTABLISHED_SUBSCRIPTION,
+            (Wrong::Retain, _) if delivery.publish.retain && self.cleared => {
+                rules::RETAIN_0_ON_AN_ESTABLISHED_SUBSCRIPTION
+            }
             (Wrong::Retain, _) => rules::RETAIN_AS_PUBLISHED,
             (Wrong::Identifiers, Way::ForwardForAll { .. })
                 if !delivery.publish.properties.subscription_ids.is_empty() =>
@@ -197,6 +206,7 @@ fn forward<'a>(slots: &mut Vec<Slot<'a>>, publication: &'a Publication, routing:
             since: 0,
             qos: filter.qos_bits(publication.qos),
             retain: [!publication.retain || cleared, publication.retain && as_published],
+            cleared,
             ids: [must, may],
             beside: others.filter_map(|other| other.subscribing.subscription_id).collect(),
             later: filter.later.clone(),
@@ -223,6 +233,7 @@ fn forward_for_all<'a>(publication: &'a Publication, routing: usize, filters: &[
         since: 0,
         qos: all & !((1 << least) - 1),
         retain: [!publication.retain || cleared, publication.retain && as_published],
+        cleared,
         ids: [must.collect(), versions().filter_map(id).collect()],
         beside: Vec::new(),
         later: filters.iter().flat_map(|filter| filter.later.iter().copied()).collect(),
@@ -248,6 +259,7 @@ fn retained<'a>(slots: &mut Vec<Slot<'a>>, model: &Model<'a>, session: &Session<
                 since: subscribing.sent.at,
                 qos: 1 << publication.qos.min(granted),
                 retain: [false, true],
+                cleared: false,
                 ids: [
                     subscribing.subscription_id.into_iter().collect(),
                     others.filter_map(|own| own.subscribing.subscription_id).collect(),
@@ -296,6 +308,7 @@ fn shared_slot<'a>(session: &Session<'a>, publication: &'a Publication, filter: 
         since: versions.iter().map(|own| own.subscribing.sent.at).min().unwrap_or(0),
         qos: versions.iter().fold(0, |bits, own| bits | 1 << publication.qos.min(own.granted)),
         retain: [flags().any(|flag| !flag), flags().any(|flag| flag)],
+        cleared: versions.iter().any(|own| !own.subscribing.filter.retain_as_published),
         ids: [must, may],
         beside: Vec::new(),
         later: Vec::new(),

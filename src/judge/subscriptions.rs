@@ -131,13 +131,15 @@ fn identifiers_that_lack(publication: &Publication, own: &[&Copy<'_>], met: &[In
     (is_single && !ids.iter().all(|id| carried.contains(id)) && !carried.is_empty()).then_some(ids)
 }
 
-/// A will came in one copy with the identifier of one of its subscriptions: those of others may still come. Other messages have a
-/// fence behind them.
+/// A will came in one copy with the identifier of one of its subscriptions, or at the QoS of a lower one: copies for the others may
+/// still come. Other messages have a fence behind them.
 pub fn is_open(evidence: &Evidence<'_, '_>) -> bool {
     let (model, ledger) = (evidence.model, evidence.ledger);
     model.facts.publications.iter().filter(|publication| publication.is_will()).any(|will| {
-        let own = forwards(ledger, will);
-        identifiers_that_lack(will, &own, &model.met(ledger.session, will)).is_some()
+        let (own, met) = (forwards(ledger, will), model.met(ledger.session, will));
+        let highest = met.iter().map(|filter| filter.least_qos(will.qos)).max();
+        let reached = own.iter().map(|copy| copy.delivery.publish.qos).max();
+        reached.is_some() && reached < highest || identifiers_that_lack(will, &own, &met).is_some()
     })
 }
 
