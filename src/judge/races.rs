@@ -19,8 +19,36 @@ struct Opening<'h> {
     client: &'h Client,
     id: &'h str,
     answered: Option<usize>,
+    /// The last packet that was sent on the connection, and the last one behind which something came.
+    sent: usize,
+    heard: usize,
     /// Where the broker ended the connection, if the client had not left before.
     ended: Option<usize>,
+}
+
+impl Opening<'_> {
+    fn note(&mut self, at: usize, event: &Event, has_left: bool) {
+        match event {
+            Event::Sent(..) => self.sent = at,
+            Event::Received(_, Packet::Disconnect { .. }) | Event::Ended(..) if !has_left => {
+                self.ended.get_or_insert(at);
+            }
+            // A message may have been on its way.
+            Event::Received(_, Packet::Publish(_)) => {}
+            Event::Received(_, packet) => {
+                self.heard = self.sent;
+                if matches!(packet, Packet::Connack(_)) {
+                    self.answered.get_or_insert(at);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Something came behind what was sent after this entry.
+    fn was_there_after(&self, at: usize) -> bool {
+        self.heard > at
+    }
 }
 
 impl<'h> AsTaken<'h> {
@@ -33,7 +61,10 @@ impl<'h> AsTaken<'h> {
             let races = first.answered.is_none_or(|answered| answered > second.at);
             // Another CONNECT with the identifier may have ended it.
             let until = later.next().map_or(usize::MAX, |third| third.at);
-            let was_first = second.ended.is_some_and(|ended| ended < until) && first.ended.is_none_or(|e| e > until);
+            let was_first = second
+                .ended
+                .filter(|ended| *ended < until)
+                .is_some_and(|ended| first.ended.is_none_or(|end| end > until) || first.was_there_after(ended));
             if races && was_first {
                 swapped.push((first.at, second.at));
             }
@@ -63,20 +94,14 @@ fn openings(history: &History) -> Vec<Opening<'_>> {
         match event {
             Event::Sent(client, Packet::Connect(connect)) => {
                 left.retain(|own| *own != client);
-                openings.push(Opening { at, client, id: &connect.client_id, answered: None, ended: None });
+                let id = &connect.client_id;
+                openings.push(Opening { at, client, id, answered: None, sent: at, heard: 0, ended: None });
             }
             Event::Sent(client, Packet::Disconnect { .. }) | Event::Closed(client, _) => left.push(client),
-            Event::Received(client, Packet::Connack(_)) => {
-                if let Some(own) = openings.iter_mut().rfind(|own| own.client == client) {
-                    own.answered.get_or_insert(at);
-                }
+            _ => {
+                let own = event.client().and_then(|client| openings.iter_mut().rfind(|own| own.client == client));
+                own.into_iter().for_each(|own| own.note(at, event, left.contains(&own.client)));
             }
-            Event::Received(client, Packet::Disconnect { .. }) | Event::Ended(client, _) if !left.contains(&client) => {
-                if let Some(own) = openings.iter_mut().rfind(|own| own.client == client) {
-                    own.ended.get_or_insert(at);
-                }
-            }
-            _ => {}
         }
     }
     openings

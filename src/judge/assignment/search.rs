@@ -50,7 +50,9 @@ impl<'a> Search<'_, 'a> {
         let is_taken = |slots: &Vec<usize>| {
             slots.iter().any(|slot| explanation.copies.iter().any(|copy| copy.slot == Some(*slot)))
         };
-        ABSENT * self.unit.musts.iter().filter(|slots| !is_taken(slots)).count() as u32
+        let absent = self.unit.musts.iter().filter(|slots| !is_taken(slots)).count() as u32;
+        // However many may be missing, a broken rule costs more: the absences are still to be proven.
+        (ABSENT * absent).min(BROKEN - ABSENT)
     }
 
     /// What speaks against an explanation. Where a subscription in force may have brought the message, one that is over needs not
