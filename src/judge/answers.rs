@@ -326,8 +326,11 @@ fn ended(history: &History, facts: &Facts, connection: &Connection, findings: &m
 /// The broker ended the connection although neither the client had sent DISCONNECT nor anything allowed it to.
 fn was_cut(connection: &Connection) -> Option<(super::facts::Place, End)> {
     let silent = connection.timers.iter().any(|timed| timed.timer == Timer::KeepAlive);
-    let allowed =
-        silent || connection.taken_over.is_some() || connection.is_refused_by_rule() || connection.garbled.is_some();
+    let allowed = silent
+        || connection.may_have_timed_out
+        || connection.taken_over.is_some()
+        || connection.is_refused_by_rule()
+        || connection.garbled.is_some();
     let refused = connection.connack.as_ref().is_some_and(|(_, connack)| connack.code != 0);
     connection.ended.filter(|_| connection.left.is_none() && !allowed && !refused && connection.closed.is_none())
 }

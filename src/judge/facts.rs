@@ -87,9 +87,7 @@ pub struct Sending {
 impl Facts {
     /// Reads a history.
     pub fn of(history: &History) -> Facts {
-        let mut facts = reading::read(history);
-        facts.times = history.entries.iter().map(|entry| entry.time).collect();
-        facts
+        reading::read(history)
     }
 
     /// The connections of one client, oldest first.

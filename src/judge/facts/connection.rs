@@ -54,6 +54,8 @@ pub struct Connection {
     pub half: bool,
     /// The client sent another packet behind half of one, so that the broker reads bytes that are no packet.
     pub garbled: Option<Place>,
+    /// What the client sent may have been on its way for longer than its Keep Alive when the connection ended.
+    pub may_have_timed_out: bool,
     pub missing: Vec<(usize, Awaited)>,
     /// Where settle windows passed.
     pub settled: Vec<usize>,
@@ -193,6 +195,7 @@ impl Connection {
             undecodable: None,
             half: false,
             garbled: None,
+            may_have_timed_out: false,
             missing: Vec::new(),
             settled: Vec::new(),
             timers: Vec::new(),
@@ -266,9 +269,22 @@ impl Connection {
         self.end.map_or(usize::MAX, |end| end.step)
     }
 
-    /// Where the client sent the DISCONNECT that discards its will.
+    /// Where the client sent the DISCONNECT that discards its will, if the broker had not ended the connection before for its
+    /// silence.
     pub fn left_for_good(&self) -> Option<Place> {
-        self.left.filter(|(_, reason)| self.protocol() == Protocol::V3 || *reason == 0).map(|(place, _)| place)
+        let left = self.left.filter(|(_, reason)| self.protocol() == Protocol::V3 || *reason == 0);
+        left.filter(|_| !self.may_have_timed_out).map(|(place, _)| place)
+    }
+
+    /// The broker may have ended the connection for its silence before it read the DISCONNECT: nobody knows which came first.
+    pub fn may_have_left_too_late(&self) -> bool {
+        self.left.is_some() && self.may_have_timed_out
+    }
+
+    /// The Keep Alive by which the broker has to go, in seconds; 0 is none (5.0, section 3.2.2.3.14).
+    pub fn keep_alive(&self) -> u16 {
+        let own = self.connack.as_ref().and_then(|(_, connack)| connack.server_keep_alive);
+        own.unwrap_or(self.connect.keep_alive)
     }
 
     /// The broker has shown, by an answer that came before the entry `by`, that it read what the client sent at `sent`. Its end

@@ -1,6 +1,7 @@
 //! Takes the entries of a history into its facts, one after the other.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use super::{Connection, Delivery, Facts, Flow, Place, Publication, Sending, Subscribing, Timed, Unsubscribing};
 use crate::history::{Awaited, Client, Entry, Event, History, Message, WITNESS};
@@ -12,6 +13,8 @@ pub fn read(history: &History) -> Facts {
     for (at, entry) in history.entries.iter().enumerate() {
         reader.note(at, entry);
     }
+    reader.facts.times = history.entries.iter().map(|entry| entry.time).collect();
+    reader.note_silence();
     reader.publish_wills();
     reader.facts
 }
@@ -361,6 +364,20 @@ impl Reader {
             if let Some(number) = publication {
                 self.facts.publications[number].witnessed.get_or_insert(place);
             }
+        }
+    }
+
+    /// Between what the broker is known to have read and the end of a connection its Keep Alive may have run out on the way, since
+    /// a network may hold packets up. Brokers count whole seconds, so that one and a half may be little more than one.
+    fn note_silence(&mut self) {
+        for index in 0..self.facts.connections.len() {
+            let connection = &self.facts.connections[index];
+            let read = connection.signs.last().map_or(connection.opened.at, |(_, read)| *read);
+            let end = connection.ended.map(|(place, _)| place).or(connection.end);
+            let silence = end.and_then(|end| self.facts.elapsed(read, end.at));
+            let allowed = Duration::from_secs(connection.keep_alive().into());
+            self.facts.connections[index].may_have_timed_out =
+                !allowed.is_zero() && silence.is_some_and(|silence| silence > allowed);
         }
     }
 
