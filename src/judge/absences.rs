@@ -314,7 +314,8 @@ pub fn interrupted(model: &Model<'_>, ledger: &Ledger<'_>, findings: &mut Findin
     if evidence.has_come(lost) || connection.deliveries.iter().any(|delivery| !delivery.is_complete()) {
         return false;
     }
-    let finding = findings.broken(rules::REPLACING_LOSES_NOTHING, connection.protocol());
+    let rule = reasons::rule_of_loss(&evidence, &[lost], rules::REPLACING_LOSES_NOTHING);
+    let finding = findings.broken(rule, connection.protocol());
     let finding = finding.at([subscribing.sent.at, lost.at()]).after_attempts(ATTEMPTS_FOR_AN_ABSENCE);
     finding.expected(format!("{} after the SUBSCRIBE with the same filter", lost.message)).observed("it did not come");
     true

@@ -80,7 +80,7 @@ fn to_one_client(model: &Model<'_>, group: &Group<'_, '_>, findings: &mut Findin
     let sure = group.copies.iter().filter(|(_, copy)| copy.is_by_share(group.filter).1);
     // From a client that went away before the broker had its answer a message at QoS 1 may move on to another one. Which of
     // them had it first the order of the events does not tell.
-    let mut kept = sure.filter(|(_, copy)| !may_have_moved_on(model, copy));
+    let mut kept = sure.filter(|(_, copy)| !may_have_moved_on(model, copy) && !may_be_retained(copy));
     let Some((owner, first)) = kept.next() else { return };
     let Some((_, second)) = kept.find(|(other, _)| other.session.id != owner.session.id) else { return };
     // A message that its publisher sent again may be a new one to the broker.
@@ -109,6 +109,13 @@ fn may_have_moved_on(model: &Model<'_>, copy: &Copy<'_>) -> bool {
     let delivery = copy.delivery;
     let is_read = |(at, connection): (usize, usize)| model.facts.connections[connection].has_read(at, usize::MAX);
     delivery.publish.qos == 1 && !delivery.acked.is_some_and(is_read)
+}
+
+/// It may have come because of a SUBSCRIBE to a share: then it is no further copy of the message that the group had.
+fn may_be_retained(copy: &Copy<'_>) -> bool {
+    let (sent, came) = (copy.publication.at(), copy.delivery.place.at);
+    let mut subscribes = copy.connection.subscribes.iter().filter(|own| own.is_shared());
+    copy.delivery.publish.retain && subscribes.any(|own| (sent..came).contains(&own.sent.at))
 }
 
 /// The shared filters of a session that match the message, each once.

@@ -39,10 +39,10 @@ impl Cause {
     /// The order among explanations of equal cost.
     pub fn rank(self) -> u32 {
         match self {
-            Cause::Will | Cause::WillAgain => 0,
+            Cause::Will | Cause::WillAgain | Cause::SharedRetained => 0,
             Cause::EndedSession(_) | Cause::OtherSession => 1,
             Cause::Unsubscribed(_) | Cause::OwnMessage => 2,
-            Cause::NotRetained(_) | Cause::NotAskedFor(_) | Cause::SharedRetained => 3,
+            Cause::NotRetained(_) | Cause::NotAskedFor(_) => 3,
             Cause::Unsolicited => 9,
         }
     }

@@ -30,13 +30,14 @@ pub fn rule_of_loss(evidence: &Evidence<'_, '_>, lost: &[&Publication], usual: R
     if was_replaced_since(evidence, first) { rules::REPLACING_LOSES_NOTHING } else { usual }
 }
 
-/// Nothing of its source has come since a message that is too large for the client (5.0 MQTT-3.1.2-25).
-fn is_behind_a_too_large_one(evidence: &Evidence<'_, '_>, lost: &Publication) -> bool {
+/// Nothing of its source has come since a message that is too large for the client, from whomever (5.0 MQTT-3.1.2-25).
+pub fn is_behind_a_too_large_one(evidence: &Evidence<'_, '_>, lost: &Publication) -> bool {
     let session = evidence.ledger.session;
     if session.connections.iter().all(|connection| connection.connect.maximum_packet_size.is_none()) {
         return false;
     }
-    let mut before = evidence.model.facts.publications.iter().filter(|p| p.is_before(lost) && p.accepted.is_some());
+    let is_earlier = |p: &&Publication| p.sent().is_some_and(|sent| sent.at < lost.at()) && p.accepted.is_some();
+    let mut before = evidence.model.facts.publications.iter().filter(is_earlier);
     before.any(|p| evidence.model.is_too_large(session, p) && !came_after(evidence, lost, p.at()))
 }
 

@@ -1,6 +1,6 @@
 //! The retained messages that each SUBSCRIBE finds, and those of them that did not come.
 
-use super::Publication;
+use super::{Publication, reasons};
 use crate::judge::deliveries::Copy;
 use crate::judge::facts::{Connection, Subscribing};
 use crate::judge::finding::{ATTEMPTS_FOR_AN_ABSENCE, Findings};
@@ -85,6 +85,9 @@ impl<'a> Ask<'a> {
             return rules::RETAIN_HANDLING_1;
         }
         let lost = self.last();
+        if reasons::is_behind_a_too_large_one(evidence, lost) {
+            return rules::BEHIND_A_TOO_LARGE_MESSAGE;
+        }
         if lost.is_will() {
             return rules::WILL_RETAIN_1;
         }
