@@ -63,8 +63,8 @@ pub fn judge(cell: &Cell, history: &History) -> Judgement {
     let facts = Facts::of(history);
     let kept = kept_sessions(history, &facts, cell.queue_limit);
     let mut findings = examine(history, &facts, &kept, cell.queue_limit);
-    findings.merge_messages();
     findings.measure(&facts);
+    findings.merge_messages();
     findings.broken.iter_mut().flat_map(|finding| &mut finding.events).for_each(|at| *at = taken.seen_at(*at));
     Judgement { findings, measured: received::measure(history, &facts) }
 }

@@ -315,8 +315,8 @@ fn ended(history: &History, facts: &Facts, connection: &Connection, findings: &m
     }
     let last =
         connection.last_sent.map_or("the connection was opened".into(), |(_, packet)| format!("{packet} from it"));
-    let events = connection.last_sent.map(|(sent, _)| sent.at).into_iter().chain([place.at]);
-    let finding = findings.broken(rules::CLOSES_WITHOUT_CAUSE, connection.protocol()).at(events);
+    let sent = connection.last_sent.map_or(connection.opened.at, |(sent, _)| sent.at);
+    let finding = findings.broken(rules::CLOSES_WITHOUT_CAUSE, connection.protocol()).span(sent, place.at);
     let finding = finding.after_attempts(ATTEMPTS_FOR_AN_ABSENCE);
     let expected = format!("the connection of {client} stays open, since {client} keeps to the standard");
     finding.expected(expected).observed(format!("the broker {how} it after {last}"));

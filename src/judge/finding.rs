@@ -93,7 +93,7 @@ impl Findings {
                 Some(kept) => {
                     kept.messages.extend(finding.messages);
                     kept.events.extend(finding.events);
-                    kept.span = kept.span.max(finding.span);
+                    kept.milliseconds = kept.milliseconds.max(finding.milliseconds);
                 }
                 None => merged.push(finding),
             }

@@ -115,6 +115,9 @@ fn missing(
             findings.broken(rules::WILL_PUBLISHED_AT_THE_END, connection.protocol()).at([connection.opened.at]);
         let attempts = if waited_for { ATTEMPTS_FOR_TIMING } else { ATTEMPTS_FOR_AN_ABSENCE };
         let finding = finding.about(will.message).after_attempts(attempts);
+        let waited_until = Evidence { model, ledger: observer }.last_settled();
+        let waited = connection.end.map(|end| end.at).zip(waited_until);
+        let finding = waited.into_iter().fold(finding, |finding, (from, to)| finding.span(from, to));
         let expected = format!("{NAMES}, the will of {}, to {}", connection.client, observer.session.client);
         finding.expected(expected).observed("it was not published");
     } else if waited_for {

@@ -11,6 +11,8 @@ use crate::statement;
 const PHRASES: usize = 3;
 /// Events of one violation that are printed.
 const EVENTS: usize = 5;
+/// A shorter time than this is at once, in milliseconds.
+const TIMES_FROM_MS: u64 = 100;
 /// What `--messages` is when it is not given.
 const USUAL_MESSAGES: u32 = 3;
 
@@ -105,9 +107,10 @@ pub(super) fn violated(violation: &Violation) -> String {
     text + &wrap("  Observed     ", observed)
 }
 
-/// The time that a violation is about, by its index, where it has one.
+/// The time that a violation is about, by its index, where it has one that is worth telling.
 pub(super) fn measured(run: &CellRun, violation: usize) -> String {
     let milliseconds = run.evidence_of(violation).and_then(|evidence| evidence.milliseconds);
+    let milliseconds = milliseconds.filter(|time| *time >= TIMES_FROM_MS);
     milliseconds.map(|time| format!("  Time         {:.1} s\n", time as f64 / 1000.0)).unwrap_or_default()
 }
 

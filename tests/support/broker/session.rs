@@ -116,6 +116,8 @@ pub struct Session {
     pub late: Vec<Delivery>,
     /// Nothing of the queue is sent for now.
     pub held: bool,
+    /// What was under way is not sent again yet.
+    pub put_off: bool,
     /// So many messages are to be lost.
     pub interrupted: usize,
     /// What the client announced for this connection.
@@ -158,6 +160,7 @@ impl Session {
             will_due: None,
             late: Vec::new(),
             held: false,
+            put_off: false,
             interrupted: 0,
             receive_maximum: 0,
             maximum_packet_size: None,

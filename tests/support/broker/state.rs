@@ -49,6 +49,8 @@ pub enum Wake {
     Forget,
     /// To send again what was not acknowledged.
     Resend,
+    /// To send again what should have been sent at once.
+    PutOff,
 }
 
 pub struct State {
@@ -190,6 +192,7 @@ impl State {
             self.with_session(link, &client, |session, rules| {
                 match wake {
                     Wake::Queue => session.held = false,
+                    Wake::PutOff => session.put_off = false,
                     Wake::Retained => session.release_late(),
                     Wake::Time => {}
                     Wake::Forget => session.subscriptions.retain(|_, own| own.granted == 0),

@@ -161,6 +161,9 @@ defects! {
     /// What was not acknowledged is not sent again on the next connection.
     "resends-nothing" ResendsNothing [Resent]
         { "MQTT-4.4.0-1" "MQTT-3.1.2-5" "MQTT-4.5.0-1" "MQTT-4.3.2-1" "MQTT-4.3.3-1" "MQTT-3.10.4-3" | "MQTT-4.4.0-1" "MQTT-4.5.0-1" "MQTT-4.3.2-3" "MQTT-4.3.3-3" "MQTT-4.3.3-5" "MQTT-4.3.3-7" "MQTT-3.10.4-3" }
+    /// What was not acknowledged is sent again only some seconds after the return, behind what was published since.
+    "resends-behind-new" ResendsBehindNew [Resent]
+        { "MQTT-4.4.0-1" "MQTT-3.10.4-3" "MQTT-4.6.0-6" | "MQTT-4.4.0-1" "MQTT-4.3.3-7" "MQTT-3.10.4-3" "MQTT-4.6.0-5" }
     /// Of what is under way at the end of a connection the last message is lost.
     "loses-tail-at-end" LosesTailAtEnd [Resent]
         { "MQTT-4.4.0-1" "MQTT-3.1.2-5" "MQTT-4.5.0-1" "MQTT-3.10.4-3" | "MQTT-4.4.0-1" "MQTT-4.5.0-1" "MQTT-4.3.3-7" "MQTT-3.10.4-3" }

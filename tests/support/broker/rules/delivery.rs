@@ -273,6 +273,11 @@ impl Rules {
         self.lies(Defect::ResendsNothing)
     }
 
+    /// It is sent again at once.
+    pub fn puts_off_resending(&self) -> bool {
+        self.lies(Defect::ResendsBehindNew)
+    }
+
     /// 4.4.0-1: so is the PUBREL that was not answered.
     pub fn drops_pubrel(&self) -> bool {
         self.lies(Defect::PubrelNotResent)

@@ -84,6 +84,9 @@ impl Session {
     /// Sends again each PUBREL, which no window holds up (5.0 3.3.4-10), and the PUBLISH packets that fit into the window.
     pub(super) fn resend_more(&mut self, rules: &Rules, room: usize, now: Instant) -> Vec<Packet> {
         let mut packets = Vec::new();
+        if self.put_off {
+            return packets;
+        }
         let mut room = room.saturating_sub(self.under_way());
         if rules.goes_beyond_window(self.protocol, Way::Resent) {
             room = usize::MAX;

@@ -1,11 +1,15 @@
 //! How connections begin and end, and the sessions with them.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use mqtt_sessions::packet::{Connack, Connect, Packet, Protocol};
 
 use super::super::session::{Delivery, ENDS_AT_CLOSE, Session, Unreleased};
 use super::{Client, Defect, Effect, Link, State, Wake};
+
+/// How long a broker that resends late waits.
+const PUT_OFF_FOR: Duration = Duration::from_secs(3);
 
 impl State {
     pub(super) fn connect(&mut self, link: Link, mut connect: Connect) {
@@ -178,12 +182,16 @@ impl State {
             session.resend(rules, now);
             session.prepare_backlog(rules);
             copies.into_iter().for_each(|copy| session.enqueue(rules, copy));
+            session.put_off = rules.puts_off_resending();
             session.held = rules.holds_back(session.has_backlog(), session.is_under_way());
             held = session.held;
             session.flush(rules, now)
         });
         if held {
             self.effects.push(Effect::WakeAfter(delay, link, Wake::Queue));
+        }
+        if self.rules.puts_off_resending() {
+            self.effects.push(Effect::WakeAfter(PUT_OFF_FOR, link, Wake::PutOff));
         }
     }
 

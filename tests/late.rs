@@ -1,0 +1,50 @@
+//! Late is told from never, with the seconds: against a broker that sends again only three seconds after the return, behind
+//! what was published since, and against one that never does.
+
+mod support;
+
+use mqtt_sessions::plan::{self, Settings};
+use mqtt_sessions::results::{Verdict, Violation};
+use mqtt_sessions::run::Outcome;
+use mqtt_sessions::scenario::Scenario;
+use support::broker::{Broker, Defect};
+use support::measured::run_cells;
+
+const CELL: &str = "cuts[protocol=3.1.1,qos=1,leg=subscriber,point=half,how=fin]";
+
+fn measured(defect: Defect) -> Outcome {
+    let settings = Settings { messages: 3, queue_limit: None };
+    let mut cells = plan::cells(&Scenario::load("cuts").unwrap(), settings);
+    cells.retain(|cell| cell.id == CELL);
+    assert_eq!(cells.len(), 1);
+    run_cells(&Broker::lying(defect), cells)
+}
+
+/// The only violation, how long the broker took or was waited for, and how many attempts there were.
+fn said(outcome: &Outcome) -> (&Violation, u64, usize) {
+    let [cell] = &outcome.cells[..] else { panic!("one cell") };
+    assert_eq!(cell.verdict, Verdict::Fail, "{:?}", cell.reason);
+    let [violation] = &cell.violations[..] else { panic!("{:?}", cell.violations) };
+    assert_eq!(violation.statement, "MQTT-4.4.0-1");
+    let run = &outcome.runs[CELL];
+    let milliseconds = run.evidence_of(0).and_then(|evidence| evidence.milliseconds).expect("a time");
+    (violation, milliseconds, run.attempts.len())
+}
+
+#[test]
+fn what_comes_late_is_told_with_its_seconds() {
+    let outcome = measured(Defect::ResendsBehindNew);
+    let (violation, milliseconds, attempts) = said(&outcome);
+    assert_eq!(violation.observed, "it came late, behind what was published later");
+    assert!((3000..4000).contains(&milliseconds), "{milliseconds} ms");
+    assert_eq!(attempts, 1);
+}
+
+#[test]
+fn what_never_comes_was_waited_for() {
+    let outcome = measured(Defect::ResendsNothing);
+    let (violation, milliseconds, attempts) = said(&outcome);
+    assert_eq!(violation.observed, "no PUBLISH, although what was published later came");
+    assert!(milliseconds >= 30_000, "{milliseconds} ms");
+    assert_eq!(attempts, 1);
+}
