@@ -129,7 +129,7 @@ fn examine(history: &History, facts: &Facts, kept: &[usize], queue_limit: Option
     findings
 }
 
-/// What a client still waits for.
+/// A client may still wait for something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Absent {
     /// Every message that was published is here, and nothing more is owed.
@@ -140,7 +140,7 @@ pub enum Absent {
     Overtaken,
 }
 
-/// What the client still waits for at the end of a history.
+/// Tells whether a client still waits for something at the end of a history.
 pub fn absent(history: &History, client: &str) -> Absent {
     let facts = Facts::of(&AsTaken::of(history).history);
     let model = Model::of(&facts, &session::denials(&facts));

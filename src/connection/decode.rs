@@ -19,15 +19,17 @@ use crate::packet::{
 
 /// Why a frame is no packet; completes "a packet that ...".
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("{0}")]
-pub struct Undecodable(String);
-
-fn undecodable<T>(why: impl Into<String>) -> Result<T, Undecodable> {
-    Err(Undecodable(why.into()))
+pub enum Undecodable {
+    /// Its type does not have this property.
+    #[error("is a {packet} with the property {kind:#04x}")]
+    ForeignProperty { packet: &'static str, kind: u8 },
+    #[error("{0}")]
+    Other(String),
 }
 
-/// Stands in the text of [`Undecodable`] where a packet has a property that its type does not have.
-pub const FOREIGN_PROPERTY: &str = "with the property";
+fn undecodable<T>(why: impl Into<String>) -> Result<T, Undecodable> {
+    Err(Undecodable::Other(why.into()))
+}
 
 /// Reads one complete frame.
 ///
@@ -99,7 +101,7 @@ fn disconnect(body: &[u8]) -> Result<Packet, Undecodable> {
                 0x11 => session_expiry = Some(property.number()),
                 // Reason String, Server Reference, User Property.
                 0x1f | 0x1c | 0x26 => {}
-                kind => return foreign_property("DISCONNECT", kind),
+                kind => return Err(Undecodable::ForeignProperty { packet: "DISCONNECT", kind }),
             }
         }
     }
@@ -135,7 +137,7 @@ fn connack(protocol: Protocol, body: &[u8]) -> Result<Connack, Undecodable> {
             0x2a => connack.shared_available = Some(property.flag()),
             // What concerns authentication, requests and replies, other servers, and the reader.
             0x15 | 0x16 | 0x1a | 0x1c | 0x1f | 0x26 => {}
-            kind => return foreign_property("CONNACK", kind),
+            kind => return Err(Undecodable::ForeignProperty { packet: "CONNACK", kind }),
         }
     }
     Ok(connack)
@@ -161,9 +163,9 @@ fn publish(protocol: Protocol, frame: &[u8], body: &[u8]) -> Result<Packet, Unde
 
 /// The PUBLISH of 5.0: topic, Packet Identifier above QoS 0, properties, payload.
 fn publish_v5(first: u8, body: &[u8]) -> Result<Publish, Undecodable> {
-    let (length, rest) = body.split_first_chunk().ok_or(Undecodable("ends inside its topic".into()))?;
+    let (length, rest) = body.split_first_chunk().ok_or(Undecodable::Other("ends inside its topic".into()))?;
     let name = rest.split_at_checked(usize::from(u16::from_be_bytes(*length)));
-    let (name, mut rest) = name.ok_or(Undecodable("ends inside its topic".into()))?;
+    let (name, mut rest) = name.ok_or(Undecodable::Other("ends inside its topic".into()))?;
     let qos = first >> 1 & 3;
     let mut publish = Publish {
         dup: first & 8 != 0,
@@ -201,7 +203,7 @@ fn of_publish(block: &[u8]) -> Result<Properties, Undecodable> {
             0x0b => found.subscription_ids.push(number),
             0x23 => found.topic_alias = Some(number as u16),
             0x26 => found.user.push(property.pair()?),
-            kind => return foreign_property("PUBLISH", kind),
+            kind => return Err(Undecodable::ForeignProperty { packet: "PUBLISH", kind }),
         }
     }
     Ok(found)
@@ -296,21 +298,17 @@ fn subscribe_v5(subscribe: v5::Subscribe) -> Result<Packet, Undecodable> {
         id: subscribe.pkid,
         subscription_id: subscription_id
             .transpose()
-            .map_err(|_| Undecodable("has a Subscription Identifier that is too large".into()))?,
+            .map_err(|_| Undecodable::Other("has a Subscription Identifier that is too large".into()))?,
         filters: subscribe.filters.into_iter().map(filter).collect(),
     }))
 }
 
 fn topic(bytes: &[u8]) -> Result<String, Undecodable> {
-    String::from_utf8(bytes.to_vec()).map_err(|_| Undecodable("has a topic that is not UTF-8".into()))
-}
-
-fn foreign_property<T>(packet: &str, kind: u8) -> Result<T, Undecodable> {
-    undecodable(format!("is a {packet} {FOREIGN_PROPERTY} {kind:#04x}"))
+    String::from_utf8(bytes.to_vec()).map_err(|_| Undecodable::Other("has a topic that is not UTF-8".into()))
 }
 
 fn unreadable(error: impl std::fmt::Display) -> Undecodable {
-    Undecodable(format!("cannot be read: {error}"))
+    Undecodable::Other(format!("cannot be read: {error}"))
 }
 
 fn read_v3(frame: &[u8]) -> Result<v4::Packet, Undecodable> {

@@ -270,7 +270,7 @@ impl Search<'_> {
         explored.shrinking += started.elapsed();
     }
 
-    /// What short waits have shown counts only if it is there with long ones: the simplest experiment of each suspect, or the one
+    /// A failure that short waits have shown counts only if it is there with long ones: the simplest experiment of each suspect, or the one
     /// that failed, with what it shows then; `None` if neither fails again.
     async fn confirmed(&self, suspects: Vec<Suspect>) -> Vec<(Suspect, Option<(Experiment, CellResult)>)> {
         let name = |suspect: &Suspect, copy: usize| copy_name(suspect.seeds[0], suspect.tries + copy);

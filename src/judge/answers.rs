@@ -4,7 +4,7 @@ use super::facts::{Connection, Facts, Publication};
 use super::finding::{ATTEMPTS_FOR_AN_ABSENCE, ATTEMPTS_FOR_TIMING, Findings, NAMES};
 use super::rules::{self, Rule};
 use crate::connection::End;
-use crate::connection::decode::{FOREIGN_PROPERTY, decode};
+use crate::connection::decode::{Undecodable, decode};
 use crate::history::{Awaited, Event, History, Message, PROBE, PROOF_WILL_TOPIC, WITNESS};
 use crate::packet::{AckKind, Packet, Protocol};
 use crate::results::Verdict;
@@ -65,22 +65,26 @@ fn malformed_to_the_witness(history: &History, facts: &Facts, findings: &mut Fin
 /// Bytes that are no packet, at this entry.
 fn malformed(history: &History, at: usize, protocol: Protocol, to: &str, findings: &mut Findings) {
     let Some(Event::Undecodable(_, bytes, why)) = history.events().nth(at) else { return };
-    let rule = match why {
+    let rule = match decode(protocol, bytes) {
         _ if has_wrong_flags(protocol, bytes) => rules::RESERVED_FLAGS,
-        why if why.contains(FOREIGN_PROPERTY) => rules::PROPERTIES_OF_ITS_TYPE,
+        Err(Undecodable::ForeignProperty { .. }) => rules::PROPERTIES_OF_ITS_TYPE,
         _ => rules::MALFORMED_PACKET,
     };
     let observed = if why.is_empty() { "bytes that are no packet".into() } else { format!("a packet that {why}") };
     findings.broken(rule, protocol).at([at]).expected(format!("only MQTT packets to {to}")).observed(observed);
 }
 
-/// With the flags that its type has to have, it would be a packet.
+/// With the flags that its type has to have, it would be a packet that a broker sends.
 fn has_wrong_flags(protocol: Protocol, bytes: &[u8]) -> bool {
     let Some((first, rest)) = bytes.split_first() else { return false };
     let kind = first & 0xf0;
-    let flags = if matches!(kind, 0x60 | 0x80 | 0xa0) { 2 } else { 0 };
+    // A client's packets, and the PUBLISH, whose flags are not reserved.
+    if matches!(kind, 0x10 | 0x30 | 0x80 | 0xa0 | 0xc0) {
+        return false;
+    }
+    let flags = if kind == 0x60 { 2 } else { 0 };
     let right = [&[kind | flags], rest].concat();
-    kind != 0x30 && right != bytes && decode(protocol, &right).is_ok()
+    right != bytes && decode(protocol, &right).is_ok()
 }
 
 /// A PUBACK for a PUBLISH at QoS 2. A broker that does so once does it each time.

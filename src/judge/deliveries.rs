@@ -11,6 +11,9 @@ use super::rules::{self, Rule};
 use super::session::Session;
 use super::slots::{Slot, Way, Wrong};
 
+/// Why a copy has to have RETAIN 1.
+pub const SENT_FOR_A_SUBSCRIBE: &str = "it was sent because of the SUBSCRIBE";
+
 /// A session with everything that came to it.
 pub struct Ledger<'a> {
     pub session: &'a Session<'a>,
@@ -277,7 +280,7 @@ fn attribute(
         Wrong::Retain => {
             let is_retained = slot.is_some_and(|slot| !slot.is_forward());
             let why = match (publish.retain, is_retained) {
-                (false, true) => "it was sent because of the SUBSCRIBE",
+                (false, true) => SENT_FOR_A_SUBSCRIBE,
                 (false, false) => "it goes as it was published",
                 (true, false) if slot.is_some_and(Slot::keeps_its_flag) => "it goes as it was published",
                 (true, _) => "its subscription was there when it was published",

@@ -95,7 +95,7 @@ fn to_one_client(model: &Model<'_>, group: &Group<'_, '_>, findings: &mut Findin
             (rules::TO_NOBODY_ELSE_AFTER_THE_SESSION, "the session of the first ended on the way")
         }
         2 if is_open => (rules::COMPLETED_TO_THE_SAME_CLIENT, "its delivery to the first had begun"),
-        // What went to a client with QoS 0 the broker cannot know to have come.
+        // The broker cannot know that a message at QoS 0 has come.
         _ => (rules::SHARED_SUBSCRIPTIONS, "the first has it"),
     };
     let events = [group.publication.at(), delivery.place.at, second.delivery.place.at];

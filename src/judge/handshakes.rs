@@ -316,7 +316,7 @@ fn resumption<'a>(
         Due::PublishOrPubrel | Due::Nothing => publish.or(pubrel),
     };
     let (rule, why) = why_not_sent(model, ledger, connection, delivery);
-    // What comes after a settle window, behind what was published later, is late.
+    // A packet is late that comes after a settle window, behind a message that was published later.
     let is_late = |came: usize| connection.settled.iter().any(|settled| *settled < came);
     let is_due = due != Due::Nothing && came.is_none_or(is_late);
     let absent = if is_due { absence(model, ledger, connection, delivery, came) } else { None };
@@ -331,7 +331,7 @@ fn absence(
     came: Option<usize>,
 ) -> Option<Absence> {
     let own = ledger.copies.iter().find(|copy| copy.delivery.place.at == delivery.place.at);
-    // What else was under way may be sent again before it, in its own order: that is judged as an order.
+    // Other messages that were under way may be sent again before it: that is judged as an order.
     let is_later = |copy: &Copy<'_>, own: &Copy<'_>| {
         copy.is_surely_forward()
             && copy.is_first

@@ -117,7 +117,7 @@ fn retained<'a>(
         let before = connection.subscribes.iter().filter(|own| own.sent.at < sighting.delivery.place.at);
         for subscribing in before.filter(|own| topic::matches(&own.filter.filter, &publication.topic)) {
             let sent = publication.sent();
-            // What was published behind the SUBACK was not there to be retained.
+            // A message that was published behind the SUBACK was not there to be retained.
             let granted = subscribing.suback.map_or(usize::MAX, |(place, _)| place.at);
             if sent.is_none_or(|sent| sent.step > subscribing.sent.step || sent.at > granted) {
                 continue;

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::absences;
-use super::deliveries::{Copy, Ledger};
+use super::deliveries::{Copy, Ledger, SENT_FOR_A_SUBSCRIBE};
 use super::facts::Publication;
 use super::finding::Findings;
 use super::model::{Asks, Model};
@@ -65,7 +65,7 @@ fn is_for_a_subscribe(model: &Model<'_>, ledger: &Ledger<'_>, copy: &Copy<'_>) -
 fn without_flag(copy: &Copy<'_>, findings: &mut Findings) {
     let events = [copy.publication.at(), copy.delivery.place.at];
     let finding = findings.broken(rules::RETAIN_1_ON_A_RETAINED_COPY, copy.connection.protocol()).at(events);
-    let expected = format!("RETAIN 1 on {}: it was sent because of the SUBSCRIBE", copy.publication.message);
+    let expected = format!("RETAIN 1 on {}: {SENT_FOR_A_SUBSCRIBE}", copy.publication.message);
     finding.expected(expected).observed("RETAIN 0");
 }
 

@@ -1,5 +1,5 @@
-//! Races: CONNECTs with one client identifier that are under way at once. Which of them the broker takes first the order of
-//! the events does not tell, since they belong to different connections; the broker shows it by the connection that it ends.
+//! Races: CONNECTs with one client identifier that are under way at once. The order of the events does not tell which of them
+//! the broker takes first, since they belong to different connections; the broker shows it by the connection that it ends.
 
 use std::borrow::Cow;
 
@@ -16,13 +16,15 @@ pub struct AsTaken<'h> {
 /// A CONNECT with what followed on its connection.
 struct Opening<'h> {
     at: usize,
+    /// The step of the scenario. CONNECTs of different steps are not under way at once.
+    step: usize,
     client: &'h Client,
     id: &'h str,
     answered: Option<usize>,
     /// The last packet that was sent on the connection, and the last one behind which something came.
     sent: usize,
     heard: usize,
-    /// Where the broker ended the connection, if the client had not left before.
+    /// The broker ended the connection here, if the client had not left before.
     ended: Option<usize>,
 }
 
@@ -58,7 +60,7 @@ impl<'h> AsTaken<'h> {
         for (number, first) in openings.iter().enumerate() {
             let mut later = openings[number + 1..].iter().filter(|own| own.id == first.id && !own.id.is_empty());
             let Some(second) = later.next().filter(|second| second.client != first.client) else { continue };
-            let races = first.answered.is_none_or(|answered| answered > second.at);
+            let races = first.step == second.step && first.answered.is_none_or(|answered| answered > second.at);
             // Another CONNECT with the identifier may have ended it.
             let until = later.next().map_or(usize::MAX, |third| third.at);
             let was_first = second
@@ -76,7 +78,7 @@ impl<'h> AsTaken<'h> {
         AsTaken { history: own, swapped }
     }
 
-    /// Where an entry stands in the history as it was seen.
+    /// The place of an entry in the history as it was seen.
     pub fn seen_at(&self, at: usize) -> usize {
         let other = |(first, second): &(usize, usize)| match at {
             _ if at == *first => Some(*second),
@@ -90,12 +92,14 @@ impl<'h> AsTaken<'h> {
 fn openings(history: &History) -> Vec<Opening<'_>> {
     let mut openings: Vec<Opening<'_>> = Vec::new();
     let mut left: Vec<&Client> = Vec::new();
+    let mut step = 0;
     for (at, event) in history.events().enumerate() {
         match event {
+            Event::Step(_) => step += 1,
             Event::Sent(client, Packet::Connect(connect)) => {
                 left.retain(|own| *own != client);
                 let id = &connect.client_id;
-                openings.push(Opening { at, client, id, answered: None, sent: at, heard: 0, ended: None });
+                openings.push(Opening { at, step, client, id, answered: None, sent: at, heard: 0, ended: None });
             }
             Event::Sent(client, Packet::Disconnect { .. }) | Event::Closed(client, _) => left.push(client),
             _ => {

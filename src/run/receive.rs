@@ -158,7 +158,7 @@ impl Player<'_> {
         }
     }
 
-    /// What the client still waits for, by the model of what it is owed.
+    /// Asks the model whether the client still waits for something.
     fn absent(&self, client: usize) -> Absent {
         judge::absent(&self.history(), &self.clients[client].name)
     }
@@ -185,7 +185,8 @@ impl Player<'_> {
         self.answers(client).await
     }
 
-    /// Waits for one window in which nothing comes, restarted by each arrival, and notes it. False if everything has come.
+    /// Waits for one window in which nothing comes, restarted by each arrival, and notes it. False if there was none before the
+    /// deadline, or if everything has come.
     async fn settles(&mut self, client: usize, window: Duration, deadline: Instant) -> Result<bool, Stop> {
         while self.something_is_absent(client) && Instant::now() < deadline {
             let arrived = self.clients[client].arrivals.len();

@@ -43,7 +43,7 @@ impl Property<'_> {
 }
 
 fn text(bytes: &[u8]) -> Result<String, Undecodable> {
-    String::from_utf8(bytes.to_vec()).map_err(|_| Undecodable("has a property that is not UTF-8".into()))
+    String::from_utf8(bytes.to_vec()).map_err(|_| Undecodable::Other("has a property that is not UTF-8".into()))
 }
 
 /// A property block that stands at the head of `bytes`, and what follows it.
@@ -51,7 +51,7 @@ pub fn block(bytes: &[u8]) -> Result<(&[u8], &[u8]), Undecodable> {
     let Some((length, length_bytes)) = variable_byte_integer(bytes) else {
         return undecodable("has no readable property length");
     };
-    bytes[length_bytes..].split_at_checked(length).ok_or(Undecodable("ends inside its properties".into()))
+    bytes[length_bytes..].split_at_checked(length).ok_or(Undecodable::Other("ends inside its properties".into()))
 }
 
 /// The properties of a block.
@@ -81,7 +81,7 @@ fn value(kind: u8, bytes: &[u8]) -> Result<(&[u8], &[u8]), Undecodable> {
         }
         kind => return undecodable(format!("has the unknown property {kind:#04x}")),
     };
-    bytes.split_at_checked(length).ok_or(Undecodable("ends inside its properties".into()))
+    bytes.split_at_checked(length).ok_or(Undecodable::Other("ends inside its properties".into()))
 }
 
 /// The bytes behind a length of two bytes, and what follows them.
@@ -90,7 +90,7 @@ fn with_length(bytes: &[u8]) -> Result<(&[u8], &[u8]), Undecodable> {
         [high, low, rest @ ..] => rest.split_at_checked(usize::from(u16::from_be_bytes([*high, *low]))),
         _ => None,
     }
-    .ok_or(Undecodable("ends inside its properties".into()))
+    .ok_or(Undecodable::Other("ends inside its properties".into()))
 }
 
 /// The number at the head of `bytes`, and how many bytes it takes (5.0, section 1.5.5).

@@ -55,8 +55,8 @@ impl<'a> Search<'_, 'a> {
         (ABSENT * absent).min(BROKEN - ABSENT)
     }
 
-    /// What speaks against an explanation. Where a subscription in force may have brought the message, one that is over needs not
-    /// have.
+    /// The cost of what speaks against an explanation: a subscription that is over needs not have brought the message where one
+    /// in force may have.
     fn doubt(&self, explanation: &Explanation) -> u32 {
         let has_come = explanation.copies.iter().any(|copy| copy.slot.is_some());
         let may_take = |number: usize| {

@@ -54,7 +54,7 @@ pub struct Connection {
     pub half: bool,
     /// The client sent another packet behind half of one, so that the broker reads bytes that are no packet.
     pub garbled: Option<Place>,
-    /// What the client sent may have been on its way for longer than its Keep Alive when the connection ended.
+    /// Packets of the client may have been on their way for longer than its Keep Alive when the connection ended.
     pub may_have_timed_out: bool,
     pub missing: Vec<(usize, Awaited)>,
     /// Where settle windows passed.
@@ -269,8 +269,7 @@ impl Connection {
         self.end.map_or(usize::MAX, |end| end.step)
     }
 
-    /// Where the client sent the DISCONNECT that discards its will, if the broker had not ended the connection before for its
-    /// silence.
+    /// The DISCONNECT that discards the client's will, if the broker cannot have ended the connection before for silence.
     pub fn left_for_good(&self) -> Option<Place> {
         let left = self.left.filter(|(_, reason)| self.protocol() == Protocol::V3 || *reason == 0);
         left.filter(|_| !self.may_have_timed_out).map(|(place, _)| place)
