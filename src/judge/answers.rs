@@ -58,7 +58,7 @@ pub fn check(history: &History, facts: &Facts, findings: &mut Findings) {
 fn malformed_to_the_witness(history: &History, facts: &Facts, findings: &mut Findings) {
     let is_malformed = |event: &Event| matches!(event, Event::Undecodable(client, ..) if client.as_ref() == WITNESS);
     let Some(at) = history.events().position(is_malformed) else { return };
-    let protocol = facts.connections.first().map_or(Protocol::V3, Connection::protocol);
+    let Some(protocol) = facts.protocol_of_witness() else { return };
     malformed(history, at, protocol, "the witness", findings);
 }
 

@@ -4,13 +4,14 @@
 //! begins when all of the step before is finished.
 
 mod connection;
+mod endings;
 mod reading;
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::history::{Client, History, Message, Time};
-use crate::packet::{Properties, Publish};
+use crate::packet::{Properties, Protocol, Publish};
 use crate::scenario::Timer;
 
 pub use connection::{Connection, Delivery, Flow, IDENTIFIER_REJECTED, Subscribing, Timed, Unsubscribing};
@@ -87,7 +88,9 @@ pub struct Sending {
 impl Facts {
     /// Reads a history.
     pub fn of(history: &History) -> Facts {
-        reading::read(history)
+        let mut facts = reading::read(history);
+        endings::note(&mut facts);
+        facts
     }
 
     /// The connections of one client, oldest first.
@@ -120,6 +123,19 @@ impl Facts {
     pub fn subject(&self) -> Option<&Client> {
         let subscribed = self.connections.iter().find(|connection| !connection.subscribes.is_empty());
         subscribed.or(self.connections.first()).map(|connection| &connection.client)
+    }
+
+    /// The version that the witness speaks: that of the client which publishes.
+    pub fn protocol_of_witness(&self) -> Option<Protocol> {
+        let publishes = self.publications.iter().find(|publication| !publication.is_will());
+        let publisher = publishes.and_then(|publication| self.connections_of(&publication.publisher).next());
+        publisher.or(self.connections.first()).map(Connection::protocol)
+    }
+
+    fn push(&mut self, publication: Publication) {
+        let number = self.publications.len();
+        self.by_message.entry(publication.message).or_default().push(number);
+        self.publications.push(publication);
     }
 
     /// How much time passed between two entries, where both were measured.

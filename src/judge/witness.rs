@@ -1,11 +1,11 @@
 //! The witness's own copies are held to the rules of live delivery: it subscribed at QoS 0 before anything was published.
 
-use super::facts::{Connection, Facts};
+use super::facts::Facts;
 use super::finding::Findings;
 use super::rules;
 
 pub fn check(facts: &Facts, findings: &mut Findings) {
-    let Some(protocol) = facts.connections.first().map(Connection::protocol) else { return };
+    let Some(protocol) = facts.protocol_of_witness() else { return };
     for (place, publish) in &facts.witnessed {
         let payload = String::from_utf8_lossy(&publish.payload);
         if publish.retain {

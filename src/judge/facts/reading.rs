@@ -1,7 +1,6 @@
 //! Takes the entries of a history into its facts, one after the other.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use super::{Connection, Delivery, Facts, Flow, Place, Publication, Sending, Subscribing, Timed, Unsubscribing};
 use crate::history::{Awaited, Client, Entry, Event, History, Message, WITNESS};
@@ -14,8 +13,6 @@ pub fn read(history: &History) -> Facts {
         reader.note(at, entry);
     }
     reader.facts.times = history.entries.iter().map(|entry| entry.time).collect();
-    reader.note_silence();
-    reader.publish_wills();
     reader.facts
 }
 
@@ -195,7 +192,7 @@ impl Reader {
         } else {
             self.unproven.entry(index).or_default().push(number);
         }
-        self.push(Publication {
+        self.facts.push(Publication {
             sendings: vec![sending],
             id: publish.id,
             reuses_id,
@@ -203,12 +200,6 @@ impl Reader {
             properties: publish.properties.clone(),
             ..publication(message, publisher, publisher_id, &publish.topic, publish.qos, publish.retain)
         });
-    }
-
-    fn push(&mut self, publication: Publication) {
-        let number = self.facts.publications.len();
-        self.facts.by_message.entry(publication.message).or_default().push(number);
-        self.facts.publications.push(publication);
     }
 
     /// A PUBREL on another connection than its PUBLISH is sent again, or for the first time after the end of that.
@@ -366,57 +357,10 @@ impl Reader {
             }
         }
     }
-
-    /// Between what the broker is known to have read and the end of a connection its Keep Alive may have run out on the way, since
-    /// a network may hold packets up. Brokers count whole seconds, so that one and a half may be little more than one.
-    fn note_silence(&mut self) {
-        for index in 0..self.facts.connections.len() {
-            let connection = &self.facts.connections[index];
-            let read = connection.signs.last().map_or(connection.opened.at, |(_, read)| *read);
-            let end = connection.ended.map(|(place, _)| place).or(connection.end);
-            let silence = end.and_then(|end| self.facts.elapsed(read, end.at));
-            let allowed = Duration::from_secs(connection.keep_alive().into());
-            self.facts.connections[index].may_have_timed_out =
-                !allowed.is_zero() && silence.is_some_and(|silence| silence > allowed);
-        }
-    }
-
-    /// A will is a publication whose time is the end of its connection, and that is known to be made by its first copy.
-    fn publish_wills(&mut self) {
-        for index in 0..self.facts.connections.len() {
-            let connection = &self.facts.connections[index];
-            let Some(will) = connection.connect.will.as_ref().filter(|_| connection.is_accepted()) else { continue };
-            let Some(message) = Message::of(&will.payload) else { continue };
-            let ends = connection.left_for_good().is_none();
-            // A broker that reads garbage ends the connection, also where nobody reads that. So may one that reads a PUBLISH which
-            // it does not take (3.1.1 MQTT-3.3.5-2).
-            let unread = connection.last_sent.filter(|_| connection.closed.is_some() && connection.ended.is_none());
-            let is_silent = |sent: &Place| connection.signs.last().is_none_or(|(answer, _)| *answer < sent.at);
-            let refused = unread.filter(|(_, packet)| *packet == "PUBLISH").map(|(sent, _)| sent).filter(is_silent);
-            let end = connection.garbled.into_iter().chain(refused).chain(connection.end).min();
-            let sendings = end.filter(|_| ends).map(|place| Sending { place, connection: index });
-            let (client, id, will) = (connection.client.clone(), connection.id.clone(), will.clone());
-            let topic = if will.topic.is_empty() { String::new() } else { will.topic.clone() };
-            let copies =
-                self.facts.connections.iter().flat_map(|c| &c.deliveries).filter(|d| d.message == Some(message));
-            let copies = copies.filter(|delivery| delivery.topic == topic).map(|d| d.place);
-            let is_copy = |publish: &Publish| Message::of(&publish.payload) == Some(message) && publish.topic == topic;
-            let own = self.facts.witnessed.iter().filter(|(_, publish)| is_copy(publish)).map(|(place, _)| *place);
-            let witnessed = own.clone().next();
-            let accepted = copies.chain(own).min();
-            self.push(Publication {
-                sendings: sendings.into_iter().collect(),
-                accepted,
-                witnessed,
-                will_of: Some(index),
-                ..publication(message, client, id, &topic, will.qos, will.retain)
-            });
-        }
-    }
 }
 
 /// A publication of which nothing else is known.
-fn publication(
+pub(super) fn publication(
     message: Message,
     publisher: Client,
     publisher_id: String,

@@ -1,0 +1,63 @@
+//! Facts that follow from the ends of connections, once the whole history is read: silence that may have been too long, and wills.
+
+use std::time::Duration;
+
+use super::{Facts, Place, Publication, Sending, reading};
+use crate::history::Message;
+use crate::packet::Publish;
+
+/// Adds them to the facts.
+pub fn note(facts: &mut Facts) {
+    note_silence(facts);
+    publish_wills(facts);
+}
+
+/// Between what the broker is known to have read and the end of a connection its Keep Alive may have run out on the way, since
+/// a network may hold packets up. Brokers count whole seconds, so that one and a half may be little more than one.
+fn note_silence(facts: &mut Facts) {
+    for index in 0..facts.connections.len() {
+        let connection = &facts.connections[index];
+        let read = connection.signs.last().map_or(connection.opened.at, |(_, read)| *read);
+        let end = connection.ended.map(|(place, _)| place).or(connection.end);
+        let silence = end.and_then(|end| facts.elapsed(read, end.at));
+        let allowed = Duration::from_secs(connection.keep_alive().into());
+        facts.connections[index].may_have_timed_out =
+            !allowed.is_zero() && silence.is_some_and(|silence| silence > allowed);
+    }
+}
+
+/// A will is a publication whose time is the end of its connection, and that is known to be made by its first copy.
+fn publish_wills(facts: &mut Facts) {
+    for index in 0..facts.connections.len() {
+        let connection = &facts.connections[index];
+        let Some(will) = connection.connect.will.as_ref().filter(|_| connection.is_accepted()) else { continue };
+        let Some(message) = Message::of(&will.payload) else { continue };
+        let ends = connection.left_for_good().is_none();
+        // A broker that reads garbage ends the connection, also where nobody reads that. So may one that reads a PUBLISH which
+        // it does not take (3.1.1 MQTT-3.3.5-2).
+        let unread = connection.last_sent.filter(|_| connection.closed.is_some() && connection.ended.is_none());
+        let is_silent = |sent: &Place| connection.signs.last().is_none_or(|(answer, _)| *answer < sent.at);
+        let is_publish = |sent: &Place| {
+            let mut sendings = facts.publications.iter().flat_map(|publication| &publication.sendings);
+            sendings.any(|sending| sending.place.at == sent.at)
+        };
+        let refused = unread.map(|(sent, _)| sent).filter(is_silent).filter(is_publish);
+        let end = connection.garbled.into_iter().chain(refused).chain(connection.end).min();
+        let sendings = end.filter(|_| ends).map(|place| Sending { place, connection: index });
+        let (client, id, will) = (connection.client.clone(), connection.id.clone(), will.clone());
+        let topic = if will.topic.is_empty() { String::new() } else { will.topic.clone() };
+        let copies = facts.connections.iter().flat_map(|c| &c.deliveries).filter(|d| d.message == Some(message));
+        let copies = copies.filter(|delivery| delivery.topic == topic).map(|d| d.place);
+        let is_copy = |publish: &Publish| Message::of(&publish.payload) == Some(message) && publish.topic == topic;
+        let own = facts.witnessed.iter().filter(|(_, publish)| is_copy(publish)).map(|(place, _)| *place);
+        let witnessed = own.clone().next();
+        let accepted = copies.chain(own).min();
+        facts.push(Publication {
+            sendings: sendings.into_iter().collect(),
+            accepted,
+            witnessed,
+            will_of: Some(index),
+            ..reading::publication(message, client, id, &topic, will.qos, will.retain)
+        });
+    }
+}

@@ -1,0 +1,158 @@
+//! Exchanges that were under way when a connection ended: what the next one has to send again, and the proof that it does not.
+
+use super::Exchange;
+use crate::judge::deliveries::{Copy, Ledger};
+use crate::judge::facts::{Connection, Delivery, Flow};
+use crate::judge::finding::{ATTEMPTS_FOR_AN_ABSENCE, Findings, NAMES};
+use crate::judge::model::Model;
+use crate::judge::proof::Evidence;
+use crate::judge::rules::{self, Rule};
+use crate::scenario::Timer;
+use crate::topic;
+
+/// Something that was under way when a connection ended and that the next one goes on with.
+pub struct Resumption<'a> {
+    pub connection: &'a Connection,
+    /// The newest PUBLISH of the message.
+    pub delivery: &'a Delivery,
+    pub due: Due,
+    /// Where it went on.
+    pub came: Option<usize>,
+    /// It did not come, and the history proves that it will not, or that it was late.
+    pub absent: Option<Absence>,
+    pub rule: Rule,
+    pub why: &'static str,
+}
+
+/// A packet that a resumed session has to send again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    Publish,
+    Pubrel,
+    /// PUBREC was sent, and the broker may have read it or not.
+    PublishOrPubrel,
+    /// The last answer was sent, and the broker may have read it or not.
+    Nothing,
+}
+
+/// How well it is proven that something does not come again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Absence {
+    /// A message that was published later has come.
+    Fenced,
+    Time,
+}
+
+impl Due {
+    pub fn packet(self) -> &'static str {
+        match self {
+            Due::Publish => "PUBLISH",
+            Due::Pubrel => "PUBREL",
+            Due::PublishOrPubrel => "PUBLISH or PUBREL",
+            Due::Nothing => "nothing",
+        }
+    }
+}
+
+/// Tells what a resumed connection goes on with for one exchange.
+pub(super) fn resumption<'a>(
+    model: &Model<'a>,
+    ledger: &Ledger<'a>,
+    connection: &'a Connection,
+    exchange: &Exchange<'a>,
+) -> Resumption<'a> {
+    let delivery = exchange.delivery;
+    let due = exchange.due();
+    let publish = connection.deliveries.iter().find(|again| exchange.is_of(again)).map(|again| again.place.at);
+    let is_pubrel = |flow: &Flow| match *flow {
+        Flow::Pubrel { at, id } if id == delivery.publish.id => Some(at),
+        _ => None,
+    };
+    let pubrel = connection.flows.iter().find_map(is_pubrel);
+    let came = match due {
+        Due::Publish => publish,
+        Due::Pubrel => pubrel.or(publish),
+        Due::PublishOrPubrel | Due::Nothing => publish.or(pubrel),
+    };
+    let (rule, why) = why_not_sent(model, ledger, connection, delivery);
+    // A packet is late that comes after a settle window, behind a message that was published later.
+    let is_late = |came: usize| connection.settled.iter().any(|settled| *settled < came);
+    let is_due = due != Due::Nothing && came.is_none_or(is_late);
+    let absent = if is_due { absence(model, ledger, connection, delivery, came) } else { None };
+    Resumption { connection, delivery, due, came, absent, rule, why }
+}
+
+fn absence(
+    model: &Model<'_>,
+    ledger: &Ledger<'_>,
+    connection: &Connection,
+    delivery: &Delivery,
+    came: Option<usize>,
+) -> Option<Absence> {
+    let own = ledger.copies.iter().find(|copy| copy.delivery.place.at == delivery.place.at);
+    // Other messages that were under way may be sent again before it: that is judged as an order.
+    let is_later = |copy: &Copy<'_>, own: &Copy<'_>| {
+        copy.is_surely_forward()
+            && copy.is_first
+            && own.publication.is_before(copy.publication)
+            && copy.delivery.publish.qos == delivery.publish.qos
+            && came.is_none_or(|came| copy.delivery.place.at < came)
+    };
+    let here = ledger.copies.iter().filter(|copy| copy.connection.index == connection.index);
+    // A message of a shared subscription at QoS 1 may go to another client of the group when the connection ends (5.0, section
+    // 4.8.2).
+    if own.is_some_and(|own| own.may_be_shared() && delivery.publish.qos == 1) {
+        return None;
+    }
+    if own.is_some_and(|own| own.is_forward() && here.into_iter().any(|copy| is_later(copy, own))) {
+        return Some(Absence::Fenced);
+    }
+    let evidence = Evidence { model, ledger };
+    let has_passed = came.is_none() && evidence.time_has_passed_on(connection, connection.opened.at);
+    has_passed.then_some(Absence::Time)
+}
+
+fn why_not_sent(
+    model: &Model<'_>,
+    ledger: &Ledger<'_>,
+    next: &Connection,
+    delivery: &Delivery,
+) -> (Rule, &'static str) {
+    let connections = ledger.session.connections.iter().filter(|own| own.index < next.index);
+    let unsubscribed = connections.flat_map(|own| &own.unsubscribes).any(|unsubscribing| {
+        unsubscribing.sent.at > delivery.place.at && topic::matches(&unsubscribing.filter, &delivery.topic)
+    });
+    let expiry = delivery.publish.properties.message_expiry;
+    let timed = model.facts.ran_out(Timer::MessageExpiry, delivery.place, next.opened);
+    let has_expired = timed.zip(expiry).is_some_and(|(timed, expiry)| timed.seconds >= expiry);
+    if unsubscribed {
+        (rules::DELIVERY_IS_COMPLETED, "its delivery had begun before UNSUBSCRIBE")
+    } else if has_expired && delivery.publish.qos == 2 {
+        (rules::NO_EXPIRY_UNDER_WAY, "it does not expire once it was sent")
+    } else {
+        (rules::SENT_AGAIN_ON_RESUME, "it was not acknowledged")
+    }
+}
+
+/// Notes what a resumed connection was to send again and did not.
+pub(super) fn not_sent_again(resumption: &Resumption<'_>, findings: &mut Findings) {
+    let Some(absence) = resumption.absent else { return };
+    let Resumption { connection, delivery, due, rule, why, came, .. } = resumption;
+    let attempts = if absence == Absence::Fenced { 1 } else { ATTEMPTS_FOR_AN_ABSENCE };
+    let packet = due.packet();
+    let finding = findings.broken(*rule, connection.protocol()).after_attempts(attempts);
+    let waited_until = came.or(connection.settled.last().copied());
+    let finding = finding.at([delivery.place.at, connection.opened.at]);
+    let finding = waited_until.into_iter().fold(finding, |finding, to| finding.span(connection.opened.at, to));
+    let finding = match delivery.message {
+        Some(message) => {
+            finding.about(message).expected(format!("{packet} of {NAMES} again on the resumed session: {why}"))
+        }
+        None => finding.expected(format!("{packet} of the message again on the resumed session: {why}")),
+    };
+    finding.observed(match (absence, came) {
+        (Absence::Time, _) => format!("no {packet}"),
+        (Absence::Fenced, None) => format!("no {packet}, although what was published later came"),
+        (Absence::Fenced, Some(_)) => "it came late, behind what was published later".into(),
+    });
+}
