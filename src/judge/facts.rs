@@ -199,7 +199,8 @@ impl Publication {
     /// The other was published by the same source when this one had been sent for the last time.
     pub fn is_before(&self, other: &Publication) -> bool {
         let last = self.sendings.last().zip(other.sendings.first());
-        self.is_of_same_source(other) && last.is_some_and(|(own, other)| own.place.at < other.place.at)
+        // The cheaper question first: there may be thousands of messages.
+        last.is_some_and(|(own, other)| own.place.at < other.place.at) && self.is_of_same_source(other)
     }
 
     /// One of the messages whose fate the experiment asks about.

@@ -4,10 +4,10 @@
 mod open;
 mod resumption;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::mem;
 
-use super::deliveries::Ledger;
+use super::deliveries::{Copy, Ledger};
 use super::facts::{Connection, Delivery, Flow};
 use super::finding::Findings;
 use super::model::Model;
@@ -15,7 +15,7 @@ use super::rules;
 use crate::history::Message;
 use crate::packet::{Ack, AckKind};
 use open::Open;
-use resumption::{not_sent_again, resumption};
+use resumption::{Resumed, content, not_sent_again};
 
 pub use resumption::{Absence, Due, Resumption};
 
@@ -58,9 +58,7 @@ impl Exchange<'_> {
     }
 
     fn is_of(&self, delivery: &Delivery) -> bool {
-        self.delivery.publish.payload == delivery.publish.payload
-            && self.delivery.topic == delivery.topic
-            && self.delivery.publish.qos == delivery.publish.qos
+        content(self.delivery) == content(delivery)
     }
 }
 
@@ -69,9 +67,15 @@ pub fn check<'a>(model: &Model<'a>, ledger: &Ledger<'a>, findings: &mut Findings
     let mut resumptions = Vec::new();
     let mut open = Open::default();
     let (mut raced, mut confused) = (false, false);
+    let copies: HashMap<usize, &Copy<'a>> = ledger.copies.iter().map(|copy| (copy.delivery.place.at, copy)).collect();
     for (number, connection) in ledger.session.connections.iter().enumerate() {
         // What is too large for this connection counts as delivered (5.0 MQTT-3.1.2-25).
-        for exchange in open.iter_mut().filter(|exchange| is_too_large(model, ledger, connection, exchange)) {
+        let copy_of = |exchange: &Exchange<'_>| copies.get(&exchange.delivery.place.at).copied();
+        let is_limited = connection.connect.maximum_packet_size.is_some();
+        let is_too_large = |exchange: &Exchange<'_>| {
+            copy_of(exchange).is_some_and(|copy| model.is_too_large(ledger.session, copy.publication))
+        };
+        for exchange in open.iter_mut().filter(|exchange| is_limited && is_too_large(exchange)) {
             exchange.finished.get_or_insert(connection.opened.at);
         }
         let before: Vec<Exchange<'a>> = open.iter().copied().collect();
@@ -81,7 +85,8 @@ pub fn check<'a>(model: &Model<'a>, ledger: &Ledger<'a>, findings: &mut Findings
             connection,
             takes_over,
             open: &mut open,
-            released: Vec::new(),
+            unfinished: HashSet::new(),
+            acknowledged: HashMap::new(),
             exceeded: false,
             confused: &mut confused,
         }
@@ -91,8 +96,9 @@ pub fn check<'a>(model: &Model<'a>, ledger: &Ledger<'a>, findings: &mut Findings
         raced |= earlier.is_some_and(|earlier| has_raced(earlier, connection));
         raced |= later.is_some_and(|later| has_raced(connection, later));
         if number > 0 && connection.session_present() && !raced {
+            let resumed = Resumed::new(model, ledger, connection);
             let own = before.iter().filter(|exchange| !exchange.refused);
-            resumptions.extend(own.map(|exchange| resumption(model, ledger, connection, exchange)));
+            resumptions.extend(own.map(|exchange| resumed.resumption(exchange, copy_of(exchange))));
             original_order(connection, &before, findings);
         }
     }
@@ -108,20 +114,16 @@ fn has_raced(earlier: &Connection, later: &Connection) -> bool {
     earlier.connack.as_ref().is_none_or(|(at, _)| *at > later.opened.at)
 }
 
-fn is_too_large(model: &Model<'_>, ledger: &Ledger<'_>, connection: &Connection, exchange: &Exchange<'_>) -> bool {
-    let is_limited = connection.connect.maximum_packet_size.is_some();
-    let mut copies = ledger.copies.iter().filter(|copy| copy.delivery.place.at == exchange.delivery.place.at);
-    is_limited && copies.any(|copy| model.is_too_large(ledger.session, copy.publication))
-}
-
 /// The walk through one connection.
 struct Walk<'w, 'a> {
     connection: &'a Connection,
     /// It was opened while the one before was there: a PUBREC on that one may have been read behind what this one shows.
     takes_over: bool,
     open: &'w mut Open<'a>,
-    /// The PUBRELs that came, with the PUBREC that each follows, the connection of that, and the topic.
-    released: Vec<(usize, usize, usize, &'a str)>,
+    /// The Packet Identifiers of messages whose PUBLISH came on this connection and that we have not answered for good.
+    unfinished: HashSet<u16>,
+    /// By topic and the connection of our PUBRECs: the latest of those that a PUBREL has followed, and the PUBREL.
+    acknowledged: HashMap<(usize, &'a str), (usize, usize)>,
     /// The Receive Maximum was exceeded already.
     exceeded: bool,
     /// An identifier in use was given to another message, so that the order of the PUBRELs tells nothing.
@@ -148,6 +150,7 @@ impl<'a> Walk<'_, 'a> {
 
     fn published(&mut self, delivery: &'a Delivery, findings: &mut Findings) {
         let publish = &delivery.publish;
+        self.unfinished.insert(publish.id);
         let here = Here { sent: true, ..Here::default() };
         let fresh = Exchange {
             delivery,
@@ -207,18 +210,17 @@ impl<'a> Walk<'_, 'a> {
         let (topic, acked_on) = (known.delivery.topic.as_str(), known.acked_on);
         let Some(acked) = acked.filter(|_| !*self.confused) else { return };
         // A PUBREL that comes before another one whose PUBREC was sent earlier on the same connection.
-        let is_later =
-            |(_, other, on, of): &&(usize, usize, usize, &str)| (*on, *of) == (acked_on, topic) && *other > acked;
-        if let Some((overtaker, ..)) = self.released.iter().find(is_later) {
-            let finding = findings.broken(rules::PUBRELS_IN_THE_ORDER_OF_PUBRECS, protocol).at([*overtaker, at]);
+        let latest = self.acknowledged.entry((acked_on, topic)).or_insert((acked, at));
+        if latest.0 > acked {
+            let finding = findings.broken(rules::PUBRELS_IN_THE_ORDER_OF_PUBRECS, protocol).at([latest.1, at]);
             finding.expected("PUBRELs in the order of the PUBRECs").observed("another order");
+        } else {
+            *latest = (acked, at);
         }
-        self.released.push((at, acked, acked_on, topic));
     }
 
     fn answered(&mut self, at: usize, ack: Ack) {
-        let known = self.open.get_mut(ack.id);
-        let Some(known) = known else { return };
+        let Some(known) = self.open.get_mut(ack.id) else { return };
         match ack.kind {
             AckKind::Puback | AckKind::Pubrec => {
                 known.acked = Some(at);
@@ -231,13 +233,15 @@ impl<'a> Walk<'_, 'a> {
             AckKind::Pubcomp => known.finished = Some(at),
             AckKind::Pubrel => {}
         }
+        if known.finished.is_some() {
+            self.unfinished.remove(&ack.id);
+        }
     }
 
     fn receive_maximum(&mut self, ledger: &Ledger<'_>, delivery: &Delivery, findings: &mut Findings) {
         let maximum = self.connection.receive_maximum();
         let since = self.connection.opened.at;
-        let here = self.open.iter().filter(|own| own.finished.is_none() && own.here.sent);
-        if self.exceeded || maximum >= self.open.len() || here.count() <= maximum {
+        if self.exceeded || self.unfinished.len() <= maximum {
             return;
         }
         self.exceeded = true;
@@ -256,11 +260,11 @@ impl<'a> Walk<'_, 'a> {
 /// What is sent again comes in the order in which it was sent first, as far as topic and QoS are the same (MQTT-4.6.0-6, 5.0
 /// MQTT-4.6.0-5).
 fn original_order(connection: &Connection, before: &[Exchange<'_>], findings: &mut Findings) {
+    let mut known: HashMap<u16, Vec<&Exchange<'_>>> = HashMap::new();
+    before.iter().for_each(|exchange| known.entry(exchange.delivery.publish.id).or_default().push(exchange));
     let first_sent = |delivery: &Delivery| {
-        let known = before
-            .iter()
-            .find(|exchange| exchange.is_of(delivery) && exchange.delivery.publish.id == delivery.publish.id);
-        known.map(|exchange| (exchange.first.0, exchange.first.1.place.at))
+        let exchange = known.get(&delivery.publish.id)?.iter().find(|exchange| exchange.is_of(delivery))?;
+        Some((exchange.first.0, exchange.first.1.place.at))
     };
     let again = connection.deliveries.iter().filter(|delivery| delivery.publish.dup && delivery.message.is_some());
     let mut last: Vec<(&str, u8, (usize, usize), &Delivery)> = Vec::new();

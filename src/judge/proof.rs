@@ -70,11 +70,11 @@ impl<'a> Evidence<'_, 'a> {
         let lane = |copy: &Copy<'a>| {
             let is_due =
                 copy.connection.index == due.index || copy.connection.index > due.index && due.session_persists();
-            is_due
+            lost.is_before(copy.publication)
+                && is_due
                 && copy.is_surely_forward()
                 && copy.is_first
                 && copy.delivery.publish.qos >= qos
-                && lost.is_before(copy.publication)
         };
         // A copy for a subscription that this message did not meet may overtake it.
         let fits = |copy: &Copy<'a>| filters(copy.publication).iter().all(|filter| own.contains(filter));

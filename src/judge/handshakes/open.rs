@@ -14,10 +14,6 @@ pub struct Open<'a> {
 }
 
 impl<'a> Open<'a> {
-    pub fn len(&self) -> usize {
-        self.exchanges.len()
-    }
-
     pub fn iter(&self) -> impl Iterator<Item = &Exchange<'a>> {
         self.exchanges.values()
     }

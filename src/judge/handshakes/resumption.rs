@@ -1,5 +1,7 @@
 //! Exchanges that were under way when a connection ended: what the next one has to send again, and the proof that it does not.
 
+use std::collections::HashMap;
+
 use super::Exchange;
 use crate::judge::deliveries::{Copy, Ledger};
 use crate::judge::facts::{Connection, Delivery, Flow};
@@ -54,62 +56,80 @@ impl Due {
     }
 }
 
-/// Tells what a resumed connection goes on with for one exchange.
-pub(super) fn resumption<'a>(
-    model: &Model<'a>,
-    ledger: &Ledger<'a>,
+/// A resumed connection, with what came on it. There may be thousands of exchanges, so nothing is looked for one by one.
+pub(super) struct Resumed<'m, 'a> {
+    model: &'m Model<'a>,
+    ledger: &'m Ledger<'a>,
     connection: &'a Connection,
-    exchange: &Exchange<'a>,
-) -> Resumption<'a> {
-    let delivery = exchange.delivery;
-    let due = exchange.due();
-    let publish = connection.deliveries.iter().find(|again| exchange.is_of(again)).map(|again| again.place.at);
-    let is_pubrel = |flow: &Flow| match *flow {
-        Flow::Pubrel { at, id } if id == delivery.publish.id => Some(at),
-        _ => None,
-    };
-    let pubrel = connection.flows.iter().find_map(is_pubrel);
-    let came = match due {
-        Due::Publish => publish,
-        Due::Pubrel => pubrel.or(publish),
-        Due::PublishOrPubrel | Due::Nothing => publish.or(pubrel),
-    };
-    let (rule, why) = why_not_sent(model, ledger, connection, delivery);
-    // A packet is late that comes after a settle window, behind a message that was published later.
-    let is_late = |came: usize| connection.settled.iter().any(|settled| *settled < came);
-    let is_due = due != Due::Nothing && came.is_none_or(is_late);
-    let absent = if is_due { absence(model, ledger, connection, delivery, came) } else { None };
-    Resumption { connection, delivery, due, came, absent, rule, why }
+    /// The first PUBLISH of each message, by payload, topic and QoS.
+    published: HashMap<(&'a [u8], &'a str, u8), usize>,
+    /// The first PUBREL with each Packet Identifier.
+    released: HashMap<u16, usize>,
+    /// Messages that came here for the first time.
+    new: Vec<&'m Copy<'a>>,
 }
 
-fn absence(
-    model: &Model<'_>,
-    ledger: &Ledger<'_>,
-    connection: &Connection,
-    delivery: &Delivery,
-    came: Option<usize>,
-) -> Option<Absence> {
-    let own = ledger.copies.iter().find(|copy| copy.delivery.place.at == delivery.place.at);
-    // Other messages that were under way may be sent again before it: that is judged as an order.
-    let is_later = |copy: &Copy<'_>, own: &Copy<'_>| {
-        copy.is_surely_forward()
-            && copy.is_first
-            && own.publication.is_before(copy.publication)
-            && copy.delivery.publish.qos == delivery.publish.qos
-            && came.is_none_or(|came| copy.delivery.place.at < came)
-    };
-    let here = ledger.copies.iter().filter(|copy| copy.connection.index == connection.index);
-    // A message of a shared subscription at QoS 1 may go to another client of the group when the connection ends (5.0, section
-    // 4.8.2).
-    if own.is_some_and(|own| own.may_be_shared() && delivery.publish.qos == 1) {
-        return None;
+impl<'m, 'a> Resumed<'m, 'a> {
+    pub fn new(model: &'m Model<'a>, ledger: &'m Ledger<'a>, connection: &'a Connection) -> Resumed<'m, 'a> {
+        let mut published = HashMap::new();
+        for delivery in &connection.deliveries {
+            published.entry(content(delivery)).or_insert(delivery.place.at);
+        }
+        let mut released = HashMap::new();
+        for flow in &connection.flows {
+            if let Flow::Pubrel { at, id } = *flow {
+                released.entry(id).or_insert(at);
+            }
+        }
+        let is_new =
+            |copy: &&Copy<'_>| copy.connection.index == connection.index && copy.is_surely_forward() && copy.is_first;
+        let new = ledger.copies.iter().filter(is_new).collect();
+        Resumed { model, ledger, connection, published, released, new }
     }
-    if own.is_some_and(|own| own.is_forward() && here.into_iter().any(|copy| is_later(copy, own))) {
-        return Some(Absence::Fenced);
+
+    /// Tells what the connection goes on with for one exchange; its newest PUBLISH was this copy.
+    pub fn resumption(&self, exchange: &Exchange<'a>, copy: Option<&Copy<'a>>) -> Resumption<'a> {
+        let (connection, delivery) = (self.connection, exchange.delivery);
+        let due = exchange.due();
+        let publish = self.published.get(&content(delivery)).copied();
+        let pubrel = self.released.get(&delivery.publish.id).copied();
+        let came = match due {
+            Due::Publish => publish,
+            Due::Pubrel => pubrel.or(publish),
+            Due::PublishOrPubrel | Due::Nothing => publish.or(pubrel),
+        };
+        let (rule, why) = why_not_sent(self.model, self.ledger, connection, delivery);
+        // A packet is late that comes after a settle window, behind a message that was published later.
+        let is_late = |came: usize| connection.settled.iter().any(|settled| *settled < came);
+        let is_due = due != Due::Nothing && came.is_none_or(is_late);
+        let absent = if is_due { self.absence(copy, came) } else { None };
+        Resumption { connection, delivery, due, came, absent, rule, why }
     }
-    let evidence = Evidence { model, ledger };
-    let has_passed = came.is_none() && evidence.time_has_passed_on(connection, connection.opened.at);
-    has_passed.then_some(Absence::Time)
+
+    fn absence(&self, own: Option<&Copy<'a>>, came: Option<usize>) -> Option<Absence> {
+        // A message of a shared subscription at QoS 1 may go to another client of the group when the connection ends (5.0,
+        // section 4.8.2).
+        if own.is_some_and(|own| own.may_be_shared() && own.delivery.publish.qos == 1) {
+            return None;
+        }
+        // Other messages that were under way may be sent again before it: that is judged as an order.
+        let is_later = |copy: &Copy<'_>, own: &Copy<'_>| {
+            own.publication.is_before(copy.publication)
+                && copy.delivery.publish.qos == own.delivery.publish.qos
+                && came.is_none_or(|came| copy.delivery.place.at < came)
+        };
+        if own.is_some_and(|own| own.is_forward() && self.new.iter().any(|copy| is_later(copy, own))) {
+            return Some(Absence::Fenced);
+        }
+        let evidence = Evidence { model: self.model, ledger: self.ledger };
+        let has_passed = came.is_none() && evidence.time_has_passed_on(self.connection, self.connection.opened.at);
+        has_passed.then_some(Absence::Time)
+    }
+}
+
+/// What makes two deliveries one message.
+pub(super) fn content(delivery: &Delivery) -> (&[u8], &str, u8) {
+    (&delivery.publish.payload, &delivery.topic, delivery.publish.qos)
 }
 
 fn why_not_sent(
