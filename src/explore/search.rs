@@ -13,6 +13,8 @@ use super::source::{Batch, Source};
 use crate::results::{CellResult, Summary, Verdict};
 use crate::run::{Cleanup, Gone, Observer, Retained};
 
+/// How long a batch may take: the search ends only behind one.
+const TIME_OF_A_BATCH: Duration = Duration::from_secs(10);
 /// How many experiments that look alike are looked at. All that come later are counted with the first.
 const LOOKED_AT_MAX: usize = 2;
 /// How many simpler experiments are tried side by side for one that fails.
@@ -33,7 +35,7 @@ pub struct Request {
     pub cases: Option<u32>,
     /// How long is enough; `None` leaves it to the number of experiments.
     pub time: Option<Duration>,
-    /// How many experiments run in one batch.
+    /// How many experiments run in one batch at most.
     pub batch: usize,
     pub wishes: Wishes,
 }
@@ -108,7 +110,10 @@ pub async fn search(laboratory: &Laboratory<'_>, request: Request, listener: &dy
     let mut suspects = Vec::new();
     let mut shrunk_at = started;
     while let Some(batch) = source.next().filter(|_| !search.is_over()) {
+        let with_timers = batch.iter().any(|(_, experiment)| experiment.has_timers());
+        let (began, size) = (Instant::now(), batch.len());
         let suspicious = search.looked_at(batch, &mut explored).await;
+        source.pace(with_timers, size, began.elapsed(), search.time_of_a_batch());
         listener.tried(explored.tried(), explored.findings.len());
         search.examine(suspicious, &mut suspects, &mut known, &mut explored).await;
         listener.tried(explored.tried(), explored.findings.len());
@@ -145,6 +150,11 @@ impl Search<'_> {
     /// True if nothing more is to be tried.
     fn is_over(&self) -> bool {
         self.cannot_go_on() || self.ends.is_some_and(|ends| Instant::now() >= ends)
+    }
+
+    fn time_of_a_batch(&self) -> Duration {
+        let left = self.ends.map(|ends| ends.saturating_duration_since(Instant::now()));
+        left.map_or(TIME_OF_A_BATCH, |left| left.min(TIME_OF_A_BATCH))
     }
 
     async fn try_all(
