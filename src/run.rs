@@ -40,7 +40,7 @@ use crate::plan::Cell;
 use crate::results::{CellResult, CellRun};
 use crate::session_rules::LONG_EXPIRY_S;
 use finished::Finished;
-use job::{Job, Next};
+use job::Job;
 use pulse::Pulse;
 use witness::{Ears, Witness};
 
@@ -240,10 +240,13 @@ async fn rounds(
             Played::Lost(cell, fault) => finished.add_lost(&cell, fault),
             Played::Whole(job) => {
                 observer.cell();
-                match job.next() {
-                    Next::Refused if halve => refused.push(job.without_last_attempt()),
-                    Next::AnotherAttempt if attempt < shared.options.attempts_max => again.push(job),
-                    Next::AnotherAttempt | Next::Refused | Next::Done => finished.add(job),
+                if halve && job.was_refused() {
+                    // With fewer cells side by side the connection may come about.
+                    refused.push(job.without_last_attempt());
+                } else if attempt < shared.options.attempts_max && job.needs_another_attempt() {
+                    again.push(job);
+                } else {
+                    finished.add(job);
                 }
             }
         };

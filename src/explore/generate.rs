@@ -244,17 +244,19 @@ impl Generator {
 
     /// The moves that the actor can make, by weight.
     fn moves(&self, place: usize) -> Vec<(usize, Move)> {
-        let Actor { reads, state, id, .. } = self.actors[place];
+        let Actor { reads, state, id, protocol, .. } = self.actors[place];
         let when = |condition: bool, weight: usize| if condition { weight } else { 0 };
         let timer = self.taste.timer;
         let waits = timer.is_some_and(|timer| timer != Timed::KeepAlive);
         let rivals = (0..self.actors.len()).filter(|other| self.actors[*other].id == id);
-        let all_away = rivals.clone().all(|other| self.actors[other].state == State::Away);
+        let is_equal =
+            |other: usize| (self.actors[other].state, self.actors[other].protocol) == (State::Away, protocol);
+        let may_race = place == id && rivals.clone().count() > 1 && rivals.into_iter().all(is_equal);
         match state {
             State::Stopped => vec![(1, Move::Leave)],
             State::Away => vec![
                 (8, Move::Connect),
-                (when(place == id && rivals.count() > 1 && all_away, 4), Move::Race),
+                (when(may_race, 4), Move::Race),
                 (when(timer == Some(Timed::KeepAlive), 4), Move::FallSilent),
                 (when(waits, 4), Move::Wait),
             ],

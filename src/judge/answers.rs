@@ -29,8 +29,9 @@ fn rule_of_answer(awaited: Awaited) -> Option<Rule> {
 
 pub fn check(history: &History, facts: &Facts, findings: &mut Findings) {
     // Bytes that are no packet are no refusal of a version.
-    let refused = |connection: &&Connection| connection.client.as_ref() == PROBE && connection.undecodable.is_none();
-    if let Some(connection) = facts.connections.iter().find(refused) {
+    let is_refused = |probe: &&Connection| probe.undecodable.is_none() && !probe.is_accepted();
+    let mut probes = facts.connections.iter().filter(|connection| connection.client.as_ref() == PROBE);
+    if let Some(connection) = probes.find(is_refused).filter(|probe| probe.index == 0) {
         findings.limit(Verdict::Unsupported, format!("protocol {}: {}", connection.protocol(), refusal(connection)));
         return;
     }
@@ -130,12 +131,18 @@ fn missing(history: &History, facts: &Facts, connection: &Connection, findings: 
         match (awaited, rule_of_answer(*awaited)) {
             // Wills, and the end that another connection, silence or a refusal has to bring, are judged with those.
             (Awaited::Will, _) => {}
-            (Awaited::ConnectionEnd, _) if connection.left.is_none() => {}
             (Awaited::ConnectionEnd, _) => {
-                let finding = findings.broken(rules::CLOSES_AFTER_DISCONNECT, connection.protocol()).at([*at]);
+                let Some((left, _)) = connection.left else { continue };
+                let finding = findings.broken(rules::CLOSES_AFTER_DISCONNECT, connection.protocol()).span(left.at, *at);
                 let expected = format!("the broker closes the connection after DISCONNECT from {client}");
                 let finding = finding.after_attempts(ATTEMPTS_FOR_AN_ABSENCE).expected(expected);
                 finding.observed("it stayed open until the deadline");
+            }
+            (Awaited::Connack, _) if !connection.must_be_refused() && probe_is_let_in(facts, *at) => {
+                let finding = findings.broken(rules::ANSWERS_CONNECT, connection.protocol());
+                let finding = finding.span(connection.opened.at, *at).after_attempts(ATTEMPTS_FOR_AN_ABSENCE);
+                let observed = "neither a CONNACK nor the end of the connection before the deadline, but a CONNACK to a probe behind it";
+                finding.expected(format!("CONNACK to {client}")).observed(observed);
             }
             (Awaited::Fence, _) => {
                 findings.limit(Verdict::Inconclusive, format!("no fence reached {client} before the deadline"));
@@ -146,6 +153,12 @@ fn missing(history: &History, facts: &Facts, connection: &Connection, findings: 
             (_, _) => findings.limit(Verdict::Inconclusive, format!("no {name} to {client} before the deadline")),
         }
     }
+}
+
+/// The broker answered the CONNECT of a probe behind this entry.
+fn probe_is_let_in(facts: &Facts, at: usize) -> bool {
+    let behind = facts.connections.iter().filter(|connection| connection.opened.at > at);
+    behind.into_iter().any(|connection| connection.client.as_ref() == PROBE && connection.is_accepted())
 }
 
 /// The broker is alive, and did not answer.
@@ -174,7 +187,11 @@ fn unanswered(
     let overtaken = matches!(awaited, Awaited::Ack(AckKind::Pubrel, _)) && is_overtaken(history, connection, awaited);
     let attempts = if !strays.is_empty() || overtaken { 1 } else { ATTEMPTS_FOR_AN_ABSENCE };
     let events = [at].into_iter().chain(sign).chain(strays.iter().copied());
+    let calls_for_it =
+        |(_, sent, packet): &(usize, bool, &Packet)| *sent && Awaited::answer_to(packet) == Some(awaited);
+    let asked = packets(history, connection).take_while(|(index, ..)| *index < at).filter(calls_for_it).last();
     let finding = findings.broken(rule, connection.protocol()).at(events).after_attempts(attempts);
+    let finding = finding.span(asked.map_or(connection.opened.at, |(index, ..)| index), at);
     finding.expected(format!("{name} to {}", connection.client)).observed(observed);
 }
 

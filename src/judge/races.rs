@@ -24,16 +24,16 @@ struct Opening<'h> {
     /// The last packet that was sent on the connection, and the last one behind which something came.
     sent: usize,
     heard: usize,
-    /// The broker ended the connection here, if the client had not left before.
-    ended: Option<usize>,
+    /// The broker ended the connection here, in this step, if the client had not left before.
+    ended: Option<(usize, usize)>,
 }
 
 impl Opening<'_> {
-    fn note(&mut self, at: usize, event: &Event, has_left: bool) {
+    fn note(&mut self, (at, step): (usize, usize), event: &Event, has_left: bool) {
         match event {
             Event::Sent(..) => self.sent = at,
             Event::Received(_, Packet::Disconnect { .. }) | Event::Ended(..) if !has_left => {
-                self.ended.get_or_insert(at);
+                self.ended.get_or_insert((at, step));
             }
             // A message may have been on its way.
             Event::Received(_, Packet::Publish(_)) => {}
@@ -63,10 +63,10 @@ impl<'h> AsTaken<'h> {
             let races = first.step == second.step && first.answered.is_none_or(|answered| answered > second.at);
             // Another CONNECT with the identifier may have ended it.
             let until = later.next().map_or(usize::MAX, |third| third.at);
-            let was_first = second
-                .ended
-                .filter(|ended| *ended < until)
-                .is_some_and(|ended| first.ended.is_none_or(|end| end > until) || first.was_there_after(ended));
+            let was_first = second.ended.filter(|(at, _)| *at < until).is_some_and(|(at, step)| {
+                let is_later = |(end, ended_in)| end > until || ended_in > step;
+                first.ended.is_none_or(is_later) || first.was_there_after(at)
+            });
             if races && was_first {
                 swapped.push((first.at, second.at));
             }
@@ -104,7 +104,7 @@ fn openings(history: &History) -> Vec<Opening<'_>> {
             Event::Sent(client, Packet::Disconnect { .. }) | Event::Closed(client, _) => left.push(client),
             _ => {
                 let own = event.client().and_then(|client| openings.iter_mut().rfind(|own| own.client == client));
-                own.into_iter().for_each(|own| own.note(at, event, left.contains(&own.client)));
+                own.into_iter().for_each(|own| own.note((at, step), event, left.contains(&own.client)));
             }
         }
     }

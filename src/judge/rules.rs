@@ -45,6 +45,7 @@ macro_rules! rules {
 rules! {
     // CONNECT and CONNACK.
     CONNACK_FIRST: "MQTT-3.2.0-1", "MQTT-3.2.0-1";
+    ANSWERS_CONNECT: "MQTT-3.1.4-4", "MQTT-3.1.4-5";
     ONE_CONNACK: none, "MQTT-3.2.0-2";
     PRESENT_0_AFTER_CLEAN: "MQTT-3.2.2-1", "MQTT-3.2.2-2";
     PRESENT_1_WITH_SESSION: "MQTT-3.2.2-2", "MQTT-3.2.2-3";

@@ -131,6 +131,15 @@ fn missing(
 fn late(model: &Model<'_>, will: &Publication, connection: &Connection, findings: &mut Findings) {
     let delay = connection.connect.will.as_ref().and_then(|will| will.delay).filter(|delay| *delay > 0);
     let Some((delay, (end, came))) = delay.zip(connection.end.zip(will.accepted)) else { return };
+    // To a client that was away it came no earlier than the client.
+    if model
+        .facts
+        .connections
+        .iter()
+        .any(|own| own.opened.at > end.at && own.deliveries.iter().any(|d| d.place == came))
+    {
+        return;
+    }
     // A broker or a harness that stood still is late with everything: a fence behind the end has to have come before the will.
     let is_fence = |message: Message| {
         let own = model.facts.publications.iter().filter(|publication| publication.message == message);

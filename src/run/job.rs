@@ -39,14 +39,6 @@ pub struct Attempt {
     pub judgement: Judgement,
 }
 
-/// What comes after an attempt.
-pub enum Next {
-    Done,
-    AnotherAttempt,
-    /// No connection came about: with fewer cells side by side it may.
-    Refused,
-}
-
 impl Job {
     pub fn repetitions(cell: Cell, repeat: u32) -> impl Iterator<Item = Job> {
         let cell = Arc::new(cell);
@@ -106,21 +98,21 @@ impl Job {
         Names::new(&shared.options.prefix, &shared.nonce, place, clients)
     }
 
-    pub fn next(&self) -> Next {
-        let Some(Attempt { history, judgement, .. }) = self.attempts.last() else { return Next::Done };
-        // A broker that is asked for too many connections at once refuses some, or leaves some waiting.
+    /// True if a connection did not come about in the last attempt: a broker that is asked for too many at once refuses some, or
+    /// leaves some waiting.
+    pub fn was_refused(&self) -> bool {
         let is_refused = |event: &Event| match event {
             Event::Unreachable(_) => true,
             Event::Missing(_, awaited) => *awaited == Awaited::Connack,
             _ => false,
         };
-        if history.events().any(is_refused) {
-            Next::Refused
-        } else if judgement.attempts_needed() > self.attempts.len() as u32 {
-            Next::AnotherAttempt
-        } else {
-            Next::Done
-        }
+        self.attempts.last().is_some_and(|attempt| attempt.history.events().any(is_refused))
+    }
+
+    /// True if the findings of the last attempt need another one.
+    pub fn needs_another_attempt(&self) -> bool {
+        let made = self.attempts.len() as u32;
+        self.attempts.last().is_some_and(|attempt| attempt.judgement.attempts_needed() > made)
     }
 
     /// True if the last attempt broke off as it would if the broker were gone.

@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Target;
 use super::client::{Client, Unsent};
 use super::names::Names;
 use super::pulse::Pulse;
 use super::record::Record;
 use super::witness::Mailbox;
-use crate::history::{Awaited, Event, History, Message};
+use super::{Target, probe};
+use crate::history::{Awaited, Event, History, Message, PROBE};
 use crate::packet::{self, AckKind, Packet, Properties, Publish};
 use crate::plan::Cell;
 
@@ -188,11 +188,24 @@ impl Player<'_> {
             self.record.observed(client, |name| Event::Missing(name, awaited));
         }
         let is_ping = self.record.is_missing(client, Awaited::Pingresp);
-        if self.clients[client].connack.is_some() && self.ask_for_a_sign(client, is_ping).is_ok() {
+        if self.clients[client].connack.is_none() {
+            self.look_for_the_broker(client).await;
+        } else if self.ask_for_a_sign(client, is_ping).is_ok() {
             let deadline = Instant::now() + self.target.deadline;
             self.pump(deadline, |clients| clients[client].unanswered.is_empty()).await;
         }
         Stop
+    }
+
+    /// A CONNECT was left without an answer. A broker that is alive answers one of nobody in particular.
+    async fn look_for_the_broker(&mut self, client: usize) {
+        let connect = self.target.connect(self.clients[client].plan.protocol, String::new(), true, 0);
+        self.record.noted(Event::Sent(PROBE.into(), Packet::Connect(connect.clone())));
+        let target = self.target;
+        if let Ok((connection, connack)) = self.meanwhile(probe::connect(target, connect)).await {
+            self.record.noted(Event::Received(PROBE.into(), Packet::Connack(connack)));
+            connection.leave().await;
+        }
     }
 
     /// Asks for what a broker that is alive answers: PINGREQ, or SUBSCRIBE where it leaves that without an answer.

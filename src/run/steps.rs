@@ -73,7 +73,7 @@ impl Player<'_> {
         if connect.will.is_some() && self.clients[client].connack.as_ref().is_some_and(|connack| connack.code != 0) {
             // What was refused has changed nothing about the session.
             self.clients[client].connect = before;
-            return Box::pin(self.without_its_will(client, connect)).await;
+            return Box::pin(self.without_its_will(client, connect, gone_since)).await;
         }
         if let Some(older) = older {
             self.note_takeover(client, older);
@@ -115,8 +115,15 @@ impl Player<'_> {
 
     /// The CONNECT was refused, perhaps for its will: a will that is there only to prove the end of the connection is
     /// tried at QoS 0, and any other is left out, to show that it was the will.
-    async fn without_its_will(&mut self, client: usize, connect: &Connect) -> Result<(), Stop> {
+    async fn without_its_will(
+        &mut self,
+        client: usize,
+        connect: &Connect,
+        gone_since: Option<Instant>,
+    ) -> Result<(), Stop> {
         self.hang_up(client);
+        // The timers of the session run on.
+        self.clients[client].gone_since = gone_since;
         let is_proof = |will: &&Will| will.topic == PROOF_WILL_TOPIC;
         let lesser = connect.will.as_ref().filter(is_proof).filter(|will| will.qos > 0);
         let will = lesser.map(|will| Will { qos: 0, ..will.clone() });

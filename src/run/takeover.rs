@@ -95,7 +95,9 @@ impl Player<'_> {
         }
         self.clients[second].may_end = false;
         match waited {
-            Waited::Deadline if is_gone(&self.clients[first]) => Err(self.missing(second).await),
+            Waited::Deadline if is_gone(&self.clients[first]) || self.clients[second].connack.is_none() => {
+                Err(self.missing(second).await)
+            }
             Waited::Deadline => Err(self.still_there(first)),
             Waited::Done | Waited::Ended(_) if is_gone(&self.clients[second]) => Err(Stop),
             Waited::Done | Waited::Ended(_) => self.accepted(second).await,

@@ -73,7 +73,9 @@ fn may_race(scenario: &Part, action: &ActionPlan, client: usize, states: &[State
     let ActionPlan::Race { stays } = *action else { return false };
     let id = scenario.identifier(client);
     let both_away = [client, stays].iter().all(|client| states[*client] == State::Away);
-    both_away && client < stays && id.is_some() && scenario.identifier(stays) == id
+    // Which of the two stays is known only afterwards, and each plays on as the other would have.
+    let alike = scenario.clients[client].protocol == scenario.clients[stays].protocol;
+    both_away && client < stays && id.is_some() && scenario.identifier(stays) == id && alike
 }
 
 fn sentence(scenario: &Part, index: usize, state: State, cell: &Axes) -> String {
@@ -93,7 +95,7 @@ fn sentence(scenario: &Part, index: usize, state: State, cell: &Axes) -> String 
     let verb = step.action.verb();
     let why = match (verb.effect(), state) {
         (Effect::OpensTwo, _) => {
-            "both clients of a race use one client_id, are not connected, and the one that stays is declared later"
+            "both clients of a race use one client_id and one protocol, are not connected, and the one that stays is declared later"
         }
         (_, State::Stopped) => "it stopped in the middle of a handshake; cut it in a step before",
         (Effect::Opens, _) => "it is connected already; disconnect it in a step before",

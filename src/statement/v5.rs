@@ -38,7 +38,7 @@ pub const STATEMENTS: &[Statement] = &[
     v5(Must, Judged, "MQTT-3.1.3-9", "Do not publish the will when the client has come back to its Session before the Will Delay was over."),
     v5(Must, Judged, "MQTT-3.1.4-3", "Close the connection of the client that is connected when another one connects with its client identifier."),
     v5(Must, Same("MQTT-3.1.2-4"), "MQTT-3.1.4-4", "Keep or discard the earlier Session as the Clean Start of the CONNECT demands."),
-    v5(Must, Unseen("a CONNECT that was accepted and not answered looks like one that was not accepted"), "MQTT-3.1.4-5", "Answer an accepted CONNECT with a CONNACK of reason code 0x00."),
+    v5(Must, Judged, "MQTT-3.1.4-5", "Answer an accepted CONNECT with a CONNACK of reason code 0x00."),
     v5(Must, Judged, "MQTT-3.2.0-1", "Send CONNACK before any other packet than AUTH."),
     v5(Must, Judged, "MQTT-3.2.0-2", "Send one CONNACK on a connection and no second."),
     v5(Must, Judged, "MQTT-3.2.2-2", "Answer an accepted Clean Start 1 with Session Present 0."),

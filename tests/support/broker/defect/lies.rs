@@ -233,6 +233,9 @@ defects! {
     /// After CONNACK nothing is ever said again.
     "silent-after-connack" SilentAfterConnack silent
         { "MQTT-3.8.4-1" "MQTT-3.12.4-1" "MQTT-4.5.0-1" | "MQTT-3.8.4-1" "MQTT-3.12.4-1" "MQTT-4.5.0-1" }
+    /// The CONNECT that resumes a session is left without an answer.
+    "no-connack-on-resume" NoConnackOnResume silent
+        { "MQTT-3.1.4-4" | "MQTT-3.1.4-5" }
     /// The backlog comes before CONNACK.
     "publish-before-connack" PublishBeforeConnack
         { "MQTT-3.2.0-1" | "MQTT-3.2.0-1" }

@@ -70,6 +70,11 @@ impl Rules {
         !self.lies(Defect::PublishBeforeConnack)
     }
 
+    /// 3.1.4-4, 5.0 3.1.4-5: a CONNECT is answered, also one that resumes a session.
+    pub fn answers_connect(&self, resumes: bool) -> bool {
+        !(resumes && self.lies(Defect::NoConnackOnResume))
+    }
+
     /// 4.3.3-2, 4.3.3-11: a PUBREL that is sent again is answered like the first.
     pub fn closes_on_repeated_pubrel(&self) -> bool {
         self.lies(Defect::ClosesOnRepeatedPubrel)

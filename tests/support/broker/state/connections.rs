@@ -17,6 +17,9 @@ impl State {
         if let Some((shape, code)) = self.refused(&connect) {
             return self.refuse(link, shape, code);
         }
+        if !self.rules.answers_connect(!connect.clean && self.sessions.contains_key(&connect.client_id)) {
+            return;
+        }
         let nameless = connect.client_id.is_empty();
         if nameless {
             connect.client_id = self.assign();
