@@ -21,7 +21,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 pub use stream::{Endpoint, Stream};
 
 use crate::packet::{Packet, Protocol};
-use frame::Head;
+use frame::{FRAME_BYTES_MAX, Head};
 
 /// How many bytes one read takes from the socket at most.
 const READ_BYTES: usize = 4096;
@@ -46,6 +46,8 @@ pub enum Incoming {
         /// Completes "a packet that ...".
         why: String,
     },
+    /// A packet of so many bytes, which are more than this connection reads. Nothing is read after its head.
+    TooLong(usize),
     /// The broker ended the Network Connection.
     End(End),
 }
@@ -75,6 +77,8 @@ pub struct Connection {
     reads_past: bool,
     /// Half of a packet was sent, so that nothing can follow it.
     is_in_a_packet: bool,
+    /// The longest packet that is read, in bytes.
+    longest: usize,
 }
 
 impl Connection {
@@ -96,6 +100,7 @@ impl Connection {
             ended: None,
             reads_past: false,
             is_in_a_packet: false,
+            longest: FRAME_BYTES_MAX,
         })
     }
 
@@ -103,6 +108,11 @@ impl Connection {
     /// standard orders it to close.
     pub fn read_past_undecodable(&mut self) {
         self.reads_past = true;
+    }
+
+    /// Reads no packet of more than so many bytes.
+    pub fn read_up_to(&mut self, bytes: usize) {
+        self.longest = bytes.min(FRAME_BYTES_MAX);
     }
 
     /// Takes a packet for sending, and gives its bytes; [`Connection::flush`] puts it on the wire.
@@ -238,8 +248,13 @@ impl Connection {
             rest = &whole;
         }
         loop {
-            match frame::head(rest) {
+            match frame::head(rest, self.longest) {
                 Head::Incomplete => break,
+                Head::TooLong(bytes) => {
+                    incoming.push(Incoming::TooLong(bytes));
+                    self.ended = Some(End::Reset);
+                    return;
+                }
                 Head::Broken(why) => return self.stop_at(rest, why, incoming),
                 Head::Frame(length) => {
                     match decode::decode(self.protocol, &rest[..length]) {

@@ -106,6 +106,8 @@ pub enum Event {
     },
     /// The broker's CONNACK announced that it does not take what the client was to send; the rest says what.
     Withheld(Client, String),
+    /// More came on the client's connection than any broker has to send, and the client closed it; the rest says how much.
+    WithoutEnd(Client, String),
     /// The harness itself was held up for so many milliseconds before this line: nothing that needed it in time counts.
     Late(u32),
     /// The harness itself could not go on; the rest is its reason.
@@ -210,7 +212,8 @@ impl Event {
             | Event::Unreachable(client)
             | Event::Settled(client)
             | Event::Timed { client, .. }
-            | Event::Withheld(client, _) => Some(client),
+            | Event::Withheld(client, _)
+            | Event::WithoutEnd(client, _) => Some(client),
         }
     }
 
@@ -228,7 +231,8 @@ impl Event {
             | Event::Unreachable(client)
             | Event::Settled(client)
             | Event::Timed { client, .. }
-            | Event::Withheld(client, _) => Some(client),
+            | Event::Withheld(client, _)
+            | Event::WithoutEnd(client, _) => Some(client),
         }
     }
 

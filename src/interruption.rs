@@ -1,23 +1,33 @@
-//! Ctrl-C and TERM: the first one ends the work in good order, the second one ends the program.
+//! Ctrl-C, TERM and HUP: the first one ends the work in good order, the second one ends the program.
+
+use std::thread;
 
 use tokio::sync::watch;
 
 use crate::exit_code::ExitCode;
 use crate::output::note;
 
-/// True from the first Ctrl-C or TERM on; the second one ends the program at once.
+/// True from the first Ctrl-C, TERM or HUP on; the second one ends the program at once.
 pub fn interruption() -> watch::Receiver<bool> {
     let (interrupt, interrupted) = watch::channel(false);
-    // Listening begins here and never pauses: a signal between two calls would be lost.
-    let mut signals = Signals::listen();
-    tokio::spawn(async move {
-        signals.next().await;
-        note("interrupted: ending sessions and clearing retained messages; once more to stop at once");
-        // Nobody may be waiting for it yet.
-        interrupt.send_replace(true);
-        signals.next().await;
-        std::process::exit(i32::from(ExitCode::Interrupted.code()));
+    let (ready, is_ready) = std::sync::mpsc::channel();
+    // A thread of their own, so that nothing that the harness does can hold them up.
+    thread::spawn(move || {
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+        runtime.block_on(async move {
+            // Listening never pauses: a signal between two calls would be lost.
+            let mut signals = Signals::listen();
+            let _ = ready.send(());
+            signals.next().await;
+            // Nobody may be waiting for it yet.
+            interrupt.send_replace(true);
+            note("interrupted: ending sessions and clearing retained messages; once more to stop at once");
+            signals.next().await;
+            std::process::exit(i32::from(ExitCode::Interrupted.code()));
+        });
     });
+    // Where no thread listens, a signal ends the program by itself.
+    let _ = is_ready.recv();
     interrupted
 }
 
@@ -40,7 +50,7 @@ impl Signals {
         use tokio::signal::unix::{SignalKind, signal};
         // Without a handler a signal ends the program by itself.
         Signals(
-            [SignalKind::interrupt(), SignalKind::terminate()]
+            [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()]
                 .into_iter()
                 .filter_map(|kind| signal(kind).ok())
                 .collect(),

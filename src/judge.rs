@@ -38,6 +38,7 @@ use crate::results::{
     BrokerFindings, CellResult, CellRun, Evidence, HelperEvidence, HelperRun, Level, Options, StoredHistoryError,
     Verdict, Violation,
 };
+use crate::vocabulary::Timer;
 use facts::Facts;
 use finding::{Finding, Findings};
 use model::Model;
@@ -175,6 +176,14 @@ fn unfinished(facts: &Facts, history: &History) -> String {
     let published = facts.publications.iter().any(|p| is_loop_back(p.message) && p.accepted.is_some());
     let arrived = facts.connections.iter().flat_map(|c| &c.deliveries).any(|d| d.message.is_some_and(is_loop_back));
     let step = step.unwrap_or("none");
+    let open = facts.connections.iter().filter(|connection| connection.ended.is_none());
+    let keep_alive = open.flat_map(|connection| &connection.timers).find_map(|timed| {
+        let is_cut_short = timed.timer == Timer::KeepAlive && !timed.passed;
+        is_cut_short.then_some(timed.seconds)
+    });
+    if let Some(seconds) = keep_alive {
+        return format!("a Keep Alive of {seconds} s is longer than the harness waits; --patience makes that longer");
+    }
     match published && !arrived {
         true => format!("no loop-back reached the subscriber, so the subscription was never in force (step {step})"),
         false => format!("the experiment ended in step {step}"),

@@ -8,7 +8,7 @@ mod reach;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 
 use crate::interruption::{interruption, unless_interrupted};
 use crate::judge::judge_helpers;
@@ -56,6 +56,8 @@ pub struct Measured {
     pub control: Option<Control>,
     /// The broker was gone before all cells were there.
     pub is_gone: bool,
+    /// Nothing is known to be left on the broker.
+    pub is_clean: bool,
     /// Not all cells are there.
     pub interrupted: bool,
 }
@@ -81,15 +83,16 @@ pub async fn measure(request: &RunRequest, cells: Vec<Cell>, lessons: &Lessons) 
         keep_all_histories: !lessons.teachings.is_empty() || request.keep_all_histories,
         prefix: prefix.clone(),
     };
-    let cure = how_to_clean(request, broker);
-    note(&before_the_run(prefix, cure.as_deref()));
     if request.prefix_was_chosen {
         let clearing = clear_what_runs_left(&reached, prefix, &cells, request.repeat);
         let Some(before) = unless_interrupted(&interrupted, clearing).await else { return Ok(None) };
+        let before = before?;
         if !before.is_clean() {
             note(&format!("warning: before the run: {}", before.sentence()));
         }
     }
+    let cure = how_to_clean(request, broker);
+    note(&before_the_run(prefix, cure.as_deref()));
     let started = (SystemTime::now(), Instant::now());
     let progress = Progress::new();
     let planned = cells.len();
@@ -98,13 +101,16 @@ pub async fn measure(request: &RunRequest, cells: Vec<Cell>, lessons: &Lessons) 
     if let Some(gone) = &outcome.gone {
         note(&format!("error: {}", gone.sentence()));
     }
-    let is_gone = outcome.gone.is_some();
+    let (is_gone, is_clean) = (outcome.gone.is_some(), outcome.cleanup.is_clean());
     note(&after_the_run(&outcome.cleanup, prefix, cure.as_deref()));
+    if outcome.is_shared {
+        return Err(anyhow!(run::prefix_is_in_use(prefix)));
+    }
 
     let control = lessons.control(&reached, prefix, &interrupted).await;
     let interrupted = *interrupted.borrow();
     let results = results(outcome, planned, request, &reached, started);
-    Ok(Some(Measured { results, control, is_gone, interrupted }))
+    Ok(Some(Measured { results, control, is_gone, is_clean, interrupted }))
 }
 
 fn results(

@@ -2,13 +2,16 @@
 //!
 //! There is no sleep here: a wait is a fence or has a deadline.
 
+mod allowance;
 mod client;
 mod endings;
 mod finished;
 mod gone;
 mod hygiene;
 mod job;
+mod mailbox;
 mod names;
+mod neighbours;
 mod player;
 mod points;
 mod probe;
@@ -24,13 +27,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio::task::{self, JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 pub use gone::Gone;
 pub use hygiene::{Cleanup, Leftovers, Retained, SessionLeft, clean, clean_guessed, clear_all_retained};
 pub use names::{Place, Prefix, client_id, topic};
+pub use neighbours::{is_in_use, sentence as prefix_is_in_use};
 pub use probe::{Probe, Refusal, RefusalKind, probe};
 
 use crate::connection::Endpoint;
@@ -39,6 +43,7 @@ use crate::packet::{Connect, Login, Protocol};
 use crate::plan::Cell;
 use crate::results::{CellResult, CellRun};
 use crate::session_rules::LONG_EXPIRY_S;
+use allowance::Common;
 use finished::Finished;
 use job::Job;
 use pulse::Pulse;
@@ -117,6 +122,8 @@ pub struct Outcome {
     pub helpers: Vec<History>,
     /// The broker was gone before all cells were finished.
     pub gone: Option<Gone>,
+    /// Another run with the same prefix was under way, so that nothing here can be trusted.
+    pub is_shared: bool,
     /// The run was interrupted before all cells were finished.
     pub interrupted: bool,
 }
@@ -130,6 +137,7 @@ struct Shared {
     protocol: Protocol,
     witnesses: HashMap<Protocol, Witness>,
     pulse: Arc<Pulse>,
+    common: Arc<Common>,
     began: Instant,
 }
 
@@ -155,22 +163,25 @@ pub async fn run(
     }
     let pulse = Arc::new(Pulse::new());
     let (warnings, mut warned) = mpsc::unbounded_channel();
-    let ears = Ears { pulse: pulse.clone(), warnings };
+    let (neighbour, nonce) = (Arc::new(Notify::new()), names::random_word());
+    let ears = Ears { pulse: pulse.clone(), warnings, neighbour: neighbour.clone(), nonce: nonce.clone() };
     let shared = Arc::new(Shared {
         witnesses: witnesses(target, &jobs, &versions, &options.prefix, ears, observer).await,
         target: target.clone(),
         options: options.clone(),
-        nonce: names::random_word(),
+        nonce,
         protocol: versions.first().copied().unwrap_or(Protocol::V3),
         pulse: pulse.clone(),
+        common: Arc::default(),
         began: Instant::now(),
     });
     let mut leftovers = Leftovers::default();
     let playing = rounds(&shared, jobs, &mut finished, &mut leftovers, observer, interrupted.clone());
-    let gone = tokio::select! {
-        gone = playing => gone,
-        () = pulse.beat_on() => None,
-        () = tell(&mut warned, observer) => None,
+    let (gone, is_shared) = tokio::select! {
+        gone = playing => (gone, false),
+        () = neighbour.notified() => (None, true),
+        () = pulse.beat_on() => (None, false),
+        () = tell(&mut warned, observer) => (None, false),
     };
     let mut helpers = Vec::new();
     let witnesses = Arc::into_inner(shared).map(|shared| shared.witnesses).unwrap_or_default();
@@ -182,7 +193,7 @@ pub async fn run(
         None => hygiene::clean(target, &options.prefix, leftovers, &versions).await,
     };
     let (cells, runs) = finished.into_parts();
-    Outcome { cells, runs, cleanup, helpers, gone, interrupted: *interrupted.borrow() }
+    Outcome { cells, runs, cleanup, helpers, gone, is_shared, interrupted: *interrupted.borrow() }
 }
 
 /// Hands the witnesses' warnings to the observer, without end.

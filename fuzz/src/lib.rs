@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use mqtt_sessions::connection::decode::decode;
 use mqtt_sessions::connection::encode::encode;
-use mqtt_sessions::connection::frame::{Head, head};
+use mqtt_sessions::connection::frame::{FRAME_BYTES_MAX, Head, head};
 use mqtt_sessions::history::{Event, History};
 use mqtt_sessions::judge::judge_again;
 use mqtt_sessions::packet::{Packet, Protocol};
@@ -23,7 +23,7 @@ const CELLS_MAX: usize = 500;
 pub fn packet(bytes: &[u8]) {
     for protocol in Protocol::ALL {
         let mut rest = bytes;
-        while let Head::Frame(length) = head(rest) {
+        while let Head::Frame(length) = head(rest, FRAME_BYTES_MAX) {
             assert!((2..=rest.len()).contains(&length), "a frame of {length} of {} bytes", rest.len());
             let Ok(packet) = decode(protocol, &rest[..length]) else { break };
             written_and_read_again(protocol, &packet);
@@ -41,7 +41,11 @@ fn written_and_read_again(protocol: Protocol, packet: &Packet) {
     let mut frame = Vec::new();
     match encode(protocol, packet, &mut frame) {
         Ok(()) => {
-            assert_eq!(head(&frame), Head::Frame(frame.len()), "{protocol} {packet:?} as {frame:02x?}");
+            assert_eq!(
+                head(&frame, FRAME_BYTES_MAX),
+                Head::Frame(frame.len()),
+                "{protocol} {packet:?} as {frame:02x?}"
+            );
             assert_eq!(decode(protocol, &frame).as_ref(), Ok(packet), "{protocol} {frame:02x?}");
         }
         Err(_) => assert!(frame.is_empty(), "{protocol} {packet:?} was half written"),

@@ -25,7 +25,7 @@ pub async fn clean(clean: Clean) -> Result<ExitCode> {
     let interrupted = interruption();
     let cleaning = unless_interrupted(&interrupted, async {
         let reached = reach(&(&clean.broker).into(), &prefix).await?;
-        let cleanup = clear_what_runs_left(&reached, &prefix, &cells, clean.repeat).await;
+        let cleanup = clear_what_runs_left(&reached, &prefix, &cells, clean.repeat).await?;
         Ok::<_, anyhow::Error>((reached.broker.url, cleanup))
     });
     let Some(cleaned) = cleaning.await else { return Ok(ExitCode::Interrupted) };

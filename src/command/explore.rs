@@ -63,6 +63,7 @@ pub async fn explore(typed: Explore) -> Result<ExitCode> {
         seed,
         cases: typed.cases,
         time: typed.time.or(minute),
+        side_by_side: jobs,
         batch: (jobs * BATCH_FOR_EACH_JOB).max(BATCH_MIN),
         wishes: Wishes { protocol: typed.protocol, timers: !typed.no_timers },
     };

@@ -70,7 +70,7 @@ async fn measure(scenarios: Vec<String>, typed: Measure, library: Option<Library
     }
     let selected: HashSet<String> = cells.iter().map(|cell| cell.id.clone()).collect();
     let measured = measure::measure(&request, cells, &lessons).await?;
-    let Some(Measured { mut results, control, is_gone, interrupted }) = measured else {
+    let Some(Measured { mut results, control, is_gone, is_clean, interrupted }) = measured else {
         return Ok(ExitCode::Interrupted);
     };
     let comparison = baseline.map(|baseline| compare(&baseline, &results, Some(&selected))).transpose()?;
@@ -79,12 +79,14 @@ async fn measure(scenarios: Vec<String>, typed: Measure, library: Option<Library
         results.forget_histories_of_passes();
     }
     deliver(&text, &results, export.as_ref())?;
-    Ok(match comparison {
+    let code = match comparison {
         _ if interrupted => ExitCode::Interrupted,
         _ if is_gone => ExitCode::Unclear,
         Some(comparison) => ExitCode::of_comparison(&comparison),
         None => ExitCode::of_results(&results),
-    })
+    };
+    // What is left on somebody's broker is no success.
+    Ok(if code == ExitCode::Success && !is_clean { ExitCode::Unclear } else { code })
 }
 
 /// The files of the scenarios that are not built in, by the name of the scenario.

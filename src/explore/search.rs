@@ -37,6 +37,8 @@ pub struct Request {
     pub time: Option<Duration>,
     /// How many experiments run in one batch at most.
     pub batch: usize,
+    /// How many experiments run side by side.
+    pub side_by_side: usize,
     pub wishes: Wishes,
 }
 

@@ -6,8 +6,10 @@ use super::experiment::Experiment;
 use super::generate::experiment;
 use super::search::Request;
 
-/// Experiments of a first batch: it pays for a settle window, and shows how fast the broker is.
+/// Experiments of a first batch without timers: it pays for a settle window, and shows how fast the broker is.
 const FIRST: usize = 256;
+/// How much longer a batch with timers may take: whatever the broker does, they have to run out.
+const FOR_TIMERS: Duration = Duration::from_secs(10);
 /// The fewest experiments of a batch.
 const FEWEST: usize = 32;
 /// By how much a batch may be larger or smaller than the one before.
@@ -33,8 +35,8 @@ struct Queue {
 }
 
 impl Queue {
-    fn new(most: usize) -> Queue {
-        Queue { waiting: Batch::new(), size: FIRST.min(most) }
+    fn new(size: usize) -> Queue {
+        Queue { waiting: Batch::new(), size }
     }
 
     fn is_full(&self) -> bool {
@@ -49,7 +51,9 @@ impl Queue {
 
 impl Source {
     pub fn new(request: Request) -> Source {
-        let (plain, with_timers) = (Queue::new(request.batch), Queue::new(request.batch));
+        let plain = Queue::new(FIRST.min(request.batch));
+        // While one waits all others that run side by side can wait, too.
+        let with_timers = Queue::new(request.side_by_side.max(FIRST).min(request.batch));
         Source { request, made: 0, plain, with_timers }
     }
 
@@ -72,6 +76,7 @@ impl Source {
 
     /// Has batches of this kind take about the time that is wanted, since so many experiments took so long.
     pub fn pace(&mut self, with_timers: bool, tried: usize, took: Duration, wanted: Duration) {
+        let wanted = if with_timers { wanted + FOR_TIMERS } else { wanted };
         let queue = if with_timers { &mut self.with_timers } else { &mut self.plain };
         let change = wanted.as_secs_f64() / took.as_secs_f64().max(f64::MIN_POSITIVE);
         let size = tried as f64 * change.clamp(1.0 / CHANGE_MAX, CHANGE_MAX);
@@ -85,7 +90,14 @@ mod tests {
     use crate::explore::Wishes;
 
     fn source(cases: Option<u32>, batch: usize) -> Source {
-        Source::new(Request { seed: 7, cases, time: None, batch, wishes: Wishes { protocol: None, timers: true } })
+        Source::new(Request {
+            seed: 7,
+            cases,
+            time: None,
+            batch,
+            side_by_side: 500,
+            wishes: Wishes { protocol: None, timers: true },
+        })
     }
 
     #[test]
@@ -107,14 +119,14 @@ mod tests {
         let mut source = source(None, 4000);
         let seconds = Duration::from_secs;
         let sizes = |source: &Source| [source.plain.size, source.with_timers.size];
-        assert_eq!(sizes(&source), [256, 256]);
+        assert_eq!(sizes(&source), [256, 500]);
         source.pace(false, 256, seconds(5), seconds(10));
-        assert_eq!(sizes(&source), [512, 256]);
-        source.pace(true, 256, seconds(1000), seconds(10));
-        assert_eq!(sizes(&source), [512, 64]);
+        assert_eq!(sizes(&source), [512, 500]);
+        source.pace(true, 500, seconds(1000), seconds(10));
+        assert_eq!(sizes(&source), [512, 125]);
         source.pace(false, 512, Duration::ZERO, seconds(10));
         source.pace(false, 2048, Duration::ZERO, seconds(10));
-        source.pace(true, 64, seconds(10), Duration::ZERO);
+        source.pace(true, 64, seconds(1000), Duration::ZERO);
         assert_eq!(sizes(&source), [4000, FEWEST]);
     }
 }

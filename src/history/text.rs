@@ -63,6 +63,7 @@ impl fmt::Display for Event {
                 write!(f, "-- {} {seconds} s: {passed}", timer.name())
             }
             Event::Withheld(_, what) => write!(f, "-- withheld {what}"),
+            Event::WithoutEnd(_, what) => write!(f, "-- without end: {what}"),
             Event::Late(milliseconds) => write!(f, "late {milliseconds} ms"),
             Event::Stopped => f.write_str("stopped"),
             Event::Broken(why) => write!(f, "broken off: {}", why.replace(['\n', '\r'], " ")),

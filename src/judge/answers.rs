@@ -40,6 +40,9 @@ pub fn check(history: &History, facts: &Facts, findings: &mut Findings) {
             Event::Withheld(client, what) => {
                 findings.limit(Verdict::Unsupported, format!("the broker does not take from {client} a {what}"));
             }
+            Event::WithoutEnd(client, _) => {
+                findings.limit(Verdict::Inconclusive, format!("the broker sends to {client} without end"));
+            }
             Event::Unreachable(client) => findings.limit(Verdict::Error, format!("no connection for {client}")),
             Event::Broken(why) => findings.limit(Verdict::Error, format!("broken off: {why}")),
             _ => {}

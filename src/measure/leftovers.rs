@@ -1,5 +1,7 @@
 //! Leftovers of a killed run on a broker: how they are found again, and what the user is told about them.
 
+use anyhow::{Result, anyhow};
+
 use super::RunRequest;
 use super::reach::Reached;
 use crate::broker::{Broker, EMBEDDED};
@@ -13,8 +15,16 @@ use crate::scenario::Scenario;
 pub const TRIES_MAX: u32 = 6;
 
 /// Ends whatever earlier runs with this prefix can have left, since ids and topics follow from it.
-pub async fn clear_what_runs_left(reached: &Reached, prefix: &Prefix, cells: &[Cell], repeat: u32) -> Cleanup {
+///
+/// # Errors
+/// A run with this prefix is under way: a sentence for the user.
+pub async fn clear_what_runs_left(reached: &Reached, prefix: &Prefix, cells: &[Cell], repeat: u32) -> Result<Cleanup> {
     let versions = reached.versions();
+    if let Some(protocol) = versions.first()
+        && run::is_in_use(&reached.target, prefix, *protocol).await
+    {
+        return Err(anyhow!(run::prefix_is_in_use(prefix)));
+    }
     let mut leftovers = Leftovers::default();
     for cell in cells {
         for (repetition, attempt) in (1..=repeat).flat_map(|r| (1..=TRIES_MAX).map(move |attempt| (r, attempt))) {
@@ -34,7 +44,7 @@ pub async fn clear_what_runs_left(reached: &Reached, prefix: &Prefix, cells: &[C
     let mut cleanup = run::clean_guessed(&reached.target, prefix, leftovers, &versions).await;
     let version = if versions.contains(&Protocol::V3) { Protocol::V3 } else { Protocol::V5 };
     cleanup.retained = run::clear_all_retained(&reached.target, prefix, version).await;
-    cleanup
+    Ok(cleanup)
 }
 
 /// The command that ends what this run leaves if it cannot do it itself. An embedded broker leaves nothing.

@@ -102,15 +102,22 @@ impl Player<'_> {
         let silent_since = Instant::now();
         let allowed = Duration::from_millis(1500) * u32::from(seconds);
         let gone = |clients: &[Client]| clients[client].connection.is_none();
+        // The broker's own Keep Alive may be hours long.
+        let longest = self.patience.max(Duration::from_millis(1500) * u32::from(own));
         // Brokers look at their clocks every few seconds.
-        let waited =
-            self.pump(silent_since + allowed + self.patience_for_all().max(2 * self.target.deadline), gone).await;
+        let until = match allowed > longest {
+            true => silent_since + longest,
+            false => silent_since + allowed + self.patience_for_all().max(2 * self.target.deadline),
+        };
+        let waited = self.pump(until, gone).await;
         let timer = Timer::KeepAlive;
         let passed = silent_since.elapsed() >= Duration::from_secs(1) * u32::from(seconds);
         let seconds = u32::from(seconds);
         self.record.observed(client, |client| Event::Timed { client, timer, seconds, passed });
         if waited == Waited::Deadline {
-            self.record.observed(client, |name| Event::Missing(name, Awaited::ConnectionEnd));
+            if passed {
+                self.record.observed(client, |name| Event::Missing(name, Awaited::ConnectionEnd));
+            }
             self.hang_up(client);
             return Err(Stop);
         }

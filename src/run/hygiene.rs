@@ -24,6 +24,13 @@ const FEW_SIDE_BY_SIDE: usize = 4;
 /// How long a retained message may take to come to the subscriber that looks for leftovers.
 const LEFTOVER_WAIT: Duration = Duration::from_millis(20);
 
+/// How long a clean-up may take, whatever the broker does.
+const BUDGET: Duration = Duration::from_secs(10);
+/// How much longer it may take for each session, where that makes more.
+const BUDGET_PER_SESSION: Duration = Duration::from_millis(5);
+/// How many topics with retained messages are looked at.
+const TOPICS_MAX: usize = 100_000;
+
 /// What a run leaves on the broker until it is cleaned up.
 #[derive(Debug, Default, Clone)]
 pub struct Leftovers {
@@ -100,22 +107,29 @@ impl Cleanup {
 pub async fn clean(target: &Target, prefix: &Prefix, leftovers: Leftovers, versions: &[Protocol]) -> Cleanup {
     let mut cleanup = Cleanup { sessions_checked: versions.contains(&Protocol::V5), ..Cleanup::default() };
     let version = if versions.contains(&Protocol::V3) { Protocol::V3 } else { Protocol::V5 };
+    let until = end_of_budget(leftovers.sessions.len());
     let (persistent, clean): (Vec<_>, Vec<_>) = leftovers.sessions.into_iter().partition(|session| session.persists);
-    let (mut ended, failed) = each(target, persistent, Stage::End).await;
+    let (mut ended, failed) = each(target, persistent, Stage::End, until).await;
     cleanup.sessions_failed += failed;
     ended.extend(clean);
     let check = async {
         match cleanup.sessions_checked {
-            true => each(target, ended, Stage::Check).await,
+            true => each(target, ended, Stage::Check, until).await,
             false => (ended, 0),
         }
     };
-    let clear = clear_retained(target, prefix, version, leftovers.retained);
+    let topics = leftovers.retained.len();
+    let clear = timeout_at(until, clear_retained(target, prefix, version, leftovers.retained));
     let ((gone, left), retained) = tokio::join!(check, clear);
     cleanup.sessions_ended += gone.len();
     cleanup.sessions_left += left;
-    cleanup.retained = retained;
+    cleanup.retained = retained.unwrap_or(Retained { failed: topics, unchecked: true, ..Retained::default() });
     cleanup
+}
+
+fn end_of_budget(sessions: usize) -> Instant {
+    let sessions = u32::try_from(sessions).unwrap_or(u32::MAX);
+    Instant::now() + BUDGET.max(BUDGET_PER_SESSION.saturating_mul(sessions))
 }
 
 /// What is done with each session.
@@ -136,7 +150,8 @@ pub async fn clean_guessed(
     versions: &[Protocol],
 ) -> Cleanup {
     if versions.contains(&Protocol::V5) {
-        let looked = pass(target, leftovers.sessions, Stage::Check, SIDE_BY_SIDE).await;
+        let until = end_of_budget(leftovers.sessions.len());
+        let looked = pass(target, leftovers.sessions, Stage::Check, SIDE_BY_SIDE, until).await;
         leftovers.sessions = looked.present.into_iter().chain(looked.unanswered).collect();
     }
     clean(target, prefix, leftovers, versions).await
@@ -153,12 +168,12 @@ enum Staged {
 
 /// Does the same with each session, several at a time, and once more with those for which no connection came about. Gives
 /// those with which it succeeded, and counts the others.
-async fn each(target: &Target, sessions: Vec<SessionLeft>, stage: Stage) -> (Vec<SessionLeft>, usize) {
+async fn each(target: &Target, sessions: Vec<SessionLeft>, stage: Stage, until: Instant) -> (Vec<SessionLeft>, usize) {
     let count = sessions.len();
-    let Passed { mut succeeded, unanswered, .. } = pass(target, sessions, stage, SIDE_BY_SIDE).await;
+    let Passed { mut succeeded, unanswered, .. } = pass(target, sessions, stage, SIDE_BY_SIDE, until).await;
     // A broker that is gone answers nobody, and one whose backlog was full answers the few who come now.
     if !succeeded.is_empty() && !unanswered.is_empty() {
-        succeeded.extend(pass(target, unanswered, stage, FEW_SIDE_BY_SIDE).await.succeeded);
+        succeeded.extend(pass(target, unanswered, stage, FEW_SIDE_BY_SIDE, until).await.succeeded);
     }
     let failed = count - succeeded.len();
     (succeeded, failed)
@@ -174,7 +189,14 @@ struct Passed {
     unanswered: Vec<SessionLeft>,
 }
 
-async fn pass(target: &Target, sessions: Vec<SessionLeft>, stage: Stage, side_by_side: usize) -> Passed {
+/// Those that are not done when the time is over count as unanswered, or are forgotten.
+async fn pass(
+    target: &Target,
+    sessions: Vec<SessionLeft>,
+    stage: Stage,
+    side_by_side: usize,
+    until: Instant,
+) -> Passed {
     let mut sessions = sessions.into_iter();
     let mut under_way = JoinSet::new();
     let mut passed = Passed::default();
@@ -185,7 +207,8 @@ async fn pass(target: &Target, sessions: Vec<SessionLeft>, stage: Stage, side_by
             let Some(session) = sessions.next() else { break };
             under_way.spawn(stage.of(target.clone(), session));
         }
-        match under_way.join_next().await {
+        let Ok(joined) = timeout_at(until, under_way.join_next()).await else { break };
+        match joined {
             None => break,
             Some(Ok(Staged::Done(session))) => {
                 passed.succeeded.push(session);
@@ -254,7 +277,7 @@ async fn clear_retained(target: &Target, prefix: &Prefix, protocol: Protocol, to
 }
 
 /// A clean connection for the clean-up's own use.
-async fn cleaner(target: &Target, prefix: &Prefix, protocol: Protocol) -> Option<Connection> {
+pub async fn cleaner(target: &Target, prefix: &Prefix, protocol: Protocol) -> Option<Connection> {
     let connect = target.connect(protocol, format!("{}cleaner", prefix.client_id), true, KEEP_ALIVE_S);
     let (mut connection, _) = probe::connect(target, connect).await.ok()?;
     connection.read_past_undecodable();
@@ -276,8 +299,9 @@ async fn clear(connection: &mut Connection, topics: &[String], target: &Target) 
         };
         // Our own topics are short enough.
         let _ = connection.send(&Packet::Publish(publish));
-        if number % 64 == 63 {
-            connection.flush().await;
+        // A connection that has ended takes no more of them.
+        if number % 64 == 63 && connection.flush().await < 64 {
+            return 0;
         }
     }
     let _ = connection.send(&Packet::Pingreq);
@@ -297,7 +321,13 @@ async fn retained_under(target: &Target, prefix: &Prefix, protocol: Protocol) ->
     let mut granted = false;
     let mut look = |packet: &Packet| {
         match packet {
-            Packet::Publish(publish) if publish.retain && !publish.payload.is_empty() => {
+            // What is not below the prefix is none of ours, whatever the broker sends.
+            Packet::Publish(publish)
+                if publish.retain
+                    && !publish.payload.is_empty()
+                    && prefix.holds(&publish.topic)
+                    && topics.len() < TOPICS_MAX =>
+            {
                 topics.push(publish.topic.clone());
             }
             Packet::Suback(suback) => granted = !suback.codes.iter().any(|code| is_failure(*code)),
@@ -325,7 +355,7 @@ async fn retained_under(target: &Target, prefix: &Prefix, protocol: Protocol) ->
 }
 
 /// Reads, and acknowledges, until a packet of interest has come.
-async fn until(connection: &mut Connection, deadline: Instant, mut found: impl FnMut(&Packet) -> bool) -> bool {
+pub async fn until(connection: &mut Connection, deadline: Instant, mut found: impl FnMut(&Packet) -> bool) -> bool {
     loop {
         let Ok(batch) = timeout_at(deadline, poll_fn(|cx| connection.poll_incoming(cx))).await else { return false };
         let mut done = false;
@@ -338,11 +368,12 @@ async fn until(connection: &mut Connection, deadline: Instant, mut found: impl F
                     done |= found(&packet);
                 }
                 Incoming::Undecodable { .. } => {}
-                Incoming::End(_) => return false,
+                Incoming::TooLong(_) | Incoming::End(_) => return false,
             }
         }
-        if done {
-            return true;
+        // A broker that sends without end must not hold it up.
+        if done || Instant::now() >= deadline {
+            return done;
         }
         connection.flush().await;
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Shared;
+use super::allowance::Allowance;
 use super::client::Client;
 use super::gone;
 use super::names::{ClientName, Names, Place};
@@ -59,12 +60,14 @@ impl Job {
         self.tries += 1;
         let publisher = self.cell.steps.iter().find(|step| matches!(step.action, Action::Publish(_)));
         let protocol = publisher.map_or(self.cell.clients[0].protocol, |step| self.cell.clients[step.client].protocol);
+        let allowance = Allowance::of(&self.cell, &shared.common);
         let mut player = Player {
             cell: &self.cell,
             target: &shared.target,
             clients: self.cell.clients.iter().cloned().map(Client::new).collect(),
+            allowances: vec![allowance.clone(); self.cell.clients.len()],
             record: Record::new(self.cell.clients.iter().map(|client| client.name.clone())),
-            witness: shared.witnesses.get(&protocol).and_then(|witness| witness.mailbox(names.tag())),
+            witness: shared.witnesses.get(&protocol).and_then(|witness| witness.mailbox(names.tag(), allowance)),
             names: names.clone(),
             settle: shared.options.settle * SETTLE_FACTOR.pow(attempt - 1),
             patience: shared.options.patience,
@@ -84,7 +87,7 @@ impl Job {
         let mut names = names_on_the_wire(&self.cell, &names, &history);
         names.extend(player.record.assigned());
         if history.events().any(|event| event.client().is_some_and(|client| **client == *WITNESS)) {
-            names.insert(WITNESS.into(), witness::client_id(&shared.options.prefix, protocol));
+            names.insert(WITNESS.into(), witness::client_id(&shared.options.prefix, protocol, &shared.nonce));
         }
         self.attempts.push(Attempt { names, history, judgement });
         self.duration += started.elapsed();

@@ -21,6 +21,8 @@ pub struct Prefix {
 const SHARE: &str = "$share/";
 /// What a payload is filled up with.
 const FILLER: u8 = b'-';
+/// The longest payload that is not ours and that is kept whole.
+const FOREIGN_BYTES_MAX: usize = 1024;
 /// How many characters a cell's tag has.
 const TAG_CHARS: usize = 10;
 /// The longest prefix of client ids, in characters: with the tag and the client's place that makes 23.
@@ -54,6 +56,11 @@ impl Prefix {
     pub fn random() -> Prefix {
         let name = format!("ms{}", &random_word()[..6]);
         Prefix { client_id: name.clone(), topic: name }
+    }
+
+    /// A run with this prefix may have published on the topic.
+    pub fn holds(&self, topic: &str) -> bool {
+        topic.strip_prefix(&self.topic).is_some_and(|rest| rest.starts_with('/'))
     }
 
     /// The filter of everything that a run with this prefix publishes.
@@ -162,12 +169,12 @@ impl Names {
     /// The message in a payload; `Err` is how a foreign payload stands in the history.
     pub fn local_payload(&self, payload: &[u8]) -> Result<Message, Vec<u8>> {
         let ours = std::str::from_utf8(payload).ok().and_then(|text| text.strip_prefix(&self.nonce));
-        let Some(ours) = ours else { return Err([b"?", payload].concat()) };
+        let Some(ours) = ours else { return Err(foreign(payload)) };
         let of_cell = ours.strip_prefix(&self.tag).and_then(|text| text.strip_prefix(':'));
         let message = of_cell.and_then(|text| text.split_once('.')?.0.parse().ok());
         match message {
             Some(message) if self.payload(message, payload.len()) == payload => Ok(message),
-            Some(_) => Err([b"?", payload].concat()),
+            Some(_) => Err(foreign(payload)),
             None => Err(b"?elsewhere".to_vec()),
         }
     }
@@ -178,6 +185,20 @@ impl Names {
         let start = bytes.windows(head.len()).rposition(|window| window == head)?;
         self.local_payload(&bytes[start..]).ok()
     }
+}
+
+/// How a payload that is not ours stands in the history: whole, or by its length and a digest.
+fn foreign(payload: &[u8]) -> Vec<u8> {
+    if payload.len() <= FOREIGN_BYTES_MAX {
+        return [b"?", payload].concat();
+    }
+    format!("?{} bytes, {:016x}", payload.len(), fnv_1a(payload)).into_bytes()
+}
+
+/// FNV-1a: the standard library's hashers promise no stability between versions.
+fn fnv_1a(bytes: &[u8]) -> u64 {
+    let next = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, next)
 }
 
 /// What a tag is made from.
@@ -194,10 +215,7 @@ impl Place<'_> {
     /// Ten characters of `[0-9a-z]`, the same in every run.
     pub fn tag(self) -> String {
         let text = format!("{}#{}#{}", self.cell, self.repetition, self.attempt);
-        // FNV-1a: the standard library's hashers promise no stability between versions.
-        let hash = text
-            .bytes()
-            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+        let hash = fnv_1a(text.as_bytes());
         base36(hash)
     }
 }

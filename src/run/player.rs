@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::allowance::Allowance;
 use super::client::{Client, Unsent};
+use super::mailbox::Mailbox;
 use super::names::Names;
 use super::pulse::Pulse;
 use super::record::Record;
-use super::witness::Mailbox;
 use super::{Target, probe};
 use crate::history::{Awaited, Event, History, Message, PROBE};
 use crate::packet::{self, AckKind, Packet, Properties, Publish};
@@ -29,6 +30,8 @@ pub struct Player<'a> {
     pub target: &'a Target,
     pub names: Names,
     pub clients: Vec<Client>,
+    /// What each client may still take.
+    pub allowances: Vec<Allowance>,
     pub record: Record,
     /// Where the witness's copies arrive, if there is a witness.
     pub witness: Option<Mailbox>,

@@ -110,6 +110,7 @@ pub async fn connect(target: &Target, connect: Connect) -> Result<(Connection, C
             Refusal::new(RefusalKind::Other(Box::new(packet)), how)
         }
         Incoming::Undecodable { bytes, why } => not_mqtt(&bytes, &why),
+        Incoming::TooLong(bytes) => not_mqtt(&[], &format!("announces {bytes} bytes")),
         Incoming::End(End::Reset) => {
             Refusal::new(RefusalKind::Closed(End::Reset), "the connection was reset without a CONNACK")
         }
@@ -218,22 +219,22 @@ async fn version(target: &Target, mut connection: Connection) -> Option<String> 
     // These packets have no string that could be too long.
     let _ = connection.send(&Packet::Subscribe(Subscribe { id: 1, filters: vec![filter], ..Subscribe::default() }));
     connection.flush().await;
-    let deadline = Instant::now() + target.deadline;
     let mut version = None;
-    let mut until = deadline;
-    while version.is_none() {
+    let mut until = Instant::now() + target.deadline;
+    let mut is_answered = false;
+    while version.is_none() && Instant::now() < until {
         let Ok(batch) = timeout_at(until, poll_fn(|cx| connection.poll_incoming(cx))).await else { break };
         for incoming in batch {
             match incoming {
                 Incoming::Packet(Packet::Publish(Publish { payload, .. }), _) => {
                     version = Some(String::from_utf8_lossy(&payload).trim().to_owned());
                 }
-                Incoming::Packet(Packet::Suback(suback), _) => {
+                Incoming::Packet(Packet::Suback(suback), _) if !std::mem::replace(&mut is_answered, true) => {
                     let granted = suback.codes.first().is_some_and(|code| !is_failure(*code));
                     until = if granted { Instant::now() + VERSION_WAIT } else { Instant::now() };
                 }
                 Incoming::Packet(..) | Incoming::Undecodable { .. } => {}
-                Incoming::End(_) => return version,
+                Incoming::TooLong(_) | Incoming::End(_) => return version,
             }
         }
     }

@@ -9,8 +9,9 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::client::{Client, Unsent};
+use super::mailbox::{Mailbox, Seen, Sighting};
 use super::player::{Player, Waited};
-use super::witness::{Mailbox, Seen, Sighting};
+
 use crate::connection::{End, Incoming};
 use crate::history::{Event, Message};
 use crate::packet::Packet;
@@ -112,6 +113,11 @@ impl Player<'_> {
         }
         let at = Instant::now();
         for incoming in batch {
+            let bytes = if let Incoming::Packet(_, raw) = &incoming { raw.len() } else { 0 };
+            if !self.allowances[client].take(bytes) {
+                let what = format!("{} packets", self.allowances[client].taken());
+                return self.take_no_more(client, what);
+            }
             let mut message = None;
             match &incoming {
                 Incoming::Packet(packet, raw) => {
@@ -122,9 +128,22 @@ impl Player<'_> {
                     self.record.observed_at(at, client, event);
                 }
                 Incoming::End(end) => self.record.observed_at(at, client, |name| Event::Ended(name, *end)),
+                Incoming::TooLong(bytes) => return self.take_no_more(client, format!("a packet of {bytes} bytes")),
             }
             self.clients[client].incoming.push_back((incoming, message));
         }
+    }
+
+    /// More came than the client takes: it looks at nothing more, and closes the connection.
+    fn take_no_more(&mut self, client: usize, what: String) {
+        self.record.observed(client, |name| Event::WithoutEnd(name, what));
+        self.hang_up(client);
+        let state = &mut self.clients[client];
+        state.ended = Some(End::Reset);
+        state.may_end = false;
+        state.incoming.clear();
+        // The wait that is under way ends with it.
+        state.incoming.push_back((Incoming::End(End::Reset), None));
     }
 
     /// Handles what has come in for a client already.
@@ -183,6 +202,8 @@ impl Player<'_> {
                 self.clients[client].ended = Some(End::Reset);
                 self.hang_up(client);
             }
+            // Nothing of it is kept.
+            Incoming::TooLong(_) => {}
             Incoming::End(end) => {
                 self.clients[client].ended = Some(end);
                 self.gone(client);
@@ -233,6 +254,10 @@ impl Player<'_> {
                 self.record.of_witness(at, connection, |name| Event::Undecodable(name, bytes, why));
             }
             Seen::Ended(end) => self.record.of_witness(at, connection, |name| Event::Ended(name, end)),
+            Seen::WithoutEnd(packets) => {
+                let what = format!("{packets} copies");
+                self.record.of_witness(at, connection, |name| Event::WithoutEnd(name, what));
+            }
         }
     }
 }

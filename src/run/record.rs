@@ -11,6 +11,9 @@ use super::names::Names;
 use crate::history::{Awaited, Client, Entry, Event, History, Message, WITNESS};
 use crate::packet::{Connack, Packet, Publish};
 
+/// The longest packet of which the bytes are kept.
+const RAW_BYTES_MAX: usize = 1024;
+
 /// The growing record of one attempt.
 pub struct Record {
     began: Instant,
@@ -181,6 +184,8 @@ impl Record {
     fn push(&mut self, client: usize, at: Instant, event: Event, raw: Option<Bytes>) {
         // An attempt to connect that failed, and a timer, are no connection's.
         let of_connection = !matches!(event, Event::Unreachable(_) | Event::Timed { .. });
+        // The bytes of a long packet are worth less than what they take.
+        let raw = raw.filter(|raw| raw.len() <= RAW_BYTES_MAX);
         let connection = Some(self.connections[client]).filter(|number| of_connection && *number > 0);
         self.insert(at, Entry { time: None, connection, event, raw });
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::allowance::longest_packet;
 use super::client::{Client, Subscribed};
 use super::player::{Outgoing, Player, Stop, Waited};
 use crate::connection::{Connection, End};
@@ -100,8 +101,10 @@ impl Player<'_> {
             let _permit = target.connecting.acquire().await;
             Connection::open(&target.endpoint, protocol, target.connect_timeout).await
         };
+        let longest = longest_packet(self.cell);
         match self.meanwhile(opening).await {
-            Ok(connection) => {
+            Ok(mut connection) => {
+                connection.read_up_to(longest);
                 self.record.opened(client);
                 Ok(connection)
             }

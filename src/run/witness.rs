@@ -4,25 +4,25 @@
 //! it has no window and no queue of its own to overflow. Its silence is never a finding by itself. It reads past what cannot
 //! be decoded, and connects again when its connection ends; both are kept, so that the broker can be judged by them.
 
-use std::collections::HashMap;
 use std::future::poll_fn;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Target;
+use super::allowance::Allowance;
 use super::client::answer;
+use super::mailbox::{Mailbox, Mailboxes, Seen, Sighting};
 use super::names::Prefix;
+use super::neighbours::{Word, heard};
 use super::probe::{self, RefusalKind};
 use super::pulse::Pulse;
 use crate::connection::{Connection, End, Incoming};
 use crate::history::{Client, Entry, Event, History, WITNESS};
-use crate::packet::{Filter, Packet, Protocol, Publish, Subscribe};
+use crate::packet::{Filter, Packet, Protocol, Subscribe};
 use crate::scenario::Answers;
 use crate::session_rules::is_failure;
 
@@ -30,6 +30,10 @@ use crate::session_rules::is_failure;
 const PING_EVERY: Duration = Duration::from_secs(20);
 /// The witness's keep alive, in seconds.
 pub const KEEP_ALIVE_S: u16 = 60;
+/// How many characters of the nonce are part of the client id, which has 23 at most with the longest prefix.
+const NONCE_CHARS: usize = 3;
+/// How many events are kept that belong to no cell.
+const NOTED_MAX: usize = 1000;
 /// How often it connects again in all.
 const REOPENINGS_MAX: u32 = 5;
 /// The reason code of a DISCONNECT for a client whose identifier another one uses (5.0, section 3.14.2.1).
@@ -52,12 +56,16 @@ pub struct Ears {
     pub pulse: Arc<Pulse>,
     /// Sentences for the user.
     pub warnings: mpsc::UnboundedSender<String>,
+    /// Told when another run with the same prefix is there.
+    pub neighbour: Arc<Notify>,
+    /// What tells this run from others.
+    pub nonce: String,
 }
 
-/// The client id of the witness of one protocol version.
-pub fn client_id(prefix: &Prefix, protocol: Protocol) -> String {
+/// The client id of the witness of one protocol version. Those of two runs differ, so that neither takes the other over.
+pub fn client_id(prefix: &Prefix, protocol: Protocol, nonce: &str) -> String {
     let number = if protocol == Protocol::V3 { 3 } else { 5 };
-    format!("{}witness{number}", prefix.client_id)
+    format!("{}witness{number}{}", prefix.client_id, &nonce[..NONCE_CHARS])
 }
 
 impl Witness {
@@ -79,6 +87,7 @@ impl Witness {
             entries: vec![Event::Step(format!("0 connect {WITNESS}")).into()],
             is_remarkable: false,
             is_taken_over: false,
+            is_shared: false,
             is_told: false,
         };
         let connection = watch.open().await.map_err(|failure| failure.how)?;
@@ -98,90 +107,9 @@ impl Witness {
     }
 
     /// Where the messages of the attempt with this tag will arrive; `None` if the witness has given up.
-    pub fn mailbox(&self, tag: &str) -> Option<Mailbox> {
-        let (sender, receiver) = mpsc::unbounded_channel();
-        let tag = format!("{}/{tag}", self.prefix.topic);
-        self.mailboxes.lock().as_mut()?.insert(tag.clone(), sender);
-        Some(Mailbox { receiver, tag, mailboxes: self.mailboxes.clone() })
-    }
-}
-
-/// Something that the witness saw.
-pub struct Sighting {
-    pub at: Instant,
-    /// The number of the witness's Network Connection, from 1.
-    pub connection: u32,
-    pub seen: Seen,
-}
-
-/// What the witness saw of one cell, or what all cells have to know.
-pub enum Seen {
-    Copy(Publish, Bytes),
-    /// A PUBLISH to a topic of the cell's that cannot be decoded: its bytes, and why.
-    Undecodable(Vec<u8>, String),
-    /// The witness's connection ended; until it is back it misses copies.
-    Ended(End),
-}
-
-/// The mailboxes by the head of their topics; `None` once the witness has given up.
-type Senders = Option<HashMap<String, mpsc::UnboundedSender<Sighting>>>;
-
-/// The mailboxes of all cells that are under way.
-#[derive(Clone)]
-struct Mailboxes(Arc<Mutex<Senders>>);
-
-impl Default for Mailboxes {
-    fn default() -> Mailboxes {
-        Mailboxes(Arc::new(Mutex::new(Some(HashMap::new()))))
-    }
-}
-
-impl Mailboxes {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Senders> {
-        // Nothing that holds this lock can leave the map half changed.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Puts a sighting into the mailbox of its cell. False if no cell wants it.
-    fn deliver(&self, tag: &str, sighting: Sighting) -> bool {
-        let mailboxes = self.lock();
-        let mailbox = mailboxes.as_ref().and_then(|mailboxes| mailboxes.get(tag));
-        mailbox.is_some_and(|mailbox| mailbox.send(sighting).is_ok())
-    }
-
-    /// Tells all cells that the connection has ended.
-    fn ended(&self, at: Instant, connection: u32, end: End) {
-        for mailbox in self.lock().iter().flat_map(HashMap::values) {
-            // A cell that has finished does not want to know.
-            let _ = mailbox.send(Sighting { at, connection, seen: Seen::Ended(end) });
-        }
-    }
-}
-
-/// What the witness sees for one attempt.
-pub struct Mailbox {
-    receiver: mpsc::UnboundedReceiver<Sighting>,
-    tag: String,
-    mailboxes: Mailboxes,
-}
-
-impl Mailbox {
-    /// The next sighting that is there already.
-    pub fn take(&mut self) -> Option<Sighting> {
-        self.receiver.try_recv().ok()
-    }
-
-    /// Ready with the next sighting, or with nothing once the witness has given up.
-    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Sighting>> {
-        self.receiver.poll_recv(cx)
-    }
-}
-
-impl Drop for Mailbox {
-    fn drop(&mut self) {
-        if let Some(mailboxes) = self.mailboxes.lock().as_mut() {
-            mailboxes.remove(&self.tag);
-        }
+    /// More than the allowance is not kept for it.
+    pub fn mailbox(&self, tag: &str, allowance: Allowance) -> Option<Mailbox> {
+        self.mailboxes.open(format!("{}/{tag}", self.prefix.topic), allowance)
     }
 }
 
@@ -208,6 +136,8 @@ struct Watch {
     /// Something happened that the broker can be judged by.
     is_remarkable: bool,
     is_taken_over: bool,
+    /// Another run has greeted.
+    is_shared: bool,
     /// The user was told that the connection had ended.
     is_told: bool,
 }
@@ -218,7 +148,7 @@ impl Watch {
     /// # Errors
     /// How that failed, as half a sentence.
     async fn open(&mut self) -> Result<Connection, Failure> {
-        let client_id = client_id(&self.prefix, self.protocol);
+        let client_id = client_id(&self.prefix, self.protocol, &self.ears.nonce);
         let mut connect = self.target.connect(self.protocol, client_id, true, KEEP_ALIVE_S);
         let connected = probe::connect(&self.target, connect.clone()).await;
         let (mut connection, connack) = connected.map_err(|refusal| Failure {
@@ -239,7 +169,11 @@ impl Watch {
         connection.flush().await;
         self.note(|name| Event::Sent(name, subscribe("#".into())));
         match timeout(self.target.deadline, self.granted(&mut connection)).await {
-            Ok(Some(code)) if !is_failure(code) => Ok(connection),
+            Ok(Some(code)) if !is_failure(code) => {
+                let _ = connection.send(&Word::Greeting(self.ears.nonce.as_bytes()).said(&self.prefix));
+                connection.flush().await;
+                Ok(connection)
+            }
             Ok(Some(code)) => Err(failure(format!("SUBSCRIBE to {filter} was refused with {code:#04x}"))),
             Ok(None) => Err(failure(format!("the connection ended at SUBSCRIBE to {filter}"))),
             Err(_) => Err(failure(format!("SUBSCRIBE to {filter} was not answered"))),
@@ -275,7 +209,7 @@ impl Watch {
                         () = leave.notified() => break,
                     };
                     let Some(reopened) = reopened else {
-                        *self.mailboxes.lock() = None;
+                        self.mailboxes.close();
                         leave.notified().await;
                         break;
                     };
@@ -324,10 +258,13 @@ impl Watch {
                     let _ = connection.send(&answer);
                 }
                 match packet {
-                    Packet::Publish(publish) => {
-                        let tag = self.tag(&publish.topic);
-                        self.mailboxes.deliver(&tag, self.sighting(at, Seen::Copy(publish, raw)));
-                    }
+                    Packet::Publish(publish) => match heard(&self.prefix, &publish) {
+                        Some(word) => self.answer(connection, word),
+                        None => {
+                            let tag = self.tag(&publish.topic);
+                            self.mailboxes.deliver(&tag, self.sighting(at, Seen::Copy(publish, raw)));
+                        }
+                    },
                     Packet::Suback(_) => self.note(|name| Event::Received(name, packet)),
                     Packet::Pingresp | Packet::Ack(_) => {}
                     other => {
@@ -348,12 +285,33 @@ impl Watch {
                 }
                 None
             }
+            Incoming::TooLong(bytes) => {
+                self.is_remarkable = true;
+                self.note(|name| Event::WithoutEnd(name, format!("a packet of {bytes} bytes")));
+                None
+            }
             Incoming::End(end) => {
                 self.is_remarkable = true;
                 self.note(|name| Event::Ended(name, end));
                 self.mailboxes.ended(at, self.opened, end);
                 Some(end)
             }
+        }
+    }
+
+    /// Another run asks whether anybody is there, or greets: then both have to end.
+    fn answer(&mut self, connection: &mut Connection, word: Word<'_>) {
+        let own = Word::Greeting(self.ears.nonce.as_bytes());
+        if word == own {
+            return;
+        }
+        let is_known = matches!(word, Word::Greeting(_)) && std::mem::replace(&mut self.is_shared, true);
+        if !is_known {
+            // A word is short enough.
+            let _ = connection.send(&own.said(&self.prefix));
+        }
+        if self.is_shared {
+            self.ears.neighbour.notify_one();
         }
     }
 
@@ -392,6 +350,9 @@ impl Watch {
     }
 
     fn note(&mut self, event: impl FnOnce(Client) -> Event) {
+        if self.entries.len() >= NOTED_MAX {
+            return;
+        }
         let time = Some(self.began.elapsed().into());
         let event = event(WITNESS.into());
         self.entries.push(Entry { time, connection: Some(self.opened), ..Entry::from(event) });

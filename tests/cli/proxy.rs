@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use mqtt_sessions::connection::decode::decode;
-use mqtt_sessions::connection::frame::{Head, head};
+use mqtt_sessions::connection::frame::{FRAME_BYTES_MAX, Head, head};
 use mqtt_sessions::packet::{Packet, Protocol};
 
 use crate::peers::{serve, url};
@@ -137,7 +137,7 @@ fn each_frame(mut stream: TcpStream, mut take: impl FnMut(Vec<u8>) -> bool) {
     let mut buffer = Vec::new();
     let mut bytes = [0; 4096];
     loop {
-        while let Head::Frame(length) = head(&buffer) {
+        while let Head::Frame(length) = head(&buffer, FRAME_BYTES_MAX) {
             if !take(buffer.drain(..length).collect()) {
                 return;
             }

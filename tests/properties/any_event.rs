@@ -54,6 +54,7 @@ fn observed() -> impl Strategy<Value = Event> {
             passed
         }),
         (client(), line()).prop_map(|(client, what)| Event::Withheld(client, what)),
+        (client(), line()).prop_map(|(client, what)| Event::WithoutEnd(client, what)),
     ]
 }
 

@@ -43,6 +43,7 @@ impl Client {
                         self.acknowledge(&packet).await;
                     }
                     Incoming::Undecodable { bytes, .. } => lines.push(format!("undecodable {bytes:02x?}")),
+                    Incoming::TooLong(bytes) => lines.push(format!("{bytes} bytes")),
                     Incoming::End(_) => {
                         lines.push("end".into());
                         self.over = true;

@@ -99,6 +99,9 @@ fn parse_of_client(client: Client, arrow: &str, what: &str) -> Result<Event, Str
         ("--", "no connection") => Ok(Event::Unreachable(client)),
         ("--", "settled") => Ok(Event::Settled(client)),
         ("--", what) if what.starts_with("withheld ") => Ok(Event::Withheld(client, what["withheld ".len()..].into())),
+        ("--", what) if what.starts_with("without end: ") => {
+            Ok(Event::WithoutEnd(client, what["without end: ".len()..].into()))
+        }
         ("--", what) if what.ends_with("passed") => parse_timed(client, what),
         ("--", what) => parse_missing(what).map(|awaited| Event::Missing(client, awaited)),
         ("<-", what) if what.starts_with("undecodable ") => {

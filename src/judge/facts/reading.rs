@@ -45,7 +45,11 @@ impl Reader {
             Event::Step(_) => self.facts.steps += 1,
             Event::Half(client, _) => self.change(client, |connection| connection.half = true),
             // What begins an attempt is no fact; the others are read from the history itself.
-            Event::Attempt(_) | Event::Unreachable(_) | Event::Withheld(..) | Event::Broken(_) => {}
+            Event::Attempt(_)
+            | Event::Unreachable(_)
+            | Event::Withheld(..)
+            | Event::WithoutEnd(..)
+            | Event::Broken(_) => {}
             Event::Stopped => self.facts.stopped = true,
             Event::Late(milliseconds) => self.facts.late.push((place, *milliseconds)),
             Event::Sent(client, packet) => self.sent(place, client, packet),

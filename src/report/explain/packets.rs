@@ -25,6 +25,7 @@ pub(super) fn said(event: &Event) -> String {
             format!("{}: {seconds} s {passed}, by the clock", timer.name().replace('_', " "))
         }
         Event::Withheld(_, what) => format!("not sent, since CONNACK rules it out: {what}"),
+        Event::WithoutEnd(_, what) => format!("the broker sends without end: {what}"),
         Event::Late(milliseconds) => format!("the harness was held up for {milliseconds} ms"),
         Event::Broken(why) => format!("broken off: {why}"),
         Event::Stopped => "the steps that follow are not played".into(),

@@ -4,7 +4,7 @@ use std::future::pending;
 use std::time::Duration;
 
 use mqtt_sessions::connection::decode::decode;
-use mqtt_sessions::connection::frame::{Head, head};
+use mqtt_sessions::connection::frame::{FRAME_BYTES_MAX, Head, head};
 use mqtt_sessions::packet::{Packet, Protocol};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -52,7 +52,7 @@ async fn read<S: AsyncRead>(broker: &Broker, link: Link, mut reader: ReadHalf<S>
     let mut random = Random::new(!broker.choices.seed ^ link);
     let mut is_cut_off = false;
     loop {
-        while let Head::Frame(length) = head(&buffer) {
+        while let Head::Frame(length) = head(&buffer, FRAME_BYTES_MAX) {
             let frame: Vec<u8> = buffer.drain(..length).collect();
             let Some(spoken) = protocol.or_else(|| version(&frame)) else { return broker.refuse_version(link) };
             protocol = Some(spoken);
@@ -77,7 +77,7 @@ async fn read<S: AsyncRead>(broker: &Broker, link: Link, mut reader: ReadHalf<S>
                 return;
             }
         }
-        if is_cut_off || matches!(head(&buffer), Head::Broken(_)) {
+        if is_cut_off || matches!(head(&buffer, FRAME_BYTES_MAX), Head::Broken(_) | Head::TooLong(_)) {
             return;
         }
         let more = reader.read_buf(&mut buffer);
@@ -113,7 +113,7 @@ async fn ends_soon<S: AsyncRead>(reader: &mut ReadHalf<S>, buffer: &mut Vec<u8>)
 
 /// True if a whole DISCONNECT waits to be handled: to act on it is to have read all before it.
 fn holds_disconnect(mut buffer: &[u8]) -> bool {
-    while let Head::Frame(length) = head(buffer) {
+    while let Head::Frame(length) = head(buffer, FRAME_BYTES_MAX) {
         if buffer[0] >> 4 == 14 {
             return true;
         }

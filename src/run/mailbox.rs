@@ -1,0 +1,120 @@
+//! What the witness saw, sorted by the attempts that want to know.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::allowance::Allowance;
+use crate::connection::End;
+use crate::packet::Publish;
+
+/// Something that the witness saw.
+pub struct Sighting {
+    pub at: Instant,
+    /// The number of the witness's Network Connection, from 1.
+    pub connection: u32,
+    pub seen: Seen,
+}
+
+/// What the witness saw of one cell, or what all cells have to know.
+pub enum Seen {
+    Copy(Publish, Bytes),
+    /// A PUBLISH to a topic of the cell's that cannot be decoded: its bytes, and why.
+    Undecodable(Vec<u8>, String),
+    /// The witness's connection ended; until it is back it misses copies.
+    Ended(End),
+    /// More than so many packets came for the cell; further ones are not kept.
+    WithoutEnd(usize),
+}
+
+/// Where the sightings for one cell go in.
+struct Slot {
+    sender: mpsc::UnboundedSender<Sighting>,
+    allowance: Allowance,
+}
+
+/// The mailboxes by the head of their topics; `None` once the witness has given up.
+type Slots = Option<HashMap<String, Slot>>;
+
+/// The mailboxes of all cells that are under way.
+#[derive(Clone)]
+pub struct Mailboxes(Arc<Mutex<Slots>>);
+
+impl Default for Mailboxes {
+    fn default() -> Mailboxes {
+        Mailboxes(Arc::new(Mutex::new(Some(HashMap::new()))))
+    }
+}
+
+impl Mailboxes {
+    /// Where the sightings with this tag will arrive; `None` if the witness has given up. More than the allowance is not kept.
+    pub fn open(&self, tag: String, allowance: Allowance) -> Option<Mailbox> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        self.lock().as_mut()?.insert(tag.clone(), Slot { sender, allowance });
+        Some(Mailbox { receiver, tag, mailboxes: self.clone() })
+    }
+
+    /// The witness gives up: no more sightings will arrive.
+    pub fn close(&self) {
+        *self.lock() = None;
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Slots> {
+        // Nothing that holds this lock can leave the map half changed.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a sighting into the mailbox of its cell. False if no cell wants it.
+    pub fn deliver(&self, tag: &str, sighting: Sighting) -> bool {
+        let mut slots = self.lock();
+        let Some(slot) = slots.as_mut().and_then(|slots| slots.get_mut(tag)) else { return false };
+        let bytes = if let Seen::Copy(_, raw) = &sighting.seen { raw.len() } else { 0 };
+        if slot.allowance.take(bytes) {
+            return slot.sender.send(sighting).is_ok();
+        }
+        let seen = Seen::WithoutEnd(slot.allowance.taken());
+        // A cell that has finished does not want to know.
+        let _ = slot.sender.send(Sighting { seen, ..sighting });
+        slots.as_mut().map(|slots| slots.remove(tag));
+        true
+    }
+
+    /// Tells all cells that the connection has ended.
+    pub fn ended(&self, at: Instant, connection: u32, end: End) {
+        for mailbox in self.lock().iter().flat_map(HashMap::values) {
+            // A cell that has finished does not want to know.
+            let _ = mailbox.sender.send(Sighting { at, connection, seen: Seen::Ended(end) });
+        }
+    }
+}
+
+/// What the witness sees for one attempt.
+pub struct Mailbox {
+    receiver: mpsc::UnboundedReceiver<Sighting>,
+    tag: String,
+    mailboxes: Mailboxes,
+}
+
+impl Mailbox {
+    /// The next sighting that is there already.
+    pub fn take(&mut self) -> Option<Sighting> {
+        self.receiver.try_recv().ok()
+    }
+
+    /// Ready with the next sighting, or with nothing once the witness has given up.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Sighting>> {
+        self.receiver.poll_recv(cx)
+    }
+}
+
+impl Drop for Mailbox {
+    fn drop(&mut self) {
+        if let Some(mailboxes) = self.mailboxes.lock().as_mut() {
+            mailboxes.remove(&self.tag);
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Two runs with one prefix would end each other's sessions and take each other's messages, so each of them has to learn of the
+//! other. A run greets when its witness is there: whoever hears that and greets, too, has to end. Before it begins, a run asks
+//! whether anybody is there, and leaves whoever answers alone.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Target;
+use super::hygiene::{cleaner, until};
+use super::names::Prefix;
+use crate::packet::{Filter, Packet, Protocol, Publish, Subscribe};
+
+/// The payload of a question.
+const QUESTION: &[u8] = b"?";
+/// How long another run may take to answer a question, beyond the time that the broker takes to pass it on.
+const ANSWER_WAIT: Duration = Duration::from_millis(100);
+/// The round trips to the broker that are given to a question and its answer.
+const ROUND_TRIPS: u32 = 4;
+
+/// A sentence for the user who started another run with the same prefix.
+pub fn sentence(prefix: &Prefix) -> String {
+    let prefix = &prefix.client_id;
+    format!(
+        "somebody else uses the prefix {prefix} on this broker; wait until that run has ended, or give another --prefix"
+    )
+}
+
+/// What one run says to all others with its prefix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Word<'w> {
+    /// The run with this nonce is under way.
+    Greeting(&'w [u8]),
+    /// Is anybody there?
+    Question,
+}
+
+impl Word<'_> {
+    /// The PUBLISH that says it.
+    pub fn said(self, prefix: &Prefix) -> Packet {
+        let payload = match self {
+            Word::Greeting(nonce) => nonce.to_vec(),
+            Word::Question => QUESTION.to_vec(),
+        };
+        Packet::Publish(Publish { topic: topic(prefix), payload, ..Publish::default() })
+    }
+}
+
+/// What a PUBLISH says, if it is such a word.
+pub fn heard<'p>(prefix: &Prefix, publish: &'p Publish) -> Option<Word<'p>> {
+    let word = if publish.payload == QUESTION { Word::Question } else { Word::Greeting(&publish.payload) };
+    (publish.topic == topic(prefix)).then_some(word)
+}
+
+/// True if a run with this prefix is under way: it answers the question.
+pub async fn is_in_use(target: &Target, prefix: &Prefix, protocol: Protocol) -> bool {
+    let began = Instant::now();
+    let Some(mut connection) = cleaner(target, prefix, protocol).await else { return false };
+    let filters = vec![Filter::new(topic(prefix), 0)];
+    // These packets have no string that could be too long.
+    let _ = connection.send(&Packet::Subscribe(Subscribe { id: 1, filters, ..Subscribe::default() }));
+    connection.flush().await;
+    let is_suback = |packet: &Packet| matches!(packet, Packet::Suback(_));
+    if !until(&mut connection, began + target.deadline, is_suback).await {
+        return false;
+    }
+    let wait = ANSWER_WAIT + ROUND_TRIPS * began.elapsed();
+    let _ = connection.send(&Word::Question.said(prefix));
+    connection.flush().await;
+    let is_greeting = |packet: &Packet| match packet {
+        Packet::Publish(publish) => matches!(heard(prefix, publish), Some(Word::Greeting(_))),
+        _ => false,
+    };
+    let is_in_use = until(&mut connection, Instant::now() + wait, is_greeting).await;
+    connection.leave().await;
+    is_in_use
+}
+
+fn topic(prefix: &Prefix) -> String {
+    format!("{}/greetings", prefix.topic)
+}
