@@ -221,6 +221,9 @@ pub struct Measure {
     /// How much longer a cell waits for what is missing, to tell late from never
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration, help_heading = "Running")]
     pub patience: Duration,
+    /// How long the cells may run; then the run ends in good order, and what was not reached is left out
+    #[arg(long, value_name = "TIME", value_parser = duration, help_heading = "Running")]
+    pub time_limit: Option<Duration>,
     /// How client ids and topics begin [default: random]
     #[arg(long, value_name = "P", help_heading = "Names on the broker")]
     pub prefix: Option<String>,

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Result, anyhow};
+use tokio::sync::watch;
 
 use crate::interruption::{interruption, unless_interrupted};
 use crate::judge::judge_helpers;
@@ -45,6 +46,8 @@ pub struct RunRequest {
     pub settle: Duration,
     /// How long a message that is still absent in the last attempt is waited for.
     pub patience: Duration,
+    /// How long the cells may run.
+    pub time_limit: Option<Duration>,
     /// Keep the history of cells that pass, too.
     pub keep_all_histories: bool,
 }
@@ -58,8 +61,10 @@ pub struct Measured {
     pub is_gone: bool,
     /// Nothing is known to be left on the broker.
     pub is_clean: bool,
-    /// Not all cells are there.
+    /// Not all cells are there, since a signal came.
     pub interrupted: bool,
+    /// Not all cells are there, since the time was over.
+    pub out_of_time: bool,
 }
 
 /// The results of the cells; `None` if the run was interrupted before they began.
@@ -96,8 +101,10 @@ pub async fn measure(request: &RunRequest, cells: Vec<Cell>, lessons: &Lessons) 
     let started = (SystemTime::now(), Instant::now());
     let progress = Progress::new();
     let planned = cells.len();
-    let outcome = run::run(target, cells, probes, &options, &progress, interrupted.clone()).await;
+    let end = end_of_run(interrupted.clone(), request.time_limit);
+    let outcome = run::run(target, cells, probes, &options, &progress, end).await;
     progress.finish();
+    let out_of_time = outcome.interrupted && !*interrupted.borrow();
     if let Some(gone) = &outcome.gone {
         note(&format!("error: {}", gone.sentence()));
     }
@@ -110,7 +117,26 @@ pub async fn measure(request: &RunRequest, cells: Vec<Cell>, lessons: &Lessons) 
     let control = lessons.control(&reached, prefix, &interrupted).await;
     let interrupted = *interrupted.borrow();
     let results = results(outcome, planned, request, &reached, started);
-    Ok(Some(Measured { results, control, is_gone, is_clean, interrupted }))
+    Ok(Some(Measured { results, control, is_gone, is_clean, interrupted, out_of_time }))
+}
+
+/// True when a signal comes, or when the time is over.
+fn end_of_run(mut interrupted: watch::Receiver<bool>, limit: Option<Duration>) -> watch::Receiver<bool> {
+    let Some(limit) = limit else { return interrupted };
+    let (end, ended) = watch::channel(false);
+    tokio::spawn(async move {
+        tokio::select! {
+            // The task ends with the program, if nothing else ends it.
+            _ = interrupted.wait_for(|interrupted| *interrupted) => {}
+            () = tokio::time::sleep(limit) => {
+                note(&format!("the time limit of {} is over: ending sessions", humantime::format_duration(limit)));
+            }
+        }
+        end.send_replace(true);
+        // Those who wait for it still have to read it.
+        end.closed().await;
+    });
+    ended
 }
 
 fn results(

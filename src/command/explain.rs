@@ -92,6 +92,7 @@ async fn of_broker(source: &str, explain: Explain, cell: Cell, question: &str) -
         repeat: 1,
         settle: explain.settle,
         patience: crate::cli::PATIENCE,
+        time_limit: None,
         keep_all_histories: true,
     };
     let measured = measure(&request, vec![cell], &Lessons::default()).await?;

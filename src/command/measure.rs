@@ -33,6 +33,7 @@ impl Measure {
             repeat: self.repeat,
             settle: self.settle,
             patience: self.patience,
+            time_limit: self.time_limit,
             keep_all_histories: self.histories == Histories::All,
         })
     }
@@ -70,7 +71,7 @@ async fn measure(scenarios: Vec<String>, typed: Measure, library: Option<Library
     }
     let selected: HashSet<String> = cells.iter().map(|cell| cell.id.clone()).collect();
     let measured = measure::measure(&request, cells, &lessons).await?;
-    let Some(Measured { mut results, control, is_gone, is_clean, interrupted }) = measured else {
+    let Some(Measured { mut results, control, is_gone, is_clean, interrupted, out_of_time }) = measured else {
         return Ok(ExitCode::Interrupted);
     };
     let comparison = baseline.map(|baseline| compare(&baseline, &results, Some(&selected))).transpose()?;
@@ -85,8 +86,8 @@ async fn measure(scenarios: Vec<String>, typed: Measure, library: Option<Library
         Some(comparison) => ExitCode::of_comparison(&comparison),
         None => ExitCode::of_results(&results),
     };
-    // What is left on somebody's broker is no success.
-    Ok(if code == ExitCode::Success && !is_clean { ExitCode::Unclear } else { code })
+    // What is left on somebody's broker is no success, and neither is half a run.
+    Ok(if code == ExitCode::Success && (!is_clean || out_of_time) { ExitCode::Unclear } else { code })
 }
 
 /// The files of the scenarios that are not built in, by the name of the scenario.

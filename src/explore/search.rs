@@ -120,12 +120,12 @@ pub async fn search(laboratory: &Laboratory<'_>, request: Request, listener: &dy
         search.examine(suspicious, &mut suspects, &mut known, &mut explored).await;
         listener.tried(explored.tried(), explored.findings.len());
         if shrunk_at.elapsed() >= COLLECTED_FOR {
-            search.shrink(std::mem::take(&mut suspects), &mut explored).await;
+            search.shrink(std::mem::take(&mut suspects), source.size(), &mut explored).await;
             listener.tried(explored.tried(), explored.findings.len());
             shrunk_at = Instant::now();
         }
     }
-    search.shrink(suspects, &mut explored).await;
+    search.shrink(suspects, source.size(), &mut explored).await;
     explored.interrupted = laboratory.is_interrupted();
     explored.is_gone = search.is_gone.get();
     explored.elapsed = started.elapsed() - explored.shrinking;
@@ -252,8 +252,8 @@ impl Search<'_> {
         suspects
     }
 
-    /// Shrinks suspects side by side, and keeps what is new.
-    async fn shrink(&self, mut suspects: Vec<Suspect>, explored: &mut Explored) {
+    /// Shrinks suspects side by side, trying so many simpler experiments at once, and keeps what is new.
+    async fn shrink(&self, mut suspects: Vec<Suspect>, at_once: usize, explored: &mut Explored) {
         if suspects.is_empty() {
             return;
         }
@@ -263,7 +263,7 @@ impl Search<'_> {
             && started.elapsed() < TIME_TO_SHRINK
             && suspects.iter().any(|suspect| !suspect.untried.is_empty())
         {
-            self.shrink_once(&mut suspects).await;
+            self.shrink_once(&mut suspects, at_once).await;
         }
         for (suspect, shown) in self.confirmed(suspects).await {
             let Suspect { seeds, original, failed_as, .. } = suspect;
@@ -306,10 +306,11 @@ impl Search<'_> {
     }
 
     /// Replaces each suspect's experiment by the first of the next simpler ones that is still accused of nothing else.
-    async fn shrink_once(&self, suspects: &mut [Suspect]) {
+    async fn shrink_once(&self, suspects: &mut [Suspect], at_once: usize) {
         let mut candidates: Vec<(usize, Experiment)> = Vec::new();
+        let for_each = (at_once / suspects.len()).clamp(1, SIMPLER_AT_ONCE);
         for (place, suspect) in suspects.iter_mut().enumerate() {
-            let count = suspect.untried.len().min(SIMPLER_AT_ONCE);
+            let count = suspect.untried.len().min(for_each);
             for experiment in suspect.untried.drain(..count) {
                 candidates.push((place, experiment.named(&copy_name(suspect.seeds[0], suspect.tries))));
                 suspect.tries += 1;

@@ -74,6 +74,11 @@ impl Source {
         Some(queue.batch()).filter(|batch| !batch.is_empty())
     }
 
+    /// How many experiments without timers are tried at once.
+    pub fn size(&self) -> usize {
+        self.plain.size
+    }
+
     /// Has batches of this kind take about the time that is wanted, since so many experiments took so long.
     pub fn pace(&mut self, with_timers: bool, tried: usize, took: Duration, wanted: Duration) {
         let wanted = if with_timers { wanted + FOR_TIMERS } else { wanted };
