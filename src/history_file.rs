@@ -13,6 +13,7 @@ use crate::packet::Protocol;
 use crate::plan::Cell;
 use crate::results::{CellResult, Verdict};
 use crate::statement;
+use crate::visible::is_hidden;
 
 /// The keys of a head.
 const KEYS: [&str; 7] = ["verdict", "statements", "choices", "attempts", "queue_limit", "published", "reason"];
@@ -131,6 +132,9 @@ fn split(text: &str) -> Result<(Head<'_>, Vec<&str>), (usize, String)> {
                 let Some((key, value)) = comment.trim().split_once(':').filter(|(key, _)| KEYS.contains(key)) else {
                     continue;
                 };
+                if value.trim().contains(is_hidden) {
+                    return Err((number, format!("{key} has a control character; leave it out")));
+                }
                 if head.insert(key, (number, value.trim())).is_some() {
                     return Err((number, format!("{key} stands here twice; leave one of them out")));
                 }

@@ -29,4 +29,5 @@ pub mod scenario;
 pub mod session_rules;
 pub mod statement;
 pub mod topic;
+pub mod visible;
 pub mod vocabulary;

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use crate::visible::visible_json;
+
 use super::{FORMAT_MAJOR, FORMAT_NAME, Format, Results};
 
 /// Why a results file cannot be used.
@@ -35,7 +37,8 @@ impl Results {
         Results::parse(&name, &text)
     }
 
-    /// Reads the text of a results file; `path` is only for the error.
+    /// Reads the text of a results file; `path` is only for the error. What a terminal would act on is spelled out in each
+    /// of its strings.
     ///
     /// # Errors
     /// As [`Results::load`].
@@ -49,6 +52,8 @@ impl Results {
             let cut = if error.is_eof() { "it is cut off: " } else { "" };
             not_results(format!("{cut}{error}"))
         };
+        // Whatever is printed of a file comes by here.
+        let text = &visible_json(text);
         let header: Header = serde_json::from_str(text).map_err(unreadable)?;
         let Format { name, major, minor } = header.format;
         if name != FORMAT_NAME {

@@ -12,6 +12,7 @@ use crate::connection::{Connection, End, Incoming};
 use crate::history::{Awaited, Event, History, PROBE};
 use crate::packet::{Connack, Connect, Filter, Packet, Protocol, Publish, Subscribe};
 use crate::session_rules::is_failure;
+use crate::visible::visible;
 
 /// How long the broker may take to tell its version, once it has answered SUBSCRIBE.
 const VERSION_WAIT: Duration = Duration::from_millis(20);
@@ -226,7 +227,7 @@ async fn version(target: &Target, mut connection: Connection) -> Option<String> 
         for incoming in batch {
             match incoming {
                 Incoming::Packet(Packet::Publish(Publish { payload, .. }), _) => {
-                    version = Some(String::from_utf8_lossy(&payload).trim().to_owned());
+                    version = Some(visible(String::from_utf8_lossy(&payload).trim()).into_owned());
                 }
                 Incoming::Packet(Packet::Suback(suback), _) => {
                     let granted = suback.codes.first().is_some_and(|code| !is_failure(*code));
