@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::fs;
 use std::path::Path;
 
 use crate::axes::Axes;
 use crate::history::History;
+use crate::input::read_text;
 use crate::judge::{self, Combined};
 use crate::packet::Protocol;
 use crate::plan::Cell;
@@ -75,10 +75,10 @@ impl HistoryFile {
     /// [`HistoryFileError`] with file, line and cure.
     pub fn load(path: &Path) -> Result<HistoryFile, HistoryFileError> {
         let file = path.display().to_string();
-        let text = fs::read_to_string(path).map_err(|error| HistoryFileError {
+        let text = read_text(path).map_err(|error| HistoryFileError {
             file: file.clone(),
             line: None,
-            why: format!("it cannot be read ({}); name a text file with one event a line", error.kind()),
+            why: format!("it cannot be read ({error}); name a text file with one event a line"),
         })?;
         let name = path.file_stem().map_or(file.clone(), |stem| stem.to_string_lossy().into_owned());
         HistoryFile::parse(&name, &text).map_err(|(line, why)| HistoryFileError { file, line: Some(line), why })

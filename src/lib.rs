@@ -15,6 +15,7 @@ pub mod explore;
 pub mod export;
 pub mod history;
 pub mod history_file;
+mod input;
 mod interruption;
 pub mod judge;
 pub mod measure;
