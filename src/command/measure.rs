@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use anyhow::Result;
 
 use super::arguments::prefix;
-use super::selection::{load, nothing_selected, select, usual};
+use super::selection::{check_repeat, load, nothing_selected, select, usual};
 use crate::cli::{Histories, Library, Measure};
 use crate::compare::{Comparison, compare, same_options};
 use crate::exit_code::ExitCode;
@@ -57,6 +57,7 @@ pub async fn run(scenarios: Vec<String>, all: bool, library: Option<Library>, op
 async fn measure(scenarios: Vec<String>, typed: Measure, library: Option<Library>) -> Result<ExitCode> {
     let loaded = load(&scenarios)?;
     let cells = select(&loaded, (&typed.plan.amounts).into(), &typed.plan.filter)?;
+    check_repeat(&cells, typed.repeat)?;
     let scenario_files = files(&loaded);
     let lessons = Lessons::of(loaded, &cells, library.is_some())?;
     if cells.is_empty() {
