@@ -92,7 +92,7 @@ pub async fn connect(target: &Target, connect: Connect) -> Result<(Connection, C
     connection.flush().await;
     let incoming = match timeout_at(deadline, poll_fn(|cx| connection.poll_incoming(cx))).await {
         Ok(batch) => batch.into_iter().next().unwrap_or(Incoming::End(End::Fin)),
-        Err(_) => return unanswered(connection.unfinished(), target.connect_timeout),
+        Err(_) => return unanswered(&connection.unfinished(), target.connect_timeout),
     };
     match incoming {
         Incoming::Packet(Packet::Connack(connack), _) if connack.code == 0 => Ok((connection, connack)),
