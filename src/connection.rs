@@ -6,6 +6,7 @@
 pub mod decode;
 pub mod encode;
 pub mod frame;
+mod secret;
 mod stream;
 
 use std::future::poll_fn;
@@ -20,7 +21,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 pub use stream::{Endpoint, Stream};
 
-use crate::packet::{Packet, Protocol};
+use crate::packet::{Connect, Packet, Protocol};
 use frame::{FRAME_BYTES_MAX, Head};
 
 /// How many bytes one read takes from the socket at most.
@@ -41,7 +42,7 @@ pub enum Incoming {
     /// Bytes that are no packet. Nothing is read after them, unless the connection reads past whole frames: where the next
     /// packet would begin is unknown, or the standard orders the receiver to close.
     Undecodable {
-        /// The frame, or as much of it as was read, cut to 256 bytes.
+        /// The frame, or as much of it as was read, cut to 256 bytes, without the password that was sent.
         bytes: Vec<u8>,
         /// Completes "a packet that ...".
         why: String,
@@ -79,6 +80,8 @@ pub struct Connection {
     is_in_a_packet: bool,
     /// The longest packet that is read, in bytes.
     longest: usize,
+    /// The password that was sent, which is not to be shown where the peer sends it back.
+    password: Vec<u8>,
 }
 
 impl Connection {
@@ -101,6 +104,7 @@ impl Connection {
             reads_past: false,
             is_in_a_packet: false,
             longest: FRAME_BYTES_MAX,
+            password: Vec::new(),
         })
     }
 
@@ -120,6 +124,9 @@ impl Connection {
     /// # Errors
     /// [`encode::Unencodable`] where MQTT cannot carry the packet.
     pub fn send(&mut self, packet: &Packet) -> Result<Bytes, encode::Unencodable> {
+        if let Packet::Connect(Connect { login: Some(login), .. }) = packet {
+            self.password = login.password.clone().into_bytes();
+        }
         let start = self.unsent.len();
         encode::encode(self.protocol, packet, &mut self.unsent)?;
         self.packet_ends.push(self.unsent.len());
@@ -191,9 +198,21 @@ impl Connection {
         }
     }
 
-    /// The head of a packet whose rest has not come.
-    pub fn unfinished(&self) -> &[u8] {
-        &self.partial
+    /// The head of a packet whose rest has not come, without the password that was sent.
+    pub fn unfinished(&self) -> Vec<u8> {
+        self.without_password(&self.partial)
+    }
+
+    fn without_password(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut shown = bytes.to_vec();
+        secret::hide(&self.password, &mut shown);
+        shown
+    }
+
+    fn undecodable(&self, bytes: &[u8], why: String) -> Incoming {
+        let mut bytes = self.without_password(bytes);
+        bytes.truncate(UNDECODABLE_BYTES_MAX);
+        Incoming::Undecodable { bytes, why }
     }
 
     /// Tells the broker that nothing more will be sent, and goes on reading.
@@ -261,7 +280,9 @@ impl Connection {
                         Ok(packet) => {
                             incoming.push(Incoming::Packet(packet, Bytes::copy_from_slice(&rest[..length])));
                         }
-                        Err(error) if self.reads_past => incoming.push(undecodable(&rest[..length], error.to_string())),
+                        Err(error) if self.reads_past => {
+                            incoming.push(self.undecodable(&rest[..length], error.to_string()));
+                        }
                         Err(error) => return self.stop_at(&rest[..length], error.to_string(), incoming),
                     }
                     rest = &rest[length..];
@@ -272,7 +293,7 @@ impl Connection {
     }
 
     fn stop_at(&mut self, bytes: &[u8], why: String, incoming: &mut Vec<Incoming>) {
-        incoming.push(undecodable(bytes, why));
+        incoming.push(self.undecodable(bytes, why));
         self.ended = Some(End::Reset);
     }
 
@@ -286,8 +307,4 @@ impl Connection {
             self.ended = Some(end);
         }
     }
-}
-
-fn undecodable(bytes: &[u8], why: String) -> Incoming {
-    Incoming::Undecodable { bytes: bytes[..bytes.len().min(UNDECODABLE_BYTES_MAX)].to_vec(), why }
 }

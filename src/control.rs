@@ -5,7 +5,7 @@ mod play;
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use rumqttc::QoS::AtMostOnce;
 use rumqttc::{
     AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, Outgoing, Packet, Publish, QoS, SubscribeReasonCode,
@@ -139,7 +139,7 @@ impl Connection {
         let no_answer = || format!("no answer within {} s", self.deadline.as_secs_f32());
         let event: Result<Event, ConnectionError> =
             timeout(self.deadline, self.event_loop.poll()).await.with_context(no_answer)?;
-        let event = event?;
+        let event = event.map_err(in_words)?;
         match &event {
             Event::Incoming(Packet::Publish(message)) => {
                 self.unfinished += i32::from(message.qos != AtMostOnce);
@@ -151,5 +151,13 @@ impl Connection {
             _ => {}
         }
         Ok(event)
+    }
+}
+
+/// rumqttc shows the packet that came in the place of a CONNACK: a CONNECT that comes back has the password in it.
+fn in_words(error: ConnectionError) -> anyhow::Error {
+    match error {
+        ConnectionError::NotConnAck(_) => anyhow!("the answer to CONNECT was no CONNACK"),
+        error => error.into(),
     }
 }

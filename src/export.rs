@@ -4,6 +4,8 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use tempfile::NamedTempFile;
+
 use crate::output;
 use crate::results::Results;
 
@@ -28,6 +30,8 @@ pub struct ExportError {
 
 /// The cure for a path that is no good.
 const OTHER_PATH: &str = "give --export-json a file that you may write, in a directory that exists";
+/// How many symbolic links may lead to a file, as with Linux.
+const LINKS_MAX: usize = 40;
 /// The cure when the run is over.
 const OTHER_DISK: &str = "the results are lost; make room, or give --export-json a file elsewhere, and run again";
 
@@ -47,8 +51,8 @@ impl Export {
                 return Ok(Export::Device(path.into(), file));
             }
         }
-        let partial = partial(path);
-        File::create(&partial).and_then(|_| fs::remove_file(&partial)).map_err(failed)?;
+        // It is removed when it is dropped.
+        target(path).and_then(|target| partial(&target)).map_err(failed)?;
         Ok(Export::File(path.into()))
     }
 
@@ -75,40 +79,64 @@ impl Export {
     }
 }
 
-/// Prints the text that belongs to the results, and writes the results where they are wanted. Where one of them fails,
-/// the other is still done.
+/// Writes the results where they are wanted, and then makes and prints the text that belongs to them: a run is not to be
+/// lost for its text. Where one of them fails, the other is still done.
 ///
 /// # Errors
 /// Says what could not be written.
-pub fn deliver(text: &str, results: &Results, export: Option<&Export>) -> anyhow::Result<()> {
-    let printed = if export.is_some_and(Export::is_stdout) {
-        output::note(text);
-        Ok(())
-    } else {
-        output::println(text)
-    };
-    if let Some(export) = export {
-        export.write(&results.to_json())?;
+pub fn deliver(text: impl FnOnce() -> String, results: &Results, export: Option<&Export>) -> anyhow::Result<()> {
+    let written = export.map_or(Ok(()), |export| export.write(&results.to_json()));
+    let text = text();
+    if export.is_some_and(Export::is_stdout) {
+        output::note(&text);
+        return written;
     }
+    let printed = output::println(&text);
+    written?;
     Ok(printed?)
 }
 
 fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let partial = partial(path);
-    let written = fs::write(&partial, text).and_then(|()| fs::rename(&partial, path));
-    if written.is_err() {
-        // A disk that is full leaves half a file behind.
-        let _ = fs::remove_file(&partial);
+    let target = target(path)?;
+    let mut partial = partial(&target)?;
+    partial.write_all(text.as_bytes())?;
+    if let Ok(before) = fs::metadata(&target) {
+        partial.as_file().set_permissions(before.permissions())?;
     }
-    written
+    partial.persist(&target)?;
+    Ok(())
 }
 
-/// The results stand here until they are complete. The process is part of the name, so that no file of somebody else's
-/// is taken for it.
-fn partial(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{}.partial", std::process::id()));
-    name.into()
+/// The file that a path leads to, over symbolic links, which stay: also where the file is not there yet.
+fn target(path: &Path) -> io::Result<PathBuf> {
+    let mut target = path.to_owned();
+    for _ in 0..LINKS_MAX {
+        match fs::read_link(&target) {
+            // A link leads from the folder in which it stands.
+            Ok(link) => target = folder(&target).join(link),
+            Err(_) => return Ok(target),
+        }
+    }
+    Err(io::Error::other("the symbolic link leads to itself"))
+}
+
+/// The results stand in a new file beside the target until they are complete. It is no file that was there before, nor a
+/// link that somebody else laid, and it is removed where it cannot be completed.
+fn partial(target: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".mqtt-sessions-").suffix(".partial");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // What any program gives a new file, less the mask of the user: others may be meant to read the results.
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    builder.tempfile_in(folder(target))
+}
+
+/// The folder of a file.
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."))
 }
 
 #[cfg(test)]
@@ -125,6 +153,48 @@ mod tests {
         export.write("after").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "after");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_file_keeps_its_mode_and_a_link_leads_where_it_led() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::create_dir(path("deep")).unwrap();
+        fs::write(path("deep/known.json"), "before").unwrap();
+        fs::set_permissions(path("deep/known.json"), fs::Permissions::from_mode(0o640)).unwrap();
+        for (link, leads_to) in
+            [("one", "deep/two"), ("deep/two", "known.json"), ("new", "deep/new.json"), ("round", "round")]
+        {
+            symlink(leads_to, path(link)).unwrap();
+        }
+        for (link, file) in [("one", "deep/known.json"), ("new", "deep/new.json")] {
+            Export::open(&path(link)).unwrap().write("after").unwrap();
+            assert_eq!(fs::read_to_string(path(file)).unwrap(), "after");
+            assert!(path(link).is_symlink() && !path(file).is_symlink());
+        }
+        let mode = |name: &str| fs::metadata(path(name)).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode("deep/known.json"), 0o640);
+        fs::write(path("usual"), "").unwrap();
+        assert_eq!(mode("deep/new.json"), mode("usual"));
+        assert!(Export::open(&path("round")).is_err());
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn no_file_of_somebody_else_is_taken_for_a_new_one() {
+        use std::os::unix::fs::symlink;
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: String| folder.path().join(name);
+        fs::write(path("precious".into()), "precious").unwrap();
+        // What one can foretell of the name of the new file.
+        for name in ["results.json.partial".into(), format!("results.json.{}.partial", std::process::id())] {
+            symlink("precious", path(name)).unwrap();
+        }
+        Export::open(&path("results.json".into())).unwrap().write("results").unwrap();
+        assert_eq!(fs::read_to_string(path("precious".into())).unwrap(), "precious");
+        assert_eq!(fs::read_to_string(path("results.json".into())).unwrap(), "results");
     }
 
     #[test]

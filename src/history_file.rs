@@ -3,16 +3,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::fs;
 use std::path::Path;
 
 use crate::axes::Axes;
 use crate::history::History;
+use crate::input::read_text;
 use crate::judge::{self, Combined};
 use crate::packet::Protocol;
 use crate::plan::Cell;
 use crate::results::{CellResult, Verdict};
 use crate::statement;
+use crate::visible::is_hidden;
 
 /// The keys of a head.
 const KEYS: [&str; 7] = ["verdict", "statements", "choices", "attempts", "queue_limit", "published", "reason"];
@@ -74,10 +75,10 @@ impl HistoryFile {
     /// [`HistoryFileError`] with file, line and cure.
     pub fn load(path: &Path) -> Result<HistoryFile, HistoryFileError> {
         let file = path.display().to_string();
-        let text = fs::read_to_string(path).map_err(|error| HistoryFileError {
+        let text = read_text(path).map_err(|error| HistoryFileError {
             file: file.clone(),
             line: None,
-            why: format!("it cannot be read ({}); name a text file with one event a line", error.kind()),
+            why: format!("it cannot be read ({error}); name a text file with one event a line"),
         })?;
         let name = path.file_stem().map_or(file.clone(), |stem| stem.to_string_lossy().into_owned());
         HistoryFile::parse(&name, &text).map_err(|(line, why)| HistoryFileError { file, line: Some(line), why })
@@ -131,6 +132,9 @@ fn split(text: &str) -> Result<(Head<'_>, Vec<&str>), (usize, String)> {
                 let Some((key, value)) = comment.trim().split_once(':').filter(|(key, _)| KEYS.contains(key)) else {
                     continue;
                 };
+                if value.trim().contains(is_hidden) {
+                    return Err((number, format!("{key} has a control character; leave it out")));
+                }
                 if head.insert(key, (number, value.trim())).is_some() {
                     return Err((number, format!("{key} stands here twice; leave one of them out")));
                 }

@@ -38,6 +38,7 @@ use crate::results::{
     BrokerFindings, CellResult, CellRun, Evidence, HelperEvidence, HelperRun, Level, Options, StoredHistoryError,
     Verdict, Violation,
 };
+use crate::visible::visible;
 use crate::vocabulary::Timer;
 use facts::Facts;
 use finding::{Finding, Findings};
@@ -299,8 +300,12 @@ impl Judgement {
         }
         let (violations, evidence) = violations(confirmed, attempt);
         let (verdict, reason) = verdict(&violations, &limits);
-        let choices: BTreeMap<String, String> =
-            self.findings.choices.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let choices: BTreeMap<String, String> = self
+            .findings
+            .choices
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), visible(&value).into_owned()))
+            .collect();
         let result = CellResult {
             id: cell.id.clone(),
             scenario: cell.scenario.clone(),
@@ -326,7 +331,10 @@ fn violations(findings: Vec<Finding>, attempt: usize) -> (Vec<Violation>, Vec<Ev
     type Said<'a> = (&'a str, Protocol, String, String);
     let mut sorted: BTreeMap<Said, (Level, BTreeSet<usize>, Option<u64>)> = BTreeMap::new();
     for finding in findings {
-        let key = (finding.statement, finding.protocol, finding.expected(), finding.observed());
+        // The texts name topics and payloads as a broker sent them.
+        let texts = [finding.expected(), finding.observed()].map(|text| visible(&text).into_owned());
+        let [expected, observed] = texts;
+        let key = (finding.statement, finding.protocol, expected, observed);
         // Lines of a history are numbered from 1.
         let numbers = finding.events.iter().map(|index| index + 1);
         let same = sorted.entry(key).or_insert_with(|| (finding.level, BTreeSet::new(), None));
@@ -357,7 +365,7 @@ fn verdict(violations: &[Violation], limits: &[(Verdict, String)]) -> (Verdict, 
         }
     }
     match worst {
-        Some((verdict, reason)) => (verdict, Some(reason)),
+        Some((verdict, reason)) => (verdict, Some(visible(&reason).into_owned())),
         None => (Verdict::Pass, None),
     }
 }

@@ -8,6 +8,7 @@ use mqtt_sessions::cli::{Cli, Command};
 use mqtt_sessions::command;
 use mqtt_sessions::exit_code::ExitCode;
 use mqtt_sessions::output::{conceal, note, print};
+use mqtt_sessions::visible::visible_lines;
 
 fn main() -> process::ExitCode {
     let cli = match Cli::try_parse() {
@@ -18,7 +19,7 @@ fn main() -> process::ExitCode {
     match execute(cli.command) {
         Ok(code) => code.into(),
         Err(error) => {
-            note(&format!("error: {}", conceal(&format!("{error:#}"))));
+            note(&format!("error: {}", visible_lines(&conceal(&format!("{error:#}")))));
             ExitCode::Usage.into()
         }
     }

@@ -17,7 +17,7 @@ use crate::output::note;
 use crate::plan::Cell;
 use crate::progress::Progress;
 use crate::report::Control;
-use crate::results::{Format, Options, Results, Run, Summary, Tool};
+use crate::results::{Format, Options, Results, Run, Summary, Tool, in_rfc_3339};
 use crate::run::{self, Outcome, Prefix, RunOptions};
 
 pub use leftovers::clear_what_runs_left;
@@ -153,7 +153,7 @@ fn results(
         broker: reached.label(),
         options: request.options.clone(),
         run: Run {
-            started_at: humantime::format_rfc3339_seconds(started_at).to_string(),
+            started_at: in_rfc_3339(started_at),
             prefix: request.prefix.client_id.clone(),
             duration_ms: started.elapsed().as_millis() as u64,
             host: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),

@@ -40,10 +40,12 @@ pub fn conceal(text: &str) -> String {
     let arguments = std::env::args_os().filter_map(|argument| argument.into_string().ok());
     arguments.fold(text.to_owned(), |shown, argument| {
         // `--broker=URL` is quoted as a whole or by its value.
-        let value = argument.split_once('=').map_or(argument.as_str(), |(_, value)| value);
-        match value.rsplit_once('@') {
-            Some((login, _)) if login.contains(':') => shown.replace(value, &without_login(value)),
-            _ => shown,
+        let option = argument.strip_prefix("--").and_then(|option| option.split_once('='));
+        let value = option.map_or(argument.as_str(), |(_, value)| value);
+        let has_login = value.rsplit_once('@').is_some_and(|(login, _)| login.contains(':'));
+        match has_login || value.contains("://") || value.starts_with("mqtt:") {
+            true => shown.replace(value, &without_login(value)),
+            false => shown,
         }
     })
 }

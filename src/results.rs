@@ -16,7 +16,7 @@ use crate::packet::Protocol;
 
 pub use crate::axes::{Axes, AxisValue};
 pub use file::ResultsError;
-pub use run::{AttemptRun, CellRun, Evidence, HelperEvidence, HelperRun, Run, StoredHistoryError};
+pub use run::{AttemptRun, CellRun, Evidence, HelperEvidence, HelperRun, Run, StoredHistoryError, in_rfc_3339};
 
 /// The name that every results file carries.
 pub const FORMAT_NAME: &str = "mqtt-sessions-results";

@@ -13,11 +13,11 @@ mod value;
 mod verb;
 mod written;
 
-use std::fs;
 use std::path::Path;
 
 use crate::axes::{Axes, AxisValue};
 use crate::connection::End;
+use crate::input::read_text;
 use crate::packet::Protocol;
 use crate::statement::Statement;
 
@@ -342,7 +342,7 @@ impl Scenario {
         if let Some(text) = built_in::text(name_or_path) {
             return Scenario::parse(&format!("scenarios/{name_or_path}.toml"), text);
         }
-        let text = fs::read_to_string(Path::new(name_or_path)).map_err(|error| ScenarioError {
+        let text = read_text(Path::new(name_or_path)).map_err(|error| ScenarioError {
             file: name_or_path.into(),
             line: None,
             why: format!(

@@ -1,5 +1,7 @@
 //! `mqtt://[USER[:PASSWORD]@]HOST[:PORT]`, with the reasons why something is none.
 
+use std::net::Ipv6Addr;
+
 use percent_encoding::percent_decode_str;
 use url::{Host, Url};
 
@@ -59,15 +61,27 @@ pub fn parse(text: &str) -> Result<Location, String> {
     Ok(Location { host, port: url.port().unwrap_or(DEFAULT_PORT), user, password })
 }
 
-/// The text as it may be shown: what stands before an `@` may be a password.
+/// The text as it may be shown: what stands before an `@` may be a password, and so may what stands behind
+/// a colon and is no port.
 pub fn without_login(text: &str) -> String {
-    match text.rsplit_once('@') {
-        Some((before, host)) => match before.split_once("://") {
-            Some((scheme, _)) => format!("{scheme}://***@{host}"),
-            None => format!("***@{host}"),
-        },
-        None => text.into(),
-    }
+    let is_scheme = |scheme: &str| scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
+    let (scheme, rest) = match text.split_once("://").filter(|(scheme, _)| is_scheme(scheme)) {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None => (String::new(), text),
+    };
+    let (login, host) = rest.rsplit_once('@').map_or(("", rest), |(_, host)| ("***@", host));
+    format!("{scheme}{login}{}", if is_host_and_port(host) { host } else { "***" })
+}
+
+/// A password stands behind a colon; so does a port.
+fn is_host_and_port(text: &str) -> bool {
+    let text = text.strip_suffix('/').unwrap_or(text);
+    let host = match text.rsplit_once(':') {
+        Some((host, port)) if port.parse::<u16>().is_ok() => host,
+        _ => text,
+    };
+    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    !host.contains(':') || address.is_some_and(|address| address.parse::<Ipv6Addr>().is_ok())
 }
 
 #[cfg(test)]
@@ -103,7 +117,14 @@ mod tests {
 
     #[test]
     fn a_login_is_never_shown() {
-        assert_eq!(without_login("mqtt://me:secret@host:x"), "mqtt://***@host:x");
+        assert_eq!(without_login("mqtt://me:secret@host:x"), "mqtt://***@***");
+        assert_eq!(without_login("mqtt://me:secret"), "mqtt://***");
+        assert_eq!(without_login("mqtt://me:99999"), "mqtt://***");
+        assert_eq!(without_login("mqtt://me:1#secret"), "mqtt://***");
+        assert_eq!(without_login("me:secret@mqtt://host"), "***@***");
+        for plain in ["mqtt://host:1883", "mqtt://[::1]:1883/", "mqtt://host/topic", "localhost:1883", "mqtt://"] {
+            assert_eq!(without_login(plain), plain);
+        }
         assert_eq!(without_login("mqtt://me:sec@ret/@host"), "mqtt://***@host");
         assert_eq!(without_login("me:secret@host"), "***@host");
         assert_eq!(without_login("host"), "host");

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::arguments::prefix;
-use super::selection::{load, select};
+use super::selection::{check_repeat, load, select};
 use crate::cli::Clean;
 use crate::exit_code::ExitCode;
 use crate::interruption::{interruption, unless_interrupted};
@@ -22,6 +22,7 @@ pub async fn clean(clean: Clean) -> Result<ExitCode> {
     let scenarios = if clean.scenarios.is_empty() { built_in.collect() } else { clean.scenarios };
     // Client ids and topics do not depend on how many messages there were.
     let cells = select(&load(&scenarios)?, Settings { messages: 1, queue_limit: None }, &[])?;
+    check_repeat(&cells, clean.repeat)?;
     let interrupted = interruption();
     let cleaning = unless_interrupted(&interrupted, async {
         let reached = reach(&(&clean.broker).into(), &prefix).await?;

@@ -12,7 +12,9 @@ use crate::history_file::HistoryFile;
 use crate::judge::{Combined, judge_again, judge_helpers};
 use crate::output::note;
 use crate::report::{self, JudgedFile, Palette};
-use crate::results::{AttemptRun, BrokerLabel, CellRun, Format, HelperRun, Options, Results, Run, Summary, Tool};
+use crate::results::{
+    AttemptRun, BrokerLabel, CellRun, Format, HelperRun, Options, Results, Run, Summary, Tool, in_rfc_3339,
+};
 
 /// Judges a results file, or histories that are text files.
 ///
@@ -42,7 +44,7 @@ fn histories(paths: &[PathBuf], export: Option<&Path>) -> Result<ExitCode> {
     let told: Vec<JudgedFile<'_>> = files.iter().zip(&judged).map(|(file, judged)| told(file, judged)).collect();
     let text = report::histories(&told, Palette::Coloured);
     let code = exit_code(&told);
-    deliver(&text, &as_results(&files, judged), export.as_ref())?;
+    deliver(|| text, &as_results(&files, judged), export.as_ref())?;
     Ok(code)
 }
 
@@ -86,7 +88,7 @@ fn as_results(files: &[HistoryFile], judged: Vec<Combined>) -> Results {
         // A history says by itself how many messages there were.
         options: Options { messages: 1, queue_limit: None },
         run: Run {
-            started_at: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+            started_at: in_rfc_3339(SystemTime::now()),
             prefix: String::new(),
             duration_ms: 0,
             host: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
@@ -128,7 +130,7 @@ fn results_file(path: &Path, export: Option<&Path>) -> Result<ExitCode> {
     let helpers = helpers.with_context(|| format!("{}: the histories of run.helpers", path.display()))?;
     (results.broker_findings, results.run.helpers) = judge_helpers(&helpers);
     results.summary = Summary::of(&results.cells);
-    deliver(&report::terminal(&results, &[], Palette::Coloured), &results, export.as_ref())?;
+    deliver(|| report::terminal(&results, &[], Palette::Coloured), &results, export.as_ref())?;
     if left > 0 {
         note(&format!("{left} cells have no history and keep their verdicts; --histories all keeps all histories"));
     }

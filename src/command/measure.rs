@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use anyhow::Result;
 
 use super::arguments::prefix;
-use super::selection::{load, nothing_selected, select, usual};
+use super::selection::{check_repeat, load, nothing_selected, select, usual};
 use crate::cli::{Histories, Library, Measure};
 use crate::compare::{Comparison, compare, same_options};
 use crate::exit_code::ExitCode;
@@ -58,6 +58,7 @@ pub async fn run(scenarios: Vec<String>, all: bool, library: Option<Library>, op
 async fn measure(scenarios: Vec<String>, typed: Measure, library: Option<Library>) -> Result<ExitCode> {
     let loaded = load(&scenarios)?;
     let cells = select(&loaded, (&typed.plan.amounts).into(), &typed.plan.filter)?;
+    check_repeat(&cells, typed.repeat)?;
     let scenario_files = files(&loaded);
     let lessons = Lessons::of(loaded, &cells, library.is_some())?;
     if cells.is_empty() {
@@ -75,11 +76,14 @@ async fn measure(scenarios: Vec<String>, typed: Measure, library: Option<Library
         return Ok(ExitCode::Interrupted);
     };
     let comparison = baseline.map(|baseline| compare(&baseline, &results, Some(&selected))).transpose()?;
-    let text = text(&results, &lessons.teachings, control.as_ref(), comparison.as_ref());
+    // A lesson tells what happened, also where all went well.
+    let whole = (!lessons.teachings.is_empty()).then(|| results.clone());
     if !request.keep_all_histories {
         results.forget_histories_of_passes();
     }
-    deliver(&text, &results, export.as_ref())?;
+    let told = whole.as_ref().unwrap_or(&results);
+    let text = || text(told, &lessons.teachings, control.as_ref(), comparison.as_ref());
+    deliver(text, &results, export.as_ref())?;
     let code = match comparison {
         _ if interrupted => ExitCode::Interrupted,
         _ if is_gone => ExitCode::Unclear,

@@ -1,8 +1,7 @@
 //! One frame of bytes to one [`Packet`].
 //!
-//! The PUBLISH of 3.1.1 and what only clients send are read by rumqttc's packet types. CONNACK, DISCONNECT, AUTH and
-//! every packet that is a Packet Identifier with reason codes are read from the bytes, since rumqttc's types refuse legal
-//! short forms and every code that they do not list; so is whatever carries properties to a client.
+//! What only clients send is read by rumqttc's packet types. What a broker sends is read from the bytes, since rumqttc's
+//! types refuse legal short forms and every code that they do not list, and do not say what is wrong with a packet.
 
 mod properties;
 
@@ -55,7 +54,7 @@ pub fn decode(protocol: Protocol, frame: &[u8]) -> Result<Packet, Undecodable> {
         (14, 0) if protocol == Protocol::V3 => Ok(Packet::disconnect(body.first().copied().unwrap_or(0))),
         (14, 0) => disconnect(body),
         (15, 0) if protocol == Protocol::V5 => Ok(Packet::Auth { reason: body.first().copied().unwrap_or(0) }),
-        (3, _) if body.len() >= 2 => publish(protocol, frame, body),
+        (3, _) if body.len() >= 2 => publish(protocol, frame[0], body).map(Packet::Publish),
         (1, 0) | (8, 2) | (10, 2) => from_client(protocol, frame),
         (kind, flags) => undecodable(format!("has packet type {kind}, flags {flags:#x} and {} bytes", body.len())),
     }
@@ -143,26 +142,8 @@ fn connack(protocol: Protocol, body: &[u8]) -> Result<Connack, Undecodable> {
     Ok(connack)
 }
 
-fn publish(protocol: Protocol, frame: &[u8], body: &[u8]) -> Result<Packet, Undecodable> {
-    if protocol == Protocol::V5 {
-        return publish_v5(frame[0], body).map(Packet::Publish);
-    }
-    match read_v3(frame)? {
-        v4::Packet::Publish(publish) => Ok(Packet::Publish(Publish {
-            dup: publish.dup,
-            qos: publish.qos as u8,
-            retain: publish.retain,
-            topic: publish.topic,
-            id: publish.pkid,
-            payload: publish.payload.to_vec(),
-            properties: Properties::default(),
-        })),
-        _ => undecodable("is no PUBLISH"),
-    }
-}
-
-/// The PUBLISH of 5.0: topic, Packet Identifier above QoS 0, properties, payload.
-fn publish_v5(first: u8, body: &[u8]) -> Result<Publish, Undecodable> {
+/// PUBLISH: topic, Packet Identifier above QoS 0, properties (5.0), payload.
+fn publish(protocol: Protocol, first: u8, body: &[u8]) -> Result<Publish, Undecodable> {
     let (length, rest) = body.split_first_chunk().ok_or(Undecodable::Other("ends inside its topic".into()))?;
     let name = rest.split_at_checked(usize::from(u16::from_be_bytes(*length)));
     let (name, mut rest) = name.ok_or(Undecodable::Other("ends inside its topic".into()))?;
@@ -184,9 +165,12 @@ fn publish_v5(first: u8, body: &[u8]) -> Result<Publish, Undecodable> {
         }
         _ => return undecodable("is a PUBLISH at QoS 3"),
     }
-    let (block, payload) = block(rest)?;
-    publish.properties = of_publish(block)?;
-    publish.payload = payload.to_vec();
+    if protocol == Protocol::V5 {
+        let (block, payload) = block(rest)?;
+        publish.properties = of_publish(block)?;
+        rest = payload;
+    }
+    publish.payload = rest.to_vec();
     Ok(publish)
 }
 
@@ -307,16 +291,22 @@ fn topic(bytes: &[u8]) -> Result<String, Undecodable> {
     String::from_utf8(bytes.to_vec()).map_err(|_| Undecodable::Other("has a topic that is not UTF-8".into()))
 }
 
-fn unreadable(error: impl std::fmt::Display) -> Undecodable {
-    Undecodable::Other(format!("cannot be read: {error}"))
+/// A packet that only clients send; rumqttc's errors are no half sentences.
+fn unreadable(frame: &[u8]) -> Undecodable {
+    let name = match frame[0] >> 4 {
+        1 => "CONNECT",
+        8 => "SUBSCRIBE",
+        _ => "UNSUBSCRIBE",
+    };
+    Undecodable::Other(format!("is a {name} that is malformed"))
 }
 
 fn read_v3(frame: &[u8]) -> Result<v4::Packet, Undecodable> {
-    v4::Packet::read(&mut BytesMut::from(frame), FRAME_BYTES_MAX).map_err(unreadable)
+    v4::Packet::read(&mut BytesMut::from(frame), FRAME_BYTES_MAX).map_err(|_| unreadable(frame))
 }
 
 fn read_v5(frame: &[u8]) -> Result<v5::Packet, Undecodable> {
-    v5::Packet::read(&mut BytesMut::from(frame), Some(FRAME_BYTES_MAX as u32)).map_err(unreadable)
+    v5::Packet::read(&mut BytesMut::from(frame), Some(FRAME_BYTES_MAX as u32)).map_err(|_| unreadable(frame))
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 //!
 //! The line begins with the time in milliseconds and the client with the number of its connection; both numbers may be
 //! left out. `->` was sent by the client, `<-` was received by it, `--` is what the harness observed of it. Values are
-//! `key=value`; bytes that would break the line are written `%XX`.
+//! `key=value`; bytes that would break the line are written `%XX`, and so is, in the words at the end of a line, what a
+//! terminal would act on.
 
 mod parse;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use crate::connection::End;
 use crate::packet::{
     Ack, Connack, Connect, Filter, Packet, Protocol, Publish, Suback, Subscribe, Unsuback, Unsubscribe,
 };
+use crate::visible::is_hidden;
 
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -39,7 +41,7 @@ impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Event::Attempt(number) => write!(f, "attempt {number}"),
-            Event::Step(step) => write!(f, "step {step}"),
+            Event::Step(step) => write!(f, "step {}", Free(step)),
             Event::Sent(_, packet) => write!(f, "-> {packet}"),
             Event::Half(_, packet) => write!(f, "-> half of {packet}"),
             Event::Received(_, packet) => write!(f, "<- {packet}"),
@@ -50,7 +52,7 @@ impl fmt::Display for Event {
             Event::Undecodable(_, bytes, why) => {
                 f.write_str("<- undecodable ")?;
                 bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
-                if why.is_empty() { Ok(()) } else { write!(f, " {}", why.replace(['\n', '\r'], " ")) }
+                if why.is_empty() { Ok(()) } else { write!(f, " {}", Free(why)) }
             }
             Event::Missing(_, awaited) => {
                 write!(f, "-- no {}", awaited.name())?;
@@ -62,11 +64,11 @@ impl fmt::Display for Event {
                 let passed = if *passed { "passed" } else { "not passed" };
                 write!(f, "-- {} {seconds} s: {passed}", timer.name())
             }
-            Event::Withheld(_, what) => write!(f, "-- withheld {what}"),
-            Event::WithoutEnd(_, what) => write!(f, "-- without end: {what}"),
+            Event::Withheld(_, what) => write!(f, "-- withheld {}", Free(what)),
+            Event::WithoutEnd(_, what) => write!(f, "-- without end: {}", Free(what)),
             Event::Late(milliseconds) => write!(f, "late {milliseconds} ms"),
             Event::Stopped => f.write_str("stopped"),
-            Event::Broken(why) => write!(f, "broken off: {}", why.replace(['\n', '\r'], " ")),
+            Event::Broken(why) => write!(f, "broken off: {}", Free(why)),
         }
     }
 }
@@ -186,6 +188,20 @@ impl fmt::Display for Escaped<'_> {
         self.0.iter().try_for_each(|byte| match byte {
             b'!'..=b'~' if *byte != b'%' => write!(f, "{}", char::from(*byte)),
             byte => write!(f, "%{byte:02x}"),
+        })
+    }
+}
+
+/// Words at the end of a line: what a terminal would act on, and the percent sign, as `%XX`.
+struct Free<'a>(&'a str);
+
+impl fmt::Display for Free<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|character| match character {
+            character if is_hidden(character) || character == '%' => {
+                character.encode_utf8(&mut [0; 4]).bytes().try_for_each(|byte| write!(f, "%{byte:02x}"))
+            }
+            character => write!(f, "{character}"),
         })
     }
 }

@@ -8,6 +8,7 @@ use crate::history::{Event, History, Message};
 use crate::results::{Phase, Received};
 use crate::scenario::Verb;
 use crate::topic;
+use crate::visible::visible;
 
 /// The measured part of a cell's record.
 #[derive(Debug, Default)]
@@ -159,7 +160,7 @@ impl<'a> Arrivals<'a> {
         Received {
             client: self.connection.client.to_string(),
             connection: self.number,
-            topic: delivery.topic.clone(),
+            topic: visible(&delivery.topic).into_owned(),
             phase: self.phase(delivery),
             seq: match delivery.message {
                 Some(Message::Experiment(number)) => Some(number),

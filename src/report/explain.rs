@@ -13,6 +13,7 @@ use super::{Palette, findings, mark, measured, wrap};
 use crate::history::{Entry, Event};
 use crate::judge::Attempt;
 use crate::results::{CellResult, CellRun, Results, Verdict};
+use crate::visible::visible;
 use gloss::Glossary;
 
 /// What stands before the text below an event.
@@ -77,11 +78,11 @@ fn exchange(attempt: &Attempt, glossary: &mut Glossary, palette: Palette) -> Str
     let width = times.map(|time| time.to_string().len() + 1).max().unwrap_or(0);
     for (at, entry) in attempt.history.entries.iter().enumerate() {
         match &entry.event {
-            Event::Step(step) => text += &format!("\n{}\n", palette.heading(step)),
+            Event::Step(step) => text += &format!("\n{}\n", palette.heading(&visible(step))),
             event => {
                 let time = entry.time.map(|time| format!("{time} ")).unwrap_or_default();
                 let head = format!("{:>5}  {time:>width$}{}", at + 1, head(entry));
-                text += &wrap(&head, &packets::said(event));
+                text += &wrap(&head, &visible(&packets::said(event)));
                 if let Some(gloss) = glossary.gloss(&events, at) {
                     text += &wrap(INDENT, &gloss);
                 }

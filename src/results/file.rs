@@ -1,9 +1,12 @@
 //! The file that keeps results: written, read, described by a schema, and refused where it cannot be used.
 
-use std::fs;
+use std::collections::HashSet;
 use std::path::Path;
 
 use serde::Deserialize;
+
+use crate::input::read_text;
+use crate::visible::visible_json;
 
 use super::{FORMAT_MAJOR, FORMAT_NAME, Format, Results};
 
@@ -31,11 +34,12 @@ impl Results {
     /// another kind, or of another major version.
     pub fn load(path: &Path) -> Result<Results, ResultsError> {
         let name = path.display().to_string();
-        let text = fs::read_to_string(path).map_err(|why| ResultsError::Read { path: name.clone(), why })?;
+        let text = read_text(path).map_err(|why| ResultsError::Read { path: name.clone(), why })?;
         Results::parse(&name, &text)
     }
 
-    /// Reads the text of a results file; `path` is only for the error.
+    /// Reads the text of a results file; `path` is only for the error. What a terminal would act on is spelled out in each
+    /// of its strings.
     ///
     /// # Errors
     /// As [`Results::load`].
@@ -49,6 +53,8 @@ impl Results {
             let cut = if error.is_eof() { "it is cut off: " } else { "" };
             not_results(format!("{cut}{error}"))
         };
+        // Whatever is printed of a file comes by here.
+        let text = &visible_json(text);
         let header: Header = serde_json::from_str(text).map_err(unreadable)?;
         let Format { name, major, minor } = header.format;
         if name != FORMAT_NAME {
@@ -58,7 +64,12 @@ impl Results {
             let cure = if major > FORMAT_MAJOR { NEWER_TOOL } else { NEWER_FILE };
             return Err(ResultsError::OtherMajor { path: path.into(), major, minor, cure });
         }
-        serde_json::from_str(text).map_err(unreadable)
+        let results: Results = serde_json::from_str(text).map_err(unreadable)?;
+        let mut ids = HashSet::new();
+        match results.cells.iter().find(|cell| !ids.insert(cell.id.as_str())) {
+            Some(twice) => Err(not_results(format!("the cell {} stands there twice", twice.id))),
+            None => Ok(results),
+        }
     }
 
     /// The JSON Schema of the results file, as this version writes it: every key is there.

@@ -1,9 +1,12 @@
 //! What differs from run to run: when and how the run was made, what was on the wire, and where evidence stands in it.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::history::{History, HistoryError};
 
@@ -31,7 +34,40 @@ pub struct Run {
     /// What was on the wire for `broker_findings`.
     pub helpers: HelperRun,
     /// By the cell's id.
+    #[serde(deserialize_with = "each_once")]
     pub cells: BTreeMap<String, CellRun>,
+}
+
+/// The last second that RFC 3339 can tell, since 1970.
+const LAST_SECOND: Duration = Duration::from_secs(253_402_300_799);
+
+/// A time as the results tell it. A clock that stands before 1970 or after the year 9999 is told as near as can be: it must
+/// not cost a run its results.
+pub fn in_rfc_3339(time: SystemTime) -> String {
+    let told = time.clamp(UNIX_EPOCH, UNIX_EPOCH + LAST_SECOND);
+    humantime::format_rfc3339_seconds(told).to_string()
+}
+
+/// Reads an object that has no key twice: JSON permits it, and the first value would be lost.
+fn each_once<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, CellRun>, D::Error> {
+    struct EachOnce;
+    impl<'de> Visitor<'de> for EachOnce {
+        type Value = BTreeMap<String, CellRun>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object of runs by the ids of their cells")
+        }
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut runs = BTreeMap::new();
+            while let Some((id, run)) = map.next_entry::<String, CellRun>()? {
+                if runs.contains_key(&id) {
+                    return Err(A::Error::custom(format!("the run of the cell {id} stands there twice")));
+                }
+                runs.insert(id, run);
+            }
+            Ok(runs)
+        }
+    }
+    deserializer.deserialize_map(EachOnce)
 }
 
 /// How one cell was run.
@@ -180,5 +216,23 @@ impl CellRun {
         let Some(evidence) = self.evidence_of(violation) else { return Vec::new() };
         let attempt = evidence.attempt.checked_sub(1).and_then(|place| self.attempts.get(place));
         numbered_lines(attempt.map_or(&[], |attempt| attempt.history.as_slice()), &evidence.events)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_clock_costs_a_run_its_results() {
+        let day = Duration::from_secs(86_400);
+        for (time, told) in [
+            (UNIX_EPOCH + day, "1970-01-02T00:00:00Z"),
+            (UNIX_EPOCH - day, "1970-01-01T00:00:00Z"),
+            (UNIX_EPOCH + LAST_SECOND + Duration::from_nanos(999_999_999), "9999-12-31T23:59:59Z"),
+            (UNIX_EPOCH + LAST_SECOND + day, "9999-12-31T23:59:59Z"),
+        ] {
+            assert_eq!(in_rfc_3339(time), told);
+        }
     }
 }

@@ -12,6 +12,7 @@ use crate::connection::{Connection, End, Incoming};
 use crate::history::{Awaited, Event, History, PROBE};
 use crate::packet::{Connack, Connect, Filter, Packet, Protocol, Publish, Subscribe};
 use crate::session_rules::is_failure;
+use crate::visible::visible;
 
 /// How long the broker may take to tell its version, once it has answered SUBSCRIBE.
 const VERSION_WAIT: Duration = Duration::from_millis(20);
@@ -91,7 +92,7 @@ pub async fn connect(target: &Target, connect: Connect) -> Result<(Connection, C
     connection.flush().await;
     let incoming = match timeout_at(deadline, poll_fn(|cx| connection.poll_incoming(cx))).await {
         Ok(batch) => batch.into_iter().next().unwrap_or(Incoming::End(End::Fin)),
-        Err(_) => return unanswered(connection.unfinished(), target.connect_timeout),
+        Err(_) => return unanswered(&connection.unfinished(), target.connect_timeout),
     };
     match incoming {
         Incoming::Packet(Packet::Connack(connack), _) if connack.code == 0 => Ok((connection, connack)),
@@ -227,7 +228,7 @@ async fn version(target: &Target, mut connection: Connection) -> Option<String> 
         for incoming in batch {
             match incoming {
                 Incoming::Packet(Packet::Publish(Publish { payload, .. }), _) => {
-                    version = Some(String::from_utf8_lossy(&payload).trim().to_owned());
+                    version = Some(visible(String::from_utf8_lossy(&payload).trim()).into_owned());
                 }
                 Incoming::Packet(Packet::Suback(suback), _) if !std::mem::replace(&mut is_answered, true) => {
                     let granted = suback.codes.first().is_some_and(|code| !is_failure(*code));

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::names::Names;
 use crate::history::{Awaited, Client, Entry, Event, History, Message, WITNESS};
 use crate::packet::{Connack, Packet, Publish};
+use crate::visible::visible;
 
 /// The longest packet of which the bytes are kept.
 const RAW_BYTES_MAX: usize = 1024;
@@ -111,7 +112,9 @@ impl Record {
 
     /// The client identifiers that the broker assigned: the name in the history, and the one on the wire.
     pub fn assigned(&self) -> impl Iterator<Item = (String, String)> {
-        (1..).zip(&self.assigned).map(|(number, id): (usize, &String)| (assigned_name(number), id.clone()))
+        (1..)
+            .zip(&self.assigned)
+            .map(|(number, id): (usize, &String)| (assigned_name(number), visible(id).into_owned()))
     }
 
     fn local_assigned(&mut self, names: &Names, id: &str) -> String {

@@ -35,9 +35,10 @@ fn a_url_that_is_none() {
         ("localhost:1883", "it has no scheme"),
         ("http://localhost", "the scheme http is not supported"),
         ("mqtt://", "it has no host"),
-        ("mqtt://localhost:99999", "port"),
         ("mqtt://localhost/topic", "nothing may follow the port"),
     ];
+    // What is no port may be a password.
+    run(matrix("mqtt://localhost:99999", &[])).gave_up(2, &["--broker mqtt://***", "port", "write mqtt://"]);
     for (url, why) in cases {
         run(matrix(url, &[])).gave_up(2, &[why, url, "write mqtt://[USER[:PASSWORD]@]HOST[:PORT], or embedded"]);
     }
@@ -133,4 +134,52 @@ fn run_file(path: &Path, broker: &str) -> std::process::Command {
     let mut command = program(["run"]);
     command.arg(path).args(["--broker", broker]);
     command
+}
+
+/// A scenario with 18 cells for each number of messages.
+fn many_cells(name: &str, numbers: usize) -> String {
+    let numbers: Vec<String> = (1..=numbers).map(|number| number.to_string()).collect();
+    format!(
+        r#"
+        name = "{name}"
+        question = "How many cells?"
+        axes.protocol = ["3.1.1", "5.0"]
+        axes.publish_qos = [0, 1, 2]
+        axes.subscribe_qos = [0, 1, 2]
+        axes.messages = [{}]
+        clients.a = {{ protocol = "$protocol", clean_session = true }}
+        steps = [
+            {{ connect = "a" }},
+            {{ subscribe = "a", qos = "$subscribe_qos" }},
+            {{ publish = "a", qos = "$publish_qos", messages = "$messages" }},
+            {{ receive = "a" }},
+        ]
+        "#,
+        numbers.join(", ")
+    )
+}
+
+#[test]
+fn more_than_can_be_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, numbers| {
+        let path = folder.path().join(name);
+        fs::write(&path, many_cells(name, numbers)).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let many = ["one", "two", "three"].map(|name| file(name, 4_444));
+    let started = std::time::Instant::now();
+    let listed = run(program(["list", &many[0], &many[1]]));
+    assert_eq!((listed.code, listed.stdout.lines().count()), (Some(0), 2 * 79_992), "{}", listed.stderr);
+    // A search of each cell among all others takes minutes.
+    assert!(started.elapsed().as_secs() < 30, "{:?}", started.elapsed());
+    let broker = Untouched::new();
+    let at = ["--broker", &broker.url()];
+    run(program([&["run"], &many.each_ref().map(String::as_str)[..], &at].concat()))
+        .gave_up(2, &[&many[2], "239976 cells", "200000 at most", "name fewer scenarios"]);
+    let too_often = ["--repeat 1000000 of", "200000 at most", "give a lower --repeat, or select fewer cells"];
+    refused(&["--repeat", "1000000"]).gave_up(2, &too_often);
+    run(program([&["clean", "--prefix", "p", "--repeat", "1000000"], &at[..]].concat())).gave_up(2, &too_often);
+    run(program([&["run", &many[0], "--repeat", "3"], &at[..]].concat())).gave_up(2, &["239976 runs"]);
+    broker.assert_untouched();
 }

@@ -84,7 +84,10 @@ fn a_baseline_that_is_none() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("known.json");
     let right = run(matrix(&correct(), &[&QUEUED[..], &["--export-json", "-"]].concat())).stdout;
-    let cases: [(String, &[&str]); 9] = [
+    let id = |place: usize| Results::parse("right", &right).unwrap().cells[place].id.clone();
+    let mut twice: serde_json::Value = serde_json::from_str(&right).unwrap();
+    twice["cells"][1] = twice["cells"][0].clone();
+    let cases: [(String, &[&str]); 11] = [
         (right[..right.len() / 2].into(), &["it is cut off", "--export-json"]),
         (String::new(), &["it is cut off", "--export-json"]),
         ("{}".into(), &["is not a results file of mqtt-sessions", "--export-json"]),
@@ -94,6 +97,11 @@ fn a_baseline_that_is_none() {
         (
             right.replace("\"major\": 2", "\"major\": 1"),
             &["format 1.0", "reads 2.x", "write the file anew with --export-json"],
+        ),
+        (twice.to_string(), &["the cell matrix[protocol=3.1.1,", "stands there twice", "--export-json"]),
+        (
+            right.replace(&format!("{:?}: {{", id(1)), &format!("{:?}: {{", id(0))),
+            &["the run of the cell matrix[protocol=3.1.1,", "stands there twice", "--export-json"],
         ),
         (right.replace("\"messages\": 3", "\"messages\": 5"), &["with --messages 5", "make them again"]),
         (right.replace("\"queue_limit\": null", "\"queue_limit\": 9"), &["with --queue-limit 9", "make them again"]),
@@ -107,4 +115,34 @@ fn a_baseline_that_is_none() {
         run(program(["judge", text(path)])).gave_up(2, &["cannot read", text(path), "--export-json"]);
         refused(&["--baseline", text(path)]).gave_up(2, &["cannot read", text(path), "--export-json"]);
     }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_file_that_never_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = folder.path().join("endless.txt");
+    std::os::unix::fs::symlink("/dev/zero", &history).unwrap();
+    let endless = "it does not end within 64 MiB";
+    for arguments in [vec!["judge", "/dev/zero"], vec!["compare", "/dev/zero", "/dev/zero"]] {
+        run(program(arguments)).gave_up(2, &["cannot read /dev/zero", endless, "--export-json"]);
+    }
+    run(program(["explain", "matrix[]", "--results", "/dev/zero"])).gave_up(2, &["cannot read /dev/zero", endless]);
+    run(program(["judge", text(&history)]))
+        .gave_up(2, &[text(&history), "it cannot be read", endless, "one event a line"]);
+    run(program(["list", "/dev/zero"])).gave_up(2, &["/dev/zero: it cannot be read", endless, "name a file"]);
+    refused(&["--baseline", "/dev/zero"]).gave_up(2, &["cannot read /dev/zero", endless]);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_link_stays_and_its_target_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let [link, file] = ["link.json", "file.json"].map(|name| folder.path().join(name));
+    std::os::unix::fs::symlink("file.json", &link).unwrap();
+    let ended = run(matrix(&correct(), &[&QUEUED[..], &["--export-json", text(&link)]].concat()));
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(link.is_symlink() && !file.is_symlink());
+    assert_eq!(Results::load(&file).unwrap().summary.pass, 2);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
 }

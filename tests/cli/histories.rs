@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::program::{Ended, program, run};
 
 /// The message was accepted while the subscriber was away, and did not come before the fence did.
-const LOST: &str = "\
+pub const LOST: &str = "\
 step 1 connect subscriber
 subscriber -> CONNECT protocol=3.1.1 clean_session=0 keep_alive=60 client_id=subscriber
 subscriber <- CONNACK session_present=0 code=0x00

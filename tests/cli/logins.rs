@@ -3,9 +3,10 @@
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
-use mqtt_sessions::packet::{Login, Packet};
+use mqtt_sessions::connection::encode::encode;
+use mqtt_sessions::packet::{Login, Packet, Protocol};
 
-use crate::peers::answering;
+use crate::peers::{answering, listener};
 use crate::program::{QUEUED, matrix, program, run};
 use crate::proxy::{Fate, proxy};
 use crate::support::broker::Broker;
@@ -74,7 +75,20 @@ fn a_login_is_not_shown_where_it_was_mistyped() {
         "mqtt://hidden-user:hid/hidden@pw@host",
         "http://hidden-user:hidden-pw@host",
         "mqtt://:hidden-pw@host",
+        "mqtt://me:hidden-pw",
+        "mqtt://me:hidden-pw/",
+        "mqtt://me:hidden-pw@",
+        "mqtt://me:hidden-pw@:1883",
+        "mqtt://me:1/hidden-pw",
+        "mqtt://me:1883#hidden-pw",
+        "mqtt://me:hidden pw",
+        "mqtt:///me:hidden-pw",
+        "mqtt:/me:hidden-pw",
+        "me:hidden-pw@mqtt://host",
     ];
+    // Taken apart at its sign, it is a filter.
+    assert_eq!(assert_hidden(matrix("mqtt://me:hidden=pw", &[])), 2);
+    assert_eq!(assert_hidden(program(["run", "mqtt://me:hidden=pw"])), 2);
     for login in logins {
         assert_eq!(assert_hidden(matrix(login, &[])), 2);
         // In the place of something else.
@@ -86,5 +100,62 @@ fn a_login_is_not_shown_where_it_was_mistyped() {
         let mut command = program(["matrix"]);
         command.env("MQTT_SESSIONS_BROKER", login);
         assert_eq!(assert_hidden(command), 2);
+    }
+}
+
+/// The password in plain, and in the ways in which bytes are shown.
+#[track_caller]
+fn assert_password_hidden(text: &str) {
+    let hex = |gap: &str| PASSWORD.bytes().skip(5).map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(gap);
+    for secret in [PASSWORD, &hex(""), &hex(" ")] {
+        assert!(!text.to_lowercase().contains(secret), "{secret} in {text}");
+    }
+}
+
+#[test]
+fn a_peer_that_sends_back_what_it_gets_shows_no_password() {
+    let echo = listener(|mut stream| {
+        let mut reader = stream.try_clone().unwrap();
+        let _ = std::io::copy(&mut reader, &mut stream);
+    });
+    let garbled = [answering(b"\x11\x20\x00hidden-pw, and more of it", true), answering(b"\x10\x20hidden-pw", true)];
+    let cut = answering(b"\x10\x20hidd", false);
+    for broker in garbled.into_iter().chain([echo, cut]) {
+        for mut command in three_ways(&broker) {
+            command.args(["--connect-timeout", "300ms"]);
+            let ended = run(command);
+            ended.gave_up(2, &["CONNECT"]);
+            assert_password_hidden(&ended.stderr);
+        }
+    }
+}
+
+#[test]
+fn no_history_has_a_password_that_was_sent_back() {
+    // The CONNECT of the subscriber, or of the probe of 5.0, comes back with a flag that makes it no packet.
+    for of_probe in [true, false] {
+        let broker = proxy(&Broker::correct(), move |protocol, packet| match packet {
+            Packet::Connect(connect)
+                if connect.client_id.ends_with(if of_probe { "probe5" } else { "0" })
+                    && (protocol == Protocol::V5 || !of_probe) =>
+            {
+                let mut bytes = Vec::new();
+                encode(protocol, packet, &mut bytes).unwrap();
+                bytes[0] |= 1;
+                Fate::Answer(bytes)
+            }
+            _ => Fate::Pass,
+        });
+        for mut command in three_ways(&broker) {
+            command.args(["--settle", "10ms", "--patience", "100ms", "--deadline", "500ms"]);
+            let ended = run({
+                command.args(["--histories", "all", "--export-json", "-"]);
+                command
+            });
+            assert!(ended.stdout.contains("<- undecodable 11"), "{}{}", ended.stdout, ended.stderr);
+            assert!(ended.stdout.contains("2a2a2a"), "{}", ended.stdout);
+            assert_password_hidden(&ended.stdout);
+            assert_password_hidden(&ended.stderr);
+        }
     }
 }

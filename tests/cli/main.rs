@@ -11,6 +11,7 @@ mod forbidden;
 mod garbage;
 mod help;
 mod histories;
+mod hostile;
 mod interruptions;
 mod leftovers;
 mod lessons;

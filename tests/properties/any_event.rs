@@ -25,8 +25,8 @@ pub fn entry() -> impl Strategy<Value = Entry> {
 pub fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         1 => any::<u32>().prop_map(Event::Attempt),
-        1 => line().prop_map(Event::Step),
-        1 => line().prop_map(Event::Broken),
+        1 => words().prop_map(Event::Step),
+        1 => words().prop_map(Event::Broken),
         1 => any::<u32>().prop_map(Event::Late),
         1 => Just(Event::Stopped),
         8 => (client(), packet()).prop_map(|(client, packet)| Event::Sent(client, packet)),
@@ -42,7 +42,7 @@ fn observed() -> impl Strategy<Value = Event> {
         client().prop_map(|client| Event::Ended(client, End::Reset)),
         client().prop_map(|client| Event::Closed(client, End::Fin)),
         client().prop_map(|client| Event::Closed(client, End::Reset)),
-        (client(), vec(any::<u8>(), 0..9), "[a-z][a-z 0-9]{0,8}|")
+        (client(), vec(any::<u8>(), 0..9), words())
             .prop_map(|(client, bytes, why)| Event::Undecodable(client, bytes, why)),
         (client(), awaited()).prop_map(|(client, awaited)| Event::Missing(client, awaited)),
         client().prop_map(Event::Unreachable),
@@ -53,8 +53,8 @@ fn observed() -> impl Strategy<Value = Event> {
             seconds,
             passed
         }),
-        (client(), line()).prop_map(|(client, what)| Event::Withheld(client, what)),
-        (client(), line()).prop_map(|(client, what)| Event::WithoutEnd(client, what)),
+        (client(), words()).prop_map(|(client, what)| Event::Withheld(client, what)),
+        (client(), words()).prop_map(|(client, what)| Event::WithoutEnd(client, what)),
     ]
 }
 
@@ -82,9 +82,9 @@ fn client() -> impl Strategy<Value = Client> {
         .prop_map(Client::from)
 }
 
-/// Text without a line break.
-fn line() -> impl Strategy<Value = String> {
-    "[^\r\n]{0,12}"
+/// Words at the end of a line: with anything in them.
+fn words() -> impl Strategy<Value = String> {
+    prop_oneof!["[ -~]{0,12}", "[\r\n\t%0-9a-f\u{1b}\u{85}\u{202e}é]{0,6}", any::<String>()]
 }
 
 /// Text with anything in it that is a character.

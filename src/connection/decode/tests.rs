@@ -79,3 +79,44 @@ fn a_broken_frame_is_an_error_and_never_a_wait() {
         }
     }
 }
+
+#[test]
+fn each_reason_completes_a_packet_that() {
+    let whole: [&[u8]; 12] = [
+        b"\x10\x10\0\x04MQTT\x04\xc2\0\x3c\0\0\0\0",
+        b"\x10\x11\0\x04MQTT\x05\xc2\0\x3c\0\0\0\0\0",
+        b"\x20\x06\0\0\x03\x21\0\x09",
+        b"\x32\x05\0\x01t\0\x01",
+        b"\x32\x0d\0\x01t\0\x01\x07\x0b\x01\x03\0\x01c",
+        b"\x34\x09\0\x01t\0\x01\0payl",
+        b"\x40\x02\0\x07",
+        b"\x82\x06\0\x01\0\x01t\x01",
+        b"\x90\x04\0\x07\0\x01",
+        b"\xa2\x06\0\x01\0\0\x01t",
+        b"\xe0\x02\x8e\0",
+        b"\xd0\0",
+    ];
+    let mut reasons = std::collections::BTreeSet::new();
+    for (frame, at) in whole.iter().flat_map(|frame| (0..frame.len()).map(move |at| (frame, at))) {
+        for byte in 0..=u8::MAX {
+            let mut bent = frame.to_vec();
+            bent[at] = byte;
+            let cut = [&bent[..at.max(2)], &bent[..]];
+            let tried = Protocol::ALL.into_iter().flat_map(|protocol| cut.map(|frame| decode(protocol, frame)));
+            reasons.extend(tried.filter_map(|read| read.err()).map(|why| why.to_string()));
+        }
+    }
+    assert!(reasons.len() > 20, "{reasons:?}");
+    for why in reasons {
+        let verb = why.split(' ').next().unwrap();
+        assert!(["is", "has", "ends"].contains(&verb), "a packet that {why}");
+        assert!(!why.contains(": ") && !why.contains(|c: char| c.is_control()), "a packet that {why}");
+    }
+}
+
+#[test]
+fn a_publish_of_3_1_1_is_read_with_all_that_it_has() {
+    let publish = Publish { topic: "t".into(), id: 7, payload: b"m1".to_vec(), ..Publish::default() };
+    let publish = Publish { dup: true, qos: 2, retain: true, ..publish };
+    reads(Protocol::V3, b"\x3d\x07\0\x01t\0\x07m1", Packet::Publish(publish));
+}

@@ -1,11 +1,14 @@
 //! One line of a history to its event.
 
+use percent_encoding::percent_decode_str;
+
 use super::super::{Awaited, Client, Entry, Event, Time};
 use crate::connection::End;
 use crate::packet::{
     Ack, AckKind, Connack, Connect, Filter, Packet, Properties, Protocol, Publish, Suback, Subscribe, Unsuback,
     Unsubscribe, Will,
 };
+use crate::visible::{is_hidden, visible};
 use crate::vocabulary::Timer;
 
 fn unescape(text: &str) -> Result<Vec<u8>, String> {
@@ -40,6 +43,10 @@ fn hex_byte(high: u8, low: u8) -> Result<u8, String> {
 /// # Errors
 /// What is wrong with it, in words.
 pub fn parse(line: &str) -> Result<Entry, String> {
+    if let Some(hidden) = line.chars().find(|character| is_hidden(*character)) {
+        let shown = visible(hidden.encode_utf8(&mut [0; 4])).into_owned();
+        return Err(format!("it has the character {shown}, which no line has; write the bytes of it as %XX"));
+    }
     let (time, line) = match line.split_once(' ') {
         Some((first, rest)) if first.starts_with(|c: char| c.is_ascii_digit()) => (Some(parse_time(first)?), rest),
         _ => (None, line),
@@ -82,8 +89,10 @@ fn parse_of_harness(line: &str) -> Result<Option<Event>, String> {
     if let Some(milliseconds) = line.strip_prefix("late ").and_then(|rest| rest.strip_suffix(" ms")) {
         return milliseconds.parse().map(|ms| Some(Event::Late(ms))).map_err(|_| not_a_number(milliseconds));
     }
-    let step = line.strip_prefix("step ").map(|step| Event::Step(step.into()));
-    Ok(step.or_else(|| line.strip_prefix("broken off: ").map(|why| Event::Broken(why.into()))))
+    if let Some(step) = line.strip_prefix("step ") {
+        return free(step).map(|step| Some(Event::Step(step)));
+    }
+    line.strip_prefix("broken off: ").map(|why| free(why).map(Event::Broken)).transpose()
 }
 
 fn not_a_number(text: &str) -> String {
@@ -98,9 +107,11 @@ fn parse_of_client(client: Client, arrow: &str, what: &str) -> Result<Event, Str
         ("->", "end reset") => Ok(Event::Closed(client, End::Reset)),
         ("--", "no connection") => Ok(Event::Unreachable(client)),
         ("--", "settled") => Ok(Event::Settled(client)),
-        ("--", what) if what.starts_with("withheld ") => Ok(Event::Withheld(client, what["withheld ".len()..].into())),
+        ("--", what) if what.starts_with("withheld ") => {
+            free(&what["withheld ".len()..]).map(|what| Event::Withheld(client, what))
+        }
         ("--", what) if what.starts_with("without end: ") => {
-            Ok(Event::WithoutEnd(client, what["without end: ".len()..].into()))
+            free(&what["without end: ".len()..]).map(|what| Event::WithoutEnd(client, what))
         }
         ("--", what) if what.ends_with("passed") => parse_timed(client, what),
         ("--", what) => parse_missing(what).map(|awaited| Event::Missing(client, awaited)),
@@ -111,7 +122,7 @@ fn parse_of_client(client: Client, arrow: &str, what: &str) -> Result<Event, Str
                 [high, low] => hex_byte(*high, *low),
                 _ => Err("the bytes end inside a byte".into()),
             });
-            Ok(Event::Undecodable(client, bytes.collect::<Result<_, _>>()?, why.into()))
+            Ok(Event::Undecodable(client, bytes.collect::<Result<_, _>>()?, free(why)?))
         }
         ("->", what) if what.starts_with("half of ") => {
             parse_packet(&what["half of ".len()..]).map(|packet| Event::Half(client, packet))
@@ -284,6 +295,12 @@ fn parse_filters(fields: &Fields<'_>) -> Result<Vec<Filter>, String> {
             Ok(filter)
         })
         .collect()
+}
+
+/// Words at the end of a line. A percent sign that opens no `%XX` is one.
+fn free(text: &str) -> Result<String, String> {
+    let bytes = percent_decode_str(text).collect::<Vec<u8>>();
+    String::from_utf8(bytes).map_err(|_| format!("\"{text}\" is not UTF-8"))
 }
 
 fn string(text: &str) -> Result<String, String> {

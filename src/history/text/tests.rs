@@ -60,6 +60,10 @@ fn every_kind_of_line_is_read_as_it_was_written() {
         "subscriber -- no end",
         "subscriber -- no will",
         "broken off: the CONNECT is too long",
+        "broken off: 50 %25 of it%0d%0a, and %e2%80%ae",
+        "step 3 receive%0d",
+        "subscriber -- withheld %0d",
+        "subscriber <- undecodable 00 is%0dcut",
         "stopped",
     ];
     let history = History::parse(lines).unwrap();
@@ -78,6 +82,11 @@ fn a_line_that_is_no_event_is_refused_in_words() {
         "subscriber -> PUBLISH topic=% qos=0 retain=0 dup=0 payload=m1",
         "subscriber <- SUBACK id=1 code=1",
         "subscriber <- undecodable 123",
+        "step 3 receive\r",
+        "step 3 receive\rsubscriber",
+        "broken off: \u{1b}[31m",
+        "broken off: %ff",
+        "sub\u{202e}scriber -> PINGREQ",
         "subscriber -> CONNECT protocol=4 clean_session=0 keep_alive=60 client_id=a",
     ];
     for line in lines {

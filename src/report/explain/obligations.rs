@@ -6,6 +6,7 @@ use super::INDENT;
 use crate::judge::{Attempt, Duty, Obligation, Outcome};
 use crate::report::{Palette, wrap};
 use crate::statement;
+use crate::visible::visible;
 
 /// The lines that belong to the event at a place.
 pub(super) fn at(attempt: &Attempt, at: usize, palette: Palette) -> String {
@@ -94,6 +95,6 @@ fn cited_in_full(obligation: &Obligation) -> String {
 /// A coloured word, and text beside it.
 fn line(word: &str, colour: AnsiColor, text: &str, palette: Palette) -> String {
     let style = Style::new().fg_color(Some(colour.into()));
-    let wrapped = wrap(&format!("{INDENT}{word:<7} "), text);
+    let wrapped = wrap(&format!("{INDENT}{word:<7} "), &visible(text));
     wrapped.replacen(word, &palette.paint(style, word), 1)
 }

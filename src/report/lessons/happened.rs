@@ -3,6 +3,7 @@
 use crate::history::{Event, History, Message};
 use crate::packet::{AckKind, Connack, Packet, Publish};
 use crate::plan::{Action, Cell, Connect, Publication};
+use crate::visible::visible;
 
 /// The words for each step; empty where there is nothing to say. Nothing at all for a cell that was not played.
 pub fn happened(cell: &Cell, history: &History) -> Vec<String> {
@@ -164,6 +165,6 @@ fn payload(publish: &Publish) -> String {
     match (Message::of(&publish.payload), publish.payload.is_empty()) {
         (Some(message), _) => message.to_string(),
         (None, true) => "an empty message".into(),
-        (None, false) => String::from_utf8_lossy(&publish.payload).into_owned(),
+        (None, false) => visible(&String::from_utf8_lossy(&publish.payload)).into_owned(),
     }
 }
