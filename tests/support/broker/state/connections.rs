@@ -14,6 +14,8 @@ const PUT_OFF_FOR: Duration = Duration::from_secs(3);
 impl State {
     pub(super) fn connect(&mut self, link: Link, mut connect: Connect) {
         let protocol = connect.protocol;
+        let asks_for_a_session = connect.session_expiry.is_some_and(|seconds| seconds > 0);
+        self.greeted = asks_for_a_session.then(|| connect.client_id.bytes().map(usize::from).sum());
         if let Some((shape, code)) = self.refused(&connect) {
             return self.refuse(link, shape, code);
         }
