@@ -59,6 +59,17 @@ pub enum End {
     Reset,
 }
 
+/// Why a packet cannot be sent; completes "the packet ...".
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum Unsendable {
+    /// MQTT cannot carry it.
+    #[error(transparent)]
+    Unencodable(#[from] encode::Unencodable),
+    /// It is larger than the broker takes (5.0, MQTT-3.2.2-15).
+    #[error("has more than {maximum} bytes, the Maximum Packet Size of the broker")]
+    TooLarge { maximum: u32 },
+}
+
 /// An open Network Connection.
 pub struct Connection {
     stream: Stream,
@@ -75,6 +86,10 @@ pub struct Connection {
     reads_past: bool,
     /// Half of a packet was sent, so that nothing can follow it.
     is_in_a_packet: bool,
+    /// The largest packet that the broker takes, as its CONNACK said.
+    maximum_packet_size: Option<u32>,
+    /// What was read and given back.
+    unread: Vec<Incoming>,
 }
 
 impl Connection {
@@ -96,6 +111,8 @@ impl Connection {
             ended: None,
             reads_past: false,
             is_in_a_packet: false,
+            maximum_packet_size: None,
+            unread: Vec::new(),
         })
     }
 
@@ -108,27 +125,35 @@ impl Connection {
     /// Takes a packet for sending, and gives its bytes; [`Connection::flush`] puts it on the wire.
     ///
     /// # Errors
-    /// [`encode::Unencodable`] where MQTT cannot carry the packet.
-    pub fn send(&mut self, packet: &Packet) -> Result<Bytes, encode::Unencodable> {
-        let start = self.unsent.len();
-        encode::encode(self.protocol, packet, &mut self.unsent)?;
+    /// [`Unsendable`] where MQTT cannot carry the packet, or the broker has said that it takes none so large.
+    pub fn send(&mut self, packet: &Packet) -> Result<Bytes, Unsendable> {
+        let bytes = self.encoded(packet)?;
+        self.unsent.extend_from_slice(&bytes);
         self.packet_ends.push(self.unsent.len());
-        Ok(Bytes::copy_from_slice(&self.unsent[start..]))
+        Ok(bytes.into())
     }
 
     /// Takes the first half of a packet for sending, as it is on the wire when a connection breaks in the middle, and gives
     /// its bytes.
     ///
     /// # Errors
-    /// [`encode::Unencodable`] where MQTT cannot carry the packet.
-    pub fn send_half(&mut self, packet: &Packet) -> Result<Bytes, encode::Unencodable> {
-        let mut bytes = Vec::new();
-        encode::encode(self.protocol, packet, &mut bytes)?;
+    /// As [`Connection::send`], for the whole packet.
+    pub fn send_half(&mut self, packet: &Packet) -> Result<Bytes, Unsendable> {
+        let mut bytes = self.encoded(packet)?;
         bytes.truncate(bytes.len() / 2);
         self.is_in_a_packet = true;
         self.unsent.extend_from_slice(&bytes);
         self.packet_ends.push(self.unsent.len());
         Ok(bytes.into())
+    }
+
+    fn encoded(&self, packet: &Packet) -> Result<Vec<u8>, Unsendable> {
+        let mut bytes = Vec::new();
+        encode::encode(self.protocol, packet, &mut bytes)?;
+        match self.maximum_packet_size {
+            Some(maximum) if bytes.len() > maximum as usize => Err(Unsendable::TooLarge { maximum }),
+            _ => Ok(bytes),
+        }
     }
 
     /// Half of a packet was sent: what follows would be read as the rest of it.
@@ -162,6 +187,9 @@ impl Connection {
 
     /// Reads what has come, as packets in wire order. Ready with at least one element; the last may be the end.
     pub fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Vec<Incoming>> {
+        if !self.unread.is_empty() {
+            return Poll::Ready(std::mem::take(&mut self.unread));
+        }
         loop {
             if let Some(end) = self.ended {
                 return Poll::Ready(vec![Incoming::End(end)]);
@@ -179,6 +207,11 @@ impl Connection {
                 return Poll::Ready(incoming);
             }
         }
+    }
+
+    /// Gives back what was read behind the packet that was waited for; it comes again before all else.
+    pub fn give_back(&mut self, rest: Vec<Incoming>) {
+        self.unread = rest;
     }
 
     /// The head of a packet whose rest has not come.
@@ -244,6 +277,9 @@ impl Connection {
                 Head::Frame(length) => {
                     match decode::decode(self.protocol, &rest[..length]) {
                         Ok(packet) => {
+                            if let Packet::Connack(connack) = &packet {
+                                self.maximum_packet_size = connack.maximum_packet_size;
+                            }
                             incoming.push(Incoming::Packet(packet, Bytes::copy_from_slice(&rest[..length])));
                         }
                         Err(error) if self.reads_past => incoming.push(undecodable(&rest[..length], error.to_string())),

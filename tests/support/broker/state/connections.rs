@@ -109,6 +109,7 @@ impl State {
             // 3.2.2.3.5).
             session_expiry: (v5 && granted != connect.session_expiry.unwrap_or(0)).then_some(granted),
             maximum_qos: (v5 && choices.maximum_qos < 2).then_some(choices.maximum_qos),
+            maximum_packet_size: choices.packet_size_at_most.filter(|_| v5),
             retain_available: (v5 && !choices.retain_available).then_some(false),
             assigned_client_id: (v5 && nameless).then(|| connect.client_id.clone()),
             server_keep_alive: (v5 && keep_alive != connect.keep_alive).then_some(keep_alive),
