@@ -62,6 +62,17 @@ pub enum End {
     Reset,
 }
 
+/// Why a packet cannot be sent; completes "the packet ...".
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum Unsendable {
+    /// MQTT cannot carry it.
+    #[error(transparent)]
+    Unencodable(#[from] encode::Unencodable),
+    /// It is larger than the broker takes (5.0, MQTT-3.2.2-15).
+    #[error("has more than {maximum} bytes, the Maximum Packet Size of the broker")]
+    TooLarge { maximum: u32 },
+}
+
 /// An open Network Connection.
 pub struct Connection {
     stream: Stream,
@@ -82,6 +93,10 @@ pub struct Connection {
     longest: usize,
     /// The password that was sent, which is not to be shown where the peer sends it back.
     password: Vec<u8>,
+    /// The largest packet that the broker takes, as its CONNACK said.
+    maximum_packet_size: Option<u32>,
+    /// What was read and given back.
+    unread: Vec<Incoming>,
 }
 
 impl Connection {
@@ -105,6 +120,8 @@ impl Connection {
             is_in_a_packet: false,
             longest: FRAME_BYTES_MAX,
             password: Vec::new(),
+            maximum_packet_size: None,
+            unread: Vec::new(),
         })
     }
 
@@ -122,30 +139,38 @@ impl Connection {
     /// Takes a packet for sending, and gives its bytes; [`Connection::flush`] puts it on the wire.
     ///
     /// # Errors
-    /// [`encode::Unencodable`] where MQTT cannot carry the packet.
-    pub fn send(&mut self, packet: &Packet) -> Result<Bytes, encode::Unencodable> {
+    /// [`Unsendable`] where MQTT cannot carry the packet, or the broker has said that it takes none so large.
+    pub fn send(&mut self, packet: &Packet) -> Result<Bytes, Unsendable> {
         if let Packet::Connect(Connect { login: Some(login), .. }) = packet {
             self.password = login.password.clone().into_bytes();
         }
-        let start = self.unsent.len();
-        encode::encode(self.protocol, packet, &mut self.unsent)?;
+        let bytes = self.encoded(packet)?;
+        self.unsent.extend_from_slice(&bytes);
         self.packet_ends.push(self.unsent.len());
-        Ok(Bytes::copy_from_slice(&self.unsent[start..]))
+        Ok(bytes.into())
     }
 
     /// Takes the first half of a packet for sending, as it is on the wire when a connection breaks in the middle, and gives
     /// its bytes.
     ///
     /// # Errors
-    /// [`encode::Unencodable`] where MQTT cannot carry the packet.
-    pub fn send_half(&mut self, packet: &Packet) -> Result<Bytes, encode::Unencodable> {
-        let mut bytes = Vec::new();
-        encode::encode(self.protocol, packet, &mut bytes)?;
+    /// As [`Connection::send`], for the whole packet.
+    pub fn send_half(&mut self, packet: &Packet) -> Result<Bytes, Unsendable> {
+        let mut bytes = self.encoded(packet)?;
         bytes.truncate(bytes.len() / 2);
         self.is_in_a_packet = true;
         self.unsent.extend_from_slice(&bytes);
         self.packet_ends.push(self.unsent.len());
         Ok(bytes.into())
+    }
+
+    fn encoded(&self, packet: &Packet) -> Result<Vec<u8>, Unsendable> {
+        let mut bytes = Vec::new();
+        encode::encode(self.protocol, packet, &mut bytes)?;
+        match self.maximum_packet_size {
+            Some(maximum) if bytes.len() > maximum as usize => Err(Unsendable::TooLarge { maximum }),
+            _ => Ok(bytes),
+        }
     }
 
     /// Half of a packet was sent: what follows would be read as the rest of it.
@@ -179,6 +204,9 @@ impl Connection {
 
     /// Reads what has come, as packets in wire order. Ready with at least one element; the last may be the end.
     pub fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Vec<Incoming>> {
+        if !self.unread.is_empty() {
+            return Poll::Ready(std::mem::take(&mut self.unread));
+        }
         loop {
             if let Some(end) = self.ended {
                 return Poll::Ready(vec![Incoming::End(end)]);
@@ -196,6 +224,11 @@ impl Connection {
                 return Poll::Ready(incoming);
             }
         }
+    }
+
+    /// Gives back what was read behind the packet that was waited for; it comes again before all else.
+    pub fn give_back(&mut self, rest: Vec<Incoming>) {
+        self.unread = rest;
     }
 
     /// The head of a packet whose rest has not come, without the password that was sent.
@@ -278,6 +311,9 @@ impl Connection {
                 Head::Frame(length) => {
                     match decode::decode(self.protocol, &rest[..length]) {
                         Ok(packet) => {
+                            if let Packet::Connack(connack) = &packet {
+                                self.maximum_packet_size = connack.maximum_packet_size;
+                            }
                             incoming.push(Incoming::Packet(packet, Bytes::copy_from_slice(&rest[..length])));
                         }
                         Err(error) if self.reads_past => {

@@ -14,6 +14,7 @@ mod groups;
 mod handshakes;
 mod illegal;
 mod limits;
+mod malformed;
 mod model;
 mod obligations;
 mod order;

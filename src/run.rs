@@ -183,7 +183,8 @@ pub async fn run(
         () = pulse.beat_on() => (None, false),
         () = tell(&mut warned, observer) => (None, false),
     };
-    let mut helpers = Vec::new();
+    let mut helpers: Vec<History> =
+        probes.iter().filter(|probe| probe.is_remarkable).map(|probe| probe.history.clone()).collect();
     let witnesses = Arc::into_inner(shared).map(|shared| shared.witnesses).unwrap_or_default();
     for witness in witnesses.into_values() {
         helpers.extend(witness.leave().await);

@@ -1,18 +1,20 @@
 //! One frame of bytes to one [`Packet`].
 //!
-//! What only clients send is read by rumqttc's packet types. What a broker sends is read from the bytes, since rumqttc's
-//! types refuse legal short forms and every code that they do not list, and do not say what is wrong with a packet.
+//! What only clients send is read by rumqttc's packet types, and all else from the bytes, since rumqttc's types refuse legal
+//! short forms and every code that they do not list, and do not tell what is wrong with a text or a property.
 
+mod connack;
 mod properties;
 
 use bytes::BytesMut;
 use rumqttc::mqttbytes::v4;
 use rumqttc::v5::mqttbytes::v5;
 
-use self::properties::{block, properties};
+use self::connack::connack;
+use self::properties::{block, name, properties, text};
 use super::frame::FRAME_BYTES_MAX;
 use crate::packet::{
-    Ack, AckKind, Connack, Connect, Filter, Login, Packet, Properties, Protocol, Publish, Suback, Subscribe, Unsuback,
+    Ack, AckKind, Connect, Filter, Login, Packet, Properties, Protocol, Publish, Suback, Subscribe, Unsuback,
     Unsubscribe, Will,
 };
 
@@ -22,6 +24,17 @@ pub enum Undecodable {
     /// Its type does not have this property.
     #[error("is a {packet} with the property {kind:#04x}")]
     ForeignProperty { packet: &'static str, kind: u8 },
+    /// The standard lets this property stand once, and it stands twice.
+    #[error("is a CONNACK with the property {} twice", name(*kind))]
+    RepeatedProperty { kind: u8 },
+    /// The standard rules out this value of the property.
+    #[error("is a CONNACK with {} {value}", name(*kind))]
+    RuledOutValue { kind: u8, value: u32 },
+    /// The bytes of a text are not UTF-8 (3.1.1, section 1.5.3; 5.0, section 1.5.4).
+    #[error("has a text that is not UTF-8")]
+    IllFormedText,
+    #[error("has a text with the null character")]
+    NullCharacter,
     #[error("{0}")]
     Other(String),
 }
@@ -54,7 +67,7 @@ pub fn decode(protocol: Protocol, frame: &[u8]) -> Result<Packet, Undecodable> {
         (14, 0) if protocol == Protocol::V3 => Ok(Packet::disconnect(body.first().copied().unwrap_or(0))),
         (14, 0) => disconnect(body),
         (15, 0) if protocol == Protocol::V5 => Ok(Packet::Auth { reason: body.first().copied().unwrap_or(0) }),
-        (3, _) if body.len() >= 2 => publish(protocol, frame[0], body).map(Packet::Publish),
+        (3, _) if body.len() >= 2 => publish(protocol, frame[0], body),
         (1, 0) | (8, 2) | (10, 2) => from_client(protocol, frame),
         (kind, flags) => undecodable(format!("has packet type {kind}, flags {flags:#x} and {} bytes", body.len())),
     }
@@ -107,43 +120,8 @@ fn disconnect(body: &[u8]) -> Result<Packet, Undecodable> {
     Ok(Packet::Disconnect { reason, session_expiry })
 }
 
-fn connack(protocol: Protocol, body: &[u8]) -> Result<Connack, Undecodable> {
-    let &[flags, code, ref rest @ ..] = body else {
-        return undecodable("is a CONNACK of less than two bytes");
-    };
-    if flags & 0xfe != 0 {
-        return undecodable(format!("is a CONNACK with reserved flags set ({flags:#04x})"));
-    }
-    let mut connack = Connack { session_present: flags == 1, code, ..Connack::default() };
-    // Brokers without 5.0 refuse it with a CONNACK in the shape of 3.1.1, which has no properties.
-    if protocol == Protocol::V3 || rest.is_empty() {
-        return Ok(connack);
-    }
-    for property in properties(block(rest)?.0)? {
-        let number = property.number();
-        // How long a number is follows from the kind, so that each fits.
-        match property.kind {
-            0x11 => connack.session_expiry = Some(number),
-            0x12 => connack.assigned_client_id = Some(property.text()?),
-            0x13 => connack.server_keep_alive = Some(number as u16),
-            0x21 => connack.receive_maximum = Some(number as u16),
-            0x22 => connack.topic_alias_maximum = Some(number as u16),
-            0x24 => connack.maximum_qos = Some(number as u8),
-            0x25 => connack.retain_available = Some(property.flag()),
-            0x27 => connack.maximum_packet_size = Some(number),
-            0x28 => connack.wildcards_available = Some(property.flag()),
-            0x29 => connack.subscription_ids_available = Some(property.flag()),
-            0x2a => connack.shared_available = Some(property.flag()),
-            // What concerns authentication, requests and replies, other servers, and the reader.
-            0x15 | 0x16 | 0x1a | 0x1c | 0x1f | 0x26 => {}
-            kind => return Err(Undecodable::ForeignProperty { packet: "CONNACK", kind }),
-        }
-    }
-    Ok(connack)
-}
-
-/// PUBLISH: topic, Packet Identifier above QoS 0, properties (5.0), payload.
-fn publish(protocol: Protocol, first: u8, body: &[u8]) -> Result<Publish, Undecodable> {
+/// Topic, Packet Identifier above QoS 0, properties (5.0), payload.
+fn publish(protocol: Protocol, first: u8, body: &[u8]) -> Result<Packet, Undecodable> {
     let (length, rest) = body.split_first_chunk().ok_or(Undecodable::Other("ends inside its topic".into()))?;
     let name = rest.split_at_checked(usize::from(u16::from_be_bytes(*length)));
     let (name, mut rest) = name.ok_or(Undecodable::Other("ends inside its topic".into()))?;
@@ -152,7 +130,7 @@ fn publish(protocol: Protocol, first: u8, body: &[u8]) -> Result<Publish, Undeco
         dup: first & 8 != 0,
         qos,
         retain: first & 1 != 0,
-        topic: topic(name)?,
+        topic: text(name)?,
         id: 0,
         payload: Vec::new(),
         properties: Properties::default(),
@@ -171,7 +149,7 @@ fn publish(protocol: Protocol, first: u8, body: &[u8]) -> Result<Publish, Undeco
         rest = payload;
     }
     publish.payload = rest.to_vec();
-    Ok(publish)
+    Ok(Packet::Publish(publish))
 }
 
 fn of_publish(block: &[u8]) -> Result<Properties, Undecodable> {
@@ -244,7 +222,7 @@ fn connect_v5(
     let properties = connect.properties.as_ref();
     let will = will.map(|will| {
         Ok(Will {
-            topic: topic(&will.topic)?,
+            topic: text(&will.topic)?,
             payload: will.message.to_vec(),
             qos: will.qos as u8,
             retain: will.retain,
@@ -285,10 +263,6 @@ fn subscribe_v5(subscribe: v5::Subscribe) -> Result<Packet, Undecodable> {
             .map_err(|_| Undecodable::Other("has a Subscription Identifier that is too large".into()))?,
         filters: subscribe.filters.into_iter().map(filter).collect(),
     }))
-}
-
-fn topic(bytes: &[u8]) -> Result<String, Undecodable> {
-    String::from_utf8(bytes.to_vec()).map_err(|_| Undecodable::Other("has a topic that is not UTF-8".into()))
 }
 
 /// A packet that only clients send; rumqttc's errors are no half sentences.

@@ -2,9 +2,9 @@
 
 use super::facts::{Connection, Facts, Publication};
 use super::finding::{ATTEMPTS_FOR_AN_ABSENCE, ATTEMPTS_FOR_TIMING, Findings, NAMES};
+use super::malformed;
 use super::rules::{self, Rule};
 use crate::connection::End;
-use crate::connection::decode::{Undecodable, decode};
 use crate::history::{Awaited, Event, History, Message, PROBE, PROOF_WILL_TOPIC, WITNESS};
 use crate::packet::{AckKind, Packet, Protocol};
 use crate::results::Verdict;
@@ -48,47 +48,15 @@ pub fn check(history: &History, facts: &Facts, findings: &mut Findings) {
             _ => {}
         }
     }
-    malformed_to_the_witness(history, facts, findings);
+    malformed::to_the_witness(history, facts, findings);
     for connection in &facts.connections {
+        malformed::connack(connection, findings);
         missing(history, facts, connection, findings);
         refusals(facts, connection, findings);
         ended(history, facts, connection, findings);
     }
     refused_publications(facts, findings);
     misanswered(facts, findings);
-}
-
-/// Bytes that are no packet, in the place of a copy that the witness was to get.
-fn malformed_to_the_witness(history: &History, facts: &Facts, findings: &mut Findings) {
-    let is_malformed = |event: &Event| matches!(event, Event::Undecodable(client, ..) if client.as_ref() == WITNESS);
-    let Some(at) = history.events().position(is_malformed) else { return };
-    let Some(protocol) = facts.protocol_of_witness() else { return };
-    malformed(history, at, protocol, "the witness", findings);
-}
-
-/// Bytes that are no packet, at this entry.
-fn malformed(history: &History, at: usize, protocol: Protocol, to: &str, findings: &mut Findings) {
-    let Some(Event::Undecodable(_, bytes, why)) = history.events().nth(at) else { return };
-    let rule = match decode(protocol, bytes) {
-        _ if has_wrong_flags(protocol, bytes) => rules::RESERVED_FLAGS,
-        Err(Undecodable::ForeignProperty { .. }) => rules::PROPERTIES_OF_ITS_TYPE,
-        _ => rules::MALFORMED_PACKET,
-    };
-    let observed = if why.is_empty() { "bytes that are no packet".into() } else { format!("a packet that {why}") };
-    findings.broken(rule, protocol).at([at]).expected(format!("only MQTT packets to {to}")).observed(observed);
-}
-
-/// With the flags that its type has to have, it would be a packet that a broker sends.
-fn has_wrong_flags(protocol: Protocol, bytes: &[u8]) -> bool {
-    let Some((first, rest)) = bytes.split_first() else { return false };
-    let kind = first & 0xf0;
-    // A client's packets, and the PUBLISH, whose flags are not reserved.
-    if matches!(kind, 0x10 | 0x30 | 0x80 | 0xa0 | 0xc0) {
-        return false;
-    }
-    let flags = if kind == 0x60 { 2 } else { 0 };
-    let right = [&[kind | flags], rest].concat();
-    right != bytes && decode(protocol, &right).is_ok()
 }
 
 /// A PUBACK for a PUBLISH at QoS 2. A broker that does so once does it each time.
@@ -314,7 +282,7 @@ fn refused_publications(facts: &Facts, findings: &mut Findings) {
 fn ended(history: &History, facts: &Facts, connection: &Connection, findings: &mut Findings) {
     let client = &connection.client;
     if let Some(at) = connection.undecodable.filter(|_| client.as_ref() != WITNESS) {
-        malformed(history, at, connection.protocol(), client, findings);
+        malformed::bytes(history, at, connection.protocol(), client, findings);
         findings.explains_the_end = true;
     }
     if let Some((_, code @ (0x9a | 0x9b | 0x87), _)) = connection.dismissed {

@@ -78,10 +78,12 @@ fn check_reachable(probes: &[Probe], url: &str, with_login: bool) -> Result<()> 
     let refusals: Vec<_> =
         probes.iter().filter_map(|probe| Some((probe.protocol, probe.outcome.as_ref().err()?))).collect();
     let fatal = |(_, refusal): &&(Protocol, &Refusal)| !refusal.is_of_version();
-    let about_version = |(_, refusal): &(Protocol, &Refusal)| matches!(refusal.kind, RefusalKind::Code(_));
+    // Who answers by a CONNACK is a broker, and the cells say what is wrong with it.
+    let is_connack =
+        |(_, refusal): &(Protocol, &Refusal)| matches!(refusal.kind, RefusalKind::Code(_) | RefusalKind::Malformed(..));
     let (version, refusal) = match (refusals.iter().find(fatal), &refusals[..]) {
         (Some(refusal), _) => *refusal,
-        (None, [first, second]) if !about_version(first) && !about_version(second) => *first,
+        (None, [first, second]) if !is_connack(first) && !is_connack(second) => *first,
         _ => return Ok(()),
     };
     // A refusal that both versions meet has nothing to do with the version.

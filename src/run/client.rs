@@ -190,8 +190,10 @@ impl Client {
         let asked = self.connect.as_ref().map_or(0, |connect| connect.keep_alive);
         let keep_alive = connack.server_keep_alive.unwrap_or(asked);
         // A PINGREQ behind half of a packet would be read as the rest of it.
+        // Where the broker takes no packet of two bytes, nothing keeps the connection alive.
+        let is_taken = connack.maximum_packet_size.is_none_or(|maximum| maximum >= 2);
         let can_send = self.connection.as_ref().is_some_and(|own| !own.is_in_a_packet()) && !self.closed_by_rule;
-        let pings = can_send && !self.silent && !self.leaving && keep_alive > 0;
+        let pings = can_send && is_taken && !self.silent && !self.leaving && keep_alive > 0;
         pings.then(|| self.last_sent + Duration::from_secs(keep_alive.into()) / 2)
     }
 

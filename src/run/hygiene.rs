@@ -287,6 +287,7 @@ pub async fn cleaner(target: &Target, prefix: &Prefix, protocol: Protocol) -> Op
 /// Publishes an empty retained message to each topic (3.1.1 MQTT-3.3.1-10, 5.0 MQTT-3.3.1-6), and gives how many the
 /// broker is known to have read.
 async fn clear(connection: &mut Connection, topics: &[String], target: &Target) -> usize {
+    let (mut sent, mut waiting) = (0, 0);
     for (number, topic) in topics.iter().enumerate() {
         let publish = Publish {
             dup: false,
@@ -297,17 +298,21 @@ async fn clear(connection: &mut Connection, topics: &[String], target: &Target) 
             payload: Vec::new(),
             ..Publish::default()
         };
-        // Our own topics are short enough.
-        let _ = connection.send(&Packet::Publish(publish));
-        // A connection that has ended takes no more of them.
-        if number % 64 == 63 && connection.flush().await < 64 {
-            return 0;
+        // Our own topics are short enough for MQTT, but a broker may take no packet of their size.
+        let is_taken = connection.send(&Packet::Publish(publish)).is_ok();
+        (sent, waiting) = (sent + usize::from(is_taken), waiting + usize::from(is_taken));
+        if number % 64 == 63 {
+            // A connection that has ended takes no more of them.
+            if connection.flush().await < waiting {
+                return 0;
+            }
+            waiting = 0;
         }
     }
     let _ = connection.send(&Packet::Pingreq);
     connection.flush().await;
     let answered = until(connection, Instant::now() + target.deadline, |packet| *packet == Packet::Pingresp).await;
-    if answered { topics.len() } else { 0 }
+    if answered { sent } else { 0 }
 }
 
 /// The topics under the prefix that hold a retained message, or nothing where the broker does not let us look.

@@ -15,6 +15,7 @@ use super::names::Names;
 use super::pulse::Pulse;
 use super::record::Record;
 use super::{Target, probe};
+use crate::connection::Unsendable;
 use crate::history::{Awaited, Event, History, Message, PROBE};
 use crate::packet::{self, AckKind, Packet, Properties, Publish};
 use crate::plan::Cell;
@@ -133,6 +134,11 @@ impl Player<'_> {
                 state.last_sent = Instant::now();
                 state.pings_due += u32::from(*packet == Packet::Pingreq);
                 Ok(())
+            }
+            Err(Unsendable::TooLarge { maximum }) => {
+                let why = format!("{} of more than {maximum} bytes: Maximum Packet Size {maximum}", packet.name());
+                self.record.observed(client, |name| Event::Withheld(name, why));
+                Err(Stop)
             }
             Err(error) => {
                 self.record.noted(Event::Broken(format!("the {} {error}", packet.name())));

@@ -8,8 +8,9 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Target;
 use super::names::Prefix;
+use crate::connection::decode::{Undecodable, decode};
 use crate::connection::{Connection, End, Incoming};
-use crate::history::{Awaited, Event, History, PROBE};
+use crate::history::{Awaited, Entry, Event, History, PROBE};
 use crate::packet::{Connack, Connect, Filter, Packet, Protocol, Publish, Subscribe};
 use crate::session_rules::is_failure;
 use crate::visible::visible;
@@ -27,6 +28,8 @@ pub struct Probe {
     /// The content of `$SYS/broker/version`.
     pub version: Option<String>,
     pub history: History,
+    /// The broker let the probe in, and can be judged by what it did then.
+    pub is_remarkable: bool,
 }
 
 /// How a CONNECT failed.
@@ -53,6 +56,8 @@ pub enum RefusalKind {
     Silence,
     /// Bytes came that are no packet, or only the head of one. Here is how they begin.
     NotMqtt(Vec<u8>),
+    /// A CONNACK that breaks the standard: its bytes, and what completes "a packet that ...".
+    Malformed(Vec<u8>, String),
     /// Another packet than CONNACK came.
     Other(Box<Packet>),
     /// The CONNECT cannot be sent, since MQTT cannot carry what is in it.
@@ -86,12 +91,18 @@ pub async fn connect(target: &Target, connect: Connect) -> Result<(Connection, C
         Ok(connection) => connection,
         Err(error) => return Refusal::new(RefusalKind::Unreachable, unreachable(&error, target.connect_timeout)),
     };
+    let protocol = connect.protocol;
     if let Err(error) = connection.send(&Packet::Connect(connect)) {
         return Refusal::new(RefusalKind::Unencodable, format!("the CONNECT {error}"));
     }
     connection.flush().await;
     let incoming = match timeout_at(deadline, poll_fn(|cx| connection.poll_incoming(cx))).await {
-        Ok(batch) => batch.into_iter().next().unwrap_or(Incoming::End(End::Fin)),
+        Ok(batch) => {
+            let mut batch = batch.into_iter();
+            let first = batch.next().unwrap_or(Incoming::End(End::Fin));
+            connection.give_back(batch.collect());
+            first
+        }
         Err(_) => return unanswered(&connection.unfinished(), target.connect_timeout),
     };
     match incoming {
@@ -110,6 +121,10 @@ pub async fn connect(target: &Target, connect: Connect) -> Result<(Connection, C
             let how = format!("the answer to CONNECT was {}", packet.name());
             Refusal::new(RefusalKind::Other(Box::new(packet)), how)
         }
+        Incoming::Undecodable { bytes, why } if is_connack(protocol, &bytes) => {
+            let how = format!("the answer to CONNECT {why}");
+            Refusal::new(RefusalKind::Malformed(bytes, why), how)
+        }
         Incoming::Undecodable { bytes, why } => not_mqtt(&bytes, &why),
         Incoming::TooLong(bytes) => not_mqtt(&[], &format!("announces {bytes} bytes")),
         Incoming::End(End::Reset) => {
@@ -119,6 +134,12 @@ pub async fn connect(target: &Target, connect: Connect) -> Result<(Connection, C
             Refusal::new(RefusalKind::Closed(End::Fin), "the connection was closed without a CONNACK")
         }
     }
+}
+
+/// These bytes are a CONNACK with one error that the standard names, so it is a broker that sent them.
+fn is_connack(protocol: Protocol, bytes: &[u8]) -> bool {
+    let is_named = |error: Undecodable| !matches!(error, Undecodable::Other(_));
+    bytes.first() == Some(&0x20) && decode(protocol, bytes).is_err_and(is_named)
 }
 
 /// No whole packet came until the deadline.
@@ -178,12 +199,15 @@ pub async fn probe(target: &Target, prefix: &Prefix, protocol: Protocol) -> Prob
     let client_id = format!("{}probe{}", prefix.client_id, if protocol == Protocol::V3 { 3 } else { 5 });
     let packet = target.connect(protocol, client_id, true, 60);
     let connected = connect(target, packet.clone()).await;
-    let history = probe_history(packet, &connected);
-    let (outcome, version) = match connected {
+    let mut history = probe_history(packet, &connected);
+    let (outcome, Answer { version, second_connack }) = match connected {
         Ok((connection, _)) => (Ok(()), version(target, connection).await),
-        Err(refusal) => (Err(refusal), None),
+        Err(refusal) => (Err(refusal), Answer::default()),
     };
-    Probe { protocol, outcome, version, history }
+    let is_remarkable = second_connack.is_some();
+    let second = second_connack.map(|connack| Event::Received(PROBE.into(), Packet::Connack(connack)));
+    history.entries.extend(second.map(Entry::from));
+    Probe { protocol, outcome, version, history, is_remarkable }
 }
 
 /// What the probe saw, as the history of every cell that it rules out.
@@ -202,6 +226,7 @@ fn probe_history(mut packet: Connect, connected: &Result<(Connection, Connack), 
             }
             RefusalKind::Other(packet) => Event::Received(PROBE.into(), *packet),
             RefusalKind::NotMqtt(bytes) => Event::Undecodable(PROBE.into(), bytes, String::new()),
+            RefusalKind::Malformed(bytes, why) => Event::Undecodable(PROBE.into(), bytes, why),
             RefusalKind::Closed(end) => Event::Ended(PROBE.into(), end),
             RefusalKind::Silence => Event::Missing(PROBE.into(), Awaited::Connack),
             RefusalKind::Unreachable | RefusalKind::Unencodable => Event::Unreachable(PROBE.into()),
@@ -213,32 +238,44 @@ fn probe_history(mut packet: Connect, connected: &Result<(Connection, Connack), 
     History::of(events)
 }
 
+/// What came on the probe's connection behind the CONNACK.
+#[derive(Default)]
+struct Answer {
+    version: Option<String>,
+    second_connack: Option<Connack>,
+}
+
 /// Reads `$SYS/broker/version`, where the broker has it, and leaves in good order.
-async fn version(target: &Target, mut connection: Connection) -> Option<String> {
+async fn version(target: &Target, mut connection: Connection) -> Answer {
     let filter = Filter::new("$SYS/broker/version", 0);
     connection.read_past_undecodable();
-    // These packets have no string that could be too long.
-    let _ = connection.send(&Packet::Subscribe(Subscribe { id: 1, filters: vec![filter], ..Subscribe::default() }));
+    let subscribe = Packet::Subscribe(Subscribe { id: 1, filters: vec![filter], ..Subscribe::default() });
+    if connection.send(&subscribe).is_err() {
+        // A broker that takes no packet of this size tells no version.
+        connection.leave().await;
+        return Answer::default();
+    }
     connection.flush().await;
-    let mut version = None;
+    let mut answer = Answer::default();
     let mut until = Instant::now() + target.deadline;
     let mut is_answered = false;
-    while version.is_none() && Instant::now() < until {
+    while answer.version.is_none() && Instant::now() < until {
         let Ok(batch) = timeout_at(until, poll_fn(|cx| connection.poll_incoming(cx))).await else { break };
         for incoming in batch {
             match incoming {
                 Incoming::Packet(Packet::Publish(Publish { payload, .. }), _) => {
-                    version = Some(visible(String::from_utf8_lossy(&payload).trim()).into_owned());
+                    answer.version = Some(visible(String::from_utf8_lossy(&payload).trim()).into_owned());
                 }
                 Incoming::Packet(Packet::Suback(suback), _) if !std::mem::replace(&mut is_answered, true) => {
                     let granted = suback.codes.first().is_some_and(|code| !is_failure(*code));
                     until = if granted { Instant::now() + VERSION_WAIT } else { Instant::now() };
                 }
+                Incoming::Packet(Packet::Connack(connack), _) => answer.second_connack = Some(connack),
                 Incoming::Packet(..) | Incoming::Undecodable { .. } => {}
-                Incoming::TooLong(_) | Incoming::End(_) => return version,
+                Incoming::TooLong(_) | Incoming::End(_) => return answer,
             }
         }
     }
     connection.leave().await;
-    version
+    answer
 }

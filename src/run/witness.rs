@@ -4,6 +4,7 @@
 //! it has no window and no queue of its own to overflow. Its silence is never a finding by itself. It reads past what cannot
 //! be decoded, and connects again when its connection ends; both are kept, so that the broker can be judged by them.
 
+use std::borrow::Cow;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
@@ -276,7 +277,7 @@ impl Watch {
                 None
             }
             Incoming::Undecodable { bytes, why } => {
-                let topic = topic_of(&bytes).map(|topic| self.tag(topic));
+                let topic = topic_of(&bytes).map(|topic| self.tag(&topic));
                 let seen = Seen::Undecodable(bytes.clone(), why.clone());
                 let sighting = self.sighting(at, seen);
                 if !topic.is_some_and(|tag| self.mailboxes.deliver(&tag, sighting)) {
@@ -359,11 +360,11 @@ impl Watch {
     }
 }
 
-/// The topic of a frame that is a PUBLISH by its first byte.
-fn topic_of(frame: &[u8]) -> Option<&str> {
+/// The topic of a frame that is a PUBLISH by its first byte, as far as it is text.
+fn topic_of(frame: &[u8]) -> Option<Cow<'_, str>> {
     let (first, rest) = frame.split_first()?;
     let length_bytes = rest.iter().take_while(|byte| **byte & 0x80 != 0).count() + 1;
     let (length, rest) = rest.get(length_bytes..)?.split_first_chunk()?;
     let topic = rest.get(..usize::from(u16::from_be_bytes(*length)))?;
-    std::str::from_utf8(topic).ok().filter(|_| first >> 4 == 3)
+    (first >> 4 == 3).then(|| String::from_utf8_lossy(topic))
 }

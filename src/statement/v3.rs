@@ -11,6 +11,8 @@ const fn v3(level: Level, duty: Duty, id: &'static str, paraphrase: &'static str
 
 #[rustfmt::skip]
 pub const STATEMENTS: &[Statement] = &[
+    v3(Must, Judged, "MQTT-1.5.3-1", "Send text as well-formed UTF-8."),
+    v3(Must, Judged, "MQTT-1.5.3-2", "Send no text with the null character."),
     v3(None, Judged, "2.1", "The standard gives each type of packet its flags and fields; a packet without them is malformed."),
     v3(Must, Judged, "MQTT-2.2.2-1", "Set the reserved flags of the fixed header to the values that the packet type has."),
     v3(Must, Client, "MQTT-2.3.1-2", "Give each new SUBSCRIBE, UNSUBSCRIBE, and PUBLISH at QoS 1 or 2 a Packet Identifier that is not in use."),

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod baselines;
+mod connacks;
 mod cuts;
 mod explain;
 mod explore;

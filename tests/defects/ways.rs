@@ -165,8 +165,8 @@ const NO_WAY: &[(Protocol, &str, &str)] = &[
         "the answer to a packet of the client",
         "2.2.1-5 3.2.2-10 3.3.4-1 3.3.4-10 3.8.4-1 3.8.4-2 3.8.4-3 3.8.4-7 3.9.3-1 3.10.4-4 3.12.4-1 4.3.2-5 4.3.3-4 4.3.3-10 4.3.3-11 4.3.3-12",
     ),
-    (V3, "the form of any packet", "2.2.2-1"),
-    (V5, "the form of any packet", "2.1.3-1"),
+    (V3, "the form of any packet", "1.5.3-1 1.5.3-2 2.2.2-1"),
+    (V5, "the form of any packet", "1.5.4-1 1.5.4-2 2.1.3-1"),
     (V3, "the form of any PUBLISH", "3.3.2-2"),
     (
         V5,

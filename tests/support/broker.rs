@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mqtt_sessions::connection::{Endpoint, encode};
-use mqtt_sessions::packet::{Connect, Packet, Protocol};
+use mqtt_sessions::packet::{Connect, Packet};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
@@ -162,11 +162,7 @@ impl Broker {
         for effect in effects {
             match effect {
                 Effect::Send(link, protocol, packet) => {
-                    let malformed = shared
-                        .state
-                        .malformed(&packet)
-                        .filter(|_| protocol == Protocol::V5 || packet == Packet::Pingresp);
-                    let bytes = malformed.unwrap_or_else(|| {
+                    let bytes = shared.state.malformed(protocol, &packet).unwrap_or_else(|| {
                         let mut bytes = Vec::new();
                         encode::encode(protocol, &packet, &mut bytes).expect("what was read can be written");
                         bytes

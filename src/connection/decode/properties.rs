@@ -42,8 +42,33 @@ impl Property<'_> {
     }
 }
 
-fn text(bytes: &[u8]) -> Result<String, Undecodable> {
-    String::from_utf8(bytes.to_vec()).map_err(|_| Undecodable::Other("has a property that is not UTF-8".into()))
+/// A UTF-8 Encoded String without its length (3.1.1, section 1.5.3; 5.0, section 1.5.4).
+pub fn text(bytes: &[u8]) -> Result<String, Undecodable> {
+    let text = String::from_utf8(bytes.to_vec()).map_err(|_| Undecodable::IllFormedText)?;
+    if text.contains('\0') { Err(Undecodable::NullCharacter) } else { Ok(text) }
+}
+
+/// The standard's name of a property that a CONNACK may have once (5.0, section 3.2.2.3).
+pub fn name(kind: u8) -> &'static str {
+    match kind {
+        0x11 => "Session Expiry Interval",
+        0x12 => "Assigned Client Identifier",
+        0x13 => "Server Keep Alive",
+        0x15 => "Authentication Method",
+        0x16 => "Authentication Data",
+        0x1a => "Response Information",
+        0x1c => "Server Reference",
+        0x1f => "Reason String",
+        0x21 => "Receive Maximum",
+        0x22 => "Topic Alias Maximum",
+        0x24 => "Maximum QoS",
+        0x25 => "Retain Available",
+        0x27 => "Maximum Packet Size",
+        0x28 => "Wildcard Subscription Available",
+        0x29 => "Subscription Identifiers Available",
+        0x2a => "Shared Subscription Available",
+        _ => "User Property",
+    }
 }
 
 /// A property block that stands at the head of `bytes`, and what follows it.
@@ -54,13 +79,19 @@ pub fn block(bytes: &[u8]) -> Result<(&[u8], &[u8]), Undecodable> {
     bytes[length_bytes..].split_at_checked(length).ok_or(Undecodable::Other("ends inside its properties".into()))
 }
 
-/// The properties of a block.
+/// The properties of a block. Every text among them is one, also where nobody reads it.
 pub fn properties(block: &[u8]) -> Result<Vec<Property<'_>>, Undecodable> {
     let mut properties = Vec::new();
     let mut rest = block;
     while let [kind, after @ ..] = rest {
         let (value, next) = value(*kind, after)?;
-        properties.push(Property { kind: *kind, value });
+        let property = Property { kind: *kind, value };
+        match kind {
+            0x03 | 0x08 | 0x12 | 0x15 | 0x1a | 0x1c | 0x1f => drop(property.text()?),
+            0x26 => drop(property.pair()?),
+            _ => {}
+        }
+        properties.push(property);
         rest = next;
     }
     Ok(properties)

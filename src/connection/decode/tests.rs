@@ -1,4 +1,5 @@
 use super::*;
+use crate::packet::Connack;
 
 fn reads(protocol: Protocol, frame: &[u8], packet: Packet) {
     assert_eq!(decode(protocol, frame), Ok(packet), "{frame:02x?}");
@@ -114,9 +115,74 @@ fn each_reason_completes_a_packet_that() {
     }
 }
 
+/// A CONNACK of 5.0 with these properties.
+fn connack_with(properties: &[u8]) -> Result<Packet, Undecodable> {
+    let length = properties.len() as u8;
+    decode(Protocol::V5, &[&[0x20, length + 3, 0, 0, length], properties].concat())
+}
+
+#[test]
+fn the_least_values_of_a_connack_are_read() {
+    let properties = [0x21, 0, 1, 0x22, 0, 0, 0x24, 0, 0x25, 0, 0x27, 0, 0, 0, 1, 0x28, 0, 0x29, 1, 0x2a, 1];
+    let Ok(Packet::Connack(connack)) = connack_with(&properties) else { panic!("not read") };
+    assert_eq!(
+        (connack.receive_maximum, connack.maximum_qos, connack.maximum_packet_size),
+        (Some(1), Some(0), Some(1))
+    );
+}
+
+#[test]
+fn a_value_that_the_standard_rules_out_makes_no_connack() {
+    for (properties, why) in [
+        (&[0x21, 0, 0][..], "is a CONNACK with Receive Maximum 0"),
+        (&[0x27, 0, 0, 0, 0], "is a CONNACK with Maximum Packet Size 0"),
+        (&[0x24, 2], "is a CONNACK with Maximum QoS 2"),
+        (&[0x25, 2], "is a CONNACK with Retain Available 2"),
+        (&[0x28, 255], "is a CONNACK with Wildcard Subscription Available 255"),
+        (&[0x29, 2], "is a CONNACK with Subscription Identifiers Available 2"),
+        (&[0x2a, 2], "is a CONNACK with Shared Subscription Available 2"),
+    ] {
+        let error = connack_with(properties).expect_err(why);
+        assert_eq!(error.to_string(), why);
+        assert!(matches!(error, Undecodable::RuledOutValue { .. }));
+    }
+}
+
 #[test]
 fn a_publish_of_3_1_1_is_read_with_all_that_it_has() {
     let publish = Publish { topic: "t".into(), id: 7, payload: b"m1".to_vec(), ..Publish::default() };
     let publish = Publish { dup: true, qos: 2, retain: true, ..publish };
     reads(Protocol::V3, b"\x3d\x07\0\x01t\0\x07m1", Packet::Publish(publish));
+}
+
+#[test]
+fn only_user_properties_stand_twice() {
+    assert!(connack_with(&[0x26, 0, 1, b'k', 0, 0, 0x26, 0, 1, b'k', 0, 0]).is_ok());
+    let once: [&[u8]; 5] = [&[0x21, 0, 9], &[0x1f, 0, 0], &[0x16, 0, 1, 0xff], &[0x11, 0, 0, 0, 0], &[0x25, 1]];
+    for property in once {
+        assert!(connack_with(property).is_ok(), "{property:02x?}");
+        let apart = [property, &[0x13, 0, 5], property].concat();
+        assert_eq!(connack_with(&apart), Err(Undecodable::RepeatedProperty { kind: property[0] }));
+    }
+    assert_eq!(connack_with(&[0x13, 0, 5, 0x13, 0, 5]), Err(Undecodable::RepeatedProperty { kind: 0x13 }));
+}
+
+#[test]
+fn every_text_is_utf8_without_the_null_character() {
+    use Protocol::{V3, V5};
+    for kind in [0x12, 0x15, 0x1a, 0x1c, 0x1f] {
+        assert!(connack_with(&[kind, 0, 3, 0xe2, 0x82, 0xac]).is_ok(), "{kind:#04x}");
+        assert_eq!(connack_with(&[kind, 0, 1, 0xff]), Err(Undecodable::IllFormedText), "{kind:#04x}");
+        assert_eq!(connack_with(&[kind, 0, 1, 0]), Err(Undecodable::NullCharacter), "{kind:#04x}");
+    }
+    assert_eq!(connack_with(&[0x26, 0, 0, 0, 1, 0]), Err(Undecodable::NullCharacter));
+    // Half of a surrogate pair (5.0, MQTT-1.5.4-1).
+    assert_eq!(connack_with(&[0x1f, 0, 3, 0xed, 0xa0, 0x80]), Err(Undecodable::IllFormedText));
+    // Authentication Data is no text, and no payload is.
+    assert!(connack_with(&[0x16, 0, 2, 0xff, 0]).is_ok());
+    assert!(decode(V3, &[0x30, 5, 0, 1, b't', 0xff, 0]).is_ok());
+    assert_eq!(decode(V3, &[0x30, 3, 0, 1, 0xff]), Err(Undecodable::IllFormedText));
+    assert_eq!(decode(V3, &[0x30, 3, 0, 1, 0]), Err(Undecodable::NullCharacter));
+    assert_eq!(decode(V5, &[0x30, 4, 0, 1, 0xff, 0]), Err(Undecodable::IllFormedText));
+    assert_eq!(decode(V5, &[0xe0, 6, 0x8e, 4, 0x1f, 0, 1, 0xff]), Err(Undecodable::IllFormedText));
 }

@@ -83,6 +83,9 @@ pub struct Choices {
     pub grant_at_most: u8,
     /// The highest QoS of a PUBLISH that is accepted, announced in 5.0 (3.2.2-9). 2 is not announced.
     pub maximum_qos: u8,
+    /// The largest packet that is taken in 5.0, where there is one, as CONNACK announces (section 3.2.2.3.6). A larger one
+    /// ends its connection.
+    pub packet_size_at_most: Option<u32>,
     /// Retained messages are accepted; if not, 5.0 announces it (section 3.2.2.3.5).
     pub retain_available: bool,
     /// The longest Session Expiry Interval that is granted, in seconds; announced where it is less than what was asked
@@ -168,6 +171,7 @@ impl Default for Choices {
             refuse_v5: false,
             grant_at_most: 2,
             maximum_qos: 2,
+            packet_size_at_most: None,
             retain_available: true,
             session_expiry_at_most: u32::MAX,
             window: 20,
@@ -231,6 +235,8 @@ impl Choices {
             ("maximum-qos-1", with(|c| c.maximum_qos = 1)),
             ("maximum-qos-0", with(|c| c.maximum_qos = 0)),
             ("retain-unavailable", with(|c| c.retain_available = false)),
+            ("packets-of-200-bytes", with(|c| c.packet_size_at_most = Some(200))),
+            ("packets-of-40-bytes", with(|c| c.packet_size_at_most = Some(40))),
             ("session-expiry-at-most-60", with(|c| c.session_expiry_at_most = 60)),
             ("session-expiry-at-most-0", with(|c| c.session_expiry_at_most = 0)),
             ("window-of-1", with(|c| c.window = 1)),
@@ -333,6 +339,7 @@ impl Choices {
             shared_qos1_moves_on: random.once_in(2),
             repeats_live: random.once_in(2),
             retained_copies_shuffled: random.once_in(2),
+            packet_size_at_most: random.pick(&[None, None, None, None, None, None, None, None, None, Some(200)]),
         }
     }
 }

@@ -54,6 +54,11 @@ async fn read<S: AsyncRead>(broker: &Broker, link: Link, mut reader: ReadHalf<S>
     loop {
         while let Head::Frame(length) = head(&buffer, FRAME_BYTES_MAX) {
             let frame: Vec<u8> = buffer.drain(..length).collect();
+            let too_large = broker.choices.packet_size_at_most.is_some_and(|most| length > most as usize);
+            // 5.0 3.2.2-15: the limit is announced behind the CONNECT.
+            if too_large && protocol == Some(Protocol::V5) {
+                return;
+            }
             let Some(spoken) = protocol.or_else(|| version(&frame)) else { return broker.refuse_version(link) };
             protocol = Some(spoken);
             // 4.8.0-1, 4.13.1-1: after what is no packet the connection is closed.

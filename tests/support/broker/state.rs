@@ -16,7 +16,9 @@ use mqtt_sessions::packet::{AckKind, Packet, Protocol, Publish, Will};
 use tokio::time::Instant;
 
 use super::defect::Defect;
-use super::malformed::{PINGRESP_WITH_RESERVED_FLAG, with_will_delay};
+use super::malformed::{
+    CONNACK_PROPERTIES, PINGRESP_WITH_RESERVED_FLAG, with_properties, with_topic_tail, with_will_delay,
+};
 use super::rules::Rules;
 use super::session::{Message, REPEATED_AFTER, Session};
 
@@ -75,6 +77,9 @@ pub struct State {
     wills_sent: BTreeSet<(String, Vec<u8>)>,
     /// How many packets have come.
     packets: usize,
+    /// Where the last CONNECT asked for a session that outlives its connection: a number that its client identifier gives,
+    /// the same in every run.
+    greeted: Option<usize>,
     effects: Vec<Effect>,
 }
 
@@ -111,6 +116,7 @@ impl State {
             turns: BTreeMap::new(),
             wills_sent: BTreeSet::new(),
             packets: 0,
+            greeted: None,
             effects: Vec::new(),
         }
     }
@@ -170,12 +176,33 @@ impl State {
     }
 
     /// The bytes of a packet that only a lie can write. `None` for all others.
-    pub fn malformed(&self, packet: &Packet) -> Option<Vec<u8>> {
-        match (self.rules.defect, packet) {
-            (Some(Defect::ReservedFlagSet), Packet::Pingresp) => Some(PINGRESP_WITH_RESERVED_FLAG.to_vec()),
-            (Some(Defect::WillDelayInPublish), Packet::Publish(publish)) => {
+    pub fn malformed(&self, protocol: Protocol, packet: &Packet) -> Option<Vec<u8>> {
+        let defect = self.rules.defect?;
+        match (defect, packet, protocol) {
+            (Defect::ReservedFlagSet, Packet::Pingresp, _) => Some(PINGRESP_WITH_RESERVED_FLAG.to_vec()),
+            (Defect::WillDelayInPublish, Packet::Publish(publish), Protocol::V5) => {
                 let is_will = self.wills_sent.contains(&(publish.topic.clone(), publish.payload.clone()));
                 is_will.then(|| with_will_delay(publish))
+            }
+            (Defect::TopicNotUtf8, Packet::Publish(publish), _) => Some(with_topic_tail(protocol, publish, &[0xff])),
+            (Defect::NullInTopic, Packet::Publish(publish), _) => Some(with_topic_tail(protocol, publish, &[0])),
+            // Whoever asks for no session, as who only looks for a broker, is told the truth.
+            (_, Packet::Connack(connack), Protocol::V5) => {
+                let greeted = self.greeted?;
+                let properties: &[u8] = match defect {
+                    Defect::ReceiveMaximum0 => &[0x21, 0, 0],
+                    Defect::MaximumQos2 => &[0x24, 2],
+                    Defect::MaximumPacketSize0 => &[0x27, 0, 0, 0, 0],
+                    Defect::RetainAvailable2 => &[0x25, 2],
+                    Defect::SharedAvailable255 => &[0x2a, 0xff],
+                    Defect::ReasonNotUtf8 => &[0x1f, 0, 2, b'a', 0xff],
+                    Defect::NullInUserProperty => &[0x26, 0, 1, b'k', 0, 2, b'v', 0],
+                    Defect::ConnackPropertyTwice => CONNACK_PROPERTIES[greeted % CONNACK_PROPERTIES.len()],
+                    _ => return None,
+                };
+                let twice = [properties, properties].concat();
+                let is_twice = defect == Defect::ConnackPropertyTwice;
+                Some(with_properties(connack, if is_twice { &twice } else { properties }))
             }
             _ => None,
         }

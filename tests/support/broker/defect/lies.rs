@@ -620,6 +620,38 @@ defects! {
     /// A reserved flag of PINGRESP is set.
     "reserved-flag-set" ReservedFlagSet silent
         { "MQTT-2.2.2-1" "MQTT-3.12.4-1" | "MQTT-2.1.3-1" "MQTT-3.12.4-1" }
+    /// To a client that asks for a session CONNACK says Receive Maximum 0.
+    "receive-maximum-0" ReceiveMaximum0
+        { | "3.2.2.3.3" }
+    /// To a client that asks for a session CONNACK says Maximum QoS 2.
+    "maximum-qos-2" MaximumQos2
+        { | "3.2.2.3.4" }
+    /// To a client that asks for a session CONNACK says Retain Available 2.
+    "retain-available-2" RetainAvailable2
+        { | "3.2.2.3.5" }
+    /// To a client that asks for a session CONNACK says Maximum Packet Size 0.
+    "maximum-packet-size-0" MaximumPacketSize0
+        { | "3.2.2.3.6" }
+    /// To a client that asks for a session CONNACK says Shared Subscription Available 0xFF.
+    "shared-available-255" SharedAvailable255
+        { | "3.2.2.3.13" }
+    /// A CONNACK to a client that asks for a session has a property twice; which one follows from the
+    /// client identifier.
+    "connack-property-twice" ConnackPropertyTwice
+        { | "3.2.2.3.2" "3.2.2.3.3" "3.2.2.3.4" "3.2.2.3.5" "3.2.2.3.6" "3.2.2.3.7" "3.2.2.3.8" "3.2.2.3.9" "3.2.2.3.11"
+            "3.2.2.3.12" "3.2.2.3.13" "3.2.2.3.14" "3.2.2.3.15" "3.2.2.3.16" "3.2.2.3.17" "3.2.2.3.18" }
+    /// The Reason String of a CONNACK to a client that asks for a session is not UTF-8.
+    "reason-not-utf8" ReasonNotUtf8
+        { | "MQTT-1.5.4-1" }
+    /// A User Property of a CONNACK to a client that asks for a session has the null character.
+    "null-in-user-property" NullInUserProperty
+        { | "MQTT-1.5.4-2" }
+    /// The topic of a PUBLISH is not UTF-8.
+    "topic-not-utf8" TopicNotUtf8 silent
+        { "MQTT-1.5.3-1" | "MQTT-1.5.4-1" }
+    /// The topic of a PUBLISH has the null character.
+    "null-in-topic" NullInTopic silent
+        { "MQTT-1.5.3-2" | "MQTT-1.5.4-2" }
     /// In the middle the broker stops to say anything at all.
     "freezes" Freezes silent
         { "MQTT-3.12.4-1" "MQTT-3.8.4-1" "MQTT-3.3.4-1" "MQTT-4.5.0-1" "MQTT-3.10.4-4" "MQTT-4.3.3-2"

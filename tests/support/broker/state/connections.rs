@@ -14,6 +14,8 @@ const PUT_OFF_FOR: Duration = Duration::from_secs(3);
 impl State {
     pub(super) fn connect(&mut self, link: Link, mut connect: Connect) {
         let protocol = connect.protocol;
+        let asks_for_a_session = connect.session_expiry.is_some_and(|seconds| seconds > 0);
+        self.greeted = asks_for_a_session.then(|| connect.client_id.bytes().map(usize::from).sum());
         if let Some((shape, code)) = self.refused(&connect) {
             return self.refuse(link, shape, code);
         }
@@ -107,6 +109,7 @@ impl State {
             // 3.2.2.3.5).
             session_expiry: (v5 && granted != connect.session_expiry.unwrap_or(0)).then_some(granted),
             maximum_qos: (v5 && choices.maximum_qos < 2).then_some(choices.maximum_qos),
+            maximum_packet_size: choices.packet_size_at_most.filter(|_| v5),
             retain_available: (v5 && !choices.retain_available).then_some(false),
             assigned_client_id: (v5 && nameless).then(|| connect.client_id.clone()),
             server_keep_alive: (v5 && keep_alive != connect.keep_alive).then_some(keep_alive),
