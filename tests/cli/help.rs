@@ -9,13 +9,13 @@ const OPTIONS: [(&str, &str); 8] = [
         "matrix",
         "--baseline --broker --broker-name --broker-version --client-id-prefix --color --connect-timeout --deadline \
          --export-json --filter --help --histories --jobs --messages --password --patience --prefix --queue-limit --repeat \
-         --settle --topic-prefix --username",
+         --settle --time-limit --topic-prefix --username",
     ),
     (
         "run",
         "--all --baseline --broker --broker-name --broker-version --client --client-id-prefix --color --connect-timeout --deadline \
          --export-json --filter --help --histories --jobs --messages --password --patience --prefix --queue-limit --repeat \
-         --settle --topic-prefix --username",
+         --settle --time-limit --topic-prefix --username",
     ),
     ("list", "--color --filter --help --messages --queue-limit"),
     (

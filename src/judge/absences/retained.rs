@@ -130,10 +130,28 @@ pub fn check(evidence: &Evidence<'_, '_>, findings: &mut Findings) {
     }
 }
 
-/// At QoS 0 a copy may vanish on its way. Where others came because of the same SUBSCRIBE, nothing shows that the broker had lost it.
+/// At QoS 0 a copy may vanish on its way. Where others came because of the same SUBSCRIBE, or the broker is seen to lose messages at
+/// QoS 0, nothing shows that it had no retained message.
 fn may_have_vanished(evidence: &Evidence<'_, '_>, ask: &Ask<'_>, asks: &[Ask<'_>]) -> bool {
     let of_same = |other: &&Ask<'_>| std::ptr::eq(other.subscribing, ask.subscribing);
-    ask.subscribing.granted() == Some(0) && asks.iter().filter(of_same).any(|other| other.arrival(evidence).is_some())
+    ask.subscribing.granted() == Some(0)
+        && (asks.iter().filter(of_same).any(|other| other.arrival(evidence).is_some())
+            || loses_at_qos_0(evidence.model))
+}
+
+/// A fence or a loop-back did not come to a client that was there and had subscribed to its topic at QoS 0.
+fn loses_at_qos_0(model: &Model<'_>) -> bool {
+    let controls = model.facts.publications.iter().filter(|p| !p.is_of_experiment() && !p.is_will());
+    controls.filter(|control| control.accepted.is_some()).any(|control| {
+        model.sessions.iter().any(|session| {
+            let is_due_at_0 =
+                model.is_away(session, control) == Some(false) && model.owed_qos(session, control).is_none();
+            let mut deliveries = session.connections.iter().flat_map(|connection| &connection.deliveries);
+            is_due_at_0
+                && !model.is_too_large(session, control)
+                && !deliveries.any(|delivery| delivery.message == Some(control.message))
+        })
+    })
 }
 
 /// Some retained copy that is owed, or may come, is not here yet.
