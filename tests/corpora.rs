@@ -29,6 +29,17 @@ fn scenarios() {
     replay("scenario", targets::scenario);
 }
 
+/// The scenarios of the project hold what the target asserts of any scenario.
+#[test]
+fn the_built_in_scenarios() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+    for entry in fs::read_dir(folder).expect("the folder can be listed") {
+        let file = entry.expect("it is listed").path();
+        println!("{}", file.display());
+        targets::scenario(&fs::read(&file).expect("the file can be read"));
+    }
+}
+
 #[test]
 fn results() {
     replay("results", targets::results);

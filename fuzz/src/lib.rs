@@ -70,7 +70,8 @@ pub fn scenario(bytes: &[u8]) {
             let count: usize = scenario.axes.iter().map(|axis| axis.values.len()).product();
             if count <= CELLS_MAX {
                 let cells = plan::cells(&scenario, Settings { messages: 3, queue_limit: None });
-                assert_eq!(cells.len(), count);
+                let excepts = scenario.parts.iter().any(|part| !part.except.is_empty());
+                assert!(cells.len() == count || excepts && cells.len() < count, "{} of {count}", cells.len());
                 for cell in &cells {
                     (0..cell.steps.len()).for_each(|step| assert!(!cell.step_line(step).is_empty()));
                 }
