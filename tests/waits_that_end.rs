@@ -6,10 +6,11 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use mqtt_sessions::plan::{Settings, cells};
 use mqtt_sessions::results::Verdict;
 use mqtt_sessions::scenario::Scenario;
-use support::broker::Broker;
-use support::measured::measure_scenario;
+use support::broker::{Broker, Choices};
+use support::measured::{measure_scenario, run_cells};
 
 /// A run takes milliseconds, since the time of its clock costs none.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -53,4 +54,25 @@ steps = [
 ]"#,
     );
     assert_eq!(verdict, Verdict::Pass);
+}
+
+/// The broker may ask for a Keep Alive of hours; nobody waits until it has run out.
+#[test]
+fn a_keep_alive_of_hours_is_not_waited_for() {
+    let text = r#"name = "mine"
+question = "Does it end?"
+clients.one = { protocol = "5.0", clean_session = false, keep_alive = 1 }
+steps = [
+    { connect = "one" },
+    { silence = "one" },
+]"#;
+    let scenario = Scenario::parse("mine.toml", text).unwrap();
+    let broker = Broker::choosing(Choices { server_keep_alive: Some(u16::MAX), ..Choices::default() });
+    let outcome = run_cells(&broker, cells(&scenario, Settings { messages: 3, queue_limit: None }));
+    let cell = &outcome.cells[0];
+    assert_eq!(cell.verdict, Verdict::Inconclusive, "{cell:?}");
+    assert!(cell.reason.as_ref().unwrap().contains("a Keep Alive of 65535 s is longer"), "{cell:?}");
+    let lines = &outcome.runs[&cell.id].attempts[0].history;
+    let last: f64 = lines.last().unwrap().split(' ').next().unwrap().parse().unwrap();
+    assert!(last < 60_000.0, "{last} ms: {lines:?}");
 }

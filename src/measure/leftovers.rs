@@ -41,9 +41,15 @@ pub async fn clear_what_runs_left(reached: &Reached, prefix: &Prefix, cells: &[C
             }));
         }
     }
+    let retained = std::mem::take(&mut leftovers.retained);
     let mut cleanup = run::clean_guessed(&reached.target, prefix, leftovers, &versions).await;
     let version = if versions.contains(&Protocol::V3) { Protocol::V3 } else { Protocol::V5 };
     cleanup.retained = run::clear_all_retained(&reached.target, prefix, version).await;
+    if cleanup.retained.unchecked {
+        // Where nobody may look, each topic is cleared that may hold one.
+        let leftovers = Leftovers { retained, ..Leftovers::default() };
+        cleanup.retained = run::clean(&reached.target, prefix, leftovers, &versions).await.retained;
+    }
     Ok(cleanup)
 }
 

@@ -204,6 +204,8 @@ impl Rules {
     /// 5.0, section 3.2.2.3.14: the Keep Alive in force.
     pub fn keep_alive(&self, protocol: Protocol, asked: u16) -> u16 {
         match self.choices.server_keep_alive {
+            // A broker that hardly looks at its clock has its way with all clients.
+            Some(u16::MAX) if protocol == Protocol::V5 => u16::MAX,
             Some(own) if protocol == Protocol::V5 && (asked == 0 || asked > own) => own,
             _ => asked,
         }
