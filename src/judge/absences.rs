@@ -145,7 +145,10 @@ fn queued(evidence: &Evidence<'_, '_>, owed: &[&Publication], lost: &[Lost<'_>],
         first.qos
     );
     let publications: Vec<&Publication> = lost.iter().map(|lost| lost.publication).collect();
-    let looks = limit::looks_like_one(evidence, owed, &publications);
+    // Where something else is seen to be the cause, it is no queue limit.
+    let is_usual =
+        reasons::rule_of_loss(evidence, &publications, rules::STORED_FOR_THE_SESSION) == rules::STORED_FOR_THE_SESSION;
+    let looks = if is_usual { limit::looks_like_one(evidence, owed, &publications) } else { String::new() };
     let observed = format!("{} missing: {}{looks}", lost.len(), names(&messages(&all)));
     if let Proof::Missing(control) = first.proof {
         // To a client that withholds its acknowledgements the rest may still be to come.
