@@ -8,7 +8,7 @@ use crate::broker::{Broker, EMBEDDED};
 use crate::packet::Protocol;
 use crate::plan::Cell;
 use crate::report::quoted;
-use crate::run::{self, Cleanup, Leftovers, Place, Prefix, SessionLeft};
+use crate::run::{self, Cleanup, Leftovers, Place, Prefix, Retained, SessionLeft};
 use crate::scenario::Scenario;
 
 /// How many attempts a run can make at one cell, counting those that refused connections cut short.
@@ -45,10 +45,13 @@ pub async fn clear_what_runs_left(reached: &Reached, prefix: &Prefix, cells: &[C
     let mut cleanup = run::clean_guessed(&reached.target, prefix, leftovers, &versions).await;
     let version = if versions.contains(&Protocol::V3) { Protocol::V3 } else { Protocol::V5 };
     cleanup.retained = run::clear_all_retained(&reached.target, prefix, version).await;
-    if cleanup.retained.unchecked {
-        // Where nobody may look, each topic is cleared that may hold one.
+    if !retained.is_empty() {
+        // Some brokers send retained messages late, and others let nobody look: each topic is cleared that may hold one.
         let leftovers = Leftovers { retained, ..Leftovers::default() };
-        cleanup.retained = run::clean(&reached.target, prefix, leftovers, &versions).await.retained;
+        let guessed = run::clean(&reached.target, prefix, leftovers, &versions).await.retained;
+        let found = &cleanup.retained;
+        let cleared = if found.unchecked { guessed.cleared } else { found.cleared };
+        cleanup.retained = Retained { cleared, ..guessed };
     }
     Ok(cleanup)
 }
