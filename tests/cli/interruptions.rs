@@ -1,4 +1,4 @@
-//! Ctrl-C and TERM.
+//! Ctrl-C, TERM and HUP, and the time limit.
 
 use std::io::{BufReader, Read};
 use std::process::Child;
@@ -11,7 +11,7 @@ use mqtt_sessions::packet::{Packet, Protocol};
 use mqtt_sessions::results::{Results, Verdict};
 
 use crate::peers::{assert_nothing_left, listener, wait_for_end};
-use crate::program::{QUEUED, each_cell, end_of, matrix, signal, wait_for_line};
+use crate::program::{QUEUED, each_cell, end_of, matrix, run, signal, wait_for_line};
 use crate::proxy::{Fate, is_experiment, proxy};
 use crate::support::broker::Broker;
 
@@ -51,7 +51,7 @@ fn rest(mut pipe: impl Read) -> String {
 
 #[test]
 fn the_first_signal_ends_the_run_in_good_order() {
-    for name in ["INT", "TERM"] {
+    for name in ["INT", "TERM", "HUP"] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("results.json");
         let broker = Broker::correct();
@@ -84,6 +84,35 @@ fn the_second_signal_ends_the_program_at_once() {
     assert!(child.try_wait().unwrap().is_none());
     signal(&child, "INT");
     assert_eq!(end_of(&mut child).code(), Some(130));
+}
+
+#[test]
+fn a_run_that_is_out_of_time_ends_in_good_order() {
+    let broker = Broker::correct();
+    let (url, _reached) = withholding(&broker, Arc::default());
+    let arguments = ["--jobs", "1", "--time-limit", "1s", "--export-json", "-"];
+    let ended = run(matrix(&url, &[&QUEUED[..], &ENDLESS, &arguments].concat()));
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    assert!(ended.stderr.contains("the time limit of 1s is over: ending sessions"), "{}", ended.stderr);
+    let results = ended.results();
+    assert!(!results.run.complete && results.cells.len() == 1, "{}", ended.stdout);
+    assert_nothing_left(&broker);
+}
+
+/// A broker that takes sessions, and then no clean-up: its budget ends it, and the exit code tells that something is left.
+#[test]
+fn a_clean_up_that_the_broker_holds_up_ends() {
+    let deaf = Arc::new(AtomicBool::new(false));
+    let (url, reached) = withholding(&Broker::correct(), deaf.clone());
+    let arguments = ["--deadline", "1h", "--connect-timeout", "1h", "--jobs", "1", "--time-limit", "3s"];
+    let started = std::time::Instant::now();
+    let mut child = matrix(&url, &[&QUEUED[..], &arguments].concat()).spawn().unwrap();
+    reached.recv_timeout(PATIENCE).unwrap();
+    deaf.store(true, SeqCst);
+    let stderr = rest(child.stderr.take().unwrap());
+    assert_eq!(end_of(&mut child).code(), Some(3), "{stderr}");
+    assert!(stderr.contains("may be left; when the broker answers again, `mqtt-sessions clean"), "{stderr}");
+    assert!(started.elapsed() < PATIENCE, "{:?}", started.elapsed());
 }
 
 #[test]
