@@ -293,11 +293,8 @@ impl Judgement {
     /// The record of a cell by what this attempt, the one with number `attempt`, shows after those before it.
     fn into_record(self, cell: &Cell, earlier: &[Judgement], attempt: usize) -> Combined {
         let mut limits = self.findings.limits;
-        let (mut confirmed, open): (Vec<Finding>, Vec<Finding>) =
+        let (confirmed, open): (Vec<Finding>, Vec<Finding>) =
             self.findings.broken.into_iter().partition(|finding| Judgement::is_confirmed(finding, earlier));
-        let before: Vec<&Finding> = earlier.last().iter().flat_map(|judgement| &judgement.findings.broken).collect();
-        let is_again = |finding: &&mut Finding| before.iter().any(|earlier| finding.is_guessed_again(earlier));
-        confirmed.iter_mut().filter(is_again).for_each(Finding::tell_guess);
         if let Some(finding) = open.first() {
             let observed = finding.observed();
             limits.push((Verdict::Inconclusive, format!("{observed}, in fewer than {} attempts", finding.attempts)));

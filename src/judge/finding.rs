@@ -13,9 +13,6 @@ pub const ATTEMPTS_FOR_AN_ABSENCE: u32 = 3;
 /// Attempts that have to show what may come of a session that was not detached yet.
 pub const ATTEMPTS_FOR_TIMING: u32 = 2;
 
-/// Attempts that have to suggest the same cause before it is told.
-const ATTEMPTS_FOR_A_GUESS: u32 = 2;
-
 /// Stands in the texts of a finding for the names of its messages.
 pub const NAMES: &str = "\u{0}";
 
@@ -52,8 +49,6 @@ pub struct Finding {
     messages: Vec<Message>,
     expected: String,
     observed: String,
-    /// What may lie behind it, as half a sentence. It is told where two attempts in a row suggest the same.
-    pub guess: Option<String>,
 }
 
 impl Findings {
@@ -70,7 +65,6 @@ impl Findings {
             messages: Vec::new(),
             expected: String::new(),
             observed: String::new(),
-            guess: None,
         });
         Builder { findings: self, finding }
     }
@@ -124,8 +118,7 @@ impl Findings {
     /// How many attempts all that was found needs. An inconclusive attempt is made once more: the broker may have been too
     /// busy, or have stumbled over the remains of the connection before. So is one in which a feature seems unsupported.
     pub fn attempts_needed(&self) -> u32 {
-        let of_guess = |finding: &Finding| if finding.guess.is_some() { ATTEMPTS_FOR_A_GUESS } else { 1 };
-        let of_findings = self.broken.iter().map(|finding| finding.attempts.max(of_guess(finding))).max().unwrap_or(1);
+        let of_findings = self.broken.iter().map(|finding| finding.attempts).max().unwrap_or(1);
         let is_unsure = |verdict: &Verdict| matches!(verdict, Verdict::Inconclusive | Verdict::Unsupported);
         let unsure = self.limits.iter().any(|(verdict, _)| is_unsure(verdict));
         of_findings.max(if unsure { ATTEMPTS_FOR_TIMING } else { 1 })
@@ -138,20 +131,6 @@ impl Finding {
         self.expected.replace(NAMES, &names(&self.messages))
     }
 
-    /// An earlier attempt suggests the same cause.
-    pub fn is_guessed_again(&self, earlier: &Finding) -> bool {
-        let same =
-            (earlier.protocol, earlier.statement, &earlier.guess) == (self.protocol, self.statement, &self.guess);
-        same && self.guess.is_some()
-    }
-
-    /// Adds the guess to what the broker did.
-    pub fn tell_guess(&mut self) {
-        if let Some(guess) = self.guess.take() {
-            self.observed = format!("{}; {guess}", self.observed);
-        }
-    }
-
     /// What the broker did.
     pub fn observed(&self) -> String {
         self.observed.replace(NAMES, &names(&self.messages))
@@ -161,7 +140,6 @@ impl Finding {
         (self.protocol, self.statement, self.attempts) == (other.protocol, other.statement, other.attempts)
             && self.expected == other.expected
             && self.observed == other.observed
-            && self.guess == other.guess
     }
 }
 
@@ -209,11 +187,6 @@ impl Builder<'_> {
     /// So many attempts in a row have to show it.
     pub fn after_attempts(self, attempts: u32) -> Self {
         self.with(|finding| finding.attempts = attempts)
-    }
-
-    /// What may lie behind it.
-    pub fn guess(self, text: Option<String>) -> Self {
-        self.with(|finding| finding.guess = text)
     }
 
     pub fn expected(self, text: impl Into<String>) -> Self {
