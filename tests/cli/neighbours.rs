@@ -44,7 +44,9 @@ fn a_second_run_and_a_clean_up_find_the_first_one_and_leave_it_alone() {
     let sessions = broker.sessions();
     run(matrix(&direct, &[&QUEUED[..], &[PREFIX]].concat())).gave_up(2, &[SAID, "another --prefix"]);
     run(program(["clean", "--broker", &direct, PREFIX])).gave_up(2, &[SAID]);
-    assert_eq!(broker.sessions(), sessions);
+    // Cells beside the one that is held up may have gone on.
+    let left = broker.sessions();
+    assert!(sessions.iter().all(|session| left.contains(session)), "{sessions:?} {left:?}");
     assert!(first.try_wait().unwrap().is_none());
     signal(&first, "TERM");
     assert_eq!(end_of(&mut first).code(), Some(130));
