@@ -66,7 +66,7 @@ fn no_text_of_a_results_file_drives_the_terminal() {
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let [right, changed] = ["right.json", "changed.json"].map(path);
     let lying = url(serve(&Broker::lying(Defect::LosesLast)));
-    run(matrix(&lying, &["--filter", CELL, "--settle", "10ms", "--export-json", &right]));
+    run(matrix(&lying, &["--filter", CELL, "--settle", "10ms", "--patience", "100ms", "--export-json", &right]));
     let json = fs::read_to_string(&right).unwrap();
     let mut found = BTreeSet::new();
     texts(&serde_json::from_str(&json).unwrap(), false, &mut found);
