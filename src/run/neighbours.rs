@@ -14,7 +14,7 @@ use crate::packet::{Filter, Packet, Protocol, Publish, Subscribe};
 /// The payload of a question.
 const QUESTION: &[u8] = b"?";
 /// How long another run may take to answer a question, beyond the time that the broker takes to pass it on.
-const ANSWER_WAIT: Duration = Duration::from_millis(100);
+const ANSWER_WAIT: Duration = Duration::from_millis(300);
 /// The round trips to the broker that are given to a question and its answer.
 const ROUND_TRIPS: u32 = 4;
 
