@@ -18,7 +18,7 @@ const MESSAGES: [usize; 3] = [1_000, 10_000, 100_000];
 /// How many Packet Identifiers the clients use in turn.
 const IDS: usize = 9;
 
-/// What a broker does with the backlog.
+/// A way in which a broker treats the backlog.
 #[derive(Debug, Clone, Copy)]
 enum Way {
     /// Each message comes once, in order.

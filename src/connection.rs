@@ -95,7 +95,7 @@ pub struct Connection {
     password: Vec<u8>,
     /// The largest packet that the broker takes, as its CONNACK said.
     maximum_packet_size: Option<u32>,
-    /// What was read and given back.
+    /// Packets that were read and given back.
     unread: Vec<Incoming>,
 }
 

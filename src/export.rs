@@ -128,7 +128,7 @@ fn partial(target: &Path) -> io::Result<NamedTempFile> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        // What any program gives a new file, less the mask of the user: others may be meant to read the results.
+        // Any program gives a new file this mode, less the mask of the user: others may be meant to read the results.
         builder.permissions(fs::Permissions::from_mode(0o666));
     }
     builder.tempfile_in(folder(target))

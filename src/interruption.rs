@@ -26,7 +26,7 @@ pub fn interruption() -> watch::Receiver<bool> {
             std::process::exit(i32::from(ExitCode::Interrupted.code()));
         });
     });
-    // Where no thread listens, a signal ends the program by itself.
+    // A signal ends the program by itself where no thread listens.
     let _ = is_ready.recv();
     interrupted
 }

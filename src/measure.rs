@@ -104,7 +104,8 @@ pub async fn measure(request: &RunRequest, cells: Vec<Cell>, lessons: &Lessons) 
     let end = end_of_run(interrupted.clone(), request.time_limit);
     let outcome = run::run(target, cells, probes, &options, &progress, end).await;
     progress.finish();
-    let out_of_time = outcome.interrupted && !*interrupted.borrow();
+    // The time may have been over only while the run cleaned up.
+    let out_of_time = outcome.cells.len() < planned && outcome.interrupted && !*interrupted.borrow();
     if let Some(gone) = &outcome.gone {
         note(&format!("error: {}", gone.sentence()));
     }

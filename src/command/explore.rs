@@ -23,7 +23,7 @@ use crate::run::{Cleanup, Gone, Observer, RunOptions};
 const USUAL_TIME: Duration = Duration::from_secs(60);
 /// The most experiments of one batch for each that runs at the same time: while the last ones end, fewer run.
 const BATCH_FOR_EACH_JOB: usize = 8;
-/// What the most experiments of a batch are at least: it pays for a settle window.
+/// A batch may always have so many experiments: it pays for a settle window.
 const BATCH_MIN: usize = 256;
 /// The most clients of a random experiment, each with a connection.
 const CLIENTS_MAX: usize = 5;

@@ -90,7 +90,7 @@ async fn measure(scenarios: Vec<String>, typed: Measure, library: Option<Library
         Some(comparison) => ExitCode::of_comparison(&comparison),
         None => ExitCode::of_results(&results),
     };
-    // What is left on somebody's broker is no success, and neither is half a run.
+    // A run that leaves something on somebody's broker is no success, and neither is half a run.
     Ok(if code == ExitCode::Success && (!is_clean || out_of_time) { ExitCode::Unclear } else { code })
 }
 

@@ -1,7 +1,7 @@
 //! One frame of bytes to one [`Packet`].
 //!
-//! What only clients send is read by rumqttc's packet types, and all else from the bytes, since rumqttc's types refuse legal
-//! short forms and every code that they do not list, and do not tell what is wrong with a text or a property.
+//! rumqttc's packet types read what only clients send. All else is read from the bytes, since those types refuse legal short
+//! forms and every code that they do not list, and do not tell what is wrong with a text or a property.
 
 mod connack;
 mod properties;

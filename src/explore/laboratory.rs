@@ -43,6 +43,8 @@ pub struct Tried {
     pub cleanup: Cleanup,
     /// The broker was gone before all were done.
     pub gone: Option<Gone>,
+    /// Another run with the same prefix was under way.
+    pub is_shared: bool,
 }
 
 impl Laboratory<'_> {
@@ -56,7 +58,7 @@ impl Laboratory<'_> {
         let mut results: HashMap<String, CellResult> =
             outcome.cells.into_iter().map(|cell| (cell.id.clone(), cell)).collect();
         let cells = ids.into_iter().map(|id| results.remove(&id?)).collect();
-        Tried { cells, cleanup: outcome.cleanup, gone: outcome.gone }
+        Tried { cells, cleanup: outcome.cleanup, gone: outcome.gone, is_shared: outcome.is_shared }
     }
 
     fn with(&self, care: Care) -> (Target, RunOptions) {

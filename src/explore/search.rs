@@ -11,7 +11,7 @@ use super::laboratory::{Care, Laboratory, Tried};
 use super::shrink::simpler;
 use super::source::{Batch, Source};
 use crate::results::{CellResult, Summary, Verdict};
-use crate::run::{Cleanup, Gone, Observer, Retained};
+use crate::run::{Cleanup, Gone, Observer, Retained, prefix_is_in_use};
 
 /// How long a batch may take: the search ends only behind one.
 const TIME_OF_A_BATCH: Duration = Duration::from_secs(10);
@@ -168,9 +168,14 @@ impl Search<'_> {
         if self.is_gone.get() {
             return experiments.iter().map(|_| None).collect();
         }
-        let Tried { cells, cleanup, gone } = self.laboratory.try_all(experiments, care, observer).await;
+        let Tried { cells, cleanup, gone, is_shared } = self.laboratory.try_all(experiments, care, observer).await;
         if let Some(gone) = gone {
             self.listener.gone(&gone);
+            self.is_gone.set(true);
+        }
+        // Nothing that was seen beside another run can be trusted, and nothing that follows.
+        if is_shared {
+            self.listener.warn(prefix_is_in_use(&self.laboratory.options.prefix));
             self.is_gone.set(true);
         }
         // A will that came late is cleared when all is over.

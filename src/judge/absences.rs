@@ -145,7 +145,7 @@ fn queued(evidence: &Evidence<'_, '_>, owed: &[&Publication], lost: &[Lost<'_>],
         first.qos
     );
     let publications: Vec<&Publication> = lost.iter().map(|lost| lost.publication).collect();
-    // Where something else is seen to be the cause, it is no queue limit.
+    // It is no queue limit where something else is seen to be the cause.
     let is_usual =
         reasons::rule_of_loss(evidence, &publications, rules::STORED_FOR_THE_SESSION) == rules::STORED_FOR_THE_SESSION;
     let looks = if is_usual { limit::looks_like_one(evidence, owed, &publications) } else { String::new() };

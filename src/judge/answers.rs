@@ -109,7 +109,7 @@ fn missing(history: &History, facts: &Facts, connection: &Connection, findings: 
                 let finding = finding.after_attempts(ATTEMPTS_FOR_AN_ABSENCE).expected(expected);
                 finding.observed("it stayed open until the deadline");
             }
-            (Awaited::Connack, _) if !connection.must_be_refused() && probe_is_let_in(facts, *at) => {
+            (Awaited::Connack, _) if may_not_stay_unanswered(connection) && probe_is_let_in(facts, *at) => {
                 let finding = findings.broken(rules::ANSWERS_CONNECT, connection.protocol());
                 let finding = finding.span(connection.opened.at, *at).after_attempts(ATTEMPTS_FOR_AN_ABSENCE);
                 let observed = "neither a CONNACK nor the end of the connection before the deadline, but a CONNACK to a probe behind it";
@@ -124,6 +124,11 @@ fn missing(history: &History, facts: &Facts, connection: &Connection, findings: 
             (_, _) => findings.limit(Verdict::Inconclusive, format!("no {name} to {client} before the deadline")),
         }
     }
+}
+
+/// The broker has to answer the CONNECT, and has not refused it by an end of the connection, late as that may be.
+fn may_not_stay_unanswered(connection: &Connection) -> bool {
+    !connection.must_be_refused() && connection.ended.is_none()
 }
 
 /// The broker answered the CONNECT of a probe behind this entry.
@@ -195,8 +200,8 @@ fn came_late(history: &History, connection: &Connection, awaited: Awaited) -> bo
             let asked = packets(history, connection).filter(|(_, sent, packet)| *sent && **packet == Packet::Pingreq);
             answers.count() >= asked.count()
         }
-        Awaited::Suback(_) | Awaited::Unsuback(_) | Awaited::Ack(..) => answers.count() > 0,
-        Awaited::Connack | Awaited::ConnectionEnd | Awaited::Fence | Awaited::Will => false,
+        Awaited::Connack | Awaited::Suback(_) | Awaited::Unsuback(_) | Awaited::Ack(..) => answers.count() > 0,
+        Awaited::ConnectionEnd | Awaited::Fence | Awaited::Will => false,
     }
 }
 

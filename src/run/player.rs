@@ -209,7 +209,8 @@ impl Player<'_> {
     /// A CONNECT was left without an answer. A broker that is alive answers one of nobody in particular.
     async fn look_for_the_broker(&mut self, client: usize) {
         let connect = self.target.connect(self.clients[client].plan.protocol, String::new(), true, 0);
-        self.record.noted(Event::Sent(PROBE.into(), Packet::Connect(connect.clone())));
+        let shown = packet::Connect { login: None, ..connect.clone() };
+        self.record.noted(Event::Sent(PROBE.into(), Packet::Connect(shown)));
         let target = self.target;
         if let Ok((connection, connack)) = self.meanwhile(probe::connect(target, connect)).await {
             self.record.noted(Event::Received(PROBE.into(), Packet::Connack(connack)));

@@ -52,13 +52,19 @@ fn a_second_run_and_a_clean_up_find_the_first_one_and_leave_it_alone() {
     assert_eq!(end_of(&mut first).code(), Some(130));
 }
 
-/// Another run that began at the same moment greets with its witness.
+/// Another run that began at the same moment greets with its witness. A search ends with what it has.
 #[test]
 fn a_run_that_hears_of_another_one_ends() {
+    for (command, code) in [(&[&["matrix"][..], &QUEUED].concat()[..], 2), (&["explore", "--cases=100"], 3)] {
+        hears_of_another(command, code);
+    }
+}
+
+fn hears_of_another(command: &[&str], code: i32) {
     let broker = Broker::correct();
     let (slow, reached) = withholding(&broker);
-    let waits = ["--deadline=1h", "--connect-timeout=1h", PREFIX];
-    let child = matrix(&slow, &[&QUEUED[..], &waits].concat()).spawn().unwrap();
+    let arguments = ["--broker", &slow, "--deadline=1h", "--connect-timeout=1h", PREFIX];
+    let child = program([command, &arguments].concat()).spawn().unwrap();
     reached.recv_timeout(PATIENCE).unwrap();
     let mut other = TcpStream::connect(serve(&broker)).unwrap();
     let greeting = Publish { topic: "shared/greetings".into(), payload: b"other".to_vec(), ..Publish::default() };
@@ -68,7 +74,7 @@ fn a_run_that_hears_of_another_one_ends() {
     }
     other.write_all(&bytes).unwrap();
     let ended = rest(child);
-    assert_eq!(ended.0, Some(2), "{}", ended.1);
+    assert_eq!(ended.0, Some(code), "{}", ended.1);
     assert!(ended.1.contains(SAID), "{}", ended.1);
 }
 

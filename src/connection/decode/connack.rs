@@ -53,7 +53,7 @@ fn set(connack: &mut Connack, property: &Property<'_>) -> Result<(), Undecodable
         0x28 => connack.wildcards_available = Some(property.flag()),
         0x29 => connack.subscription_ids_available = Some(property.flag()),
         0x2a => connack.shared_available = Some(property.flag()),
-        // What concerns authentication, requests and replies, other servers, and the reader.
+        // Properties on authentication, requests and replies, other servers, and the reader.
         0x15 | 0x16 | 0x1a | 0x1c | 0x1f | USER_PROPERTY => {}
         kind => return Err(Undecodable::ForeignProperty { packet: "CONNACK", kind }),
     }
