@@ -205,6 +205,11 @@ pub struct Combined {
 /// The record of a cell from all attempts at it, oldest first. The last attempt decides, unless an earlier one already
 /// proved that a MUST was broken. What needs several attempts counts if so many in a row show it.
 pub fn combine(cell: &Cell, mut attempts: Vec<Judgement>) -> Combined {
+    // Where all is proven at once, one more attempt was made for the guess alone, and without patience.
+    let again = match attempts.first() {
+        Some(first) if first.leaves_a_guess_open() => attempts.split_off(1),
+        _ => Vec::new(),
+    };
     let count = attempts.len();
     // The last such attempt that was played to its end is chosen: it repeats what the others show.
     let is_whole = |judgement: &Judgement| judgement.findings.limits.is_empty() && !judgement.findings.explains_the_end;
@@ -214,8 +219,9 @@ pub fn combine(cell: &Cell, mut attempts: Vec<Judgement>) -> Combined {
     if count == 0 {
         return judge(cell, &History::default()).into_record(cell, &[], 1);
     }
-    let judgement = attempts.swap_remove(chosen);
+    let mut judgement = attempts.swap_remove(chosen);
     attempts.truncate(chosen);
+    judgement.tell_guesses(attempts.last().into_iter().chain(&again));
     judgement.into_record(cell, &attempts, chosen + 1)
 }
 
@@ -276,6 +282,18 @@ impl Judgement {
     /// How many attempts have to show the same before all that was found counts.
     pub fn attempts_needed(&self) -> u32 {
         self.findings.attempts_needed()
+    }
+
+    /// All that was found is proven, and it suggests a cause that only one more attempt can show to be it.
+    pub fn leaves_a_guess_open(&self) -> bool {
+        self.attempts_needed() == 1 && self.findings.broken.iter().any(|finding| finding.guess.is_some())
+    }
+
+    /// Tells the causes that another attempt suggests as well.
+    fn tell_guesses<'a>(&mut self, others: impl Iterator<Item = &'a Judgement>) {
+        let others: Vec<&Finding> = others.flat_map(|judgement| &judgement.findings.broken).collect();
+        let is_again = |finding: &&mut Finding| others.iter().any(|other| finding.is_guessed_again(other));
+        self.findings.broken.iter_mut().filter(is_again).for_each(Finding::tell_guess);
     }
 
     /// A MUST was broken, and no other attempt is needed to say so.

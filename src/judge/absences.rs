@@ -148,8 +148,8 @@ fn queued(evidence: &Evidence<'_, '_>, owed: &[&Publication], lost: &[Lost<'_>],
     // It is no queue limit where something else is seen to be the cause.
     let is_usual =
         reasons::rule_of_loss(evidence, &publications, rules::STORED_FOR_THE_SESSION) == rules::STORED_FOR_THE_SESSION;
-    let looks = if is_usual { limit::looks_like_one(evidence, owed, &publications) } else { String::new() };
-    let observed = format!("{} missing: {}{looks}", lost.len(), names(&messages(&all)));
+    let guess = if is_usual { limit::looks_like_one(evidence, owed, &publications) } else { None };
+    let observed = format!("{} missing: {}", lost.len(), names(&messages(&all)));
     if let Proof::Missing(control) = first.proof {
         // To a client that withholds its acknowledgements the rest may still be to come.
         let last = evidence.ledger.session.connections.last();
@@ -159,7 +159,7 @@ fn queued(evidence: &Evidence<'_, '_>, owed: &[&Publication], lost: &[Lost<'_>],
         }
         return;
     }
-    say(evidence, lost, rules::STORED_FOR_THE_SESSION, &expected, &observed, findings);
+    say(evidence, lost, rules::STORED_FOR_THE_SESSION, (&expected, &observed, guess), findings);
 }
 
 /// Messages that were published while the client was there, and did not come.
@@ -181,15 +181,14 @@ fn missing_live(evidence: &Evidence<'_, '_>, owed: usize, lost: &[Lost<'_>], fin
         true => rules::LASTS_AS_LONG_AS_ITS_CONNECTION,
         false => rules::ADDED_TO_THE_SESSION,
     };
-    say(evidence, lost, usual, &expected, &observed, findings);
+    say(evidence, lost, usual, (&expected, &observed, None), findings);
 }
 
 fn say(
     evidence: &Evidence<'_, '_>,
     lost: &[Lost<'_>],
     usual: Rule,
-    expected: &str,
-    observed: &str,
+    (expected, observed, guess): (&str, &str, Option<String>),
     findings: &mut Findings,
 ) {
     let proven: Vec<&Lost<'_>> = lost.iter().filter(|lost| !matches!(lost.proof, Proof::Missing(_))).collect();
@@ -206,7 +205,7 @@ fn say(
     let waited_until = evidence.last_settled().unwrap_or(at).max(at);
     let finding = findings.broken(rule, first.due.protocol()).after_attempts(attempts);
     let finding = finding.at([first.publication.at(), at].into_iter().chain(accepted)).span(due_since, waited_until);
-    finding.expected(expected).observed(observed);
+    finding.guess(guess).expected(expected).observed(observed);
 }
 
 /// The fence on the experiment's topic is a message like any other: where a subscription is in force, one of QoS 1 or 2 that

@@ -49,6 +49,9 @@ pub struct Finding {
     messages: Vec<Message>,
     expected: String,
     observed: String,
+    /// What may lie behind it, as half a sentence. It is told where two attempts, each with a session of its own, suggest the
+    /// same.
+    pub guess: Option<String>,
 }
 
 impl Findings {
@@ -65,6 +68,7 @@ impl Findings {
             messages: Vec::new(),
             expected: String::new(),
             observed: String::new(),
+            guess: None,
         });
         Builder { findings: self, finding }
     }
@@ -131,6 +135,19 @@ impl Finding {
         self.expected.replace(NAMES, &names(&self.messages))
     }
 
+    /// Another attempt suggests the same cause.
+    pub fn is_guessed_again(&self, other: &Finding) -> bool {
+        let same = (other.protocol, other.statement, &other.guess) == (self.protocol, self.statement, &self.guess);
+        same && self.guess.is_some()
+    }
+
+    /// Adds the guess to what the broker did.
+    pub fn tell_guess(&mut self) {
+        if let Some(guess) = self.guess.take() {
+            self.observed = format!("{}; {guess}", self.observed);
+        }
+    }
+
     /// What the broker did.
     pub fn observed(&self) -> String {
         self.observed.replace(NAMES, &names(&self.messages))
@@ -140,6 +157,7 @@ impl Finding {
         (self.protocol, self.statement, self.attempts) == (other.protocol, other.statement, other.attempts)
             && self.expected == other.expected
             && self.observed == other.observed
+            && self.guess == other.guess
     }
 }
 
@@ -187,6 +205,11 @@ impl Builder<'_> {
     /// So many attempts in a row have to show it.
     pub fn after_attempts(self, attempts: u32) -> Self {
         self.with(|finding| finding.attempts = attempts)
+    }
+
+    /// What may lie behind it.
+    pub fn guess(self, text: Option<String>) -> Self {
+        self.with(|finding| finding.guess = text)
     }
 
     pub fn expected(self, text: impl Into<String>) -> Self {

@@ -70,7 +70,8 @@ impl Job {
             witness: shared.witnesses.get(&protocol).and_then(|witness| witness.mailbox(names.tag(), allowance)),
             names: names.clone(),
             settle: shared.options.settle * SETTLE_FACTOR.pow(attempt - 1),
-            patience: shared.options.patience,
+            // What was waited for in vain is not waited for again.
+            patience: if self.only_a_guess_is_open() { Duration::ZERO } else { shared.options.patience },
             attempt,
             is_last_attempt: attempt >= ATTEMPTS_MAX,
             hold_ups: shared.pulse.held_up_so_far(),
@@ -115,7 +116,15 @@ impl Job {
     /// True if the findings of the last attempt need another one.
     pub fn needs_another_attempt(&self) -> bool {
         let made = self.attempts.len() as u32;
+        if self.only_a_guess_is_open() {
+            return made < 2;
+        }
         self.attempts.last().is_some_and(|attempt| attempt.judgement.attempts_needed() > made)
+    }
+
+    /// True if the first attempt has proven all it found, and a second one is made for the guess at its cause alone.
+    fn only_a_guess_is_open(&self) -> bool {
+        self.attempts.first().is_some_and(|attempt| attempt.judgement.leaves_a_guess_open())
     }
 
     /// True if the last attempt broke off as it would if the broker were gone.

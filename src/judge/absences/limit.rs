@@ -21,20 +21,16 @@ pub fn is_within(
     end.is_some()
 }
 
-/// The half sentence about a queue limit, where one head or one tail of the backlog is missing and nothing else can be the cause:
+/// The guess of a queue limit, where one head or one tail of the backlog is missing and nothing else can be the cause:
 /// the client takes any number of messages at once, and no other trace of the missing ones is there.
-pub fn looks_like_one(evidence: &Evidence<'_, '_>, owed: &[&Publication], lost: &[&Publication]) -> String {
+pub fn looks_like_one(evidence: &Evidence<'_, '_>, owed: &[&Publication], lost: &[&Publication]) -> Option<String> {
     let session = evidence.ledger.session;
     let has_window = session.connections.iter().any(|connection| connection.connect.receive_maximum.is_some());
     let missing: HashSet<*const Publication> = lost.iter().map(|lost| std::ptr::from_ref(*lost)).collect();
     let has_trace = evidence.ledger.copies.iter().any(|copy| missing.contains(&std::ptr::from_ref(copy.publication)));
     let kept = owed.len() - lost.len().min(owed.len());
-    match missing_end(owed, lost) {
-        Some(end) if !has_window && !has_trace && kept > 1 => {
-            format!("; looks like a queue limit of {kept}, {} dropped", end.dropped().trim_start_matches("drop_"))
-        }
-        _ => String::new(),
-    }
+    let end = missing_end(owed, lost).filter(|_| !has_window && !has_trace && kept > 1)?;
+    Some(format!("looks like a queue limit of {kept}, {} dropped", end.dropped().trim_start_matches("drop_")))
 }
 
 /// Which end of the backlog is missing.
