@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::broker::EMBEDDED;
 use crate::packet::Protocol;
+use crate::run::Settle;
 use crate::scenario::MESSAGES_MAX;
 
 /// Does your MQTT broker keep its promises when a session breaks?
@@ -141,9 +142,9 @@ pub struct Explore {
     /// Experiments side by side [default: 1024 against this machine, 32 elsewhere]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000), help_heading = "Running")]
     pub jobs: Option<u32>,
-    /// How long an experiment that is about to say "absent" stays open
-    #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = duration, help_heading = "Running")]
-    pub settle: Duration,
+    /// How long an experiment that is about to say "absent" stays open; auto follows the round trip, from 25 ms on
+    #[arg(long, value_name = "TIME", default_value = "auto", value_parser = settle, help_heading = "Running")]
+    pub settle: Settle,
     /// How client ids and topics begin [default: random]
     #[arg(long, value_name = "P", help_heading = "Names on the broker")]
     pub prefix: Option<String>,
@@ -169,9 +170,9 @@ pub struct Explain {
     pub amounts: Amounts,
     #[command(flatten)]
     pub prefixes: Prefixes,
-    /// How long the cell stays open when it is about to say "absent"
-    #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = duration, help_heading = "Running")]
-    pub settle: Duration,
+    /// How long the cell stays open when it is about to say "absent"; auto follows the round trip, from 25 ms on
+    #[arg(long, value_name = "TIME", default_value = "auto", value_parser = settle, help_heading = "Running")]
+    pub settle: Settle,
     /// How client ids and topics begin [default: random]
     #[arg(long, value_name = "P", help_heading = "Names on the broker")]
     pub prefix: Option<String>,
@@ -215,9 +216,9 @@ pub struct Measure {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     #[arg(help_heading = "Running")]
     pub repeat: u32,
-    /// How long a cell that is about to say "absent" stays open
-    #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = duration, help_heading = "Running")]
-    pub settle: Duration,
+    /// How long a cell that is about to say "absent" stays open; auto follows the round trip, from 25 ms on
+    #[arg(long, value_name = "TIME", default_value = "auto", value_parser = settle, help_heading = "Running")]
+    pub settle: Settle,
     /// How much longer a cell waits for what is missing, to tell late from never
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration, help_heading = "Running")]
     pub patience: Duration,
@@ -338,6 +339,13 @@ fn duration(text: &str) -> Result<Duration, String> {
         Ok(duration) if duration <= DURATION_MAX => Ok(duration),
         Ok(_) => Err("an hour is the longest wait".into()),
         Err(error) => Err(format!("{error}; write 100ms or 5s")),
+    }
+}
+
+fn settle(text: &str) -> Result<Settle, String> {
+    match text {
+        "auto" => Ok(Settle::Auto),
+        text => duration(text).map(Settle::For).map_err(|why| format!("{why}, or auto")),
     }
 }
 

@@ -18,7 +18,7 @@ use crate::plan::Cell;
 use crate::progress::Progress;
 use crate::report::Control;
 use crate::results::{Format, Options, Results, Run, Summary, Tool, in_rfc_3339};
-use crate::run::{self, Outcome, Prefix, RunOptions};
+use crate::run::{self, Outcome, Prefix, RunOptions, Settle};
 
 pub use leftovers::clear_what_runs_left;
 use leftovers::{after_the_run, before_the_run, how_to_clean};
@@ -43,7 +43,7 @@ pub struct RunRequest {
     /// How often each cell is run.
     pub repeat: u32,
     /// How long a cell that is about to say "absent" stays open.
-    pub settle: Duration,
+    pub settle: Settle,
     /// How long a message that is still absent in the last attempt is waited for.
     pub patience: Duration,
     /// How long the cells may run.
@@ -78,9 +78,10 @@ pub async fn measure(request: &RunRequest, cells: Vec<Cell>, lessons: &Lessons) 
     let Some(reached) = unless_interrupted(&interrupted, reaching).await else { return Ok(None) };
     let reached = reached?;
     let Reached { broker, target, probes } = &reached;
+    let settle = request.settle.window(probes);
     let options = RunOptions {
         jobs: jobs(request.jobs, target, cells.iter().map(|cell| cell.clients.len()).max().unwrap_or(1))?,
-        settle: request.settle,
+        settle,
         patience: request.patience,
         attempts_max: u32::MAX,
         repeat: request.repeat,
@@ -117,7 +118,7 @@ pub async fn measure(request: &RunRequest, cells: Vec<Cell>, lessons: &Lessons) 
 
     let control = lessons.control(&reached, prefix, &interrupted).await;
     let interrupted = *interrupted.borrow();
-    let results = results(outcome, planned, request, &reached, started);
+    let results = results(outcome, planned, request, &reached, (started, settle));
     Ok(Some(Measured { results, control, is_gone, is_clean, interrupted, out_of_time }))
 }
 
@@ -145,7 +146,7 @@ fn results(
     planned: usize,
     request: &RunRequest,
     reached: &Reached,
-    (started_at, started): (SystemTime, Instant),
+    ((started_at, started), settle): ((SystemTime, Instant), Duration),
 ) -> Results {
     let (broker_findings, helpers) = judge_helpers(&outcome.helpers);
     Results {
@@ -159,7 +160,7 @@ fn results(
             duration_ms: started.elapsed().as_millis() as u64,
             host: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
             url: reached.broker.url.clone(),
-            settle_ms: request.settle.as_millis() as u64,
+            settle_ms: settle.as_millis() as u64,
             scenario_files: request.scenario_files.clone(),
             complete: outcome.cells.len() == planned,
             planned: planned as u32,

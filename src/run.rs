@@ -19,6 +19,7 @@ mod pulse;
 mod pump;
 mod receive;
 mod record;
+mod settle;
 mod steps;
 mod takeover;
 mod witness;
@@ -36,6 +37,7 @@ pub use hygiene::{Cleanup, Leftovers, Retained, SessionLeft, clean, clean_guesse
 pub use names::{Place, Prefix, client_id, topic};
 pub use neighbours::{is_in_use, sentence as prefix_is_in_use};
 pub use probe::{Probe, Refusal, RefusalKind, probe};
+pub use settle::{SETTLE_MIN, Settle};
 
 use crate::connection::Endpoint;
 use crate::history::History;

@@ -50,7 +50,7 @@ pub async fn explore(typed: Explore) -> Result<ExitCode> {
         options: RunOptions {
             prefix: prefix.clone(),
             jobs,
-            settle: typed.settle,
+            settle: typed.settle.window(&reached.probes),
             patience: PATIENCE,
             attempts_max: u32::MAX,
             repeat: 1,

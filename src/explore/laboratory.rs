@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use super::experiment::Experiment;
 use crate::plan::{self, Cell, Settings};
 use crate::results::CellResult;
-use crate::run::{self, Cleanup, Gone, Observer, Probe, Retained, RunOptions, Target};
+use crate::run::{self, Cleanup, Gone, Observer, Probe, Retained, RunOptions, SETTLE_MIN, Target};
 
 /// A broker, and how experiments run on it.
 pub struct Laboratory<'a> {
@@ -33,8 +33,6 @@ pub enum Care {
 
 /// By what the waits of a quick or brief experiment are shorter.
 const SHORTER: u32 = 4;
-/// The shortest settle window of a brief experiment.
-const SETTLE_MIN: Duration = Duration::from_millis(25);
 
 /// The results of experiments.
 pub struct Tried {

@@ -15,6 +15,8 @@ use crate::scenario::{Answers, Timer};
 const BEYOND_TIMER: Duration = Duration::from_secs(1);
 /// How long before the end of a timer the client comes back that comes in its last second.
 const SHORT_OF_TIMER: Duration = Duration::from_millis(500);
+/// How long a broker gets at least for detaching a session, where the attempt before suggests that it needs time.
+const DETACHED_MIN: Duration = Duration::from_millis(400);
 /// DISCONNECT with this reason code asks for the will (5.0, section 3.14.2.1).
 const DISCONNECT_WITH_WILL: u8 = 0x04;
 
@@ -176,7 +178,7 @@ impl Player<'_> {
     /// The connection gone is not the session detached: a later attempt gives the broker time for that.
     async fn detach(&mut self, client: usize) {
         if self.attempt > 1 {
-            self.pump(Instant::now() + self.settle, |_| false).await;
+            self.pump(Instant::now() + self.settle.max(DETACHED_MIN), |_| false).await;
             self.record.observed(client, Event::Settled);
         }
     }

@@ -27,6 +27,8 @@ pub struct Probe {
     pub outcome: Result<(), Refusal>,
     /// The content of `$SYS/broker/version`.
     pub version: Option<String>,
+    /// From SUBSCRIBE to SUBACK.
+    pub round_trip: Option<Duration>,
     pub history: History,
     /// The broker let the probe in, and can be judged by what it did then.
     pub is_remarkable: bool,
@@ -200,14 +202,14 @@ pub async fn probe(target: &Target, prefix: &Prefix, protocol: Protocol) -> Prob
     let packet = target.connect(protocol, client_id, true, 60);
     let connected = connect(target, packet.clone()).await;
     let mut history = probe_history(packet, &connected);
-    let (outcome, Answer { version, second_connack }) = match connected {
+    let (outcome, Answer { version, round_trip, second_connack }) = match connected {
         Ok((connection, _)) => (Ok(()), version(target, connection).await),
         Err(refusal) => (Err(refusal), Answer::default()),
     };
     let is_remarkable = second_connack.is_some();
     let second = second_connack.map(|connack| Event::Received(PROBE.into(), Packet::Connack(connack)));
     history.entries.extend(second.map(Entry::from));
-    Probe { protocol, outcome, version, history, is_remarkable }
+    Probe { protocol, outcome, version, round_trip, history, is_remarkable }
 }
 
 /// What the probe saw, as the history of every cell that it rules out.
@@ -242,6 +244,7 @@ fn probe_history(mut packet: Connect, connected: &Result<(Connection, Connack), 
 #[derive(Default)]
 struct Answer {
     version: Option<String>,
+    round_trip: Option<Duration>,
     second_connack: Option<Connack>,
 }
 
@@ -257,8 +260,8 @@ async fn version(target: &Target, mut connection: Connection) -> Answer {
     }
     connection.flush().await;
     let mut answer = Answer::default();
+    let asked = Instant::now();
     let mut until = Instant::now() + target.deadline;
-    let mut is_answered = false;
     while answer.version.is_none() && Instant::now() < until {
         let Ok(batch) = timeout_at(until, poll_fn(|cx| connection.poll_incoming(cx))).await else { break };
         for incoming in batch {
@@ -266,7 +269,8 @@ async fn version(target: &Target, mut connection: Connection) -> Answer {
                 Incoming::Packet(Packet::Publish(Publish { payload, .. }), _) => {
                     answer.version = Some(visible(String::from_utf8_lossy(&payload).trim()).into_owned());
                 }
-                Incoming::Packet(Packet::Suback(suback), _) if !std::mem::replace(&mut is_answered, true) => {
+                Incoming::Packet(Packet::Suback(suback), _) if answer.round_trip.is_none() => {
+                    answer.round_trip = Some(asked.elapsed());
                     let granted = suback.codes.first().is_some_and(|code| !is_failure(*code));
                     until = if granted { Instant::now() + VERSION_WAIT } else { Instant::now() };
                 }

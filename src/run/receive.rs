@@ -106,7 +106,7 @@ impl Player<'_> {
             let all = |clients: &[Client]| !fences.iter().any(|fence| missing(&fence, clients));
             // What may not vanish gets more time: which fences a cell needs must not depend on how busy the broker is.
             let may_vanish = fences.iter().any(|fence| fence.qos == 0 && missing(&fence, &self.clients));
-            let window = if may_vanish { self.settle } else { self.settle.max(self.target.deadline / 10) };
+            let window = if may_vanish { self.vanished_after() } else { self.settle.max(self.target.deadline / 10) };
             match self.pump(Instant::now() + window, all).await {
                 Waited::Done => return Ok(true),
                 Waited::Deadline => {}
