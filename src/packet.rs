@@ -3,10 +3,14 @@
 //! The bytes are the business of [`crate::connection`], the one-line text form that of [`crate::history`]. What only
 //! one protocol version has is an `Option`, absent in the other.
 
+mod properties;
+
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+pub use properties::{Properties, Values};
 
 /// A protocol version of MQTT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
@@ -164,21 +168,6 @@ pub struct Publish {
     pub payload: Vec<u8>,
     /// 5.0 only.
     pub properties: Properties,
-}
-
-/// The properties of a PUBLISH (5.0, section 3.3.2.3).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Properties {
-    pub payload_format: Option<u8>,
-    /// Message Expiry Interval in seconds.
-    pub message_expiry: Option<u32>,
-    pub topic_alias: Option<u16>,
-    pub content_type: Option<String>,
-    pub response_topic: Option<String>,
-    pub correlation_data: Option<Vec<u8>>,
-    /// In their order on the wire.
-    pub user: Vec<(String, String)>,
-    pub subscription_ids: Vec<u32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -103,21 +103,25 @@ struct Explanation {
 pub fn explain<'a>(model: &Model<'a>, session: &Session<'a>) -> Vec<(Unit<'a>, Vec<Explained>)> {
     let units = units(model, session);
     let free = HashSet::new();
-    let mut explained: Vec<Vec<Explanation>> =
-        units.iter().map(|unit| unit.explanations(model, session, &free)).collect();
-    let is_guilty = |explanations: &Vec<Explanation>| explanations[0].cost >= BROKEN;
-    let guilty: Vec<usize> = (0..units.len()).filter(|unit| is_guilty(&explained[*unit])).collect();
-    if guilty.len() > 1 {
-        let charged = cover(&guilty.iter().map(|unit| &explained[*unit]).collect::<Vec<_>>());
-        for unit in guilty {
-            explained[unit] = units[unit].explanations(model, session, &charged);
+    let mut copies: Vec<Vec<Explained>> = Vec::with_capacity(units.len());
+    // Only where a rule is broken do the messages have to agree on it.
+    let mut guilty: Vec<(usize, Vec<Explanation>)> = Vec::new();
+    for (number, unit) in units.iter().enumerate() {
+        let explanations = unit.explanations(model, session, &free);
+        if explanations[0].cost >= BROKEN {
+            guilty.push((number, explanations));
+            copies.push(Vec::new());
+        } else {
+            copies.push(best(unit.sightings.len(), explanations));
         }
     }
-    let with_best = |(unit, explanations): (Unit<'a>, Vec<Explanation>)| {
-        let copies = best(unit.sightings.len(), explanations);
-        (unit, copies)
-    };
-    units.into_iter().zip(explained).map(with_best).collect()
+    let charged = if guilty.len() > 1 { cover(&guilty) } else { HashSet::new() };
+    for (number, explanations) in guilty {
+        let unit = &units[number];
+        let explanations = if charged.is_empty() { explanations } else { unit.explanations(model, session, &charged) };
+        copies[number] = best(unit.sightings.len(), explanations);
+    }
+    units.into_iter().zip(copies).collect()
 }
 
 /// The copies of the cheapest explanation. Others are as good as it if they break no further rule.
@@ -127,18 +131,25 @@ fn best(sightings: usize, mut explanations: Vec<Explanation>) -> Vec<Explained> 
     let alternatives = |copy: usize| -> Vec<Option<usize>> {
         let as_good = explanations.iter().take_while(as_good);
         let slots: BTreeSet<_> = as_good.flat_map(|other| other.copies[copy].alternatives.iter().copied()).collect();
-        slots.into_iter().collect()
+        exact(slots)
     };
     let alternatives: Vec<Vec<Option<usize>>> = (0..sightings).map(alternatives).collect();
     let copies = explanations.swap_remove(0).copies.into_iter().zip(alternatives);
-    copies.map(|(copy, alternatives)| Explained { alternatives, ..copy }).collect()
+    exact(copies.map(|(copy, alternatives)| Explained { alternatives, ..copy }))
+}
+
+/// The elements in no more room than they need: there may be a hundred thousand messages.
+fn exact<T>(elements: impl IntoIterator<Item = T>) -> Vec<T> {
+    let mut exact: Vec<T> = elements.into_iter().collect();
+    exact.shrink_to_fit();
+    exact
 }
 
 /// The fewest rules that explain all these messages, found greedily: each time the rule that explains most of the rest.
-fn cover(guilty: &[&Vec<Explanation>]) -> HashSet<Rule> {
+fn cover(guilty: &[(usize, Vec<Explanation>)]) -> HashSet<Rule> {
     let mut charged: HashSet<Rule> = HashSet::new();
     let mut open: Vec<Vec<&Explanation>> = Vec::new();
-    for explanations in guilty {
+    for (_, explanations) in guilty {
         let best = explanations[0].cost;
         open.push(explanations.iter().filter(|explanation| explanation.cost < best + ABSENT / 2).collect());
     }
@@ -199,11 +210,12 @@ fn units<'a>(model: &Model<'a>, session: &Session<'a>) -> Vec<Unit<'a>> {
         }
     }
     for unit in &mut units {
-        unit.slots = slots(model, session, &unit.publications);
-        unit.musts = unit.musts(model, session);
+        unit.sightings.shrink_to_fit();
+        unit.slots = exact(slots(model, session, &unit.publications));
+        unit.musts = exact(unit.musts(model, session));
     }
     units.retain(|unit| !unit.slots.is_empty() || !unit.sightings.is_empty());
-    units
+    exact(units)
 }
 
 impl<'a> Unit<'a> {
@@ -211,7 +223,7 @@ impl<'a> Unit<'a> {
     fn musts(&self, model: &Model<'a>, session: &Session<'a>) -> Vec<Vec<usize>> {
         let mut musts = Vec::new();
         let numbers = |wanted: &dyn Fn(&Slot<'a>) -> bool| -> Vec<usize> {
-            self.slots.iter().enumerate().filter(|(_, slot)| wanted(slot)).map(|(number, _)| number).collect()
+            exact(self.slots.iter().enumerate().filter(|(_, slot)| wanted(slot)).map(|(number, _)| number))
         };
         for publication in &self.publications {
             if model.owed_qos(session, publication).is_some() {

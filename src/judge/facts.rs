@@ -134,7 +134,7 @@ impl Facts {
 
     fn push(&mut self, publication: Publication) {
         let number = self.publications.len();
-        self.by_message.entry(publication.message).or_default().push(number);
+        self.by_message.entry(publication.message).or_insert_with(|| Vec::with_capacity(1)).push(number);
         self.publications.push(publication);
     }
 

@@ -10,7 +10,7 @@ use super::client::{Client, Subscribed};
 use super::player::{Outgoing, Player, Stop, Waited};
 use crate::connection::{Connection, End};
 use crate::history::{Awaited, Event, Message, PROOF_WILL_TOPIC};
-use crate::packet::{self, Filter, Packet, Properties, Protocol, Subscribe, Unsubscribe};
+use crate::packet::{self, Filter, Packet, Properties, Protocol, Subscribe, Unsubscribe, Values};
 use crate::plan::{Action, Connect, Publication, Source, Will};
 use crate::scenario::{Answers, Timer};
 use crate::session_rules::{LONG_EXPIRY_S, is_failure};
@@ -403,17 +403,18 @@ impl Player<'_> {
 /// A value for each property that a broker has to pass on unaltered. The user properties have a key twice, since their
 /// order counts.
 fn properties(publication: &Publication, message: Message) -> Properties {
-    let bare = Properties { message_expiry: publication.message_expiry, ..Properties::default() };
+    let bare = Values { message_expiry: publication.message_expiry, ..Values::default() };
     if !publication.properties {
-        return bare;
+        return bare.into();
     }
     let user = |key: &str, value: &str| (key.to_owned(), value.to_owned());
-    Properties {
+    let all = Values {
         payload_format: Some(1),
         content_type: Some("text/plain".into()),
         response_topic: Some(format!("answers/{message}")),
         correlation_data: Some(vec![0, 1, 0xfe, 0xff]),
         user: vec![user("b", "2"), user("a", "1"), user("b", "1")],
         ..bare
-    }
+    };
+    all.into()
 }

@@ -1,7 +1,7 @@
 //! Alterations of what a client received: each breaks a MUST, whatever else the broker may be allowed.
 
 use mqtt_sessions::history::{Awaited, Event, History, Message};
-use mqtt_sessions::packet::{AckKind, Packet, Properties, Protocol, Publish};
+use mqtt_sessions::packet::{AckKind, Packet, Protocol, Publish, Values};
 
 use super::alteration::{Alteration, UNUSED_ID, ack_kind, end_of_step};
 use super::reading::{Publication, Reading, Received};
@@ -241,8 +241,8 @@ fn wildcard_in_topic(reading: &Reading) -> Vec<History> {
 
 fn swapped(reading: &Reading) -> Vec<History> {
     let single = |copy: &&Received| {
-        let plain = Properties { subscription_ids: Vec::new(), ..copy.publish.properties.clone() };
-        let bare = plain == Properties::default() && !copy.publish.dup && copy.publish.qos > 0;
+        let plain = Values { subscription_ids: Vec::new(), ..Values::clone(&copy.publish.properties) };
+        let bare = plain == Values::default() && !copy.publish.dup && copy.publish.qos > 0;
         bare && is_only_copy(reading, copy)
             && reading.only_subscription(&copy.session).is_some()
             && nothing_unseen(reading, &copy.session)

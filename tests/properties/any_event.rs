@@ -4,7 +4,7 @@ use mqtt_sessions::connection::End;
 use mqtt_sessions::history::{Awaited, Client, Entry, Event, Time};
 use mqtt_sessions::packet::{
     Ack, AckKind, Connack, Connect, Filter, Packet, Properties, Protocol, Publish, Suback, Subscribe, Unsuback,
-    Unsubscribe, Will,
+    Unsubscribe, Values, Will,
 };
 use mqtt_sessions::scenario::Timer;
 use proptest::collection::vec;
@@ -206,7 +206,7 @@ prop_compose! {
         user in vec((text(), text()), 0..3),
         subscription_ids in vec(any::<u32>(), 0..4),
     ) -> Properties {
-        Properties {
+        Properties::from(Values {
             payload_format,
             message_expiry,
             topic_alias,
@@ -215,7 +215,7 @@ prop_compose! {
             correlation_data,
             user,
             subscription_ids,
-        }
+        })
     }
 }
 

@@ -58,7 +58,7 @@ fn connack_properties_are_read_also_beside_an_error_code() {
 fn the_third_subscription_identifier_is_no_payload() {
     let frame = [0x30, 0x0c, 0, 1, b't', 6, 0x0b, 1, 0x0b, 2, 0x0b, 3, b'm', b'1'];
     let Ok(Packet::Publish(publish)) = decode(Protocol::V5, &frame) else { panic!("not read") };
-    assert_eq!((publish.properties.subscription_ids, publish.payload), (vec![1, 2, 3], b"m1".to_vec()));
+    assert_eq!((&publish.properties.subscription_ids, publish.payload), (&vec![1, 2, 3], b"m1".to_vec()));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 use super::*;
 use crate::connection::decode::decode;
-use crate::packet::{Ack, Login, Suback, Subscribe, Unsuback, Unsubscribe, Will};
+use crate::packet::{Ack, Login, Suback, Subscribe, Unsuback, Unsubscribe, Values, Will};
 
 fn bytes(protocol: Protocol, packet: &Packet) -> Vec<u8> {
     let mut out = Vec::new();
@@ -20,7 +20,7 @@ fn what_is_written_is_read_again() {
         ..Publish::default()
     };
     let filter = Filter::new("a/#", 2);
-    let properties = Properties {
+    let properties = Values {
         payload_format: Some(1),
         message_expiry: Some(60),
         topic_alias: Some(2),
@@ -66,7 +66,7 @@ fn what_is_written_is_read_again() {
             Packet::Connack(if v5 { connack.clone() } else { plain }),
             Packet::Publish(publish.clone()),
             Packet::Publish(Publish {
-                properties: if v5 { properties.clone() } else { Properties::default() },
+                properties: if v5 { properties.clone().into() } else { Properties::default() },
                 ..publish.clone()
             }),
             Packet::Disconnect { reason: if v5 { 4 } else { 0 }, session_expiry: v5.then_some(9) },

@@ -5,8 +5,8 @@ use percent_encoding::percent_decode_str;
 use super::super::{Awaited, Client, Entry, Event, Time};
 use crate::connection::End;
 use crate::packet::{
-    Ack, AckKind, Connack, Connect, Filter, Packet, Properties, Protocol, Publish, Suback, Subscribe, Unsuback,
-    Unsubscribe, Will,
+    Ack, AckKind, Connack, Connect, Filter, Packet, Protocol, Publish, Suback, Subscribe, Unsuback, Unsubscribe,
+    Values, Will,
 };
 use crate::visible::{is_hidden, visible};
 use crate::vocabulary::Timer;
@@ -251,7 +251,7 @@ fn parse_connect(fields: &Fields<'_>) -> Result<Connect, String> {
 fn parse_publish(fields: &Fields<'_>) -> Result<Publish, String> {
     let qos = fields.number("qos")?;
     let user = fields.all("user_key").map(string).zip(fields.all("user_value").map(string));
-    let properties = Properties {
+    let properties = Values {
         payload_format: fields.optional("payload_format")?,
         message_expiry: fields.optional("message_expiry")?,
         topic_alias: fields.optional("topic_alias")?,
@@ -271,7 +271,7 @@ fn parse_publish(fields: &Fields<'_>) -> Result<Publish, String> {
         topic: fields.string("topic")?,
         id: if qos > 0 { fields.number("id")? } else { 0 },
         payload: unescape(fields.text("payload")?)?,
-        properties,
+        properties: properties.into(),
     })
 }
 

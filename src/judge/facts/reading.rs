@@ -12,8 +12,14 @@ pub fn read(history: &History) -> Facts {
     for (at, entry) in history.entries.iter().enumerate() {
         reader.note(at, entry);
     }
-    reader.facts.times = history.entries.iter().map(|entry| entry.time).collect();
-    reader.facts
+    let mut facts = reader.facts;
+    facts.times = history.entries.iter().map(|entry| entry.time).collect();
+    facts.publications.shrink_to_fit();
+    for connection in &mut facts.connections {
+        connection.deliveries.shrink_to_fit();
+        connection.flows.shrink_to_fit();
+    }
+    facts
 }
 
 /// The facts so far, and what finds them.

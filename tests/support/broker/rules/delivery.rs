@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use mqtt_sessions::packet::{AckKind, Properties, Protocol, Publish};
+use mqtt_sessions::packet::{AckKind, Properties, Protocol, Publish, Values};
 use tokio::time::Instant;
 
 use super::super::defect::{Fault, Way};
@@ -355,5 +355,5 @@ impl Rules {
 /// Drops what is to be passed on unaltered.
 fn drop_properties(properties: &mut Properties) {
     let (message_expiry, ids) = (properties.message_expiry, std::mem::take(&mut properties.subscription_ids));
-    *properties = Properties { message_expiry, subscription_ids: ids, ..Properties::default() };
+    *properties = Values { message_expiry, subscription_ids: ids, ..Values::default() }.into();
 }
