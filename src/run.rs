@@ -54,8 +54,9 @@ use witness::{Ears, Witness};
 /// How many connections stand between SYN and CONNACK at most. Beyond the broker's listen backlog (100 for mosquitto)
 /// a SYN is lost and sent again only after a second.
 const CONNECTING_MAX: usize = 64;
-/// How often the number of cells side by side is halved when the broker refuses connections.
-const HALVINGS_MAX: u32 = 3;
+/// How often the number of cells side by side is lowered when the broker refuses connections, and to which part.
+const LOWERINGS_MAX: u32 = 4;
+const LOWERED_TO: usize = 8;
 
 /// The broker, and how long it is waited for.
 #[derive(Clone)]
@@ -242,19 +243,19 @@ async fn rounds(
     mut interrupted: watch::Receiver<bool>,
 ) -> Option<Gone> {
     let mut side_by_side = shared.options.jobs;
-    let mut halvings = 0;
+    let mut lowerings = 0;
     while !jobs.is_empty() && !*interrupted.borrow() {
         let attempt = jobs.iter().map(|job| job.attempts.len()).max().unwrap_or(0) as u32 + 1;
         observer.round(attempt, jobs.len());
         leftovers.note(shared, &jobs);
         let mut refused = Vec::new();
         let mut again = Vec::new();
-        let halve = side_by_side > 1 && halvings < HALVINGS_MAX;
+        let may_be_lowered = side_by_side > 1 && lowerings < LOWERINGS_MAX;
         let played = |played| match played {
             Played::Lost(cell, fault) => finished.add_lost(&cell, fault),
             Played::Whole(job) => {
                 observer.cell();
-                if halve && job.was_refused() {
+                if may_be_lowered && job.was_refused(lowerings > 0) {
                     // With fewer cells side by side the connection may come about.
                     refused.push(job.without_last_attempt());
                 } else if attempt < shared.options.attempts_max && job.needs_another_attempt() {
@@ -269,8 +270,8 @@ async fn rounds(
             return gone;
         }
         if !refused.is_empty() {
-            halvings += 1;
-            side_by_side = (side_by_side.min(refused.len()) / 2).max(1);
+            lowerings += 1;
+            side_by_side = (side_by_side.min(refused.len()) / LOWERED_TO).max(1);
             observer.warn(format!(
                 "the broker refused connections of {} cells, or left them waiting; going on with --jobs {side_by_side}",
                 refused.len()

@@ -13,6 +13,12 @@ pub fn is_failure(code: u8) -> bool {
     code >= 0x80
 }
 
+/// True if the code of a CONNACK refuses everybody for now, and not this client: server unavailable, server busy, quota
+/// exceeded, connection rate exceeded (3.1.1, section 3.2.2.3; 5.0, section 3.2.2.2).
+pub fn has_no_room(connack_code: u8) -> bool {
+    matches!(connack_code, 0x03 | 0x88 | 0x89 | 0x97 | 0x9f)
+}
+
 /// How many seconds a session outlives its connection, by what its CONNECT asked for or what the CONNACK granted in its
 /// place (3.1.1 MQTT-3.1.2-4; 5.0, sections 3.1.2.11.2 and 3.2.2.3.2). A session of 3.1.1 has no end of its own.
 pub fn session_expiry_s(protocol: Protocol, clean: bool, interval: Option<u32>) -> u32 {

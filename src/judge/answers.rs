@@ -299,10 +299,21 @@ fn ended(history: &History, facts: &Facts, connection: &Connection, findings: &m
         unannounced(connection, publication, control, findings);
         return;
     }
+    if client.as_ref() == PROBE && connection.connack.is_none() {
+        return;
+    }
     let how = match end {
         End::Reset => "reset",
         End::Fin => "closed",
     };
+    if connection.connack.is_none() && facts.has_no_room_at(place.at) {
+        let also = "and then that of a probe too, as a broker does that takes no more connections";
+        findings.limit(
+            Verdict::Inconclusive,
+            format!("the broker {how} the connection of {client} without CONNACK, {also}"),
+        );
+        return;
+    }
     // 3.1.1 lets a server close on a PUBLISH that it does not authorise (MQTT-3.3.5-2).
     let is_open =
         |p: &&Publication| p.accepted.is_none() && p.sendings.iter().any(|s| s.connection == connection.index);

@@ -17,7 +17,7 @@ pub fn check(model: &Model<'_>, findings: &mut Findings) {
     for connection in &model.facts.connections {
         first_packet(connection, findings);
         refused(connection, findings);
-        without_identifier(connection, findings);
+        without_identifier(model.facts, connection, findings);
         session_present(model, connection, findings);
         assigned(model.facts, connection, findings);
         dismissed(connection, findings);
@@ -60,7 +60,7 @@ fn refused(connection: &Connection, findings: &mut Findings) {
 }
 
 /// A client without an identifier that asks for a session has to be told 0x02.
-fn without_identifier(connection: &Connection, findings: &mut Findings) {
+fn without_identifier(facts: &Facts, connection: &Connection, findings: &mut Findings) {
     if !connection.must_be_refused() {
         return;
     }
@@ -68,6 +68,8 @@ fn without_identifier(connection: &Connection, findings: &mut Findings) {
         // A broker that is not available says so to everybody.
         (Some((_, Connack { code: IDENTIFIER_REJECTED | SERVER_UNAVAILABLE, .. })), _) | (None, None) => return,
         (Some((at, connack)), _) => (*at, format!("CONNACK {:#04x}", connack.code)),
+        // A broker that takes no more connections says nothing about identifiers.
+        (None, Some((place, _))) if facts.has_no_room_at(place.at) => return,
         (None, Some((place, _))) => (place.at, "the connection was ended without a CONNACK".into()),
     };
     let rule = rules::REFUSES_A_SESSION_WITHOUT_IDENTIFIER;

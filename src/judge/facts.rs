@@ -10,9 +10,10 @@ mod reading;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::history::{Client, History, Message, Time};
+use crate::history::{Client, History, Message, PROBE, Time};
 use crate::packet::{Properties, Protocol, Publish};
 use crate::scenario::Timer;
+use crate::session_rules::has_no_room;
 
 pub use connection::{Connection, Delivery, Flow, IDENTIFIER_REJECTED, Subscribing, Timed, Unsubscribing};
 
@@ -164,6 +165,17 @@ impl Facts {
     /// The harness was held up between these entries, so that nothing follows from what did not come in time.
     pub fn was_late_between(&self, from: usize, to: usize) -> bool {
         self.late.iter().any(|(place, _)| (from..=to).contains(&place.at))
+    }
+
+    /// A probe behind this entry was not let in either: the broker takes no more connections.
+    pub fn has_no_room_at(&self, at: usize) -> bool {
+        let behind = self.connections.iter().filter(|connection| connection.opened.at > at);
+        let mut probes = behind.filter(|connection| connection.client.as_ref() == PROBE).peekable();
+        let is_shut_out = |probe: &Connection| match &probe.connack {
+            Some((_, connack)) => has_no_room(connack.code),
+            None => true,
+        };
+        probes.peek().is_some() && probes.all(is_shut_out)
     }
 
     fn timers(&self) -> impl Iterator<Item = &Timed> {

@@ -12,7 +12,7 @@ use crate::run::{self, Cleanup, Leftovers, Place, Prefix, Retained, SessionLeft}
 use crate::scenario::Scenario;
 
 /// How many attempts a run can make at one cell, counting those that refused connections cut short.
-pub const TRIES_MAX: u32 = 6;
+pub const TRIES_MAX: u32 = 7;
 
 /// Ends whatever earlier runs with this prefix can have left, since ids and topics follow from it.
 ///

@@ -50,7 +50,15 @@ pub async fn reach(request: &BrokerRequest, prefix: &Prefix) -> Result<Reached> 
     let target = Target::new(endpoint, login, request.deadline, request.connect_timeout);
     let [v3, v5] = Protocol::ALL;
     let (v3, v5) = tokio::join!(run::probe(&target, prefix, v3), run::probe(&target, prefix, v5));
-    let probes = [v3, v5];
+    let mut probes = [v3, v5];
+    // Where only one was let in, there may have been no room for two.
+    if probes.iter().any(|probe| probe.outcome.is_ok()) {
+        for probe in &mut probes {
+            if probe.outcome.as_ref().is_err_and(Refusal::may_be_for_now) {
+                *probe = run::probe(&target, prefix, probe.protocol).await;
+            }
+        }
+    }
     check_reachable(&probes, &broker.url, target.login.is_some())?;
     Ok(Reached { broker, target, probes })
 }

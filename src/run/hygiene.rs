@@ -19,8 +19,8 @@ use crate::session_rules::is_failure;
 
 /// How many sessions are ended at once.
 const SIDE_BY_SIDE: usize = 64;
-/// The same for those that were too many at once.
-const FEW_SIDE_BY_SIDE: usize = 4;
+/// The same for those that were too many at once, and again too many.
+const FEWER_SIDE_BY_SIDE: [usize; 2] = [4, 1];
 /// How long a retained message may take to come to the subscriber that looks for leftovers.
 const LEFTOVER_WAIT: Duration = Duration::from_millis(20);
 
@@ -118,12 +118,19 @@ pub async fn clean(target: &Target, prefix: &Prefix, leftovers: Leftovers, versi
             false => (ended, 0),
         }
     };
-    let topics = leftovers.retained.len();
-    let clear = timeout_at(until, clear_retained(target, prefix, version, leftovers.retained));
-    let ((gone, left), retained) = tokio::join!(check, clear);
+    let topics = leftovers.retained;
+    let clear = async || match timeout_at(until, clear_retained(target, prefix, version, topics.clone())).await {
+        Ok(retained) => retained,
+        Err(_) => Retained { failed: topics.len(), unchecked: true, ..Retained::default() },
+    };
+    let ((gone, left), mut retained) = tokio::join!(check, clear());
+    if retained.failed > 0 && !gone.is_empty() {
+        // The connections of the check may have taken all the room there is.
+        retained = clear().await;
+    }
     cleanup.sessions_ended += gone.len();
     cleanup.sessions_left += left;
-    cleanup.retained = retained.unwrap_or(Retained { failed: topics, unchecked: true, ..Retained::default() });
+    cleanup.retained = retained;
     cleanup
 }
 
@@ -166,14 +173,19 @@ enum Staged {
     Unanswered(SessionLeft),
 }
 
-/// Does the same with each session, several at a time, and once more with those for which no connection came about. Gives
-/// those with which it succeeded, and counts the others.
+/// Does the same with each session, several at a time, and with fewer at a time once more with those for which no connection came
+/// about. Gives those with which it succeeded, and counts the others.
 async fn each(target: &Target, sessions: Vec<SessionLeft>, stage: Stage, until: Instant) -> (Vec<SessionLeft>, usize) {
     let count = sessions.len();
-    let Passed { mut succeeded, unanswered, .. } = pass(target, sessions, stage, SIDE_BY_SIDE, until).await;
-    // A broker that is gone answers nobody, and one whose backlog was full answers the few who come now.
-    if !succeeded.is_empty() && !unanswered.is_empty() {
-        succeeded.extend(pass(target, unanswered, stage, FEW_SIDE_BY_SIDE, until).await.succeeded);
+    let Passed { mut succeeded, mut unanswered, .. } = pass(target, sessions, stage, SIDE_BY_SIDE, until).await;
+    for fewer in FEWER_SIDE_BY_SIDE {
+        // A broker that is gone answers nobody, and one that has no room for many answers the few who come now.
+        if succeeded.is_empty() || unanswered.is_empty() {
+            break;
+        }
+        let passed = pass(target, unanswered, stage, fewer, until).await;
+        succeeded.extend(passed.succeeded);
+        unanswered = passed.unanswered;
     }
     let failed = count - succeeded.len();
     (succeeded, failed)

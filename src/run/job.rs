@@ -12,10 +12,11 @@ use super::names::{ClientName, Names, Place};
 use super::player::Player;
 use super::record::Record;
 use super::witness;
-use crate::history::{Awaited, Event, History, WITNESS};
+use crate::history::{Awaited, Event, History, PROBE, WITNESS};
 use crate::judge::{self, Judgement};
 use crate::packet::Packet;
 use crate::plan::{self, Action, Cell};
+use crate::session_rules::has_no_room;
 
 /// By what each further attempt at an absence multiplies the settle window.
 const SETTLE_FACTOR: u32 = 4;
@@ -103,14 +104,21 @@ impl Job {
     }
 
     /// True if a connection did not come about in the last attempt: a broker that is asked for too many at once refuses some, or
-    /// leaves some waiting.
-    pub fn was_refused(&self) -> bool {
+    /// leaves some waiting. `full`: it has refused others already, so that a connection that it closes is no sign of anything
+    /// else.
+    pub fn was_refused(&self, full: bool) -> bool {
+        let Some(attempt) = self.attempts.last() else { return false };
         let is_refused = |event: &Event| match event {
             Event::Unreachable(_) => true,
             Event::Missing(_, awaited) => *awaited == Awaited::Connack,
+            Event::Received(_, Packet::Connack(connack)) => has_no_room(connack.code),
             _ => false,
         };
-        self.attempts.last().is_some_and(|attempt| attempt.history.events().any(is_refused))
+        attempt.history.events().any(is_refused)
+            || match closes_instead_of_connack(&attempt.history) {
+                Some(and_the_probe) => full || and_the_probe,
+                None => false,
+            }
     }
 
     /// True if the findings of the last attempt need another one.
@@ -136,6 +144,28 @@ impl Job {
         self.attempts.pop();
         self
     }
+}
+
+/// The broker closed a connection instead of answering its CONNECT, and if so, that of the probe behind it too.
+fn closes_instead_of_connack(history: &History) -> Option<bool> {
+    let is_probe = |client: &str| client == PROBE;
+    let mut closed = None;
+    let mut unanswered: HashSet<&str> = HashSet::new();
+    for event in history.events() {
+        match event {
+            Event::Sent(client, Packet::Connect(_)) => {
+                unanswered.insert(client);
+            }
+            Event::Received(client, _) => {
+                unanswered.remove(client.as_ref());
+            }
+            Event::Ended(client, _) if unanswered.contains(client.as_ref()) => {
+                closed = Some(closed.unwrap_or(false) || is_probe(client));
+            }
+            _ => {}
+        }
+    }
+    closed
 }
 
 /// The scenario's names of the clients, and of all topics and filters in the history, with their names on the wire. A

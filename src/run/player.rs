@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::Target;
 use super::allowance::Allowance;
 use super::client::{Client, Unsent};
 use super::mailbox::Mailbox;
 use super::names::Names;
+use super::probe::{self, Refusal, RefusalKind};
 use super::pulse::Pulse;
 use super::record::Record;
-use super::{Target, probe};
 use crate::connection::Unsendable;
 use crate::history::{Awaited, Event, History, Message, PROBE};
 use crate::packet::{self, AckKind, Packet, Properties, Publish};
@@ -206,15 +207,23 @@ impl Player<'_> {
         Stop
     }
 
-    /// A CONNECT was left without an answer. A broker that is alive answers one of nobody in particular.
-    async fn look_for_the_broker(&mut self, client: usize) {
+    /// A CONNECT was left without an answer. A broker that is alive, and has room for one more connection, answers one of nobody
+    /// in particular.
+    pub async fn look_for_the_broker(&mut self, client: usize) {
         let connect = self.target.connect(self.clients[client].plan.protocol, String::new(), true, 0);
         let shown = packet::Connect { login: None, ..connect.clone() };
         self.record.noted(Event::Sent(PROBE.into(), Packet::Connect(shown)));
         let target = self.target;
-        if let Ok((connection, connack)) = self.meanwhile(probe::connect(target, connect)).await {
-            self.record.noted(Event::Received(PROBE.into(), Packet::Connack(connack)));
-            connection.leave().await;
+        match self.meanwhile(probe::connect(target, connect)).await {
+            Ok((connection, connack)) => {
+                self.record.noted(Event::Received(PROBE.into(), Packet::Connack(connack)));
+                connection.leave().await;
+            }
+            Err(Refusal { connack: Some(connack), .. }) => {
+                self.record.noted(Event::Received(PROBE.into(), Packet::Connack(*connack)));
+            }
+            Err(Refusal { kind: RefusalKind::Closed(end), .. }) => self.record.noted(Event::Ended(PROBE.into(), end)),
+            Err(_) => {}
         }
     }
 

@@ -12,7 +12,7 @@ use crate::connection::decode::{Undecodable, decode};
 use crate::connection::{Connection, End, Incoming};
 use crate::history::{Awaited, Entry, Event, History, PROBE};
 use crate::packet::{Connack, Connect, Filter, Packet, Protocol, Publish, Subscribe};
-use crate::session_rules::is_failure;
+use crate::session_rules::{has_no_room, is_failure};
 use crate::visible::visible;
 
 /// How long the broker may take to tell its version, once it has answered SUBSCRIBE.
@@ -69,6 +69,15 @@ pub enum RefusalKind {
 impl Refusal {
     fn new<T>(kind: RefusalKind, how: impl Into<String>) -> Result<T, Refusal> {
         Err(Refusal { kind, how: how.into(), connack: None, stayed_open: false })
+    }
+
+    /// A broker that has no room for a connection may refuse one like this, whoever asks.
+    pub fn may_be_for_now(&self) -> bool {
+        match self.kind {
+            RefusalKind::Unreachable | RefusalKind::Closed(_) => true,
+            RefusalKind::Code(code) => has_no_room(code),
+            _ => false,
+        }
     }
 
     /// Whether the broker may still answer the other version: this was no CONNACK at all, or one about the version.

@@ -68,7 +68,12 @@ impl Player<'_> {
         let deadline = Instant::now() + target.connect_timeout;
         match self.pump(deadline, |clients| clients[client].unanswered.is_empty()).await {
             Waited::Done => {}
-            Waited::Ended(_) => return Err(Stop),
+            Waited::Ended(_) => {
+                if self.clients[client].connack.is_none() {
+                    self.look_for_the_broker(client).await;
+                }
+                return Err(Stop);
+            }
             Waited::Deadline => return Err(self.missing(client).await),
         }
         if connect.will.is_some() && self.clients[client].connack.as_ref().is_some_and(|connack| connack.code != 0) {

@@ -16,6 +16,7 @@ mod hostile;
 mod interruptions;
 mod leftovers;
 mod lessons;
+mod limits;
 mod logins;
 mod neighbours;
 mod outputs;

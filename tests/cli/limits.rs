@@ -1,0 +1,71 @@
+//! Brokers that take few connections at once: the run does with fewer, and says so once.
+
+use std::io::Write;
+use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::thread;
+
+use mqtt_sessions::results::Verdict;
+
+use crate::peers::{listener, read_connect, serve};
+use crate::program::{each_cell, matrix, run};
+use crate::support::broker::Broker;
+
+/// The cells that ask for a resumption: 40 of them.
+const CELLS: [&str; 2] = ["--filter=clean_session=false", "--filter=publish_qos=1,2"];
+
+/// The correct broker behind a relay with room for so many connections, which says these bytes to all others.
+fn with_room_for(connections: usize, refusal: &'static [u8]) -> String {
+    let broker = serve(&Broker::correct());
+    let open = Arc::new(AtomicUsize::new(0));
+    listener(move |mut client| {
+        if open.fetch_add(1, SeqCst) < connections {
+            let server = TcpStream::connect(broker).unwrap();
+            let _ = client.set_nodelay(true).and(server.set_nodelay(true));
+            let (from, to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            thread::spawn(move || copy(&from, &to));
+            copy(&server, &client);
+            // There is room again before the client learns of the end.
+            open.fetch_sub(1, SeqCst);
+            let _ = client.shutdown(Shutdown::Both);
+        } else {
+            read_connect(&mut client);
+            open.fetch_sub(1, SeqCst);
+            // A client that went away needs no answer.
+            let _ = client.write_all(refusal);
+        }
+    })
+}
+
+/// Carries the bytes one way until either side ends.
+fn copy(mut from: &TcpStream, mut to: &TcpStream) {
+    let _ = std::io::copy(&mut from, &mut to);
+    let _ = to.shutdown(Shutdown::Write);
+}
+
+#[test]
+fn a_broker_that_takes_five_connections_is_measured_with_fewer_cells_side_by_side() {
+    let server_busy = b"\x20\x03\x00\x89\x00";
+    let server_unavailable = b"\x20\x02\x00\x03";
+    for (version, refusal) in [("3.1.1", &b""[..]), ("5.0", b""), ("5.0", server_busy), ("3.1.1", server_unavailable)] {
+        let url = with_room_for(5, refusal);
+        let protocol = format!("--filter=protocol={version}");
+        let ended = run(matrix(&url, &[&CELLS[..], &[&protocol, "--export-json=-"]].concat()));
+        assert_eq!(ended.code, Some(0), "{version}: {}", ended.stderr);
+        assert!(ended.stderr.contains("going on with --jobs"), "{}", ended.stderr);
+        each_cell(&ended.results(), |_| Verdict::Pass);
+    }
+}
+
+/// There is no room for the subscriber and the publisher of one cell: that says nothing about sessions.
+#[test]
+fn a_broker_without_room_for_one_cell_is_not_accused() {
+    let url = with_room_for(1, b"");
+    let ended = run(matrix(&url, &[&CELLS[..], &["--filter=protocol=5.0", "--export-json=-"]].concat()));
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    for cell in each_cell(&ended.results(), |_| Verdict::Inconclusive) {
+        let reason = cell.reason.as_deref().unwrap_or_default();
+        assert!(reason.contains("as a broker does that takes no more connections"), "{}: {reason}", cell.id);
+    }
+}
