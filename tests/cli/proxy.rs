@@ -1,5 +1,6 @@
 //! A proxy before the test broker that decides the fate of each packet that a client sends.
 
+use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -39,7 +40,8 @@ struct Proxy {
     broker: SocketAddr,
     address: SocketAddr,
     decide: Box<Decide>,
-    open: Mutex<Vec<TcpStream>>,
+    /// Both ends of the connections that are carried, by the port of the client.
+    open: Mutex<HashMap<u16, [TcpStream; 2]>>,
     dead: AtomicBool,
     refuses: AtomicBool,
 }
@@ -76,12 +78,13 @@ impl Proxy {
         // Only speed depends on it.
         let _ = client.set_nodelay(true).and(server.set_nodelay(true));
         let to_client = Arc::new(Mutex::new(client.try_clone().unwrap()));
+        let Ok(port) = client.peer_addr().map(|peer| peer.port()) else { return };
         {
             let mut open = self.open.lock().unwrap();
             if self.dead.load(SeqCst) {
                 return;
             }
-            open.extend([client.try_clone().unwrap(), server.try_clone().unwrap()]);
+            open.insert(port, [client.try_clone().unwrap(), server.try_clone().unwrap()]);
         }
         let (from_server, answers) = (server.try_clone().unwrap(), to_client.clone());
         thread::spawn(move || {
@@ -112,6 +115,7 @@ impl Proxy {
             }
         });
         let _ = server.shutdown(Shutdown::Write);
+        self.open.lock().unwrap().remove(&port);
     }
 
     fn die(&self, afterwards: Afterwards) {
@@ -122,7 +126,7 @@ impl Proxy {
             // The listener waits in accept, and closes only when that returns. Whoever is cut off must not find it open.
             while TcpStream::connect(self.address).is_ok() {}
         }
-        for stream in open {
+        for stream in open.into_values().flatten() {
             let _ = stream.shutdown(Shutdown::Both);
         }
     }
