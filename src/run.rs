@@ -9,6 +9,7 @@ mod finished;
 mod gone;
 mod hygiene;
 mod job;
+mod longest;
 mod mailbox;
 mod names;
 mod neighbours;
@@ -33,6 +34,7 @@ use tokio::time::Instant;
 
 pub use gone::Gone;
 pub use hygiene::{Cleanup, Leftovers, Retained, SessionLeft, clean, clean_guessed, clear_all_retained};
+pub use longest::Longest;
 pub use names::{Place, Prefix, client_id, topic};
 pub use neighbours::{is_in_use, sentence as prefix_is_in_use};
 pub use probe::{Probe, Refusal, RefusalKind, probe};

@@ -18,9 +18,9 @@ use crate::packet::Packet;
 use crate::plan::{self, Action, Cell};
 
 /// By what each further attempt at an absence multiplies the settle window.
-const SETTLE_FACTOR: u32 = 4;
+pub const SETTLE_FACTOR: u32 = 4;
 /// How many attempts there are at most. In the last one what is missing is waited for with patience.
-const ATTEMPTS_MAX: u32 = 3;
+pub const ATTEMPTS_MAX: u32 = 3;
 
 /// One cell in one repetition, with the attempts made so far.
 pub struct Job {
