@@ -106,7 +106,6 @@ pub async fn measure(request: &RunRequest, cells: Vec<Cell>, lessons: &Lessons) 
     let end = end_of_run(interrupted.clone(), longest.cells);
     let outcome = run::run(target, cells, probes, &options, &progress, end).await;
     progress.finish();
-    // The time may have been over only while the run cleaned up.
     let out_of_time = outcome.cells.len() < planned && outcome.interrupted && !*interrupted.borrow();
     if let Some(gone) = &outcome.gone {
         note(&format!("error: {}", gone.sentence()));
@@ -128,7 +127,8 @@ pub fn end_of_run(mut interrupted: watch::Receiver<bool>, limit: Duration) -> wa
     let (end, ended) = watch::channel(false);
     tokio::spawn(async move {
         tokio::select! {
-            // The task ends with the program, if nothing else ends it.
+            // The cells are done, and nobody wants to know any more.
+            () = end.closed() => return,
             _ = interrupted.wait_for(|interrupted| *interrupted) => {}
             () = tokio::time::sleep(limit) => {
                 note(&format!("the time limit of {} is over: ending sessions", humantime::format_duration(limit)));

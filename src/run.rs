@@ -185,6 +185,9 @@ pub async fn run(
         () = pulse.beat_on() => (None, false),
         () = tell(&mut warned, observer) => (None, false),
     };
+    // What comes in the clean-up cuts nothing short.
+    let is_interrupted = *interrupted.borrow();
+    drop(interrupted);
     let mut helpers: Vec<History> =
         probes.iter().filter(|probe| probe.is_remarkable).map(|probe| probe.history.clone()).collect();
     let witnesses = Arc::into_inner(shared).map(|shared| shared.witnesses).unwrap_or_default();
@@ -196,7 +199,7 @@ pub async fn run(
         None => hygiene::clean(target, &options.prefix, leftovers, &versions).await,
     };
     let (cells, runs) = finished.into_parts();
-    Outcome { cells, runs, cleanup, helpers, gone, is_shared, interrupted: *interrupted.borrow() }
+    Outcome { cells, runs, cleanup, helpers, gone, is_shared, interrupted: is_interrupted }
 }
 
 /// Hands the witnesses' warnings to the observer, without end.
