@@ -6,7 +6,7 @@
 pub mod decode;
 pub mod encode;
 pub mod frame;
-mod secret;
+pub mod secret;
 mod stream;
 
 use std::future::poll_fn;

@@ -98,7 +98,8 @@ impl Job {
         let place = Place { cell: &self.cell.id, repetition: self.repetition, attempt };
         let name = |client: &plan::Client| ClientName { name: client.name.clone(), client_id: client.client_id };
         let clients = self.cell.clients.iter().map(name).collect();
-        Names::new(&shared.options.prefix, &shared.nonce, place, clients)
+        let names = Names::new(&shared.options.prefix, &shared.nonce, place, clients);
+        names.hiding(shared.target.login.as_ref())
     }
 
     /// True if a connection did not come about in the last attempt: a broker that is asked for too many at once refuses some, or
