@@ -123,7 +123,7 @@ pub struct Explore {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Experiments")]
     pub cases: Option<u32>,
     /// End after so long [default: 60s, unless --cases is given]
-    #[arg(long, value_name = "TIME", value_parser = search_time, help_heading = "Experiments")]
+    #[arg(long, value_name = "TIME", value_parser = long_time, help_heading = "Experiments")]
     pub time: Option<Duration>,
     /// Only this protocol version: 3.1.1 or 5.0
     #[arg(long, value_name = "VERSION", value_parser = protocol, help_heading = "Experiments")]
@@ -222,8 +222,9 @@ pub struct Measure {
     /// How much longer a cell waits for what is missing, to tell late from never
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration, help_heading = "Running")]
     pub patience: Duration,
-    /// How long the cells may run; then the run ends in good order, and what was not reached is left out
-    #[arg(long, value_name = "TIME", value_parser = duration, help_heading = "Running")]
+    /// How long the cells may run; then the run ends in good order, and what was not reached is left out [default: twice what
+    /// they can take with a broker that answers at once, and a minute; said at the start where it is long]
+    #[arg(long, value_name = "TIME", value_parser = long_time, help_heading = "Running")]
     pub time_limit: Option<Duration>,
     /// How client ids and topics begin [default: random]
     #[arg(long, value_name = "P", help_heading = "Names on the broker")]
@@ -353,8 +354,8 @@ fn protocol(text: &str) -> Result<Protocol, String> {
     text.parse().map_err(|()| "write 3.1.1 or 5.0".into())
 }
 
-/// A search may take longer than any wait.
-fn search_time(text: &str) -> Result<Duration, String> {
+/// A search or a run may take longer than any wait.
+fn long_time(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| format!("{error}; write 60s or 2h"))
 }
 

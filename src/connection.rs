@@ -6,7 +6,7 @@
 pub mod decode;
 pub mod encode;
 pub mod frame;
-mod secret;
+pub mod secret;
 mod stream;
 
 use std::future::poll_fn;
@@ -27,7 +27,7 @@ use frame::{FRAME_BYTES_MAX, Head};
 /// How many bytes one read takes from the socket at most.
 const READ_BYTES: usize = 4096;
 /// How long a write may be held up by a broker that does not read.
-const WRITE_DEADLINE: Duration = Duration::from_secs(5);
+pub const WRITE_DEADLINE: Duration = Duration::from_secs(5);
 /// How many of the bytes that are no packet are shown.
 const UNDECODABLE_BYTES_MAX: usize = 256;
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
+use crate::input::BYTES_MAX;
 use crate::output;
 use crate::results::Results;
 
@@ -65,6 +66,12 @@ impl Export {
     /// # Errors
     /// Says which file, or stdout, could not be written.
     pub fn write(&self, text: &str) -> anyhow::Result<()> {
+        if text.len() as u64 > BYTES_MAX {
+            let bound = BYTES_MAX / (1024 * 1024);
+            output::note(&format!(
+                "warning: the results have more than {bound} MiB, which no command reads; keep fewer --histories"
+            ));
+        }
         let (path, written) = match self {
             Export::Stdout => return Ok(output::print(text)?),
             Export::File(path) => (path, replace(path, text)),

@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
 /// The longest file that is read, in bytes. A run of all scenarios with all histories is a tenth of it.
-const BYTES_MAX: u64 = 64 * 1024 * 1024;
+pub const BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// The text of a file.
 ///

@@ -18,7 +18,7 @@ use crate::plan::Cell;
 use crate::progress::Progress;
 use crate::report::Control;
 use crate::results::{Format, Options, Results, Run, Summary, Tool, in_rfc_3339};
-use crate::run::{self, Outcome, Prefix, RunOptions, Settle};
+use crate::run::{self, Longest, Outcome, Prefix, RunOptions, Settle};
 
 pub use leftovers::clear_what_runs_left;
 use leftovers::{after_the_run, before_the_run, how_to_clean};
@@ -46,7 +46,7 @@ pub struct RunRequest {
     pub settle: Settle,
     /// How long a message that is still absent in the last attempt is waited for.
     pub patience: Duration,
-    /// How long the cells may run.
+    /// How long the cells may run; `None` leaves it to what the plan can take.
     pub time_limit: Option<Duration>,
     /// Keep the history of cells that pass, too.
     pub keep_all_histories: bool,
@@ -99,13 +99,14 @@ pub async fn measure(request: &RunRequest, cells: Vec<Cell>, lessons: &Lessons) 
     }
     let cure = how_to_clean(request, broker);
     note(&before_the_run(prefix, cure.as_deref()));
+    let longest = Longest::of(&cells, target, &options, &reached.versions(), request.time_limit);
+    longest.sentence().iter().for_each(|sentence| note(sentence));
     let started = (SystemTime::now(), Instant::now());
     let progress = Progress::new();
     let planned = cells.len();
-    let end = end_of_run(interrupted.clone(), request.time_limit);
+    let end = end_of_run(interrupted.clone(), longest.cells);
     let outcome = run::run(target, cells, probes, &options, &progress, end).await;
     progress.finish();
-    // The time may have been over only while the run cleaned up.
     let out_of_time = outcome.cells.len() < planned && outcome.interrupted && !*interrupted.borrow();
     if let Some(gone) = &outcome.gone {
         note(&format!("error: {}", gone.sentence()));
@@ -123,12 +124,12 @@ pub async fn measure(request: &RunRequest, cells: Vec<Cell>, lessons: &Lessons) 
 }
 
 /// True when a signal comes, or when the time is over.
-fn end_of_run(mut interrupted: watch::Receiver<bool>, limit: Option<Duration>) -> watch::Receiver<bool> {
-    let Some(limit) = limit else { return interrupted };
+pub fn end_of_run(mut interrupted: watch::Receiver<bool>, limit: Duration) -> watch::Receiver<bool> {
     let (end, ended) = watch::channel(false);
     tokio::spawn(async move {
         tokio::select! {
-            // The task ends with the program, if nothing else ends it.
+            // The cells are done, and nobody wants to know any more.
+            () = end.closed() => return,
             _ = interrupted.wait_for(|interrupted| *interrupted) => {}
             () = tokio::time::sleep(limit) => {
                 note(&format!("the time limit of {} is over: ending sessions", humantime::format_duration(limit)));

@@ -9,6 +9,7 @@ mod finished;
 mod gone;
 mod hygiene;
 mod job;
+mod longest;
 mod mailbox;
 mod names;
 mod neighbours;
@@ -34,6 +35,7 @@ use tokio::time::Instant;
 
 pub use gone::Gone;
 pub use hygiene::{Cleanup, Leftovers, Retained, SessionLeft, clean, clean_guessed, clear_all_retained};
+pub use longest::Longest;
 pub use names::{Place, Prefix, client_id, topic};
 pub use neighbours::{is_in_use, sentence as prefix_is_in_use};
 pub use probe::{Probe, Refusal, RefusalKind, probe};
@@ -186,6 +188,9 @@ pub async fn run(
         () = pulse.beat_on() => (None, false),
         () = tell(&mut warned, observer) => (None, false),
     };
+    // What comes in the clean-up cuts nothing short.
+    let is_interrupted = *interrupted.borrow();
+    drop(interrupted);
     let mut helpers: Vec<History> =
         probes.iter().filter(|probe| probe.is_remarkable).map(|probe| probe.history.clone()).collect();
     let witnesses = Arc::into_inner(shared).map(|shared| shared.witnesses).unwrap_or_default();
@@ -197,7 +202,7 @@ pub async fn run(
         None => hygiene::clean(target, &options.prefix, leftovers, &versions).await,
     };
     let (cells, runs) = finished.into_parts();
-    Outcome { cells, runs, cleanup, helpers, gone, is_shared, interrupted: *interrupted.borrow() }
+    Outcome { cells, runs, cleanup, helpers, gone, is_shared, interrupted: is_interrupted }
 }
 
 /// Hands the witnesses' warnings to the observer, without end.

@@ -40,6 +40,11 @@ pub fn check(history: &History, facts: &Facts, findings: &mut Findings) {
             Event::Withheld(client, what) => {
                 findings.limit(Verdict::Unsupported, format!("the broker does not take from {client} a {what}"));
             }
+            Event::WithoutEnd(client, what) if what.starts_with("a packet") => {
+                let reason =
+                    format!("the broker begins to send {what} to {client}, and nothing here calls for one so long");
+                findings.limit(Verdict::Inconclusive, reason);
+            }
             Event::WithoutEnd(client, _) => {
                 findings.limit(Verdict::Inconclusive, format!("the broker sends to {client} without end"));
             }
@@ -118,7 +123,9 @@ fn missing(history: &History, facts: &Facts, connection: &Connection, findings: 
             (Awaited::Fence, _) => {
                 findings.limit(Verdict::Inconclusive, format!("no fence reached {client} before the deadline"));
             }
-            (_, Some(rule)) if connection.signs.iter().any(|(sign, _)| sign > at) => {
+            (_, Some(rule))
+                if connection.signs.iter().any(|(sign, _)| sign > at) || !strays(connection, *awaited).0.is_empty() =>
+            {
                 unanswered(history, connection, (*at, *awaited), rule, findings);
             }
             (_, _) => findings.limit(Verdict::Inconclusive, format!("no {name} to {client} before the deadline")),
@@ -137,7 +144,7 @@ fn probe_is_let_in(facts: &Facts, at: usize) -> bool {
     behind.into_iter().any(|connection| connection.client.as_ref() == PROBE && connection.is_accepted())
 }
 
-/// The broker is alive, and did not answer.
+/// The broker is alive, and did not answer, or answered something else.
 fn unanswered(
     history: &History,
     connection: &Connection,
@@ -147,15 +154,11 @@ fn unanswered(
 ) {
     let name = awaited.name();
     let sign = connection.signs.iter().map(|(sign, _)| *sign).find(|sign| *sign > at);
-    let (strays, stray_rule) = match awaited {
-        Awaited::Suback(_) => (&connection.stray_subacks[..], rules::SUBACK_HAS_ITS_ID),
-        Awaited::Ack(AckKind::Puback | AckKind::Pubrec, _) => (&connection.stray_acks[..], rules::ACKS_HAVE_THEIR_ID),
-        _ => (&[][..], rule),
-    };
+    let (strays, stray_rule) = strays(connection, awaited);
     let open = connection.deliveries.iter().filter(|d| !d.is_complete() && d.place.at < at);
     let is_full = awaited == Awaited::Pingresp && open.count() >= connection.receive_maximum();
     let (rule, observed) = match (strays.is_empty(), is_full) {
-        (false, _) => (stray_rule, format!("a {name} with another Packet Identifier")),
+        (false, _) => (stray_rule.unwrap_or(rule), format!("a {name} with another Packet Identifier")),
         (true, true) => (rules::NOTHING_ELSE_WAITS_FOR_THE_WINDOW, not_before(name)),
         (true, false) => (rule, not_before(name)),
     };
@@ -169,6 +172,16 @@ fn unanswered(
     let finding = findings.broken(rule, connection.protocol()).at(events).after_attempts(attempts);
     let finding = finding.span(asked.map_or(connection.opened.at, |(index, ..)| index), at);
     finding.expected(format!("{name} to {}", connection.client)).observed(observed);
+}
+
+/// The answers of this kind that carry an identifier of nobody, and the rule that they break. They are on the wire, whether the
+/// broker gives another sign of life or not.
+fn strays(connection: &Connection, awaited: Awaited) -> (&[usize], Option<Rule>) {
+    match awaited {
+        Awaited::Suback(_) => (&connection.stray_subacks, Some(rules::SUBACK_HAS_ITS_ID)),
+        Awaited::Ack(AckKind::Puback | AckKind::Pubrec, _) => (&connection.stray_acks, Some(rules::ACKS_HAVE_THEIR_ID)),
+        _ => (&[], None),
+    }
 }
 
 fn not_before(name: &str) -> String {

@@ -21,6 +21,7 @@ pub fn bytes(history: &History, at: usize, protocol: Protocol, to: &str, finding
     let Some(Event::Undecodable(_, bytes, why)) = history.events().nth(at) else { return };
     let rule = match decode(protocol, bytes) {
         _ if has_wrong_flags(protocol, bytes) => rules::RESERVED_FLAGS,
+        _ if is_suback_without_codes(protocol, bytes) => rules::A_CODE_FOR_EACH_FILTER,
         Err(error) => rule_of(&error),
         Ok(_) => rules::MALFORMED_PACKET,
     };
@@ -79,6 +80,12 @@ fn rule_of_connack(kind: u8) -> Rule {
         0x2a => rules::SHARED_SUBSCRIPTIONS_OF_CONNACK,
         _ => rules::MALFORMED_PACKET,
     }
+}
+
+/// With a code, it would be a SUBACK.
+fn is_suback_without_codes(protocol: Protocol, bytes: &[u8]) -> bool {
+    let [0x90, length @ 2..=100, rest @ ..] = bytes else { return false };
+    rest.len() == usize::from(*length) && decode(protocol, &[&[0x90, length + 1], rest, &[0]].concat()).is_ok()
 }
 
 /// With the flags that its type has to have, it would be a packet that a broker sends.

@@ -37,13 +37,13 @@ fn refused_above_maximum(connection: &Connection, subscribing: &Subscribing, fin
 }
 
 fn codes(connection: &Connection, filters: &[&Subscribing], findings: &mut Findings) {
-    let answered: Vec<usize> = filters.iter().filter_map(|filter| filter.suback).map(|(place, _)| place.at).collect();
-    let Some(suback) = answered.first() else { return };
-    let events = [filters[0].sent.at, *suback];
-    if answered.len() < filters.len() {
+    let Some((suback, _)) = filters.iter().find_map(|filter| filter.suback) else { return };
+    let events = [filters[0].sent.at, suback.at];
+    let given = filters.iter().map(|filter| filter.codes).max().unwrap_or_default();
+    if given != filters.len() {
         let finding = findings.broken(rules::A_CODE_FOR_EACH_FILTER, connection.protocol()).at(events);
         let expected = format!("{} codes in the SUBACK, one for each filter", filters.len());
-        finding.expected(expected).observed(answered.len().to_string());
+        finding.expected(expected).observed(given.to_string());
         return;
     }
     let is_above = |filter: &&&Subscribing| filter.granted().is_some_and(|granted| granted > filter.filter.qos);

@@ -78,7 +78,8 @@ fn block(results: &Results, all: &[&CellResult], members: &[&CellResult], palett
     let rest = wrap(&format!("{verdict} "), &format!("in {}{place}", cells(members.len())));
     let mut text = rest.replacen(&verdict, &palette.verdict(first.verdict, &verdict), 1);
     text += &name_cells(members.iter().map(|cell| cell.id.as_str()));
-    if first.violations.is_empty() {
+    // What is broken is the reason of a fail and of a warning alone.
+    if first.violations.is_empty() || !matches!(first.verdict, Verdict::Fail | Verdict::Warn) {
         text += &wrap("  Reason       ", first.reason.as_deref().unwrap_or("none was given"));
     }
     let run = results.run.cells.get(&first.id);

@@ -12,7 +12,7 @@ use crate::packet::Packet;
 use crate::scenario::{Answers, Timer};
 
 /// What a timer is given beyond its time before it counts as passed: brokers look at their clocks once a second.
-const BEYOND_TIMER: Duration = Duration::from_secs(1);
+pub const BEYOND_TIMER: Duration = Duration::from_secs(1);
 /// How long before the end of a timer the client comes back that comes in its last second.
 const SHORT_OF_TIMER: Duration = Duration::from_millis(500);
 /// How long a broker gets at least for detaching a session, where the attempt before suggests that it needs time.

@@ -107,7 +107,7 @@ impl Cleanup {
 pub async fn clean(target: &Target, prefix: &Prefix, leftovers: Leftovers, versions: &[Protocol]) -> Cleanup {
     let mut cleanup = Cleanup { sessions_checked: versions.contains(&Protocol::V5), ..Cleanup::default() };
     let version = if versions.contains(&Protocol::V3) { Protocol::V3 } else { Protocol::V5 };
-    let until = end_of_budget(leftovers.sessions.len());
+    let until = Instant::now() + budget(leftovers.sessions.len());
     let (persistent, clean): (Vec<_>, Vec<_>) = leftovers.sessions.into_iter().partition(|session| session.persists);
     let (mut ended, failed) = each(target, persistent, Stage::End, until).await;
     cleanup.sessions_failed += failed;
@@ -134,9 +134,10 @@ pub async fn clean(target: &Target, prefix: &Prefix, leftovers: Leftovers, versi
     cleanup
 }
 
-fn end_of_budget(sessions: usize) -> Instant {
+/// How long a clean-up of so many sessions may take.
+pub fn budget(sessions: usize) -> Duration {
     let sessions = u32::try_from(sessions).unwrap_or(u32::MAX);
-    Instant::now() + BUDGET.max(BUDGET_PER_SESSION.saturating_mul(sessions))
+    BUDGET.max(BUDGET_PER_SESSION.saturating_mul(sessions))
 }
 
 /// What is done with each session.
@@ -157,7 +158,7 @@ pub async fn clean_guessed(
     versions: &[Protocol],
 ) -> Cleanup {
     if versions.contains(&Protocol::V5) {
-        let until = end_of_budget(leftovers.sessions.len());
+        let until = Instant::now() + budget(leftovers.sessions.len());
         let looked = pass(target, leftovers.sessions, Stage::Check, SIDE_BY_SIDE, until).await;
         leftovers.sessions = looked.present.into_iter().chain(looked.unanswered).collect();
     }

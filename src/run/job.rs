@@ -19,9 +19,9 @@ use crate::plan::{self, Action, Cell};
 use crate::session_rules::has_no_room;
 
 /// By what each further attempt at an absence multiplies the settle window.
-const SETTLE_FACTOR: u32 = 4;
+pub const SETTLE_FACTOR: u32 = 4;
 /// How many attempts there are at most. In the last one what is missing is waited for with patience.
-const ATTEMPTS_MAX: u32 = 3;
+pub const ATTEMPTS_MAX: u32 = 3;
 
 /// One cell in one repetition, with the attempts made so far.
 pub struct Job {
@@ -100,7 +100,8 @@ impl Job {
         let place = Place { cell: &self.cell.id, repetition: self.repetition, attempt };
         let name = |client: &plan::Client| ClientName { name: client.name.clone(), client_id: client.client_id };
         let clients = self.cell.clients.iter().map(name).collect();
-        Names::new(&shared.options.prefix, &shared.nonce, place, clients)
+        let names = Names::new(&shared.options.prefix, &shared.nonce, place, clients);
+        names.hiding(shared.target.login.as_ref())
     }
 
     /// True if a connection did not come about in the last attempt: a broker that is asked for too many at once refuses some, or

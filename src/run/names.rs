@@ -6,7 +6,9 @@
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 
+use crate::connection::secret;
 use crate::history::Message;
+use crate::packet::Login;
 
 /// How the client ids and topics of a run begin.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +83,8 @@ pub struct Names {
     nonce: String,
     tag: String,
     clients: Vec<ClientName>,
+    /// What is not to be shown where a peer sends it back.
+    secret: Vec<u8>,
 }
 
 /// A client of the cell, and which client's identifier it uses.
@@ -93,7 +97,27 @@ pub struct ClientName {
 
 impl Names {
     pub fn new(prefix: &Prefix, nonce: &str, place: Place<'_>, clients: Vec<ClientName>) -> Names {
-        Names { prefix: prefix.clone(), nonce: nonce.into(), tag: place.tag(), clients }
+        Names { prefix: prefix.clone(), nonce: nonce.into(), tag: place.tag(), clients, secret: Vec::new() }
+    }
+
+    /// The same names, with the password hidden in whatever is not ours.
+    pub fn hiding(self, login: Option<&Login>) -> Names {
+        Names { secret: login.map(|login| login.password.clone().into_bytes()).unwrap_or_default(), ..self }
+    }
+
+    /// Bytes that are not ours, without the password.
+    fn shown(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut shown = bytes.to_vec();
+        secret::hide(&self.secret, &mut shown);
+        shown
+    }
+
+    /// How a payload that is not ours stands in the history: whole, or by its length and a digest.
+    fn foreign(&self, payload: &[u8]) -> Vec<u8> {
+        if payload.len() <= FOREIGN_BYTES_MAX {
+            return [&b"?"[..], &self.shown(payload)].concat();
+        }
+        format!("?{} bytes, {:016x}", payload.len(), fnv_1a(payload)).into_bytes()
     }
 
     /// What tells this attempt from all others: the topic level after the prefix.
@@ -142,7 +166,9 @@ impl Names {
             let own = format!("{}{}", self.prefix.client_id, self.tag);
             return format!("{SHARE}{}/{}", share.strip_prefix(&own).unwrap_or(share), self.local_topic(filter));
         }
-        let Some(rest) = topic.strip_prefix(&self.prefix.topic) else { return format!("?{topic}") };
+        let Some(rest) = topic.strip_prefix(&self.prefix.topic) else {
+            return format!("?{}", String::from_utf8_lossy(&self.shown(topic.as_bytes())));
+        };
         match rest.strip_prefix('/').and_then(|rest| rest.strip_prefix(self.tag.as_str())?.strip_prefix('/')) {
             Some(name) => name.into(),
             None => "?elsewhere".into(),
@@ -169,12 +195,12 @@ impl Names {
     /// The message in a payload; `Err` is how a foreign payload stands in the history.
     pub fn local_payload(&self, payload: &[u8]) -> Result<Message, Vec<u8>> {
         let ours = std::str::from_utf8(payload).ok().and_then(|text| text.strip_prefix(&self.nonce));
-        let Some(ours) = ours else { return Err(foreign(payload)) };
+        let Some(ours) = ours else { return Err(self.foreign(payload)) };
         let of_cell = ours.strip_prefix(&self.tag).and_then(|text| text.strip_prefix(':'));
         let message = of_cell.and_then(|text| text.split_once('.')?.0.parse().ok());
         match message {
             Some(message) if self.payload(message, payload.len()) == payload => Ok(message),
-            Some(_) => Err(foreign(payload)),
+            Some(_) => Err(self.foreign(payload)),
             None => Err(b"?elsewhere".to_vec()),
         }
     }
@@ -185,14 +211,6 @@ impl Names {
         let start = bytes.windows(head.len()).rposition(|window| window == head)?;
         self.local_payload(&bytes[start..]).ok()
     }
-}
-
-/// How a payload that is not ours stands in the history: whole, or by its length and a digest.
-fn foreign(payload: &[u8]) -> Vec<u8> {
-    if payload.len() <= FOREIGN_BYTES_MAX {
-        return [b"?", payload].concat();
-    }
-    format!("?{} bytes, {:016x}", payload.len(), fnv_1a(payload)).into_bytes()
 }
 
 /// FNV-1a: the standard library's hashers promise no stability between versions.

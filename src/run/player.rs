@@ -24,7 +24,7 @@ use crate::plan::Cell;
 /// The topic of a SUBSCRIBE that only asks for its answer.
 const SIGN_TOPIC: &str = "fence";
 /// The shortest wait for a message that is expected to come.
-const VANISHED_MIN: Duration = Duration::from_millis(100);
+pub const VANISHED_MIN: Duration = Duration::from_millis(100);
 
 /// The player of one attempt.
 pub struct Player<'a> {

@@ -55,7 +55,7 @@ fn what_was_finished_before_stays() {
 
 #[test]
 fn packets_that_are_cut_in_half_or_no_packets() {
-    let answers: [&[u8]; 4] = [&[0x90, 3, 0], &[0xff; 8], &[0x30, 0xff, 0xff, 0xff, 0x7f], b"HTTP/1.1 200 OK\r\n\r\n"];
+    let answers: [&[u8]; 4] = [&[0x90, 30, 0], &[0xff; 8], &[0x30, 0xff, 0xff, 0xff, 0x7f], b"HTTP/1.1 200 OK\r\n\r\n"];
     for answer in answers {
         let broker = proxy(&Broker::correct(), move |protocol, packet| match (protocol, packet) {
             (Protocol::V5, Packet::Subscribe(subscribe)) if is_experiment(&subscribe.filters[0].filter) => {

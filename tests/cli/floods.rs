@@ -11,7 +11,7 @@ use mqtt_sessions::connection::frame::{FRAME_BYTES_MAX, Head, head};
 use mqtt_sessions::packet::{AckKind, Connack, Packet, Protocol, Publish, Suback};
 
 use crate::peers::listener;
-use crate::program::{QUEUED, matrix, run};
+use crate::program::{QUEUED, matrix, peak_kib, run};
 
 /// How long a run may take against any of them; a tenth is usual.
 const PATIENCE: Duration = Duration::from_secs(50);
@@ -148,15 +148,11 @@ fn what_came_before_a_flood_is_judged() {
 fn floods_take_little_memory() {
     for (behind, endless) in [("CONNECT", Packet::ack(AckKind::Pubrec, 1)), ("SUBSCRIBE", publish(0, 1_000_000))] {
         let mut child = matrix(&broker(behind, Pace::Flood, endless), &SHORT).spawn().unwrap();
-        let status = format!("/proc/{}/status", child.id());
-        let mut peak_kib = 0;
+        let mut peak = 0;
         while child.try_wait().unwrap().is_none() {
-            let text = std::fs::read_to_string(&status).unwrap_or_default();
-            let peak =
-                text.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
-            peak_kib = peak_kib.max(peak.unwrap_or(0));
+            peak = peak.max(peak_kib(&child));
             std::thread::sleep(Duration::from_millis(20));
         }
-        assert!((1..256 * 1024).contains(&peak_kib), "{peak_kib} KiB behind {behind}");
+        assert!((1..256 * 1024).contains(&peak), "{peak} KiB behind {behind}");
     }
 }

@@ -1,5 +1,6 @@
 //! Ctrl-C, TERM and HUP, and the time limit.
 
+use std::collections::HashSet;
 use std::io::{BufReader, Read};
 use std::process::Child;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -12,7 +13,7 @@ use mqtt_sessions::results::{Results, Verdict};
 
 use crate::peers::{assert_nothing_left, listener, wait_for_end};
 use crate::program::{QUEUED, each_cell, end_of, matrix, run, signal, wait_for_line};
-use crate::proxy::{Fate, is_experiment, proxy};
+use crate::proxy::{Fate, is_experiment, proxy, proxy_by_client};
 use crate::support::broker::Broker;
 
 /// Waits that only a signal can end within a test.
@@ -96,6 +97,30 @@ fn a_run_that_is_out_of_time_ends_in_good_order() {
     assert!(ended.stderr.contains("the time limit of 1s is over: ending sessions"), "{}", ended.stderr);
     let results = ended.results();
     assert!(!results.run.complete && results.cells.len() == 1, "{}", ended.stdout);
+    assert_nothing_left(&broker);
+}
+
+/// The cells are done when the time is over, and the clean-up takes the time that it needs.
+#[test]
+fn a_time_limit_that_passes_in_the_clean_up_cuts_nothing_short() {
+    let broker = Broker::correct();
+    let (known, is_late) = (Mutex::new(HashSet::new()), AtomicBool::new(false));
+    let url = proxy_by_client(&broker, move |connect, packet| {
+        let is_known = matches!(packet, Packet::Connect(_)) && !known.lock().unwrap().insert(connect.client_id.clone());
+        // The first CONNECT of the clean-up comes later than the limit.
+        if is_known && connect.clean && !is_late.swap(true, SeqCst) {
+            std::thread::sleep(Duration::from_secs(7));
+        }
+        Fate::Pass
+    });
+    let arguments = ["--time-limit", "5s", "--connect-timeout", "1m", "--export-json", "-"];
+    let started = std::time::Instant::now();
+    let ended = run(matrix(&url, &[&QUEUED[..], &arguments].concat()));
+    assert!(started.elapsed() > Duration::from_secs(6), "{:?}", started.elapsed());
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("time limit") && ended.stderr.contains("nothing is left"), "{}", ended.stderr);
+    let results = ended.results();
+    assert!(results.run.complete && results.cells.len() == 2, "{}", ended.stdout);
     assert_nothing_left(&broker);
 }
 

@@ -4,11 +4,11 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use mqtt_sessions::connection::encode::encode;
-use mqtt_sessions::packet::{Login, Packet, Protocol};
+use mqtt_sessions::packet::{Login, Packet, Protocol, Publish};
 
 use crate::peers::{answering, listener};
 use crate::program::{QUEUED, matrix, program, run};
-use crate::proxy::{Fate, proxy};
+use crate::proxy::{Fate, is_experiment, proxy};
 use crate::support::broker::Broker;
 
 const USER: &str = "hidden-user";
@@ -157,5 +157,27 @@ fn no_history_has_a_password_that_was_sent_back() {
             assert_password_hidden(&ended.stdout);
             assert_password_hidden(&ended.stderr);
         }
+    }
+}
+
+/// A PUBLISH is a packet, and shown: its topic and its payload have no password either.
+#[test]
+fn no_message_has_a_password_that_was_sent_back() {
+    let broker = proxy(&Broker::correct(), |protocol, packet| match packet {
+        Packet::Subscribe(subscribe) if is_experiment(&subscribe.filters[0].filter) => {
+            let (topic, payload) = (format!("of/{PASSWORD}"), format!("me {PASSWORD}").into_bytes());
+            let mut bytes = Vec::new();
+            encode(protocol, &Packet::Publish(Publish { topic, payload, ..Publish::default() }), &mut bytes).unwrap();
+            Fate::Answer(bytes)
+        }
+        _ => Fate::Pass,
+    });
+    for mut command in three_ways(&broker) {
+        command.args(["--settle", "10ms", "--patience", "100ms", "--deadline", "500ms"]);
+        command.args(["--histories", "all", "--export-json", "-"]);
+        let ended = run(command);
+        assert!(ended.stdout.contains("PUBLISH topic=?of/****"), "{}{}", ended.stdout, ended.stderr);
+        assert_password_hidden(&ended.stdout);
+        assert_password_hidden(&ended.stderr);
     }
 }

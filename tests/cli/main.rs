@@ -24,6 +24,7 @@ mod peers;
 mod program;
 mod proxy;
 mod runs;
+mod terminal;
 mod unreachable;
 
 #[path = "../support/mod.rs"]

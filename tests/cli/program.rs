@@ -56,7 +56,7 @@ pub fn run(mut command: Command) -> Ended {
     Ended { code: status.code(), stdout: stdout.join().unwrap(), stderr: stderr.join().unwrap() }
 }
 
-fn read_all<R: Read + Send + 'static>(pipe: Option<R>) -> thread::JoinHandle<String> {
+pub fn read_all<R: Read + Send + 'static>(pipe: Option<R>) -> thread::JoinHandle<String> {
     thread::spawn(move || {
         let mut text = String::new();
         if let Some(mut pipe) = pipe {
@@ -80,6 +80,15 @@ pub fn end_of(child: &mut Child) -> ExitStatus {
         }
         thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// The most memory that the program has had so far, in KiB; 0 where the operating system does not tell.
+pub fn peak_kib(child: &Child) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+    // For a moment the new process still has the memory of this one.
+    let mut lines = text.lines().skip_while(|line| *line != "Name:\tmqtt-sessions");
+    let peak = lines.find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
+    peak.unwrap_or(0)
 }
 
 /// Sends a signal, such as `INT`.

@@ -85,6 +85,8 @@ pub struct Subscribing {
     pub number: usize,
     /// The SUBACK and its code for this filter.
     pub suback: Option<(Place, u8)>,
+    /// How many codes that SUBACK has.
+    pub codes: usize,
 }
 
 /// One filter of an UNSUBSCRIBE.

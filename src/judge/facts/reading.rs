@@ -126,6 +126,7 @@ impl Reader {
                     id: subscribe.id,
                     number,
                     suback: None,
+                    codes: 0,
                 });
                 connection.subscribes.extend(filters);
             }
@@ -410,5 +411,6 @@ fn granted(connection: &mut Connection, place: Place, suback: &Suback) {
     }
     for (subscribing, code) in answered.into_iter().zip(&suback.codes) {
         subscribing.suback = Some((place, *code));
+        subscribing.codes = suback.codes.len();
     }
 }
