@@ -73,8 +73,7 @@ fn misanswered(facts: &Facts, findings: &mut Findings) {
 fn refusal(connection: &Connection) -> String {
     match (&connection.connack, connection.ended) {
         (Some((_, connack)), _) => format!("refused with CONNACK {:#04x}", connack.code),
-        (None, Some((_, End::Reset))) => "the connection was reset without a CONNACK".into(),
-        (None, Some((_, End::Fin))) => "the connection was closed without a CONNACK".into(),
+        (None, Some((_, end))) => format!("the connection was {} without a CONNACK", end.verb()),
         (None, None) => "no answer to CONNECT".into(),
     }
 }
@@ -299,10 +298,7 @@ fn ended(history: &History, facts: &Facts, connection: &Connection, findings: &m
         unannounced(connection, publication, control, findings);
         return;
     }
-    let how = match end {
-        End::Reset => "reset",
-        End::Fin => "closed",
-    };
+    let how = end.verb();
     // 3.1.1 lets a server close on a PUBLISH that it does not authorise (MQTT-3.3.5-2).
     let is_open =
         |p: &&Publication| p.accepted.is_none() && p.sendings.iter().any(|s| s.connection == connection.index);

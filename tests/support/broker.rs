@@ -75,7 +75,7 @@ impl Broker {
     /// Serves this process over pipes. To be opened inside a tokio runtime.
     pub fn endpoint(&self) -> Endpoint {
         let broker = self.clone();
-        Endpoint::InProcess(Arc::new(move || {
+        Endpoint::in_process(Arc::new(move || {
             let (theirs, ours) = tokio::io::duplex(PIPE_BYTES);
             tokio::spawn(link::serve(broker.clone(), ours));
             theirs
