@@ -19,7 +19,7 @@ use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use mqtt_sessions::broker::{Broker, EMBEDDED, Given};
 
 const TOOL: &str = env!("CARGO_BIN_EXE_mqtt-sessions");

@@ -127,7 +127,7 @@ fn advice<'a>(kind: &'a RefusalKind, url: &str, with_login: bool) -> &'a str {
             "write mqtts:// in place of mqtt://, or wss://"
         }
         RefusalKind::NotMqtt(bytes) if bytes.starts_with(b"HTTP/") => {
-            "give the port of MQTT over TCP, usually 1883, or write ws://"
+            "give the port of MQTT over TCP, usually 1883, or write ws:// or wss://"
         }
         _ if url.starts_with("mqtt://") => {
             "give the port of MQTT over TCP, usually 1883; for a port of TLS write mqtts://"

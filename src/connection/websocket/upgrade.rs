@@ -98,6 +98,7 @@ fn check(response: &Response<'_, '_>, key: &str, path: &str) -> Result<(), NotOp
     }
 }
 
+const OTHER_PORT: &str = "give the port of MQTT over WebSocket, with wss:// where it speaks TLS; for MQTT over TCP write mqtt:// or mqtts://";
 const OTHER_SERVICE: &str = "give port and path of MQTT over WebSocket; another service answers there";
 
 /// The server answered something else than that it switches.
@@ -133,7 +134,7 @@ fn shown(header: &str) -> String {
 
 fn closed() -> NotOpened {
     let how = "the connection was closed at the WebSocket upgrade";
-    NotOpened::new(how, "give the port of MQTT over WebSocket; for a port of MQTT over TCP write mqtt:// or mqtts://")
+    NotOpened::new(how, OTHER_PORT)
 }
 
 /// The answer is not HTTP. Other protocols betray themselves.
@@ -142,5 +143,5 @@ fn no_http(answer: &[u8]) -> NotOpened {
         return NotOpened::new("a TLS server answers there", "write wss:// in place of ws://");
     }
     let how = "the answer to the WebSocket upgrade is no HTTP";
-    NotOpened::new(how, "give the port of MQTT over WebSocket; for a port of MQTT over TCP write mqtt:// or mqtts://")
+    NotOpened::new(how, OTHER_PORT)
 }
