@@ -70,13 +70,7 @@ pub enum Command {
 
     /// Try random experiments, and show the simplest of those that fail
     #[command(after_help = EXPLORE_EXAMPLES)]
-    Explore {
-        /// The broker, as --broker
-        #[arg(value_name = "URL")]
-        url: Option<String>,
-        #[command(flatten)]
-        explore: Explore,
-    },
+    Explore(Explore),
 
     /// Compare two results files, cell by cell
     Compare {
@@ -128,6 +122,9 @@ const EXPLORE_EXAMPLES: &str = "Examples:
 
 #[derive(Debug, Args)]
 pub struct Explore {
+    /// The broker, as --broker
+    #[arg(value_name = "URL")]
+    pub url: Option<String>,
     /// The seed of the first experiment; those that follow count on from it [default: random]
     #[arg(long, value_name = "S", help_heading = "Experiments")]
     pub seed: Option<u32>,

@@ -45,7 +45,7 @@ fn execute(command: Command) -> Result<ExitCode> {
         Command::Run { scenarios, all, client, measure } => on_runtime(command::run(scenarios, all, client, measure)),
         Command::List { scenarios, plan } => command::list(scenarios, &plan),
         Command::Explain(options) => on_runtime(command::explain(options)),
-        Command::Explore { url, explore } => on_runtime(command::explore(url, explore)),
+        Command::Explore(options) => on_runtime(command::explore(options)),
         Command::Compare { baseline, results } => command::compare(&baseline, &results),
         Command::Judge { files, export_json } => command::judge(&files, export_json.as_deref()),
         Command::Clean(options) => on_runtime(command::clean(options)),

@@ -32,8 +32,8 @@ const CLIENTS_MAX: usize = 5;
 ///
 /// # Errors
 /// A sentence for the user, wherever the command line, a folder or the broker does not allow to go on.
-pub async fn explore(url: Option<String>, typed: Explore) -> Result<ExitCode> {
-    let typed = Explore { broker: typed.broker.at(url), ..typed };
+pub async fn explore(mut typed: Explore) -> Result<ExitCode> {
+    typed.broker = typed.broker.at(typed.url.take());
     let prefix = prefix(typed.prefix.as_deref(), &typed.prefixes)?;
     let saving = typed.save.clone().map(Saving::open).transpose()?;
     let seed = typed.seed.unwrap_or_else(|| RandomState::new().hash_one(0) as u32);

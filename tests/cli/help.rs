@@ -3,7 +3,7 @@
 use crate::program::{Ended, program, run};
 
 /// The options of each command, as its help lists them.
-const OPTIONS: [(&str, &str); 8] = [
+const OPTIONS: [(&str, &str); 9] = [
     ("", "--color --help --version"),
     (
         "matrix",
@@ -22,6 +22,11 @@ const OPTIONS: [(&str, &str); 8] = [
         "explain",
         "--alpn --as-scenario --broker --cafile --cert --client-id-prefix --color --connect-timeout --deadline --help --insecure --key --messages --password \
          --prefix --queue-limit --results --scenario --settle --topic-prefix --username",
+    ),
+    (
+        "explore",
+        "--alpn --broker --cafile --cases --cert --client-id-prefix --color --connect-timeout --deadline --help --insecure --jobs --key \
+         --no-timers --password --prefix --protocol --save --seed --settle --time --topic-prefix --username",
     ),
     ("compare", "--color --help"),
     ("judge", "--color --export-json --help"),

@@ -38,14 +38,11 @@ impl Relay {
                 // Only speed depends on it.
                 let _ = stream.set_nodelay(true);
                 let relay = self.clone();
-                // Whoever speaks no TLS is left alone.
                 tokio::spawn(async move {
-                    match relay.tls.clone() {
-                        None => relay.carry(stream, broker).await,
-                        Some(config) => match TlsAcceptor::from(config).accept(stream).await {
-                            Ok(stream) => relay.carry(stream, broker).await,
-                            Err(_) => {}
-                        },
+                    let Some(config) = relay.tls.clone() else { return relay.carry(stream, broker).await };
+                    // Whoever speaks no TLS is left alone.
+                    if let Ok(stream) = TlsAcceptor::from(config).accept(stream).await {
+                        relay.carry(stream, broker).await;
                     }
                 });
             }
