@@ -98,7 +98,8 @@ fn check(response: &Response<'_, '_>, key: &str, path: &str) -> Result<(), NotOp
     }
 }
 
-const OTHER_PORT: &str = "give the port of MQTT over WebSocket, with wss:// where it speaks TLS; for MQTT over TCP write mqtt:// or mqtts://";
+const OTHER_PORT: &str = "give the port of MQTT over WebSocket, with wss:// where it speaks TLS; for MQTT over TCP \
+                          write mqtt:// or mqtts://";
 const OTHER_SERVICE: &str = "give port and path of MQTT over WebSocket; another service answers there";
 
 /// The server answered something else than that it switches.
