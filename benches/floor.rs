@@ -19,9 +19,8 @@ use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use mqtt_sessions::broker::{Broker, EMBEDDED, Given};
-use mqtt_sessions::connection::Endpoint;
 
 const TOOL: &str = env!("CARGO_BIN_EXE_mqtt-sessions");
 /// How often each of two that are compared runs, in turn.
@@ -35,8 +34,7 @@ fn main() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // The embedded broker stops when this is dropped.
     let broker = runtime.block_on(Broker::find(&broker_argument(), Given::default(), Duration::from_secs(5)))?;
-    let Endpoint::Tcp(addresses) = &broker.endpoint else { bail!("{} is not reached by TCP", broker.url) };
-    let address = *addresses.first().context("the broker has no address")?;
+    let Some(address) = broker.endpoint.plain_tcp() else { bail!("{} is not reached by plain TCP", broker.url) };
     println!("{} against {}, medians\n", TOOL, broker.url);
 
     over_the_floor(address)?;

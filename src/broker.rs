@@ -2,19 +2,25 @@
 
 #[cfg(feature = "embedded")]
 mod embedded;
+mod trust;
 mod url;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::lookup_host;
 use tokio::time::timeout;
 
 use crate::connection::Endpoint;
+use crate::connection::websocket::upgrade::Resource;
 use crate::packet::Login;
 use crate::results::BrokerLabel;
 
+pub use trust::{TlsOptions, TrustError};
 pub use url::without_login;
+use url::{Location, Network};
 
 /// The word that names the embedded broker where a URL could stand.
 pub const EMBEDDED: &str = "embedded";
@@ -33,12 +39,19 @@ pub struct Broker {
 /// Why a broker cannot be measured: what, where, and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerError {
-    #[error("--broker {given}: {why}: write mqtt://[USER[:PASSWORD]@]HOST[:PORT], or {EMBEDDED}")]
+    #[error(
+        "--broker {given}: {why}: write mqtt://[USER[:PASSWORD]@]HOST[:PORT], or {EMBEDDED}; other transports are \
+             mqtts://, ws://, wss:// and unix:PATH"
+    )]
     Url { given: String, why: String },
     #[error("--broker: the name {host} cannot be resolved ({why}); check its spelling, or give an address")]
     Name { host: String, why: String },
     #[error("a password is given, but no user name; add --username NAME, or MQTT_SESSIONS_USERNAME")]
     NoUser,
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    #[error("{option} is for TLS, which {how} does not speak; write mqtts://HOST or wss://HOST")]
+    NoTls { option: &'static str, how: String },
     #[error("this build has no embedded broker; name one with --broker mqtt://HOST[:PORT]")]
     NotBuiltIn,
     #[error("the embedded broker did not start: {0}; name another with --broker mqtt://HOST[:PORT]")]
@@ -53,6 +66,7 @@ pub struct Given {
     pub password: Option<String>,
     pub name: Option<String>,
     pub version: Option<String>,
+    pub tls: TlsOptions,
 }
 
 impl Broker {
@@ -61,7 +75,15 @@ impl Broker {
     /// # Errors
     /// [`BrokerError`], a sentence that says what to do.
     pub async fn find(broker: &str, given: Given, connect_timeout: Duration) -> Result<Broker, BrokerError> {
-        if broker == EMBEDDED { Broker::embedded(given) } else { Broker::at(broker, given, connect_timeout).await }
+        if broker == EMBEDDED {
+            speaks_no_tls(&given.tls, "the embedded broker")?;
+            return Broker::embedded(given);
+        }
+        let location = url::parse(broker).map_err(|why| BrokerError::Url { given: without_login(broker), why })?;
+        match location {
+            Location::Unix(path) => Broker::of_unix(path, given),
+            Location::Host(network) => Broker::at(network, given, connect_timeout).await,
+        }
     }
 
     #[cfg(feature = "embedded")]
@@ -69,7 +91,7 @@ impl Broker {
         let embedded = embedded::Embedded::start().map_err(BrokerError::Embedded)?;
         let address = embedded.address();
         Ok(Broker {
-            endpoint: Endpoint::Tcp(vec![address]),
+            endpoint: Endpoint::tcp([address]),
             login: None,
             label: BrokerLabel {
                 name: given.name.or(Some(embedded::NAME.into())),
@@ -86,31 +108,64 @@ impl Broker {
         Err(BrokerError::NotBuiltIn)
     }
 
-    async fn at(broker: &str, given: Given, connect_timeout: Duration) -> Result<Broker, BrokerError> {
-        let location = url::parse(broker).map_err(|why| BrokerError::Url { given: without_login(broker), why })?;
-        let host = location.host.clone();
-        let unresolved = |why: String| BrokerError::Name { host: host.clone(), why };
-        let addresses = match host.parse::<IpAddr>() {
-            Ok(address) => vec![(address, location.port).into()],
-            Err(_) => match timeout(connect_timeout, lookup_host((host.as_str(), location.port))).await {
-                Ok(Ok(addresses)) => addresses.collect(),
-                Ok(Err(error)) => return Err(unresolved(error.to_string())),
-                Err(_) => return Err(unresolved(format!("no answer within {} s", connect_timeout.as_secs_f32()))),
-            },
+    fn of_unix(path: PathBuf, given: Given) -> Result<Broker, BrokerError> {
+        let url = format!("unix:{}", path.display());
+        speaks_no_tls(&given.tls, &url)?;
+        Broker::named(Endpoint::unix(path), given, url)
+    }
+
+    async fn at(network: Network, given: Given, connect_timeout: Duration) -> Result<Broker, BrokerError> {
+        let url = network.without_credentials();
+        let tls = match network.scheme.tls {
+            true => Some(given.tls.tls(&network.host)?),
+            false => {
+                speaks_no_tls(&given.tls, &url)?;
+                None
+            }
         };
-        let user = location.user.clone().or(given.user);
-        let password = location.password.clone().or(given.password);
-        if user.is_none() && password.is_some() {
+        let mut endpoint = Endpoint::tcp(addresses(&network, connect_timeout).await?);
+        endpoint.tls = tls;
+        if network.scheme.websocket {
+            endpoint.websocket = Some(Arc::new(Resource { host: network.host_and_port(), path: network.path }));
+        }
+        let given = Given { user: network.user.or(given.user), password: network.password.or(given.password), ..given };
+        Broker::named(endpoint, given, url)
+    }
+
+    fn named(endpoint: Endpoint, given: Given, url: String) -> Result<Broker, BrokerError> {
+        if given.user.is_none() && given.password.is_some() {
             return Err(BrokerError::NoUser);
         }
-        let password = password.unwrap_or_default();
+        let password = given.password.unwrap_or_default();
         Ok(Broker {
-            endpoint: Endpoint::Tcp(addresses),
-            login: user.map(|user| Login { user, password }),
+            endpoint,
+            login: given.user.map(|user| Login { user, password }),
             label: BrokerLabel { name: given.name, version: given.version, how: "url".into() },
-            url: location.without_credentials(),
+            url,
             #[cfg(feature = "embedded")]
             _embedded: None,
         })
+    }
+}
+
+/// All addresses of the host, in the order of the resolver.
+async fn addresses(network: &Network, connect_timeout: Duration) -> Result<Vec<SocketAddr>, BrokerError> {
+    let Network { host, port, .. } = network;
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Ok(vec![(address, *port).into()]);
+    }
+    let why = match timeout(connect_timeout, lookup_host((host.as_str(), *port))).await {
+        Ok(Ok(addresses)) => return Ok(addresses.collect()),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("no answer within {} s", connect_timeout.as_secs_f32()),
+    };
+    Err(BrokerError::Name { host: host.clone(), why })
+}
+
+/// Options of TLS are a mistake where there is none.
+fn speaks_no_tls(options: &TlsOptions, how: &str) -> Result<(), BrokerError> {
+    match options.any() {
+        Some(option) => Err(BrokerError::NoTls { option, how: how.into() }),
+        None => Ok(()),
     }
 }

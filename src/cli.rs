@@ -33,7 +33,13 @@ pub struct Cli {
 pub enum Command {
     /// Measure the table: clean_session x publish QoS x subscribe QoS x RETAIN x subscribing again, in 3.1.1 and 5.0
     #[command(after_help = MATRIX_EXAMPLES)]
-    Matrix(Measure),
+    Matrix {
+        /// The broker, as --broker
+        #[arg(value_name = "URL")]
+        url: Option<String>,
+        #[command(flatten)]
+        measure: Measure,
+    },
 
     /// Run scenarios: built-in names, which `list` prints in its cells, or files
     Run {
@@ -92,7 +98,8 @@ pub enum Command {
 
 const MATRIX_EXAMPLES: &str = "Examples:
   mqtt-sessions matrix                                       the embedded broker
-  mqtt-sessions matrix --broker mqtt://localhost             your own
+  mqtt-sessions matrix mqtt://localhost                      your own
+  mqtt-sessions matrix mqtts://broker.example -u me          over TLS; the password in MQTT_SESSIONS_PASSWORD
   mqtt-sessions matrix --broker mqtt://localhost --filter retain=false --filter publish_qos=1,2
   mqtt-sessions matrix --broker mqtt://localhost --export-json now.json --baseline known.json";
 
@@ -116,6 +123,9 @@ const EXPLORE_EXAMPLES: &str = "Examples:
 
 #[derive(Debug, Args)]
 pub struct Explore {
+    /// The broker, as --broker
+    #[arg(value_name = "URL")]
+    pub url: Option<String>,
     /// The seed of the first experiment; those that follow count on from it [default: random]
     #[arg(long, value_name = "S", help_heading = "Experiments")]
     pub seed: Option<u32>,
@@ -274,21 +284,45 @@ pub struct Amounts {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Broker")]
 pub struct Reach {
-    /// mqtt://[USER[:PASSWORD]@]HOST[:PORT], or embedded
-    #[arg(long, value_name = "URL", env = "MQTT_SESSIONS_BROKER", default_value = EMBEDDED, hide_env_values = true)]
+    /// mqtt://[USER[:PASSWORD]@]HOST[:PORT], or embedded; also mqtts:// (TLS), ws:// and wss:// (WebSocket, /mqtt where the URL
+    /// has no path), and unix:PATH
+    #[arg(long, short, value_name = "URL", env = "MQTT_SESSIONS_BROKER", default_value = EMBEDDED, hide_env_values = true)]
     pub broker: String,
     /// User name, where the URL has none
-    #[arg(long, value_name = "NAME", env = "MQTT_SESSIONS_USERNAME", hide_env_values = true)]
+    #[arg(long, short, value_name = "NAME", env = "MQTT_SESSIONS_USERNAME", hide_env_values = true)]
     pub username: Option<String>,
     /// Password; better in the environment, where other users cannot see it
-    #[arg(long, value_name = "PASSWORD", env = "MQTT_SESSIONS_PASSWORD", hide_env_values = true)]
+    #[arg(long, short = 'P', value_name = "PASSWORD", env = "MQTT_SESSIONS_PASSWORD", hide_env_values = true)]
     pub password: Option<String>,
+    #[command(flatten)]
+    pub tls: Tls,
     /// How long any answer is waited for
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = positive_duration)]
     pub deadline: Duration,
     /// How long a connection and its CONNACK are waited for
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = positive_duration)]
     pub connect_timeout: Duration,
+}
+
+/// Whom TLS trusts, and as whom it presents itself.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Broker")]
+pub struct Tls {
+    /// TLS: trust the authorities of this PEM file, in place of the system's
+    #[arg(long, value_name = "FILE")]
+    pub cafile: Option<PathBuf>,
+    /// TLS: the client's certificate, PEM
+    #[arg(long, value_name = "FILE")]
+    pub cert: Option<PathBuf>,
+    /// TLS: the client's private key, PEM
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+    /// TLS: trust whoever answers
+    #[arg(long)]
+    pub insecure: bool,
+    /// TLS: offer these application protocols (ALPN), the best first
+    #[arg(long, value_name = "PROTOCOL", value_delimiter = ',', value_parser = alpn)]
+    pub alpn: Vec<String>,
 }
 
 /// How client ids and topics begin.
@@ -347,6 +381,14 @@ fn settle(text: &str) -> Result<Settle, String> {
     match text {
         "auto" => Ok(Settle::Auto),
         text => duration(text).map(Settle::For).map_err(|why| format!("{why}, or auto")),
+    }
+}
+
+/// The name of a protocol has a byte for its length (RFC 7301, section 3.1).
+fn alpn(text: &str) -> Result<String, String> {
+    match text.len() {
+        1..=255 => Ok(text.to_owned()),
+        _ => Err("a protocol has 1 to 255 bytes; write mqtt".into()),
     }
 }
 

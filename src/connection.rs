@@ -3,26 +3,35 @@
 //! It sends the packet it is given and returns the next packet that comes; it acknowledges nothing, pings nothing and
 //! reconnects to nothing by itself. Between packets it keeps no buffer, so an idle connection costs next to nothing.
 
+mod carrier;
 pub mod decode;
 pub mod encode;
+mod end;
+mod endpoint;
 pub mod frame;
+mod not_opened;
 pub mod secret;
+mod socket;
 mod stream;
+pub mod tls;
+pub mod websocket;
 
 use std::future::poll_fn;
-use std::io;
 use std::mem::MaybeUninit;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::io::{AsyncWriteExt, ReadBuf};
+use tokio::io::ReadBuf;
 use tokio::time::{Instant, timeout, timeout_at};
 
-pub use stream::{Endpoint, Stream};
+pub use end::End;
+pub use endpoint::Endpoint;
+pub use not_opened::NotOpened;
 
 use crate::packet::{Connect, Packet, Protocol};
 use frame::{FRAME_BYTES_MAX, Head};
+use stream::{Halt, Stream};
 
 /// How many bytes one read takes from the socket at most.
 const READ_BYTES: usize = 4096;
@@ -53,15 +62,6 @@ pub enum Incoming {
     End(End),
 }
 
-/// How a Network Connection was ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
-    /// In good order: a FIN.
-    Fin,
-    /// A reset, or any other error of the socket.
-    Reset,
-}
-
 /// Why a packet cannot be sent; completes "the packet ...".
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum Unsendable {
@@ -79,7 +79,7 @@ pub struct Connection {
     protocol: Protocol,
     /// Bytes that were read and do not make a frame yet.
     partial: Vec<u8>,
-    /// Bytes that wait for [`Connection::flush`].
+    /// Bytes that wait for [`Connection::flush`], as the stream has them on the wire.
     unsent: Vec<u8>,
     /// The place in `unsent` at which each packet ends, or the half of one.
     packet_ends: Vec<usize>,
@@ -103,14 +103,10 @@ impl Connection {
     /// Opens a Network Connection; no packet is sent.
     ///
     /// # Errors
-    /// The operating system's, or `TimedOut` after `deadline`.
-    pub async fn open(endpoint: &Endpoint, protocol: Protocol, deadline: Duration) -> io::Result<Connection> {
-        let stream = match timeout(deadline, endpoint.open()).await {
-            Ok(stream) => stream?,
-            Err(_) => return Err(io::Error::from(io::ErrorKind::TimedOut)),
-        };
+    /// [`NotOpened`]; also because the deadline was over.
+    pub async fn open(endpoint: &Endpoint, protocol: Protocol, deadline: Duration) -> Result<Connection, NotOpened> {
         Ok(Connection {
-            stream,
+            stream: endpoint.open(deadline).await?,
             protocol,
             partial: Vec::new(),
             unsent: Vec::new(),
@@ -145,8 +141,7 @@ impl Connection {
             self.password = login.password.clone().into_bytes();
         }
         let bytes = self.encoded(packet)?;
-        self.unsent.extend_from_slice(&bytes);
-        self.packet_ends.push(self.unsent.len());
+        self.queue(&bytes);
         Ok(bytes.into())
     }
 
@@ -159,9 +154,13 @@ impl Connection {
         let mut bytes = self.encoded(packet)?;
         bytes.truncate(bytes.len() / 2);
         self.is_in_a_packet = true;
-        self.unsent.extend_from_slice(&bytes);
-        self.packet_ends.push(self.unsent.len());
+        self.queue(&bytes);
         Ok(bytes.into())
+    }
+
+    fn queue(&mut self, bytes: &[u8]) {
+        self.stream.wrap(bytes, &mut self.unsent);
+        self.packet_ends.push(self.unsent.len());
     }
 
     fn encoded(&self, packet: &Packet) -> Result<Vec<u8>, Unsendable> {
@@ -216,9 +215,9 @@ impl Connection {
             let read = ready!(self.stream.poll_read(cx, &mut buffer));
             let mut incoming = Vec::new();
             match read {
-                Ok(()) if buffer.filled().is_empty() => self.end(End::Fin, &mut incoming),
                 Ok(()) => self.cut_frames(buffer.filled(), &mut incoming),
-                Err(_) => self.end(End::Reset, &mut incoming),
+                Err(Halt::End(end)) => self.end(end, &mut incoming),
+                Err(Halt::Unreadable { bytes, why }) => self.stop_at(&bytes, why, &mut incoming),
             }
             if !incoming.is_empty() {
                 return Poll::Ready(incoming);
@@ -248,18 +247,21 @@ impl Connection {
         Incoming::Undecodable { bytes, why }
     }
 
-    /// Tells the broker that nothing more will be sent, and goes on reading.
-    pub async fn half_close(&mut self) {
+    /// Tells the broker in good order that nothing more will be sent, and goes on reading. Gives what was put on the wire.
+    pub async fn half_close(&mut self) -> End {
         // Where the broker has closed already there is nothing left to tell it.
-        let _ = timeout(WRITE_DEADLINE, self.stream.shutdown()).await;
+        let _ = timeout(WRITE_DEADLINE, self.stream.close()).await;
+        self.stream.orderly_end()
     }
 
-    /// Ends the connection without DISCONNECT. Whatever the broker still sends is not looked at.
+    /// Ends the connection by a reset or a FIN, without DISCONNECT and without a word of TLS or WebSocket, as where the network
+    /// or the client is gone. Whatever the broker still sends is not looked at.
     pub async fn cut(mut self, how: End) {
         match how {
             End::Reset => self.stream.reset_when_dropped(),
-            End::Fin => {
-                self.half_close().await;
+            _ => {
+                // As in [`Connection::half_close`].
+                let _ = timeout(WRITE_DEADLINE, self.stream.fin()).await;
                 // A socket that is closed with bytes unread sends a reset instead of a FIN.
                 let ended = poll_fn(|cx| self.poll_end(cx));
                 let _ = timeout(END_AFTER_DISCONNECT, ended).await;

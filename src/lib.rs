@@ -30,5 +30,6 @@ pub mod scenario;
 pub mod session_rules;
 pub mod statement;
 pub mod topic;
+pub mod typed;
 pub mod visible;
 pub mod vocabulary;

@@ -1,17 +1,19 @@
 //! The plot: a command line becomes a command, and a command ends with an exit code.
 
+use std::ffi::OsString;
 use std::process;
 
 use anyhow::{Context, Result};
-use clap::Parser;
-use mqtt_sessions::cli::{Cli, Command};
+use mqtt_sessions::cli::Command;
 use mqtt_sessions::command;
 use mqtt_sessions::exit_code::ExitCode;
 use mqtt_sessions::output::{conceal, note, print};
+use mqtt_sessions::typed;
 use mqtt_sessions::visible::visible_lines;
 
 fn main() -> process::ExitCode {
-    let cli = match Cli::try_parse() {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let cli = match typed::parse(&arguments) {
         Ok(cli) => cli,
         Err(message) => return usage(&message),
     };
@@ -39,7 +41,7 @@ fn usage(message: &clap::Error) -> process::ExitCode {
 
 fn execute(command: Command) -> Result<ExitCode> {
     match command {
-        Command::Matrix(options) => on_runtime(command::matrix(options)),
+        Command::Matrix { url, measure } => on_runtime(command::matrix(url, measure)),
         Command::Run { scenarios, all, client, measure } => on_runtime(command::run(scenarios, all, client, measure)),
         Command::List { scenarios, plan } => command::list(scenarios, &plan),
         Command::Explain(options) => on_runtime(command::explain(options)),

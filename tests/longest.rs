@@ -31,10 +31,10 @@ enum Late {
 
 /// The broker behind a pipe that holds back what it says.
 fn delayed(broker: &Broker, late: Late) -> Endpoint {
-    let Endpoint::InProcess(open) = broker.endpoint() else { panic!("the test broker is in this process") };
-    Endpoint::InProcess(std::sync::Arc::new(move || {
+    let broker = broker.clone();
+    Endpoint::in_process(std::sync::Arc::new(move || {
         let (ours, theirs) = duplex(PIPE_BYTES);
-        tokio::spawn(carry(theirs, open(), late));
+        tokio::spawn(carry(theirs, broker.pipe(), late));
         ours
     }))
 }

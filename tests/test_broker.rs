@@ -329,7 +329,7 @@ async fn no_choice_costs_a_message_or_its_order() {
 #[tokio::test]
 async fn it_serves_tcp() {
     let (address, _accepting) = Broker::correct().listen().await.unwrap();
-    let mut client = Client::open(&Endpoint::Tcp(vec![address]), V3).await;
+    let mut client = Client::open(&Endpoint::tcp([address]), V3).await;
     client.patience = Duration::from_millis(300);
     let answer = client.tell("CONNECT protocol=3.1.1 clean_session=1 keep_alive=0 client_id=s").await;
     assert_eq!(answer, [connack(0)]);

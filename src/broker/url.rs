@@ -1,53 +1,91 @@
-//! `mqtt://[USER[:PASSWORD]@]HOST[:PORT]`, with the reasons why something is none.
+//! The URL of a broker: which transport, where, and with which login; or the reasons why something is none.
 
-use std::net::Ipv6Addr;
+use std::net::{Ipv6Addr, SocketAddrV6};
+use std::path::PathBuf;
 
 use percent_encoding::percent_decode_str;
 use url::{Host, Url};
 
-/// The port of MQTT over TCP.
-const DEFAULT_PORT: u16 = 1883;
+/// The path of MQTT over WebSocket where a URL has none: that of EMQX, HiveMQ, VerneMQ, NanoMQ and nats-server. mosquitto and
+/// aedes take any.
+const USUAL_PATH: &str = "/mqtt";
+
+/// A way to carry MQTT over TCP.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Scheme {
+    name: &'static str,
+    /// What others call it.
+    also: &'static [&'static str],
+    port: u16,
+    pub tls: bool,
+    pub websocket: bool,
+}
+
+const SCHEMES: [Scheme; 4] = [
+    Scheme { name: "mqtt", also: &["tcp"], port: 1883, tls: false, websocket: false },
+    Scheme { name: "mqtts", also: &["ssl", "tls"], port: 8883, tls: true, websocket: false },
+    Scheme { name: "ws", also: &[], port: 80, tls: false, websocket: true },
+    Scheme { name: "wss", also: &[], port: 443, tls: true, websocket: true },
+];
 
 /// Where a broker listens.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Location {
+pub enum Location {
+    Host(Network),
+    /// The path of a Unix socket.
+    Unix(PathBuf),
+}
+
+/// A port of a host, and how MQTT is carried there.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Network {
+    pub scheme: &'static Scheme,
     /// A name or an address; IPv6 without brackets.
     pub host: String,
     pub port: u16,
+    /// The path of a WebSocket, and its query where it has one; empty elsewhere.
+    pub path: String,
     pub user: Option<String>,
     pub password: Option<String>,
 }
 
-impl Location {
+impl Network {
     pub fn without_credentials(&self) -> String {
-        match self.host.contains(':') {
-            true => format!("mqtt://[{}]:{}", self.host, self.port),
-            false => format!("mqtt://{}:{}", self.host, self.port),
+        format!("{}://{}{}", self.scheme.name, self.host_and_port(), without_query(&self.path))
+    }
+
+    /// `HOST:PORT`, as URLs have it.
+    pub fn host_and_port(&self) -> String {
+        match self.host.parse::<Ipv6Addr>() {
+            Ok(address) => SocketAddrV6::new(address, self.port, 0, 0).to_string(),
+            Err(_) => format!("{}:{}", self.host, self.port),
         }
     }
 }
 
-/// Reads a broker's URL.
+/// Reads a broker's URL. A host without a scheme is one of MQTT over TCP.
 ///
 /// # Errors
 /// What is wrong with it, as half a sentence.
 pub fn parse(text: &str) -> Result<Location, String> {
-    if !text.contains("://") {
-        return Err("it has no scheme".into());
+    if let Some(path) = text.strip_prefix("unix:") {
+        return unix(path);
     }
-    let url = Url::parse(text).map_err(|error| error.to_string())?;
-    match url.scheme() {
-        "mqtt" => {}
-        "tcp" => return Err("the scheme of MQTT over TCP is mqtt".into()),
-        other => return Err(format!("the scheme {other} is not supported")),
-    }
+    let whole = match text.parse::<Ipv6Addr>() {
+        Ok(address) => format!("mqtt://[{address}]"),
+        Err(_) if text.contains("://") => text.to_owned(),
+        Err(_) => format!("mqtt://{text}"),
+    };
+    let url = Url::parse(&whole).map_err(|error| error.to_string())?;
+    let of_name = |scheme: &&Scheme| scheme.name == url.scheme() || scheme.also.contains(&url.scheme());
+    let scheme = SCHEMES.iter().find(of_name).ok_or_else(|| format!("the scheme {} is not supported", url.scheme()))?;
     let host = match url.host() {
         Some(Host::Ipv6(address)) => address.to_string(),
         Some(host) if !host.to_string().is_empty() => host.to_string(),
         _ => return Err("it has no host".into()),
     };
-    if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
-        return Err("nothing may follow the port".into());
+    if url.fragment().is_some() {
+        return Err("it has a # in it, which has to be written %23".into());
     }
     let decode = |text: &str| {
         let decoded = percent_decode_str(text).decode_utf8();
@@ -58,19 +96,56 @@ pub fn parse(text: &str) -> Result<Location, String> {
     if user.is_none() && password.is_some() {
         return Err("a password needs a user name".into());
     }
-    Ok(Location { host, port: url.port().unwrap_or(DEFAULT_PORT), user, password })
+    let path = path(&url, &whole, scheme)?;
+    Ok(Location::Host(Network { scheme, host, port: url.port().unwrap_or(scheme.port), path, user, password }))
+}
+
+fn unix(path: &str) -> Result<Location, String> {
+    let path = match path.strip_prefix("//") {
+        Some(path) if !path.starts_with('/') => {
+            return Err("the path of a Unix socket stands behind unix: alone".into());
+        }
+        Some(path) => path,
+        None => path,
+    };
+    if path.is_empty() { Err("it has no path".into()) } else { Ok(Location::Unix(path.into())) }
+}
+
+/// The path and the query of a WebSocket. The parser makes no difference between `ws://HOST` and `ws://HOST/`.
+fn path(url: &Url, written: &str, scheme: &Scheme) -> Result<String, String> {
+    if !scheme.websocket {
+        return match (url.path(), url.query()) {
+            ("" | "/", None) => Ok(String::new()),
+            _ => Err("nothing may follow the port".into()),
+        };
+    }
+    let (_, behind_scheme) = written.split_once("://").unwrap_or_default();
+    let path = if behind_scheme.contains('/') { url.path() } else { USUAL_PATH };
+    Ok(url.query().map_or(path.to_owned(), |query| format!("{path}?{query}")))
+}
+
+/// What stands behind a question mark is often a token.
+fn without_query(text: &str) -> String {
+    text.split_once('?').map_or(text.to_owned(), |(path, _)| format!("{path}?***"))
 }
 
 /// The text as it may be shown: what stands before an `@` may be a password, and so may what stands behind
-/// a colon and is no port.
+/// a colon and is no port, or behind a question mark.
 pub fn without_login(text: &str) -> String {
+    if text.starts_with("unix:") && !text.contains('@') {
+        return text.to_owned();
+    }
     let is_scheme = |scheme: &str| scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
     let (scheme, rest) = match text.split_once("://").filter(|(scheme, _)| is_scheme(scheme)) {
         Some((scheme, rest)) => (format!("{scheme}://"), rest),
         None => (String::new(), text),
     };
     let (login, host) = rest.rsplit_once('@').map_or(("", rest), |(_, host)| ("***@", host));
-    format!("{scheme}{login}{}", if is_host_and_port(host) { host } else { "***" })
+    let (place, path) = match host.find('/') {
+        Some(at) if matches!(scheme.as_str(), "ws://" | "wss://") => host.split_at(at),
+        _ => (host, ""),
+    };
+    format!("{scheme}{login}{}{}", if is_host_and_port(place) { place } else { "***" }, without_query(path))
 }
 
 /// A password stands behind a colon; so does a port.
@@ -88,26 +163,71 @@ fn is_host_and_port(text: &str) -> bool {
 mod tests {
     use super::*;
 
+    fn network(text: &str) -> Network {
+        match parse(text).unwrap_or_else(|why| panic!("{text}: {why}")) {
+            Location::Host(network) => network,
+            Location::Unix(path) => panic!("{text}: {path:?}"),
+        }
+    }
+
     #[test]
     fn a_url_is_taken_apart() {
-        let location = parse("mqtt://me:a%40b@[::1]:1884").unwrap();
+        let location = network("mqtt://me:a%40b@[::1]:1884");
         assert_eq!((location.host.as_str(), location.port), ("::1", 1884));
         assert_eq!((location.user.as_deref(), location.password.as_deref()), (Some("me"), Some("a@b")));
-        assert_eq!(location.without_credentials(), "mqtt://[::1]:1884");
-        assert_eq!(parse("mqtt://localhost").unwrap().without_credentials(), "mqtt://localhost:1883");
-        assert_eq!(parse("mqtt://127.0.0.1/").unwrap().host, "127.0.0.1");
+        let location = network("wss://me:secret@host/a%20b/?token=t");
+        assert_eq!((location.path.as_str(), location.user.as_deref()), ("/a%20b/?token=t", Some("me")));
+    }
+
+    #[test]
+    fn each_transport_has_its_port_and_its_names() {
+        let cases = [
+            ("mqtt://[::1]:1884", "mqtt://[::1]:1884"),
+            ("mqtt://localhost", "mqtt://localhost:1883"),
+            ("mqtt://127.0.0.1/", "mqtt://127.0.0.1:1883"),
+            ("tcp://localhost", "mqtt://localhost:1883"),
+            ("localhost", "mqtt://localhost:1883"),
+            ("host:1884", "mqtt://host:1884"),
+            ("[::1]:1883", "mqtt://[::1]:1883"),
+            ("::1", "mqtt://[::1]:1883"),
+            ("me:secret@host", "mqtt://host:1883"),
+            ("mqtts://host", "mqtts://host:8883"),
+            ("ssl://host:1", "mqtts://host:1"),
+            ("tls://host", "mqtts://host:8883"),
+            ("ws://host", "ws://host:80/mqtt"),
+            ("ws://host:80/", "ws://host:80/"),
+            ("ws://host:9001/ws", "ws://host:9001/ws"),
+            ("wss://host", "wss://host:443/mqtt"),
+            ("wss://host?token=t", "wss://host:443/mqtt?***"),
+            ("wss://host/x?token=t", "wss://host:443/x?***"),
+        ];
+        for (text, shown) in cases {
+            assert_eq!(network(text).without_credentials(), shown, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_unix_socket_is_a_path() {
+        for (text, path) in
+            [("unix:/run/m.sock", "/run/m.sock"), ("unix:///run/m", "/run/m"), ("unix:m.sock", "m.sock")]
+        {
+            assert_eq!(parse(text), Ok(Location::Unix(path.into())), "{text}");
+        }
     }
 
     #[test]
     fn what_is_no_broker_is_refused_in_words() {
         let cases = [
-            ("localhost:1883", "no scheme"),
             ("http://localhost", "scheme http"),
-            ("tcp://localhost", "is mqtt"),
             ("mqtt://", "host"),
+            ("ws://", "host"),
             ("mqtt://localhost:99999", "port"),
             ("mqtt://localhost/topic", "follow"),
+            ("mqtts://localhost?x", "follow"),
+            ("ws://localhost/#x", "%23"),
             ("mqtt://:secret@localhost", "user name"),
+            ("unix:", "no path"),
+            ("unix://run/m.sock", "stands behind unix: alone"),
         ];
         for (text, phrase) in cases {
             let why = parse(text).unwrap_err();
@@ -122,11 +242,14 @@ mod tests {
         assert_eq!(without_login("mqtt://me:99999"), "mqtt://***");
         assert_eq!(without_login("mqtt://me:1#secret"), "mqtt://***");
         assert_eq!(without_login("me:secret@mqtt://host"), "***@***");
-        for plain in ["mqtt://host:1883", "mqtt://[::1]:1883/", "mqtt://host/topic", "localhost:1883", "mqtt://"] {
+        let plain = ["mqtt://host:1883", "mqtt://[::1]:1883/", "mqtt://host/topic", "localhost:1883", "mqtt://"];
+        for plain in plain.into_iter().chain(["ws://host:8080/mqtt", "wss://[::1]:443/a/b", "unix:/run/a:b"]) {
             assert_eq!(without_login(plain), plain);
         }
         assert_eq!(without_login("mqtt://me:sec@ret/@host"), "mqtt://***@host");
         assert_eq!(without_login("me:secret@host"), "***@host");
         assert_eq!(without_login("host"), "host");
+        assert_eq!(without_login("wss://me:secret@host/mqtt?token=secret"), "wss://***@host/mqtt?***");
+        assert_eq!(without_login("wss://me:secret/mqtt"), "wss://***/mqtt");
     }
 }

@@ -2,7 +2,8 @@
 
 use anyhow::{Result, anyhow};
 
-use crate::cli::{Amounts, Prefixes, Reach};
+use crate::broker::TlsOptions;
+use crate::cli::{Amounts, Prefixes, Reach, Tls};
 use crate::measure::BrokerRequest;
 use crate::plan::Settings;
 use crate::results::Options;
@@ -28,9 +29,30 @@ impl From<&Reach> for BrokerRequest {
             password: reach.password.clone(),
             name: None,
             version: None,
+            tls: (&reach.tls).into(),
             deadline: reach.deadline,
             connect_timeout: reach.connect_timeout,
         }
+    }
+}
+
+impl From<&Tls> for TlsOptions {
+    fn from(tls: &Tls) -> TlsOptions {
+        TlsOptions {
+            cafile: tls.cafile.clone(),
+            cert: tls.cert.clone(),
+            key: tls.key.clone(),
+            insecure: tls.insecure,
+            alpn: tls.alpn.clone(),
+        }
+    }
+}
+
+impl Reach {
+    /// The broker whose URL stands alone, without an option.
+    pub fn at(mut self, url: Option<String>) -> Reach {
+        self.broker = url.unwrap_or(self.broker);
+        self
     }
 }
 

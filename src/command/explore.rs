@@ -9,12 +9,12 @@ use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::arguments::prefix;
-use crate::broker::{Broker, EMBEDDED};
+use crate::broker::EMBEDDED;
 use crate::cli::{Explore, PATIENCE};
 use crate::exit_code::ExitCode;
 use crate::explore::{self, Experiment, Finding, Laboratory, Listener, Request, Wishes};
 use crate::interruption::{interruption, unless_interrupted};
-use crate::measure::{self, reach};
+use crate::measure::{self, BrokerRequest, reach};
 use crate::output::{note, print};
 use crate::report::{self, Palette, quoted};
 use crate::run::{Cleanup, Gone, Observer, RunOptions};
@@ -32,12 +32,13 @@ const CLIENTS_MAX: usize = 5;
 ///
 /// # Errors
 /// A sentence for the user, wherever the command line, a folder or the broker does not allow to go on.
-pub async fn explore(typed: Explore) -> Result<ExitCode> {
+pub async fn explore(mut typed: Explore) -> Result<ExitCode> {
+    typed.broker = typed.broker.at(typed.url.take());
     let prefix = prefix(typed.prefix.as_deref(), &typed.prefixes)?;
     let saving = typed.save.clone().map(Saving::open).transpose()?;
     let seed = typed.seed.unwrap_or_else(|| RandomState::new().hash_one(0) as u32);
     let interrupted = interruption();
-    let broker = (&typed.broker).into();
+    let broker: BrokerRequest = (&typed.broker).into();
     let Some(reached) = unless_interrupted(&interrupted, reach(&broker, &prefix)).await else {
         return Ok(ExitCode::Interrupted);
     };
@@ -71,7 +72,8 @@ pub async fn explore(typed: Explore) -> Result<ExitCode> {
     let telling = Telling { bar: bar(), saving };
     let explored = explore::search(&laboratory, request, &telling).await;
     telling.bar.finish_and_clear();
-    let repeat = |finding: &Finding| telling.repeat(finding, &reached.broker, &typed);
+    let place = (reached.broker.label.how != EMBEDDED).then(|| broker.arguments(&reached.broker));
+    let repeat = |finding: &Finding| telling.repeat(finding, place.as_deref(), &typed);
     let search = report::Search { broker: &reached.label(), url: &reached.broker.url, repeat: &repeat };
     print(&report::explored(&explored, &search, Palette::Coloured))?;
     Ok(match (explored.interrupted, explored.is_gone) {
@@ -125,9 +127,9 @@ fn bar() -> ProgressBar {
 }
 
 impl Telling {
-    /// The command that repeats a finding: its file, or its seed.
-    fn repeat(&self, finding: &Finding, broker: &Broker, typed: &Explore) -> String {
-        let mut command = match &self.saving {
+    /// The command that repeats a finding: its file, or its seed; `place` are the options that name the broker.
+    fn repeat(&self, finding: &Finding, place: Option<&str>, typed: &Explore) -> String {
+        let command = match &self.saving {
             Some(saving) => format!("mqtt-sessions run {}", quoted(&shown(&saving.path(&finding.experiment)))),
             None => {
                 let seed = finding.seeds.first().copied().unwrap_or_default();
@@ -141,10 +143,7 @@ impl Telling {
                 command
             }
         };
-        if broker.label.how != EMBEDDED {
-            command += &format!(" --broker {}", quoted(&broker.url));
-        }
-        command
+        command + place.unwrap_or_default()
     }
 }
 

@@ -43,7 +43,8 @@ impl Measure {
 ///
 /// # Errors
 /// As [`run`].
-pub async fn matrix(options: Measure) -> Result<ExitCode> {
+pub async fn matrix(url: Option<String>, options: Measure) -> Result<ExitCode> {
+    let options = Measure { broker: options.broker.at(url), ..options };
     measure(vec!["matrix".into()], options, None).await
 }
 

@@ -1,121 +1,118 @@
-//! The byte stream under a connection: a TCP socket, or a pipe inside the process.
+//! The byte stream under a connection: what a socket, TLS or the frames of WebSocket carry.
 
+use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::Duration;
+use std::task::{Context, Poll, ready};
 
-use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncWrite, ReadBuf};
 
-/// Where a broker can be reached.
-#[derive(Clone)]
-pub enum Endpoint {
-    /// Tried in this order, as a name may have several addresses.
-    Tcp(Vec<SocketAddr>),
-    /// A broker in this process, which makes a new pipe at each call.
-    InProcess(Arc<dyn Fn() -> DuplexStream + Send + Sync>),
+use super::carrier::Carrier;
+use super::end::End;
+use super::websocket::{NORMAL_CLOSURE, WebSocket, frames};
+
+/// What comes in the place of bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Halt {
+    /// The other side ended the stream.
+    End(End),
+    /// What came is not what this stream carries: how it begins, and what completes "a packet that ...".
+    Unreadable { bytes: Vec<u8>, why: String },
 }
 
-impl Endpoint {
-    /// Opens a stream to the broker.
-    ///
-    /// # Errors
-    /// The operating system's, of the last address that was tried.
-    pub async fn open(&self) -> io::Result<Stream> {
-        match self {
-            Endpoint::InProcess(open) => Ok(Stream::InProcess(open())),
-            Endpoint::Tcp(addresses) => {
-                let stream = TcpStream::connect(&addresses[..]).await?;
-                // A broker that writes small packets waits for our acknowledgement of the first before it sends the
-                // second; with Nagle's algorithm here, and delayed acknowledgement there, each would cost 40 ms.
-                stream.set_nodelay(true)?;
-                Ok(Stream::Tcp { stream, unacknowledged: false })
-            }
-        }
-    }
-
-    /// Whether the broker is on this machine.
-    pub fn is_loopback(&self) -> bool {
-        match self {
-            Endpoint::InProcess(_) => true,
-            Endpoint::Tcp(addresses) => addresses.iter().all(|address| address.ip().is_loopback()),
-        }
+impl Halt {
+    /// A socket that gave no byte.
+    pub fn of_socket(read: io::Result<()>) -> Halt {
+        Halt::End(if read.is_ok() { End::Fin } else { End::Reset })
     }
 }
 
 /// A byte stream to a broker.
 pub enum Stream {
-    Tcp {
-        stream: TcpStream,
-        /// Bytes were read, and none were written since, which would have carried the kernel's acknowledgement.
-        unacknowledged: bool,
-    },
-    InProcess(DuplexStream),
+    Bytes(Carrier),
+    WebSocket(Box<WebSocket>),
 }
 
 impl Stream {
-    /// Reads what has come into the buffer; nothing read is the end of the stream.
-    pub fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    /// Reads what has come into the buffer: at least one byte, unless it halts.
+    pub fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<Result<(), Halt>> {
         match self {
-            Stream::Tcp { stream, unacknowledged } => {
-                let read = Pin::new(&mut *stream).poll_read(cx, buffer);
-                if read.is_pending() && *unacknowledged {
-                    quick_ack(stream);
-                }
-                *unacknowledged = read.is_ready();
-                read
-            }
-            Stream::InProcess(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Stream::Bytes(carrier) => carrier.poll_bytes(cx, buffer),
+            Stream::WebSocket(stream) => stream.poll_read(cx, buffer),
         }
     }
-}
 
-impl Stream {
-    /// Has the kernel send a reset instead of a FIN when this stream is dropped. A pipe knows no such thing.
+    /// Appends a packet, or a part of one, as it is written to this stream. WebSocket gives each a frame of its own, as most
+    /// clients do.
+    pub fn wrap(&self, packet: &[u8], wire: &mut Vec<u8>) {
+        match self {
+            Stream::Bytes(_) => wire.extend_from_slice(packet),
+            Stream::WebSocket(_) => frames::binary(packet, wire),
+        }
+    }
+
+    /// Writes some of what was wrapped, and tells how many bytes the operating system has taken; under TLS these are whole
+    /// records.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub async fn write(&mut self, wire: &[u8]) -> io::Result<usize> {
+        let carrier = self.carrier_mut();
+        let count = poll_fn(|cx| Pin::new(&mut *carrier).poll_write(cx, wire)).await?;
+        poll_fn(|cx| Pin::new(&mut *carrier).poll_flush(cx)).await?;
+        Ok(count)
+    }
+
+    /// Ends the client's half of the stream in good order.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub async fn close(&mut self) -> io::Result<()> {
+        if let Stream::WebSocket(stream) = self {
+            stream.close();
+        }
+        poll_fn(|cx| {
+            if let Stream::WebSocket(stream) = self {
+                ready!(stream.poll_close(cx))?;
+            }
+            Pin::new(self.carrier_mut()).poll_shutdown(cx)
+        })
+        .await
+    }
+
+    /// Ends the client's half of the socket, as if nothing above it knew.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub async fn fin(&mut self) -> io::Result<()> {
+        poll_fn(|cx| self.carrier_mut().poll_fin(cx)).await
+    }
+
+    /// What [`Stream::close`] puts on the wire.
+    pub fn orderly_end(&self) -> End {
+        match self {
+            Stream::Bytes(Carrier::Plain(_)) => End::Fin,
+            Stream::Bytes(Carrier::Tls(_)) => End::CloseNotify,
+            Stream::WebSocket(_) => End::Close(NORMAL_CLOSURE),
+        }
+    }
+
+    /// Has the kernel send a reset instead of a FIN when this stream is dropped, where the socket knows such a thing.
     pub fn reset_when_dropped(&self) {
-        if let Stream::Tcp { stream, .. } = self {
-            // Where it cannot be set the end is a FIN, which breaks the experiment no less.
-            let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
-        }
+        self.carrier().socket().reset_when_dropped();
     }
-}
 
-/// Has the kernel acknowledge at once what was read. A broker with Nagle's algorithm holds its next small packet back
-/// until then, which can be 40 ms. It does not last, so it is asked each time before the client waits.
-fn quick_ack(stream: &TcpStream) {
-    #[cfg(target_os = "linux")]
-    // Only speed depends on it.
-    let _ = SockRef::from(stream).set_tcp_quickack(true);
-    #[cfg(not(target_os = "linux"))]
-    let _ = stream;
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Stream::Tcp { stream, unacknowledged } => {
-                *unacknowledged = false;
-                Pin::new(stream).poll_write(cx, bytes)
-            }
-            Stream::InProcess(stream) => Pin::new(stream).poll_write(cx, bytes),
+    fn carrier(&self) -> &Carrier {
+        match self {
+            Stream::Bytes(carrier) => carrier,
+            Stream::WebSocket(stream) => &stream.carrier,
         }
     }
 
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Stream::Tcp { stream, .. } => Pin::new(stream).poll_flush(cx),
-            Stream::InProcess(stream) => Pin::new(stream).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Stream::Tcp { stream, .. } => Pin::new(stream).poll_shutdown(cx),
-            Stream::InProcess(stream) => Pin::new(stream).poll_shutdown(cx),
+    fn carrier_mut(&mut self) -> &mut Carrier {
+        match self {
+            Stream::Bytes(carrier) => carrier,
+            Stream::WebSocket(stream) => &mut stream.carrier,
         }
     }
 }

@@ -14,7 +14,6 @@ use std::fmt;
 pub use parse::parse;
 
 use super::{Entry, Event};
-use crate::connection::End;
 use crate::packet::{
     Ack, Connack, Connect, Filter, Packet, Protocol, Publish, Suback, Subscribe, Unsuback, Unsubscribe,
 };
@@ -45,10 +44,8 @@ impl fmt::Display for Event {
             Event::Sent(_, packet) => write!(f, "-> {packet}"),
             Event::Half(_, packet) => write!(f, "-> half of {packet}"),
             Event::Received(_, packet) => write!(f, "<- {packet}"),
-            Event::Ended(_, End::Fin) => f.write_str("<- end fin"),
-            Event::Ended(_, End::Reset) => f.write_str("<- end reset"),
-            Event::Closed(_, End::Fin) => f.write_str("-> end fin"),
-            Event::Closed(_, End::Reset) => f.write_str("-> end reset"),
+            Event::Ended(_, end) => write!(f, "<- end {end}"),
+            Event::Closed(_, end) => write!(f, "-> end {end}"),
             Event::Undecodable(_, bytes, why) => {
                 f.write_str("<- undecodable ")?;
                 bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;

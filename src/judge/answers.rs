@@ -78,8 +78,7 @@ fn misanswered(facts: &Facts, findings: &mut Findings) {
 fn refusal(connection: &Connection) -> String {
     match (&connection.connack, connection.ended) {
         (Some((_, connack)), _) => format!("refused with CONNACK {:#04x}", connack.code),
-        (None, Some((_, End::Reset))) => "the connection was reset without a CONNACK".into(),
-        (None, Some((_, End::Fin))) => "the connection was closed without a CONNACK".into(),
+        (None, Some((_, end))) => format!("the connection was {} without a CONNACK", end.verb()),
         (None, None) => "no answer to CONNECT".into(),
     }
 }
@@ -315,10 +314,7 @@ fn ended(history: &History, facts: &Facts, connection: &Connection, findings: &m
     if client.as_ref() == PROBE && connection.connack.is_none() {
         return;
     }
-    let how = match end {
-        End::Reset => "reset",
-        End::Fin => "closed",
-    };
+    let how = end.verb();
     if connection.connack.is_none() && facts.has_no_room_at(place.at) {
         let also = "and then that of a probe too, as a broker does that takes no more connections";
         findings.limit(

@@ -62,8 +62,8 @@ pub fn how_to_clean(request: &RunRequest, broker: &Broker) -> Option<String> {
         return None;
     }
     let RunRequest { prefix, scenarios, repeat, .. } = request;
-    let (url, client_id) = (quoted(&broker.url), quoted(&prefix.client_id));
-    let mut command = format!("mqtt-sessions clean --broker {url} --prefix {client_id}");
+    let place = request.broker.arguments(broker);
+    let mut command = format!("mqtt-sessions clean{place} --prefix {}", quoted(&prefix.client_id));
     if prefix.topic != prefix.client_id {
         command.push_str(&format!(" --topic-prefix {}", quoted(&prefix.topic)));
     }

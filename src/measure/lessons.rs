@@ -8,7 +8,6 @@ use tokio::task::JoinSet;
 
 use super::leftovers::TRIES_MAX;
 use super::reach::Reached;
-use crate::connection::Endpoint;
 use crate::control::{self, Stage};
 use crate::interruption::unless_interrupted;
 use crate::output::note;
@@ -75,21 +74,18 @@ impl Lessons {
 async fn play(cells: &[&Cell], target: &Target, prefix: &Prefix) -> Vec<ControlPlayed> {
     let mut playing = JoinSet::new();
     for cell in cells.iter().filter(|cell| speaks_v3(cell)).map(|cell| (*cell).clone()) {
-        let stage = match &target.endpoint {
-            Endpoint::Tcp(addresses) => addresses.first().map(|address| Stage {
-                address: *address,
-                login: target.login.clone(),
-                deadline: target.deadline,
-                quiet: QUIET,
-                prefix: prefix.clone(),
-                tag: tag(&cell),
-            }),
-            Endpoint::InProcess(_) => None,
-        };
+        let stage = target.endpoint.plain_tcp().map(|address| Stage {
+            address,
+            login: target.login.clone(),
+            deadline: target.deadline,
+            quiet: QUIET,
+            prefix: prefix.clone(),
+            tag: tag(&cell),
+        });
         playing.spawn(async move {
             let history = match (control::cannot_play(&cell), stage) {
                 (Some(why), _) => Err(format!("not played: {why}")),
-                (None, None) => Err("not played: rumqttc speaks TCP".into()),
+                (None, None) => Err("not played: rumqttc speaks plain TCP here".into()),
                 (None, Some(stage)) => control::play(&cell, &stage).await.map_err(|why| format!("broken off: {why:#}")),
             };
             ControlPlayed { id: cell.id, history }

@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 
-use crate::broker::{Broker, Given};
+use crate::broker::{Broker, Given, TlsOptions};
+use crate::connection::{End, tls};
+use crate::output::note;
 use crate::packet::Protocol;
+use crate::report::quoted;
 use crate::results::BrokerLabel;
 use crate::run::{self, Prefix, Probe, Refusal, RefusalKind, Target};
 
@@ -19,10 +22,20 @@ pub struct BrokerRequest {
     /// How the results call it.
     pub name: Option<String>,
     pub version: Option<String>,
+    pub tls: TlsOptions,
     /// The longest wait for any answer.
     pub deadline: Duration,
     /// The longest wait for a connection and its CONNACK.
     pub connect_timeout: Duration,
+}
+
+impl BrokerRequest {
+    /// The options of a command that reaches the same broker. The login is given in the environment.
+    pub fn arguments(&self, broker: &Broker) -> String {
+        let tls = self.tls.arguments();
+        let words = ["--broker", &broker.url].into_iter().chain(tls.iter().map(String::as_str));
+        words.map(|word| format!(" {}", quoted(word))).collect()
+    }
 }
 
 /// A broker that answered.
@@ -44,8 +57,12 @@ pub async fn reach(request: &BrokerRequest, prefix: &Prefix) -> Result<Reached> 
         password: request.password.clone(),
         name: request.name.clone(),
         version: request.version.clone(),
+        tls: request.tls.clone(),
     };
     let broker = Broker::find(&request.broker, given, request.connect_timeout).await?;
+    if request.tls.insecure {
+        note(&format!("warning: --insecure: whoever answers at {} is trusted", broker.url));
+    }
     let (endpoint, login) = (broker.endpoint.clone(), broker.login.clone());
     let target = Target::new(endpoint, login, request.deadline, request.connect_timeout);
     let [v3, v5] = Protocol::ALL;
@@ -100,19 +117,30 @@ fn check_reachable(probes: &[Probe], url: &str, with_login: bool) -> Result<()> 
         [(_, first), (_, second)] => format!("3.1.1: {}; 5.0: {}", first.how, second.how),
         _ => format!("MQTT {version}: {}", refusal.how),
     };
-    Err(anyhow!("cannot measure {url}: {how}; {}", advice(&refusal.kind, with_login)))
+    Err(anyhow!("cannot measure {url}: {how}; {}", advice(&refusal.kind, url, with_login)))
 }
 
 /// The cure for a broker that cannot be measured.
-fn advice(kind: &RefusalKind, with_login: bool) -> &'static str {
+fn advice<'a>(kind: &'a RefusalKind, url: &str, with_login: bool) -> &'a str {
     match kind {
-        RefusalKind::Unreachable => "check host and port, and that the broker is running",
+        RefusalKind::Unreachable(cure) => cure,
         RefusalKind::Code(0x04 | 0x05 | 0x86 | 0x87) if with_login => "check user name and password",
         RefusalKind::Code(0x04 | 0x05 | 0x86 | 0x87) => {
             "give --username and MQTT_SESSIONS_PASSWORD, or mqtt://USER:PASSWORD@HOST"
         }
         RefusalKind::Code(_) => "the broker does not let this client in; see its log",
         RefusalKind::Unencodable => "give a shorter user name or password",
-        _ => "give the port of MQTT over TCP, usually 1883",
+        RefusalKind::Closed(End::Alert(number)) => tls::cure_of_alert(*number),
+        RefusalKind::NotMqtt(bytes) if bytes.starts_with(b"\x15\x03") => {
+            "write mqtts:// in place of mqtt://, or wss://"
+        }
+        RefusalKind::NotMqtt(bytes) if bytes.starts_with(b"HTTP/") => {
+            "give the port of MQTT over TCP, usually 1883, or write ws:// or wss://"
+        }
+        _ if url.starts_with("mqtt://") => {
+            "give the port of MQTT over TCP, usually 1883; for a port of TLS write mqtts://"
+        }
+        _ if url.starts_with("mqtts://") => "give the port of MQTT over TLS, usually 8883",
+        _ => "give the place where the broker speaks MQTT",
     }
 }

@@ -42,8 +42,8 @@ impl Player<'_> {
         let mut waited = self.pump(Instant::now() + END_AFTER_DISCONNECT, gone).await;
         if waited == Waited::Deadline {
             if let Some(connection) = &mut self.clients[client].connection {
-                connection.half_close().await;
-                self.record.observed(client, |name| Event::Closed(name, End::Fin));
+                let how = connection.half_close().await;
+                self.record.observed(client, |name| Event::Closed(name, how));
             }
             waited = self.pump(deadline, gone).await;
         }

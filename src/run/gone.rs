@@ -65,7 +65,7 @@ pub async fn look(shared: &Shared) -> Option<String> {
                 return None;
             }
             Err(refusal) => match refusal.kind {
-                RefusalKind::Unreachable | RefusalKind::Closed(_) => how = refusal.how,
+                RefusalKind::Unreachable(_) | RefusalKind::Closed(_) => how = refusal.how,
                 RefusalKind::Silence => return Some(refusal.how).filter(|_| shared.pulse.heard() == heard),
                 // It answers, and be it nonsense.
                 _ => return None,

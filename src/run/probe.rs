@@ -1,7 +1,6 @@
 //! The first exchange with a broker: does it answer CONNECT, and in which protocol versions?
 
 use std::future::poll_fn;
-use std::io;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
@@ -9,7 +8,7 @@ use tokio::time::{Instant, timeout_at};
 use super::Target;
 use super::names::Prefix;
 use crate::connection::decode::{Undecodable, decode};
-use crate::connection::{Connection, End, Incoming};
+use crate::connection::{Connection, End, Incoming, tls};
 use crate::history::{Awaited, Entry, Event, History, PROBE};
 use crate::packet::{Connack, Connect, Filter, Packet, Protocol, Publish, Subscribe};
 use crate::session_rules::{has_no_room, is_failure};
@@ -48,8 +47,8 @@ pub struct Refusal {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RefusalKind {
-    /// No Network Connection came about.
-    Unreachable,
+    /// No Network Connection came about; here is what to do.
+    Unreachable(String),
     /// A CONNACK with this code.
     Code(u8),
     /// The broker closed without a word.
@@ -74,7 +73,7 @@ impl Refusal {
     /// A broker that has no room for a connection may refuse one like this, whoever asks.
     pub fn may_be_for_now(&self) -> bool {
         match self.kind {
-            RefusalKind::Unreachable | RefusalKind::Closed(_) => true,
+            RefusalKind::Unreachable(_) | RefusalKind::Closed(_) => true,
             RefusalKind::Code(code) => has_no_room(code),
             _ => false,
         }
@@ -84,7 +83,7 @@ impl Refusal {
     pub fn is_of_version(&self) -> bool {
         match self.kind {
             RefusalKind::Code(code) => matches!(code, 0x01 | 0x84),
-            RefusalKind::Unreachable | RefusalKind::Unencodable => false,
+            RefusalKind::Unreachable(_) | RefusalKind::Unencodable => false,
             _ => true,
         }
     }
@@ -100,7 +99,7 @@ pub async fn connect(target: &Target, connect: Connect) -> Result<(Connection, C
     let deadline = Instant::now() + target.connect_timeout;
     let mut connection = match Connection::open(&target.endpoint, connect.protocol, target.connect_timeout).await {
         Ok(connection) => connection,
-        Err(error) => return Refusal::new(RefusalKind::Unreachable, unreachable(&error, target.connect_timeout)),
+        Err(error) => return Refusal::new(RefusalKind::Unreachable(error.cure.clone()), error.to_string()),
     };
     let protocol = connect.protocol;
     if let Err(error) = connection.send(&Packet::Connect(connect)) {
@@ -138,11 +137,10 @@ pub async fn connect(target: &Target, connect: Connect) -> Result<(Connection, C
         }
         Incoming::Undecodable { bytes, why } => not_mqtt(&bytes, &why),
         Incoming::TooLong(bytes) => not_mqtt(&[], &format!("announces {bytes} bytes")),
-        Incoming::End(End::Reset) => {
-            Refusal::new(RefusalKind::Closed(End::Reset), "the connection was reset without a CONNACK")
-        }
-        Incoming::End(End::Fin) => {
-            Refusal::new(RefusalKind::Closed(End::Fin), "the connection was closed without a CONNACK")
+        Incoming::End(end @ End::Alert(number)) => Refusal::new(RefusalKind::Closed(end), tls::ended_by_alert(number)),
+        Incoming::End(end) => {
+            let how = format!("the connection was {} without a CONNACK", end.verb());
+            Refusal::new(RefusalKind::Closed(end), how)
         }
     }
 }
@@ -178,15 +176,6 @@ fn not_mqtt<T>(bytes: &[u8], why: &str) -> Result<T, Refusal> {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")
-}
-
-/// What the operating system says, in words that tell what to do.
-pub fn unreachable(error: &io::Error, connect_timeout: Duration) -> String {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => "nothing listens there (connection refused)".into(),
-        io::ErrorKind::TimedOut => format!("no connection within {} s", connect_timeout.as_secs_f32()),
-        _ => error.to_string(),
-    }
 }
 
 /// The meaning of the return and reason codes that a CONNACK refuses with.
@@ -240,7 +229,7 @@ fn probe_history(mut packet: Connect, connected: &Result<(Connection, Connack), 
             RefusalKind::Malformed(bytes, why) => Event::Undecodable(PROBE.into(), bytes, why),
             RefusalKind::Closed(end) => Event::Ended(PROBE.into(), end),
             RefusalKind::Silence => Event::Missing(PROBE.into(), Awaited::Connack),
-            RefusalKind::Unreachable | RefusalKind::Unencodable => Event::Unreachable(PROBE.into()),
+            RefusalKind::Unreachable(_) | RefusalKind::Unencodable => Event::Unreachable(PROBE.into()),
         },
     });
     if connected.as_ref().is_err_and(|refusal| refusal.stayed_open) {

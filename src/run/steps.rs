@@ -115,7 +115,7 @@ impl Player<'_> {
             }
             Err(error) => {
                 self.record.observed(client, Event::Unreachable);
-                self.record.noted(Event::Broken(super::probe::unreachable(&error, target.connect_timeout)));
+                self.record.noted(Event::Broken(error.to_string()));
                 Err(Stop)
             }
         }

@@ -154,7 +154,7 @@ impl Watch {
         let connected = probe::connect(&self.target, connect.clone()).await;
         let (mut connection, connack) = connected.map_err(|refusal| Failure {
             how: format!("its CONNECT: {}", refusal.how),
-            out_of_reach: matches!(refusal.kind, RefusalKind::Unreachable | RefusalKind::Silence),
+            out_of_reach: matches!(refusal.kind, RefusalKind::Unreachable(_) | RefusalKind::Silence),
         })?;
         connection.read_past_undecodable();
         self.opened += 1;
@@ -320,7 +320,7 @@ impl Watch {
     async fn reopen(&mut self, how: End) -> Option<Connection> {
         let too_often = Failure { how: "it was ended too often".into(), out_of_reach: false };
         let again = if self.opened > REOPENINGS_MAX { Err(too_often) } else { self.open().await };
-        let ended = if how == End::Fin { "closed" } else { "reset" };
+        let ended = how.verb();
         let sentence = match &again {
             Ok(_) if std::mem::replace(&mut self.is_told, true) => None,
             _ if self.is_taken_over => Some("somebody else uses the prefix: the witness was taken over".to_owned()),

@@ -3,31 +3,36 @@
 use crate::program::{Ended, program, run};
 
 /// The options of each command, as its help lists them.
-const OPTIONS: [(&str, &str); 8] = [
+const OPTIONS: [(&str, &str); 9] = [
     ("", "--color --help --version"),
     (
         "matrix",
-        "--baseline --broker --broker-name --broker-version --client-id-prefix --color --connect-timeout --deadline \
-         --export-json --filter --help --histories --jobs --messages --password --patience --prefix --queue-limit --repeat \
+        "--alpn --baseline --broker --broker-name --broker-version --cafile --cert --client-id-prefix --color --connect-timeout \
+         --deadline --export-json --filter --help --histories --insecure --jobs --key --messages --password --patience --prefix --queue-limit --repeat \
          --settle --time-limit --topic-prefix --username",
     ),
     (
         "run",
-        "--all --baseline --broker --broker-name --broker-version --client --client-id-prefix --color --connect-timeout --deadline \
-         --export-json --filter --help --histories --jobs --messages --password --patience --prefix --queue-limit --repeat \
+        "--all --alpn --baseline --broker --broker-name --broker-version --cafile --cert --client --client-id-prefix --color \
+         --connect-timeout --deadline --export-json --filter --help --histories --insecure --jobs --key --messages --password --patience --prefix --queue-limit --repeat \
          --settle --time-limit --topic-prefix --username",
     ),
     ("list", "--color --filter --help --messages --queue-limit"),
     (
         "explain",
-        "--as-scenario --broker --client-id-prefix --color --connect-timeout --deadline --help --messages --password \
+        "--alpn --as-scenario --broker --cafile --cert --client-id-prefix --color --connect-timeout --deadline --help --insecure --key --messages --password \
          --prefix --queue-limit --results --scenario --settle --topic-prefix --username",
+    ),
+    (
+        "explore",
+        "--alpn --broker --cafile --cases --cert --client-id-prefix --color --connect-timeout --deadline --help --insecure --jobs --key \
+         --no-timers --password --prefix --protocol --save --seed --settle --time --topic-prefix --username",
     ),
     ("compare", "--color --help"),
     ("judge", "--color --export-json --help"),
     (
         "clean",
-        "--broker --client-id-prefix --color --connect-timeout --deadline --help --password --prefix --repeat \
+        "--alpn --broker --cafile --cert --client-id-prefix --color --connect-timeout --deadline --help --insecure --key --password --prefix --repeat \
          --topic-prefix --username",
     ),
 ];

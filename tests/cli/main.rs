@@ -2,6 +2,7 @@
 
 mod arguments;
 mod baselines;
+mod certificates;
 mod connacks;
 mod cuts;
 mod explain;
@@ -23,9 +24,14 @@ mod outputs;
 mod peers;
 mod program;
 mod proxy;
+mod relays;
 mod runs;
+mod slips;
 mod terminal;
+mod tls;
+mod transports;
 mod unreachable;
+mod upgrades;
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -38,10 +38,8 @@ pub fn event() -> impl Strategy<Value = Event> {
 /// What is no packet.
 fn observed() -> impl Strategy<Value = Event> {
     prop_oneof![
-        client().prop_map(|client| Event::Ended(client, End::Fin)),
-        client().prop_map(|client| Event::Ended(client, End::Reset)),
-        client().prop_map(|client| Event::Closed(client, End::Fin)),
-        client().prop_map(|client| Event::Closed(client, End::Reset)),
+        (client(), end()).prop_map(|(client, end)| Event::Ended(client, end)),
+        (client(), end()).prop_map(|(client, end)| Event::Closed(client, end)),
         (client(), vec(any::<u8>(), 0..9), words())
             .prop_map(|(client, bytes, why)| Event::Undecodable(client, bytes, why)),
         (client(), awaited()).prop_map(|(client, awaited)| Event::Missing(client, awaited)),
@@ -230,4 +228,15 @@ prop_compose! {
     ) -> Publish {
         Publish { dup, qos, retain, topic, id: if qos > 0 { id } else { 0 }, payload, properties }
     }
+}
+
+fn end() -> impl Strategy<Value = End> {
+    prop_oneof![
+        Just(End::Fin),
+        Just(End::Reset),
+        Just(End::CloseNotify),
+        Just(End::Truncated),
+        any::<u8>().prop_map(End::Alert),
+        any::<u16>().prop_map(End::Close),
+    ]
 }

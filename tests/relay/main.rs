@@ -83,7 +83,7 @@ fn run_cells(relay: &Relay, cells: Vec<Cell>, patience: Duration) -> Run {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let second = Duration::from_secs(1);
-        let target = Target::new(Endpoint::Tcp(vec![relay.address]), None, 5 * second, 5 * second);
+        let target = Target::new(Endpoint::tcp([relay.address]), None, 5 * second, 5 * second);
         let prefix = Prefix::random();
         let mut probes = Vec::new();
         for protocol in Protocol::ALL {

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use mqtt_sessions::connection::{Endpoint, encode};
 use mqtt_sessions::packet::{Connect, Packet};
+use tokio::io::DuplexStream;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
@@ -75,11 +76,14 @@ impl Broker {
     /// Serves this process over pipes. To be opened inside a tokio runtime.
     pub fn endpoint(&self) -> Endpoint {
         let broker = self.clone();
-        Endpoint::InProcess(Arc::new(move || {
-            let (theirs, ours) = tokio::io::duplex(PIPE_BYTES);
-            tokio::spawn(link::serve(broker.clone(), ours));
-            theirs
-        }))
+        Endpoint::in_process(Arc::new(move || broker.pipe()))
+    }
+
+    /// A pipe to a new connection.
+    pub fn pipe(&self) -> DuplexStream {
+        let (theirs, ours) = tokio::io::duplex(PIPE_BYTES);
+        tokio::spawn(link::serve(self.clone(), ours));
+        theirs
     }
 
     /// Serves TCP on a free port of 127.0.0.1, until the runtime ends or the task is aborted.

@@ -3,7 +3,6 @@
 use percent_encoding::percent_decode_str;
 
 use super::super::{Awaited, Client, Entry, Event, Time};
-use crate::connection::End;
 use crate::packet::{
     Ack, AckKind, Connack, Connect, Filter, Packet, Protocol, Publish, Suback, Subscribe, Unsuback, Unsubscribe,
     Values, Will,
@@ -101,10 +100,8 @@ fn not_a_number(text: &str) -> String {
 
 fn parse_of_client(client: Client, arrow: &str, what: &str) -> Result<Event, String> {
     match (arrow, what) {
-        ("<-", "end fin") => Ok(Event::Ended(client, End::Fin)),
-        ("<-", "end reset") => Ok(Event::Ended(client, End::Reset)),
-        ("->", "end fin") => Ok(Event::Closed(client, End::Fin)),
-        ("->", "end reset") => Ok(Event::Closed(client, End::Reset)),
+        ("<-", what) if what.starts_with("end ") => what["end ".len()..].parse().map(|end| Event::Ended(client, end)),
+        ("->", what) if what.starts_with("end ") => what["end ".len()..].parse().map(|end| Event::Closed(client, end)),
         ("--", "no connection") => Ok(Event::Unreachable(client)),
         ("--", "settled") => Ok(Event::Settled(client)),
         ("--", what) if what.starts_with("withheld ") => {

@@ -1,6 +1,5 @@
 //! Packets and other events in the standard's words, one line each.
 
-use crate::connection::End;
 use crate::history::{Event, Message};
 use crate::packet::{Ack, Connack, Connect, Filter, Packet, Protocol, Publish};
 
@@ -9,10 +8,7 @@ pub(super) fn said(event: &Event) -> String {
     match event {
         Event::Sent(_, packet) | Event::Received(_, packet) => self::packet(packet),
         Event::Half(_, packet) => format!("the first half of {}", self::packet(packet)),
-        Event::Ended(_, end) | Event::Closed(_, end) => match end {
-            End::Fin => "end of the Network Connection (FIN)".into(),
-            End::Reset => "end of the Network Connection (reset)".into(),
-        },
+        Event::Ended(_, end) | Event::Closed(_, end) => format!("end of the Network Connection ({})", end.sign()),
         Event::Undecodable(_, bytes, _) => format!("{} bytes that are no packet", bytes.len()),
         Event::Missing(_, awaited) => match awaited.id() {
             Some(id) => format!("no {} with Packet Identifier {id} before the deadline", awaited.name()),
