@@ -14,6 +14,8 @@ use tokio_tungstenite::accept_hdr_async;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 /// Where a relay listens, and what it speaks there.
 #[derive(Clone, Default)]
@@ -114,7 +116,8 @@ async fn carry_messages<S: AsyncRead + AsyncWrite + Unpin>(client: S, broker: Tc
         loop {
             let count = from_broker.read(&mut bytes).await.unwrap_or(0);
             if count == 0 {
-                let _ = to_client.close().await;
+                let normal = CloseFrame { code: CloseCode::Normal, reason: "".into() };
+                let _ = to_client.send(Message::Close(Some(normal))).await;
                 return;
             }
             let (head, rest) = bytes[..count].split_at(count.min(1));
