@@ -38,6 +38,7 @@ fn main() -> Result<()> {
     println!("{} against {}, medians\n", TOOL, broker.url);
 
     over_the_floor(address)?;
+    long_backlog(address)?;
     many_cells(address)
 }
 
@@ -73,6 +74,26 @@ fn over_the_floor(address: SocketAddr) -> Result<()> {
     println!("the tool, --settle 0ms      {tool:8.1} ms   {:.2} x the floor", tool / floor);
     println!("  tool - 2 x floor          {over:8.1} ms   target: at most 20");
     println!("the tool, default settle    {settled:8.1} ms   target: at most 300\n");
+    Ok(())
+}
+
+/// Compares one cell with ten thousand messages with a replay of its packets. The broker has to keep so many: mosquitto does with
+/// `max_queued_messages 0`.
+fn long_backlog(address: SocketAddr) -> Result<()> {
+    const CELL: &str =
+        "matrix[protocol=3.1.1,clean_session=false,publish_qos=1,subscribe_qos=1,retain=false,resubscribe=false]";
+    let options = ["--messages", "10000", "--filter", CELL];
+    let recording = recording::record(address, |proxy| run(proxy, &options).map(drop))?;
+    let (mut replayed, mut tool) = (Vec::new(), Vec::new());
+    for _ in 0..PAIRS {
+        let started = Instant::now();
+        replay::replay(&recording, address)?;
+        replayed.push(milliseconds(started.elapsed()));
+        tool.push(milliseconds(run(address, &options)?.took));
+    }
+    let (replayed, tool) = (median(replayed), median(tool));
+    println!("10,000 messages, replayed   {replayed:8.1} ms");
+    println!("  the tool                  {tool:8.1} ms   {:.2} x, target: at most 1.5\n", tool / replayed);
     Ok(())
 }
 

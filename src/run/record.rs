@@ -22,10 +22,10 @@ pub struct Record {
     clients: Vec<Client>,
     /// How many Network Connections each client has opened in this attempt.
     connections: Vec<u32>,
-    /// In the order of their times.
+    /// In the order in which they were written down; what the witness saw comes late.
     recorded: Vec<(Instant, Entry)>,
-    /// Where the line of the current step stands.
-    step: usize,
+    /// When the current step began, and how many entries there were by then.
+    step: (Instant, usize),
     /// The client identifiers that the broker assigned, in the order of their coming: they differ from run to run.
     assigned: Vec<String>,
 }
@@ -34,12 +34,13 @@ impl Record {
     pub fn new(clients: impl Iterator<Item = String>) -> Record {
         let mut clients: Vec<Client> = clients.map(Arc::from).collect();
         clients.push(Arc::from(WITNESS));
+        let began = Instant::now();
         Record {
-            began: Instant::now(),
+            began,
             connections: vec![0; clients.len()],
             clients,
             recorded: Vec::new(),
-            step: 0,
+            step: (began, 0),
             assigned: Vec::new(),
         }
     }
@@ -51,8 +52,9 @@ impl Record {
 
     /// A step begins.
     pub fn step(&mut self, line: String) {
-        self.step = self.recorded.len();
-        self.noted(Event::Step(line));
+        let now = Instant::now();
+        self.step = (now, self.recorded.len());
+        self.write(now, Event::Step(line).into());
     }
 
     /// The client has a new Network Connection.
@@ -133,7 +135,8 @@ impl Record {
     /// with one identifier has which name is the harness's own affair.
     pub fn swap(&mut self, one: usize, other: usize) {
         let numbers = [self.connections[one], self.connections[other]];
-        for (_, entry) in &mut self.recorded[self.step..] {
+        let (began, before) = self.step;
+        for (_, entry) in self.recorded[before..].iter_mut().filter(|(at, _)| *at >= began) {
             let Some(name) = entry.event.client_mut() else { continue };
             let (now, number) = match () {
                 () if *name == self.clients[one] => (other, numbers[1]),
@@ -159,29 +162,31 @@ impl Record {
     /// Records the end of an earlier connection of the client's.
     pub fn closed(&mut self, client: usize, connection: u32, event: impl FnOnce(Client) -> Event) {
         let event = event(self.clients[client].clone());
-        self.insert(Instant::now(), Entry { connection: Some(connection), ..Entry::from(event) });
+        self.write(Instant::now(), Entry { connection: Some(connection), ..Entry::from(event) });
     }
 
     /// True if the last thing recorded of the client is that this answer did not come.
     pub fn is_missing(&self, client: usize, answer: Awaited) -> bool {
         let own = |(_, entry): &&(Instant, Entry)| entry.event.client() == Some(&self.clients[client]);
-        let last = self.recorded.iter().rfind(own).map(|(_, entry)| &entry.event);
+        let last = self.recorded.iter().filter(own).max_by_key(|(at, _)| *at).map(|(_, entry)| &entry.event);
         matches!(last, Some(Event::Missing(_, awaited)) if *awaited == answer)
     }
 
     /// Records something of the harness's own.
     pub fn noted(&mut self, event: Event) {
-        self.insert(Instant::now(), event.into());
+        self.write(Instant::now(), event.into());
     }
 
     /// The harness was held up until this time.
     pub fn late(&mut self, until: Instant, by: Duration) {
-        self.insert(until, Event::Late(u32::try_from(by.as_millis()).unwrap_or(u32::MAX)).into());
+        self.write(until, Event::Late(u32::try_from(by.as_millis()).unwrap_or(u32::MAX)).into());
     }
 
-    /// What was recorded so far.
+    /// What was recorded so far, in the order of the times: each entry behind all that happened before it or at the same time.
     pub fn history(&self) -> History {
-        History { entries: self.recorded.iter().map(|(_, entry)| entry.clone()).collect() }
+        let mut sorted: Vec<&(Instant, Entry)> = self.recorded.iter().collect();
+        sorted.sort_by_key(|(at, _)| *at);
+        History { entries: sorted.into_iter().map(|(_, entry)| entry.clone()).collect() }
     }
 
     fn push(&mut self, client: usize, at: Instant, event: Event, raw: Option<Bytes>) {
@@ -190,20 +195,12 @@ impl Record {
         // The bytes of a long packet are worth less than what they take.
         let raw = raw.filter(|raw| raw.len() <= RAW_BYTES_MAX);
         let connection = Some(self.connections[client]).filter(|number| of_connection && *number > 0);
-        self.insert(at, Entry { time: None, connection, event, raw });
+        self.write(at, Entry { time: None, connection, event, raw });
     }
 
-    /// Puts an entry behind all that happened before it or at the same time.
-    fn insert(&mut self, at: Instant, entry: Entry) {
+    fn write(&mut self, at: Instant, entry: Entry) {
         let time = Some(at.saturating_duration_since(self.began).into());
-        let mut place = self.recorded.len();
-        while place > 0 && self.recorded[place - 1].0 > at {
-            place -= 1;
-        }
-        if place <= self.step && place < self.recorded.len() {
-            self.step += 1;
-        }
-        self.recorded.insert(place, (at, Entry { time, ..entry }));
+        self.recorded.push((at, Entry { time, ..entry }));
     }
 }
 
