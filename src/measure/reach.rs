@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
+use tokio::time::sleep;
 
 use crate::broker::{Broker, Given, TlsOptions};
 use crate::connection::{End, tls};
@@ -11,6 +12,9 @@ use crate::packet::Protocol;
 use crate::report::quoted;
 use crate::results::BrokerLabel;
 use crate::run::{self, Prefix, Probe, Refusal, RefusalKind, Target};
+
+/// How long the probe of a refused version waits each time before it asks again, in milliseconds.
+const PAUSES_MS: [u64; 4] = [0, 25, 50, 100];
 
 /// Which broker, and how long it is waited for.
 #[derive(Debug, Clone)]
@@ -68,16 +72,24 @@ pub async fn reach(request: &BrokerRequest, prefix: &Prefix) -> Result<Reached> 
     let [v3, v5] = Protocol::ALL;
     let (v3, v5) = tokio::join!(run::probe(&target, prefix, v3), run::probe(&target, prefix, v5));
     let mut probes = [v3, v5];
-    // Where only one was let in, there may have been no room for two.
     if probes.iter().any(|probe| probe.outcome.is_ok()) {
         for probe in &mut probes {
-            if probe.outcome.as_ref().is_err_and(Refusal::may_be_for_now) {
-                *probe = run::probe(&target, prefix, probe.protocol).await;
-            }
+            ask_again(&target, prefix, probe).await;
         }
     }
     check_reachable(&probes, &broker.url, target.login.is_some())?;
     Ok(Reached { broker, target, probes })
+}
+
+/// Where only one version was let in, there may have been no room for two, and a broker may take a moment to see that one has left.
+async fn ask_again(target: &Target, prefix: &Prefix, probe: &mut Probe) {
+    for pause in PAUSES_MS {
+        if !probe.outcome.as_ref().is_err_and(Refusal::may_be_for_now) {
+            return;
+        }
+        sleep(Duration::from_millis(pause)).await;
+        *probe = run::probe(target, prefix, probe.protocol).await;
+    }
 }
 
 impl Reached {
