@@ -77,6 +77,8 @@ pub async fn measure(request: &RunRequest, cells: Vec<Cell>, lessons: &Lessons) 
     let reaching = reach(&request.broker, prefix);
     let Some(reached) = unless_interrupted(&interrupted, reaching).await else { return Ok(None) };
     let reached = reached?;
+    let Some(rights) = unless_interrupted(&interrupted, reached.check_rights(prefix)).await else { return Ok(None) };
+    rights?;
     let Reached { broker, target, probes } = &reached;
     let settle = request.settle.window(probes);
     let options = RunOptions {

@@ -39,9 +39,12 @@ pub async fn explore(mut typed: Explore) -> Result<ExitCode> {
     let seed = typed.seed.unwrap_or_else(|| RandomState::new().hash_one(0) as u32);
     let interrupted = interruption();
     let broker: BrokerRequest = (&typed.broker).into();
-    let Some(reached) = unless_interrupted(&interrupted, reach(&broker, &prefix)).await else {
-        return Ok(ExitCode::Interrupted);
+    let reaching = async {
+        let reached = reach(&broker, &prefix).await?;
+        reached.check_rights(&prefix).await?;
+        Ok::<_, anyhow::Error>(reached)
     };
+    let Some(reached) = unless_interrupted(&interrupted, reaching).await else { return Ok(ExitCode::Interrupted) };
     let reached = reached?;
     let wanted = typed.jobs.map(|jobs| jobs as usize);
     let jobs = measure::jobs(wanted, &reached.target, CLIENTS_MAX)?;

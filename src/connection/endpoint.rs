@@ -32,6 +32,8 @@ pub struct Endpoint {
     place: Place,
     pub tls: Option<Tls>,
     pub websocket: Option<Arc<Resource>>,
+    /// The passwords of all logins, which are not to be shown where the peer sends one back.
+    pub secrets: Arc<[Vec<u8>]>,
 }
 
 #[derive(Clone)]
@@ -63,7 +65,7 @@ impl Endpoint {
     }
 
     fn at(place: Place) -> Endpoint {
-        Endpoint { place, tls: None, websocket: None }
+        Endpoint { place, tls: None, websocket: None, secrets: Arc::default() }
     }
 
     /// Opens a stream to the broker.

@@ -10,7 +10,7 @@ use crate::output::note;
 use crate::packet::Protocol;
 use crate::report::quoted;
 use crate::results::BrokerLabel;
-use crate::run::{self, Prefix, Probe, Refusal, RefusalKind, Target};
+use crate::run::{self, Forbidden, Prefix, Probe, Refusal, RefusalKind, Rights, Target};
 
 /// Which broker, and how long it is waited for.
 #[derive(Debug, Clone)]
@@ -81,6 +81,36 @@ pub async fn reach(request: &BrokerRequest, prefix: &Prefix) -> Result<Reached> 
 }
 
 impl Reached {
+    /// Whether the user may publish and subscribe below the prefix. It costs nothing where a message of a probe's came back.
+    ///
+    /// # Errors
+    /// A sentence for the user: not with any protocol version.
+    pub async fn check_rights(&self, prefix: &Prefix) -> Result<()> {
+        if self.probes.iter().any(|probe| probe.came_back) {
+            return Ok(());
+        }
+        let look = |protocol| async move {
+            match self.versions().contains(&protocol) {
+                true => Some(run::look_at_rights(&self.target, prefix, protocol).await),
+                false => None,
+            }
+        };
+        let [v3, v5] = Protocol::ALL;
+        let (v3, v5) = tokio::join!(look(v3), look(v5));
+        let mut forbidden = None;
+        // 5.0 gives reasons.
+        for rights in [v3, v5].into_iter().flatten() {
+            match rights {
+                Rights::Granted | Rights::Unclear => return Ok(()),
+                Rights::Forbidden(what) => forbidden = Some(what),
+            }
+        }
+        match forbidden {
+            None => Ok(()),
+            Some(what) => Err(anyhow!("cannot measure {}: {}", self.broker.url, denied(&what, prefix, &self.target))),
+        }
+    }
+
     /// The protocol versions that the broker accepts.
     pub fn versions(&self) -> Vec<Protocol> {
         self.probes.iter().filter(|probe| probe.outcome.is_ok()).map(|probe| probe.protocol).collect()
@@ -96,6 +126,25 @@ impl Reached {
             label.version.get_or_insert_with(|| version.trim().into());
         }
         label
+    }
+}
+
+/// What the user may not do, and what to do then.
+pub fn denied(what: &Forbidden, prefix: &Prefix, target: &Target) -> String {
+    let below = format!("below {}/", prefix.topic);
+    let topic = "give --topic-prefix with a topic that";
+    let login = if target.login.is_none() { ", or log in with --username" } else { "" };
+    match what {
+        Forbidden::Subscribe(how) => {
+            format!("not authorised to subscribe {below} ({how}); {topic} this user may use{login}")
+        }
+        Forbidden::Publish(how) if target.has_two_logins() => {
+            format!("not authorised to publish {below} ({how}); {topic} the user of --publisher-username may use")
+        }
+        Forbidden::Publish(how) => {
+            format!("not authorised to publish {below} ({how}); {topic} this user may use{login}")
+        }
+        Forbidden::Login(how) => format!("{how} for the publisher; check --publisher-username and its password"),
     }
 }
 
@@ -128,6 +177,7 @@ fn advice<'a>(kind: &'a RefusalKind, url: &str, with_login: bool) -> &'a str {
         RefusalKind::Code(0x04 | 0x05 | 0x86 | 0x87) => {
             "give --username and MQTT_SESSIONS_PASSWORD, or mqtt://USER:PASSWORD@HOST"
         }
+        RefusalKind::Code(0x02 | 0x85) => "give --client-id-prefix with how client identifiers begin on this broker",
         RefusalKind::Code(_) => "the broker does not let this client in; see its log",
         RefusalKind::Unencodable => "give a shorter user name or password",
         RefusalKind::Closed(End::Alert(number)) => tls::cure_of_alert(*number),

@@ -25,6 +25,7 @@ mod peers;
 mod program;
 mod proxy;
 mod relays;
+mod rights;
 mod runs;
 mod slips;
 mod terminal;
