@@ -294,6 +294,18 @@ pub struct Reach {
     /// Password; better in the environment, where other users cannot see it
     #[arg(long, short = 'P', value_name = "PASSWORD", env = "MQTT_SESSIONS_PASSWORD", hide_env_values = true)]
     pub password: Option<String>,
+    /// Read the password from the first line of this file; it comes before MQTT_SESSIONS_PASSWORD
+    #[arg(long, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
+    /// User name of the clients that publish and never subscribe, if not the one above
+    #[arg(long, value_name = "NAME", env = "MQTT_SESSIONS_PUBLISHER_USERNAME", hide_env_values = true)]
+    pub publisher_username: Option<String>,
+    /// Password of these clients
+    #[arg(long, value_name = "PASSWORD", env = "MQTT_SESSIONS_PUBLISHER_PASSWORD", hide_env_values = true)]
+    pub publisher_password: Option<String>,
+    /// Read it from the first line of this file
+    #[arg(long, value_name = "FILE")]
+    pub publisher_password_file: Option<PathBuf>,
     #[command(flatten)]
     pub tls: Tls,
     /// How long any answer is waited for

@@ -45,7 +45,7 @@ pub use probe::{Probe, Refusal, RefusalKind, probe};
 pub use rights::{Forbidden, Rights, look as look_at_rights};
 pub use settle::{SETTLE_MIN, Settle};
 pub use talk::{Talk, Unanswered};
-pub use target::{Role, Target};
+pub use target::Target;
 
 use crate::history::History;
 use crate::packet::Protocol;
@@ -358,6 +358,7 @@ impl Leftovers {
             self.sessions.extend(own.map(|(index, client)| SessionLeft {
                 client_id: names.client_id(index),
                 protocol: client.protocol,
+                role: job.cell.role(index),
                 // Whoever uses the identifier may have made the session.
                 persists: persistent.iter().any(|other| job.cell.clients[*other].client_id == Some(index)),
             }));

@@ -14,7 +14,7 @@ use crate::cli::{Explore, PATIENCE};
 use crate::exit_code::ExitCode;
 use crate::explore::{self, Experiment, Finding, Laboratory, Listener, Request, Wishes};
 use crate::interruption::{interruption, unless_interrupted};
-use crate::measure::{self, BrokerRequest, reach};
+use crate::measure::{self, reach};
 use crate::output::{note, print};
 use crate::report::{self, Palette, quoted};
 use crate::run::{Cleanup, Gone, Observer, RunOptions};
@@ -38,7 +38,7 @@ pub async fn explore(mut typed: Explore) -> Result<ExitCode> {
     let saving = typed.save.clone().map(Saving::open).transpose()?;
     let seed = typed.seed.unwrap_or_else(|| RandomState::new().hash_one(0) as u32);
     let interrupted = interruption();
-    let broker: BrokerRequest = (&typed.broker).into();
+    let broker = typed.broker.request()?;
     let reaching = async {
         let reached = reach(&broker, &prefix).await?;
         reached.check_rights(&prefix).await?;

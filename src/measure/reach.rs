@@ -19,6 +19,9 @@ pub struct BrokerRequest {
     pub broker: String,
     pub username: Option<String>,
     pub password: Option<String>,
+    /// The login of clients that publish and never subscribe, where it is another one.
+    pub publisher_username: Option<String>,
+    pub publisher_password: Option<String>,
     /// How the results call it.
     pub name: Option<String>,
     pub version: Option<String>,
@@ -30,6 +33,25 @@ pub struct BrokerRequest {
 }
 
 impl BrokerRequest {
+    /// What the broker is found by.
+    pub fn given(&self) -> Given {
+        Given {
+            user: self.username.clone(),
+            password: self.password.clone(),
+            publisher_user: self.publisher_username.clone(),
+            publisher_password: self.publisher_password.clone(),
+            name: self.name.clone(),
+            version: self.version.clone(),
+            tls: self.tls.clone(),
+        }
+    }
+
+    /// The broker and the waits for it.
+    pub fn target(&self, broker: &Broker) -> Target {
+        Target::new(broker.endpoint.clone(), broker.login.clone(), self.deadline, self.connect_timeout)
+            .with_publisher(broker.publisher_login.clone())
+    }
+
     /// The options of a command that reaches the same broker. The login is given in the environment.
     pub fn arguments(&self, broker: &Broker) -> String {
         let tls = self.tls.arguments();
@@ -52,19 +74,11 @@ pub struct Reached {
 /// # Errors
 /// Why nothing can be measured: no version is answered, or a CONNECT is refused for another reason than its version.
 pub async fn reach(request: &BrokerRequest, prefix: &Prefix) -> Result<Reached> {
-    let given = Given {
-        user: request.username.clone(),
-        password: request.password.clone(),
-        name: request.name.clone(),
-        version: request.version.clone(),
-        tls: request.tls.clone(),
-    };
-    let broker = Broker::find(&request.broker, given, request.connect_timeout).await?;
+    let broker = Broker::find(&request.broker, request.given(), request.connect_timeout).await?;
     if request.tls.insecure {
         note(&format!("warning: --insecure: whoever answers at {} is trusted", broker.url));
     }
-    let (endpoint, login) = (broker.endpoint.clone(), broker.login.clone());
-    let target = Target::new(endpoint, login, request.deadline, request.connect_timeout);
+    let target = request.target(&broker);
     let [v3, v5] = Protocol::ALL;
     let (v3, v5) = tokio::join!(run::probe(&target, prefix, v3), run::probe(&target, prefix, v5));
     let mut probes = [v3, v5];

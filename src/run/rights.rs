@@ -9,9 +9,9 @@ use super::Target;
 use super::names::{Prefix, random_word, topic};
 use super::probe::{Refusal, RefusalKind};
 use super::talk::{Talk, Unanswered};
-use super::target::Role;
 use super::witness::KEEP_ALIVE_S;
 use crate::packet::{Ack, AckKind, Filter, Packet, Protocol, Publish, Subscribe};
+use crate::plan::Role;
 use crate::session_rules::is_failure;
 
 /// How long a message at QoS 0 may take to come back before another one is tried, beyond the round trips.
@@ -166,11 +166,7 @@ impl Asking {
 
     /// Whether the message comes until then. A broker that sends something else, or cuts the subscriber off, has other faults.
     async fn came_back(&mut self, loop_back: &LoopBack, until: Instant) -> Result<bool, Rights> {
-        let publish = |packet: &Packet| match packet {
-            Packet::Publish(_) => Some(loop_back.is(packet)),
-            _ => None,
-        };
-        match self.subscriber.hear(until, publish).await {
+        match self.subscriber.hear(until, |packet| Some(loop_back.is(packet))).await {
             Ok(true) => Ok(true),
             Err(Unanswered::Silence) => Ok(false),
             Ok(false) | Err(Unanswered::Ended(_)) => Err(Rights::Unclear),

@@ -7,6 +7,7 @@ use tokio::sync::Semaphore;
 
 use crate::connection::Endpoint;
 use crate::packet::{Connect, Login, Protocol};
+use crate::plan::Role;
 use crate::session_rules::LONG_EXPIRY_S;
 
 /// How many connections stand between SYN and CONNACK at most. Beyond the broker's listen backlog (100 for mosquitto)
@@ -23,15 +24,6 @@ pub struct Target {
     pub deadline: Duration,
     pub connect_timeout: Duration,
     pub(super) connecting: Arc<Semaphore>,
-}
-
-/// Which login a client has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// It subscribes, or neither subscribes nor publishes.
-    Main,
-    /// It publishes and never subscribes.
-    Publisher,
 }
 
 impl Target {
