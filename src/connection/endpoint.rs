@@ -91,6 +91,14 @@ impl Endpoint {
         Ok(Stream::WebSocket(Box::new(WebSocket::new(carrier, early))))
     }
 
+    /// The addresses of the broker in the order of the resolver; none where it is not reached by TCP.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        match &self.place {
+            Place::Tcp { addresses, .. } => addresses,
+            Place::Unix(_) | Place::InProcess(_) => &[],
+        }
+    }
+
     /// Whether the broker is on this machine.
     pub fn is_loopback(&self) -> bool {
         match &self.place {

@@ -79,19 +79,25 @@ pub async fn reach(request: &BrokerRequest, prefix: &Prefix) -> Result<Reached> 
         note(&format!("warning: --insecure: whoever answers at {} is trusted", broker.url));
     }
     let target = request.target(&broker);
+    let probes = probe_both(&target, prefix).await;
+    check_reachable(&probes, &broker.url, target.login.is_some())?;
+    Ok(Reached { broker, target, probes })
+}
+
+/// Asks for both protocol versions.
+pub async fn probe_both(target: &Target, prefix: &Prefix) -> [Probe; 2] {
     let [v3, v5] = Protocol::ALL;
-    let (v3, v5) = tokio::join!(run::probe(&target, prefix, v3), run::probe(&target, prefix, v5));
+    let (v3, v5) = tokio::join!(run::probe(target, prefix, v3), run::probe(target, prefix, v5));
     let mut probes = [v3, v5];
     // Where only one was let in, there may have been no room for two.
     if probes.iter().any(|probe| probe.outcome.is_ok()) {
         for probe in &mut probes {
             if probe.outcome.as_ref().is_err_and(Refusal::may_be_for_now) {
-                *probe = run::probe(&target, prefix, probe.protocol).await;
+                *probe = run::probe(target, prefix, probe.protocol).await;
             }
         }
     }
-    check_reachable(&probes, &broker.url, target.login.is_some())?;
-    Ok(Reached { broker, target, probes })
+    probes
 }
 
 impl Reached {
@@ -100,8 +106,16 @@ impl Reached {
     /// # Errors
     /// A sentence for the user: not with any protocol version.
     pub async fn check_rights(&self, prefix: &Prefix) -> Result<()> {
+        match self.forbidden(prefix).await {
+            None => Ok(()),
+            Some(what) => Err(anyhow!("cannot measure {}: {}", self.broker.url, denied(&what, prefix, &self.target))),
+        }
+    }
+
+    /// What the user may not do below the prefix, whatever the protocol version.
+    pub async fn forbidden(&self, prefix: &Prefix) -> Option<Forbidden> {
         if self.probes.iter().any(|probe| probe.came_back) {
-            return Ok(());
+            return None;
         }
         let look = |protocol| async move {
             match self.versions().contains(&protocol) {
@@ -115,14 +129,11 @@ impl Reached {
         // 5.0 gives reasons.
         for rights in [v3, v5].into_iter().flatten() {
             match rights {
-                Rights::Granted | Rights::Unclear => return Ok(()),
+                Rights::Granted | Rights::Unclear => return None,
                 Rights::Forbidden(what) => forbidden = Some(what),
             }
         }
-        match forbidden {
-            None => Ok(()),
-            Some(what) => Err(anyhow!("cannot measure {}: {}", self.broker.url, denied(&what, prefix, &self.target))),
-        }
+        forbidden
     }
 
     /// The protocol versions that the broker accepts.
@@ -162,7 +173,11 @@ pub fn denied(what: &Forbidden, prefix: &Prefix, target: &Target) -> String {
     }
 }
 
-fn check_reachable(probes: &[Probe], url: &str, with_login: bool) -> Result<()> {
+/// Whether a broker that was probed so can be measured.
+///
+/// # Errors
+/// Why not, and what to do, as a sentence for the user.
+pub fn check_reachable(probes: &[Probe], url: &str, with_login: bool) -> Result<()> {
     let refusals: Vec<_> =
         probes.iter().filter_map(|probe| Some((probe.protocol, probe.outcome.as_ref().err()?))).collect();
     let fatal = |(_, refusal): &&(Protocol, &Refusal)| !refusal.is_of_version();

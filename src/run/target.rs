@@ -66,7 +66,7 @@ impl Target {
     }
 
     /// As [`Target::connect`], with the login of this role.
-    pub(super) fn connect_as(
+    pub fn connect_as(
         &self,
         role: Role,
         protocol: Protocol,

@@ -3,7 +3,7 @@
 use crate::program::{Ended, program, run};
 
 /// The options of each command, as its help lists them.
-const OPTIONS: [(&str, &str); 9] = [
+const OPTIONS: [(&str, &str); 10] = [
     ("", "--color --help --version"),
     (
         "matrix",
@@ -31,6 +31,11 @@ const OPTIONS: [(&str, &str); 9] = [
     ),
     ("compare", "--color --help"),
     ("judge", "--color --export-json --help"),
+    (
+        "doctor",
+        "--alpn --broker --cafile --cert --client-id-prefix --color --connect-timeout --deadline --export-json --help --insecure --key \
+         --password --password-file --prefix --publisher-password --publisher-password-file --publisher-username --topic-prefix --username",
+    ),
     (
         "clean",
         "--alpn --broker --cafile --cert --client-id-prefix --color --connect-timeout --deadline --help --insecure --key --password --password-file --prefix \
@@ -90,7 +95,7 @@ fn the_version() {
 fn without_a_command_the_help_is_the_answer() {
     let ended = run(program::<&str>([]));
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""));
-    for command in ["matrix", "run", "list", "explain", "compare", "judge", "clean", "Exit codes"] {
+    for command in ["matrix", "run", "list", "explain", "compare", "judge", "doctor", "clean", "Exit codes"] {
         assert!(ended.stderr.contains(command), "{command}");
     }
 }

@@ -146,6 +146,8 @@ fn a_login_is_not_shown_when_it_is_refused() {
     for command in three_ways(&broker) {
         assert_eq!(assert_hidden(command), 2);
     }
+    let in_url = broker.replace("mqtt://", &format!("mqtt://{USER}:{PASSWORD}@"));
+    assert_eq!(assert_hidden(program(["doctor", &in_url, "--export-json", "-"])), 2);
 }
 
 #[test]
@@ -176,6 +178,7 @@ fn a_login_is_not_shown_where_it_was_mistyped() {
         assert_eq!(assert_hidden(matrix(login, &[])), 2);
         // In the place of something else.
         assert_eq!(assert_hidden(program(["matrix", login])), 2);
+        assert_eq!(assert_hidden(program(["doctor", login])), 2);
         assert_eq!(assert_hidden(program(["matrix", &format!("--brokr={login}")])), 2);
         assert_eq!(assert_hidden(program(["run", login])), 2);
         assert_eq!(assert_hidden(program(["compare", login, login])), 2);

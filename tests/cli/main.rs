@@ -5,6 +5,7 @@ mod baselines;
 mod certificates;
 mod connacks;
 mod cuts;
+mod doctor;
 mod explain;
 mod explore;
 mod files;

@@ -14,9 +14,9 @@ use crate::support::broker::Broker;
 const ALLOWED: &str = "devices/";
 
 /// A broker's answer to a packet on a topic that the user may not use.
-type Forbids = fn(Protocol, &Packet) -> Fate;
+pub type Forbids = fn(Protocol, &Packet) -> Fate;
 
-fn suback(protocol: Protocol, packet: &Packet) -> Fate {
+pub fn suback(protocol: Protocol, packet: &Packet) -> Fate {
     match packet {
         Packet::Subscribe(subscribe) => {
             let [high, low] = subscribe.id.to_be_bytes();
@@ -43,7 +43,7 @@ fn puback(protocol: Protocol, packet: &Packet) -> Fate {
     }
 }
 
-fn silent_drop(_: Protocol, packet: &Packet) -> Fate {
+pub fn silent_drop(_: Protocol, packet: &Packet) -> Fate {
     puback(Protocol::V3, packet)
 }
 
@@ -56,7 +56,7 @@ fn close_on_subscribe(_: Protocol, packet: &Packet) -> Fate {
 }
 
 /// What the broker says, and how the sentence tells it.
-const DISGUISES: [(Forbids, &str); 5] = [
+pub const DISGUISES: [(Forbids, &str); 5] = [
     (suback, "not authorised to subscribe below mine/ (SUBACK 0x87)"),
     (puback, "not authorised to publish below mine/ (PUBACK 0x87)"),
     (
@@ -77,7 +77,7 @@ fn topic(packet: &Packet) -> Option<&str> {
 }
 
 /// A proxy that forbids all topics but those of the user's and of the broker's own, and tells whether a cell has begun.
-fn forbidding(broker: &Broker, forbids: Forbids) -> (String, Arc<AtomicBool>) {
+pub fn forbidding(broker: &Broker, forbids: Forbids) -> (String, Arc<AtomicBool>) {
     let began = Arc::new(AtomicBool::new(false));
     let told = began.clone();
     let url = proxy(broker, move |protocol, packet| match topic(packet) {
