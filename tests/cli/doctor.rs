@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use mqtt_sessions::packet::{Packet, Protocol};
+use mqtt_sessions::packet::Packet;
 use serde_json::Value;
 
 use crate::certificates::Authority;
@@ -10,7 +10,7 @@ use crate::peers::{assert_nothing_left, listener, serve, url, wait_for_end};
 use crate::program::{Ended, program, run};
 use crate::proxy::{Fate, proxy};
 use crate::relays::Relay;
-use crate::rights::{DISGUISES, forbidding};
+use crate::rights::{DISGUISES, Forbids, forbidding, suback};
 use crate::support::broker::{Broker, Defect};
 
 /// The checks of a broker of both versions that is reached by plain TCP.
@@ -136,7 +136,7 @@ fn a_certificate_is_shown() {
 /// A run works with a broker that lacks a feature, and finds what is wrong with it.
 #[test]
 fn what_is_lacking_is_a_warning() {
-    let lacking: [(&str, &str, fn(Protocol, &Packet) -> Fate); 3] = [
+    let lacking: [(&str, &str, Forbids); 3] = [
         ("QoS 2", "PUBLISH was answered by an end", |_, packet| match packet {
             Packet::Publish(publish) if publish.qos == 2 => Fate::Close,
             _ => Fate::Pass,
@@ -146,9 +146,7 @@ fn what_is_lacking_is_a_warning() {
             _ => Fate::Pass,
         }),
         ("wildcard", "SUBSCRIBE was refused with 0x87", |protocol, packet| match packet {
-            Packet::Subscribe(subscribe) if subscribe.filters[0].filter.ends_with('#') => {
-                crate::rights::suback(protocol, packet)
-            }
+            Packet::Subscribe(subscribe) if subscribe.filters[0].filter.ends_with('#') => suback(protocol, packet),
             _ => Fate::Pass,
         }),
     ];
