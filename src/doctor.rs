@@ -15,6 +15,7 @@ use serde::Serialize;
 use crate::broker::Broker;
 use crate::history::Event;
 use crate::measure::{BrokerRequest, Reached, check_reachable, denied, probe_both};
+use crate::output::conceal;
 use crate::packet::{Connack, Packet, Protocol};
 use crate::plan::Role;
 use crate::results::BrokerLabel;
@@ -112,7 +113,7 @@ pub async fn admit(request: &BrokerRequest, prefix: &Prefix, examined: &mut Exam
     let broker = match Broker::find(&request.broker, request.given(), request.connect_timeout).await {
         Ok(broker) => broker,
         Err(error) => {
-            let error = error.to_string();
+            let error = conceal(&error.to_string());
             let (said, cure) = error.rsplit_once("; ").unwrap_or((&error, "see --help"));
             examined.add(Check::bad(Outcome::Failed, "address", said, cure));
             return None;
@@ -125,7 +126,7 @@ pub async fn admit(request: &BrokerRequest, prefix: &Prefix, examined: &mut Exam
     }
     let probes = probe_both(&target, prefix).await;
     if let Err(error) = check_reachable(&probes, &broker.url, target.login.is_some()) {
-        let error = error.to_string();
+        let error = conceal(&error.to_string());
         let (said, cure) = error.rsplit_once("; ").unwrap_or((&error, "see the broker's log"));
         examined.add(Check::bad(Outcome::Failed, "CONNECT", said, cure));
         return None;

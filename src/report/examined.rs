@@ -3,6 +3,7 @@
 use super::{Palette, mark, style, wrap};
 use crate::doctor::{Examined, Outcome};
 use crate::results::Verdict;
+use crate::visible::visible;
 
 /// The columns that the name of a check takes.
 const NAME_WIDTH: usize = 14;
@@ -25,7 +26,8 @@ pub fn examined(examined: &Examined, matrix: Option<&str>, palette: Palette) -> 
             Outcome::Unclear => Verdict::Inconclusive,
         };
         let cure = check.cure.as_ref().map(|cure| format!("; {cure}")).unwrap_or_default();
-        let line = wrap(&format!("{} {:NAME_WIDTH$}", mark(verdict), check.check), &format!("{}{cure}", check.said));
+        let line =
+            wrap(&format!("{} {:NAME_WIDTH$}", mark(verdict), check.check), &visible(&format!("{}{cure}", check.said)));
         text += &line.replacen(mark(verdict), &palette.paint(style(verdict), mark(verdict)), 1);
     }
     let sum = match matrix {

@@ -111,40 +111,50 @@ impl Asking {
 
     /// `Err` is what stands in the way.
     async fn rights(&mut self, target: &Target, loop_back: &LoopBack) -> Result<Rights, Rights> {
-        let publish = |how| Rights::Forbidden(Forbidden::Publish(how));
         self.subscribe(target, loop_back).await?;
+        if self.comes_back_at_qos_0(target, loop_back).await? {
+            return Ok(Rights::Granted);
+        }
+        let takes_qos_1 = self.publisher.connack.maximum_qos != Some(0);
+        if takes_qos_1 {
+            self.publish_at_qos_1(target, loop_back).await?;
+        }
+        if self.came_back(loop_back, Instant::now() + target.deadline).await? {
+            return Ok(Rights::Granted);
+        }
+        let taken = if takes_qos_1 { "the broker acknowledged a message" } else { "the broker took a message" };
+        forbidden_to_publish(format!("{taken}, and its subscriber got nothing"))
+    }
+
+    /// Whether a message at QoS 0 comes back; it may vanish, so that this proves nothing else.
+    async fn comes_back_at_qos_0(&mut self, target: &Target, loop_back: &LoopBack) -> Result<bool, Rights> {
         let asked = Instant::now();
         let is_taken = self.publisher.say([loop_back.publish(0, 0), Packet::Pingreq]).await;
         let is_pingresp = |packet: &Packet| (*packet == Packet::Pingresp).then_some(());
         let answered = self.publisher.hear(Instant::now() + target.deadline, is_pingresp).await;
         let wait = COPY_WAIT + ROUND_TRIPS * asked.elapsed();
         if self.came_back(loop_back, Instant::now() + wait.min(target.deadline)).await? {
-            return Ok(Rights::Granted);
+            return Ok(true);
         }
         match answered {
-            Ok(()) if is_taken => {}
-            Err(Unanswered::Ended(how)) => return Err(publish(how)),
-            Ok(()) | Err(Unanswered::Silence) => return Err(Rights::Unclear),
+            Ok(()) if is_taken => Ok(false),
+            Err(Unanswered::Ended(how)) => forbidden_to_publish(how),
+            Ok(()) | Err(Unanswered::Silence) => Err(Rights::Unclear),
         }
-        let takes_qos_1 = self.publisher.connack.maximum_qos != Some(0);
-        if takes_qos_1 {
-            self.publisher.say([loop_back.publish(1, 1)]).await;
-            let puback = |packet: &Packet| match packet {
-                Packet::Ack(Ack { kind: AckKind::Puback, id: 1, reason }) => Some(*reason),
-                _ => None,
-            };
-            match self.publisher.hear(Instant::now() + target.deadline, puback).await {
-                Ok(reason @ NOT_AUTHORIZED) => return Err(publish(format!("PUBACK {reason:#04x}"))),
-                Ok(reason) if !is_failure(reason) => {}
-                Err(Unanswered::Ended(how)) => return Err(publish(how)),
-                Ok(_) | Err(Unanswered::Silence) => return Err(Rights::Unclear),
-            }
+    }
+
+    async fn publish_at_qos_1(&mut self, target: &Target, loop_back: &LoopBack) -> Result<(), Rights> {
+        self.publisher.say([loop_back.publish(1, 1)]).await;
+        let puback = |packet: &Packet| match packet {
+            Packet::Ack(Ack { kind: AckKind::Puback, id: 1, reason }) => Some(*reason),
+            _ => None,
+        };
+        match self.publisher.hear(Instant::now() + target.deadline, puback).await {
+            Ok(reason @ NOT_AUTHORIZED) => forbidden_to_publish(format!("PUBACK {reason:#04x}")),
+            Ok(reason) if !is_failure(reason) => Ok(()),
+            Err(Unanswered::Ended(how)) => forbidden_to_publish(how),
+            Ok(_) | Err(Unanswered::Silence) => Err(Rights::Unclear),
         }
-        if self.came_back(loop_back, Instant::now() + target.deadline).await? {
-            return Ok(Rights::Granted);
-        }
-        let taken = if takes_qos_1 { "the broker acknowledged a message" } else { "the broker took a message" };
-        Err(publish(format!("{taken}, and its subscriber got nothing")))
     }
 
     async fn subscribe(&mut self, target: &Target, loop_back: &LoopBack) -> Result<(), Rights> {
@@ -172,4 +182,9 @@ impl Asking {
             Ok(false) | Err(Unanswered::Ended(_)) => Err(Rights::Unclear),
         }
     }
+}
+
+/// How the broker said so, as half a sentence.
+fn forbidden_to_publish<T>(how: String) -> Result<T, Rights> {
+    Err(Rights::Forbidden(Forbidden::Publish(how)))
 }
