@@ -113,8 +113,9 @@ const DOCTOR_EXAMPLES: &str = "Examples:
   mqtt-sessions doctor mqtts://broker.example -u me          the password in MQTT_SESSIONS_PASSWORD
   mqtt-sessions doctor mqtt://localhost --topic-prefix devices/42
 
-All checks together end within five times --deadline and --connect-timeout, and cleaning up within 10 s more. Exit codes: 0 a
-run will work · 2 it will not · 3 something is unclear.";
+All checks together end within five times --deadline and --connect-timeout,
+and cleaning up within 10 s more.
+Exit codes: 0 a run will work · 2 it will not · 3 something is unclear.";
 
 const JUDGE_EXAMPLES: &str = "Examples:
   mqtt-sessions judge results.json               all cells whose histories a run kept

@@ -127,7 +127,8 @@ pub async fn admit(request: &BrokerRequest, prefix: &Prefix, examined: &mut Exam
     let probes = probe_both(&target, prefix).await;
     if let Err(error) = check_reachable(&probes, &broker.url, target.login.is_some()) {
         let error = conceal(&error.to_string());
-        let (said, cure) = error.rsplit_once("; ").unwrap_or((&error, "see the broker's log"));
+        let said = error.strip_prefix(&format!("cannot measure {}: ", broker.url)).unwrap_or(&error);
+        let (said, cure) = said.rsplit_once("; ").unwrap_or((said, "see the broker's log"));
         examined.add(Check::bad(Outcome::Failed, "CONNECT", said, cure));
         return None;
     }
