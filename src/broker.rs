@@ -29,6 +29,8 @@ pub const EMBEDDED: &str = "embedded";
 pub struct Broker {
     pub endpoint: Endpoint,
     pub login: Option<Login>,
+    /// The login of clients that only publish, where it is another one.
+    pub publisher_login: Option<Login>,
     pub label: BrokerLabel,
     /// Without credentials.
     pub url: String,
@@ -48,6 +50,11 @@ pub enum BrokerError {
     Name { host: String, why: String },
     #[error("a password is given, but no user name; add --username NAME, or MQTT_SESSIONS_USERNAME")]
     NoUser,
+    #[error(
+        "a password of the publisher is given, but no user name; add --publisher-username NAME, or \
+         MQTT_SESSIONS_PUBLISHER_USERNAME"
+    )]
+    NoPublisher,
     #[error(transparent)]
     Trust(#[from] TrustError),
     #[error("{option} is for TLS, which {how} does not speak; write mqtts://HOST or wss://HOST")]
@@ -64,6 +71,8 @@ pub struct Given {
     /// The URL's own user name and password come first.
     pub user: Option<String>,
     pub password: Option<String>,
+    pub publisher_user: Option<String>,
+    pub publisher_password: Option<String>,
     pub name: Option<String>,
     pub version: Option<String>,
     pub tls: TlsOptions,
@@ -93,6 +102,7 @@ impl Broker {
         Ok(Broker {
             endpoint: Endpoint::tcp([address]),
             login: None,
+            publisher_login: None,
             label: BrokerLabel {
                 name: given.name.or(Some(embedded::NAME.into())),
                 version: given.version.or(Some(embedded::VERSION.into())),
@@ -133,18 +143,22 @@ impl Broker {
     }
 
     fn named(endpoint: Endpoint, given: Given, url: String) -> Result<Broker, BrokerError> {
-        if given.user.is_none() && given.password.is_some() {
-            return Err(BrokerError::NoUser);
-        }
-        let password = given.password.unwrap_or_default();
         Ok(Broker {
             endpoint,
-            login: given.user.map(|user| Login { user, password }),
+            login: login(given.user, given.password, BrokerError::NoUser)?,
+            publisher_login: login(given.publisher_user, given.publisher_password, BrokerError::NoPublisher)?,
             label: BrokerLabel { name: given.name, version: given.version, how: "url".into() },
             url,
             #[cfg(feature = "embedded")]
             _embedded: None,
         })
+    }
+}
+
+fn login(user: Option<String>, password: Option<String>, no_user: BrokerError) -> Result<Option<Login>, BrokerError> {
+    match (user, password) {
+        (None, Some(_)) => Err(no_user),
+        (user, password) => Ok(user.map(|user| Login { user, password: password.unwrap_or_default() })),
     }
 }
 

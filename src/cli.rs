@@ -1,14 +1,16 @@
 //! The command line: what can be typed, and the help that explains it.
 
+mod reach;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::broker::EMBEDDED;
 use crate::packet::Protocol;
 use crate::run::Settle;
 use crate::scenario::MESSAGES_MAX;
+pub use reach::{Prefixes, Reach, Tls};
 
 /// Does your MQTT broker keep its promises when a session breaks?
 #[derive(Debug, Parser)]
@@ -16,8 +18,8 @@ use crate::scenario::MESSAGES_MAX;
     version,
     max_term_width = 100,
     arg_required_else_help = true,
-    after_help = "Exit codes: 0 nothing failed · 1 something failed · 2 usage, a file, or the broker out of reach · \
-                  3 nothing failed but something is unclear · 4 no cell selected · 130 interrupted.\n\
+    after_help = "Exit codes: 0 nothing failed · 1 something failed · 2 usage, a file, the broker out of reach, or its \
+                  topics forbidden · 3 nothing failed but something is unclear · 4 no cell selected · 130 interrupted.\n\
                   With --baseline and compare, \"failed\" means \"got worse\"."
 )]
 pub struct Cli {
@@ -92,6 +94,10 @@ pub enum Command {
         export_json: Option<PathBuf>,
     },
 
+    /// Look whether a run against this broker will work, step by step, and say what to do where it will not
+    #[command(after_help = DOCTOR_EXAMPLES)]
+    Doctor(Doctor),
+
     /// End the sessions and clear the retained messages that a killed run left on a broker
     Clean(Clean),
 }
@@ -102,6 +108,14 @@ const MATRIX_EXAMPLES: &str = "Examples:
   mqtt-sessions matrix mqtts://broker.example -u me          over TLS; the password in MQTT_SESSIONS_PASSWORD
   mqtt-sessions matrix --broker mqtt://localhost --filter retain=false --filter publish_qos=1,2
   mqtt-sessions matrix --broker mqtt://localhost --export-json now.json --baseline known.json";
+
+const DOCTOR_EXAMPLES: &str = "Examples:
+  mqtt-sessions doctor mqtts://broker.example -u me          the password in MQTT_SESSIONS_PASSWORD
+  mqtt-sessions doctor mqtt://localhost --topic-prefix devices/42
+
+All checks together end within five times --deadline and --connect-timeout,
+and cleaning up within 10 s more.
+Exit codes: 0 a run will work · 2 it will not · 3 something is unclear.";
 
 const JUDGE_EXAMPLES: &str = "Examples:
   mqtt-sessions judge results.json               all cells whose histories a run kept
@@ -242,6 +256,23 @@ pub struct Measure {
 }
 
 #[derive(Debug, Args)]
+pub struct Doctor {
+    /// The broker, as --broker
+    #[arg(value_name = "URL")]
+    pub url: Option<String>,
+    #[command(flatten)]
+    pub broker: Reach,
+    #[command(flatten)]
+    pub prefixes: Prefixes,
+    /// Write what was found as JSON; - is stdout
+    #[arg(long, value_name = "FILE", help_heading = "Results")]
+    pub export_json: Option<PathBuf>,
+    /// How client ids and topics begin [default: random]
+    #[arg(long, value_name = "P", help_heading = "Names on the broker")]
+    pub prefix: Option<String>,
+}
+
+#[derive(Debug, Args)]
 pub struct Clean {
     /// The prefix that the run printed when it began
     #[arg(long, value_name = "P")]
@@ -278,63 +309,6 @@ pub struct Amounts {
     /// How many messages the broker is configured to keep for a session: more may then be dropped
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Cells")]
     pub queue_limit: Option<u32>,
-}
-
-/// How to reach the broker.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Broker")]
-pub struct Reach {
-    /// mqtt://[USER[:PASSWORD]@]HOST[:PORT], or embedded; also mqtts:// (TLS), ws:// and wss:// (WebSocket, /mqtt where the URL
-    /// has no path), and unix:PATH
-    #[arg(long, short, value_name = "URL", env = "MQTT_SESSIONS_BROKER", default_value = EMBEDDED, hide_env_values = true)]
-    pub broker: String,
-    /// User name, where the URL has none
-    #[arg(long, short, value_name = "NAME", env = "MQTT_SESSIONS_USERNAME", hide_env_values = true)]
-    pub username: Option<String>,
-    /// Password; better in the environment, where other users cannot see it
-    #[arg(long, short = 'P', value_name = "PASSWORD", env = "MQTT_SESSIONS_PASSWORD", hide_env_values = true)]
-    pub password: Option<String>,
-    #[command(flatten)]
-    pub tls: Tls,
-    /// How long any answer is waited for
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = positive_duration)]
-    pub deadline: Duration,
-    /// How long a connection and its CONNACK are waited for
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = positive_duration)]
-    pub connect_timeout: Duration,
-}
-
-/// Whom TLS trusts, and as whom it presents itself.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Broker")]
-pub struct Tls {
-    /// TLS: trust the authorities of this PEM file, in place of the system's
-    #[arg(long, value_name = "FILE")]
-    pub cafile: Option<PathBuf>,
-    /// TLS: the client's certificate, PEM
-    #[arg(long, value_name = "FILE")]
-    pub cert: Option<PathBuf>,
-    /// TLS: the client's private key, PEM
-    #[arg(long, value_name = "FILE")]
-    pub key: Option<PathBuf>,
-    /// TLS: trust whoever answers
-    #[arg(long)]
-    pub insecure: bool,
-    /// TLS: offer these application protocols (ALPN), the best first
-    #[arg(long, value_name = "PROTOCOL", value_delimiter = ',', value_parser = alpn)]
-    pub alpn: Vec<String>,
-}
-
-/// How client ids and topics begin.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Names on the broker")]
-pub struct Prefixes {
-    /// How client ids begin, if not with the prefix
-    #[arg(long, value_name = "P")]
-    pub client_id_prefix: Option<String>,
-    /// How topics begin, if not with the prefix
-    #[arg(long, value_name = "P")]
-    pub topic_prefix: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -381,14 +355,6 @@ fn settle(text: &str) -> Result<Settle, String> {
     match text {
         "auto" => Ok(Settle::Auto),
         text => duration(text).map(Settle::For).map_err(|why| format!("{why}, or auto")),
-    }
-}
-
-/// The name of a protocol has a byte for its length (RFC 7301, section 3.1).
-fn alpn(text: &str) -> Result<String, String> {
-    match text.len() {
-        1..=255 => Ok(text.to_owned()),
-        _ => Err("a protocol has 1 to 255 bytes; write mqtt".into()),
     }
 }
 

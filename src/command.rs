@@ -6,6 +6,7 @@
 mod arguments;
 mod clean;
 mod compare;
+mod doctor;
 mod explain;
 mod explore;
 mod judge;
@@ -15,6 +16,7 @@ mod selection;
 
 pub use clean::clean;
 pub use compare::compare;
+pub use doctor::doctor;
 pub use explain::explain;
 pub use explore::explore;
 pub use judge::judge;

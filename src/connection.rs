@@ -18,6 +18,7 @@ pub mod websocket;
 
 use std::future::poll_fn;
 use std::mem::MaybeUninit;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -93,6 +94,8 @@ pub struct Connection {
     longest: usize,
     /// The password that was sent, which is not to be shown where the peer sends it back.
     password: Vec<u8>,
+    /// Those of the other clients.
+    secrets: Arc<[Vec<u8>]>,
     /// The largest packet that the broker takes, as its CONNACK said.
     maximum_packet_size: Option<u32>,
     /// Packets that were read and given back.
@@ -116,6 +119,7 @@ impl Connection {
             is_in_a_packet: false,
             longest: FRAME_BYTES_MAX,
             password: Vec::new(),
+            secrets: endpoint.secrets.clone(),
             maximum_packet_size: None,
             unread: Vec::new(),
         })
@@ -230,14 +234,14 @@ impl Connection {
         self.unread = rest;
     }
 
-    /// The head of a packet whose rest has not come, without the password that was sent.
+    /// The head of a packet whose rest has not come, without the passwords of the tool's clients.
     pub fn unfinished(&self) -> Vec<u8> {
         self.without_password(&self.partial)
     }
 
     fn without_password(&self, bytes: &[u8]) -> Vec<u8> {
         let mut shown = bytes.to_vec();
-        secret::hide(&self.password, &mut shown);
+        secret::hide_all(self.secrets.iter().chain([&self.password]), &mut shown);
         shown
     }
 

@@ -10,6 +10,7 @@ pub mod command;
 pub mod compare;
 pub mod connection;
 pub mod control;
+pub mod doctor;
 pub mod exit_code;
 pub mod explore;
 pub mod export;

@@ -48,6 +48,7 @@ fn execute(command: Command) -> Result<ExitCode> {
         Command::Explore(options) => on_runtime(command::explore(options)),
         Command::Compare { baseline, results } => command::compare(&baseline, &results),
         Command::Judge { files, export_json } => command::judge(&files, export_json.as_deref()),
+        Command::Doctor(options) => on_runtime(command::doctor(options)),
         Command::Clean(options) => on_runtime(command::clean(options)),
     }
 }

@@ -24,7 +24,7 @@ pub use leftovers::clear_what_runs_left;
 use leftovers::{after_the_run, before_the_run, how_to_clean};
 pub use lessons::Lessons;
 pub use limits::jobs;
-pub use reach::{BrokerRequest, Reached, reach};
+pub use reach::{BrokerRequest, Reached, check_reachable, denied, probe_both, reach};
 
 /// The request for a run: cells apart, everything that a run needs to know.
 #[derive(Debug, Clone)]
@@ -77,6 +77,8 @@ pub async fn measure(request: &RunRequest, cells: Vec<Cell>, lessons: &Lessons) 
     let reaching = reach(&request.broker, prefix);
     let Some(reached) = unless_interrupted(&interrupted, reaching).await else { return Ok(None) };
     let reached = reached?;
+    let Some(rights) = unless_interrupted(&interrupted, reached.check_rights(prefix)).await else { return Ok(None) };
+    rights?;
     let Reached { broker, target, probes } = &reached;
     let settle = request.settle.window(probes);
     let options = RunOptions {

@@ -11,6 +11,7 @@ use crate::connection::End;
 use crate::packet::{self, Protocol};
 use crate::scenario::{Answers, Part, Point, Scenario, Timer, Verb};
 use crate::session_rules::session_persists;
+use crate::vocabulary::PROOF_WILL_TOPIC;
 
 pub use filter::{Filter, FilterError};
 
@@ -35,6 +36,16 @@ pub struct Client {
     pub protocol: Protocol,
     /// The client, by its place in [`Cell::clients`], whose identifier this one uses; `None` lets the broker assign one.
     pub client_id: Option<usize>,
+}
+
+/// What a client is to a broker that gives rights: where clients that only publish have a login of their own, it decides which
+/// login a client has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Whoever subscribes, and whoever neither subscribes nor publishes.
+    Main,
+    /// It publishes, or leaves a will, and never subscribes.
+    Publisher,
 }
 
 /// A step of a cell, complete with what the proofs around it need.
@@ -225,6 +236,30 @@ impl Cell {
                     }
             })
         })
+    }
+
+    /// The role of a client in this cell. All clients with one identifier have the same, since a broker may bind a session to
+    /// a user. A will that only proves the end of a connection counts for nothing.
+    pub fn role(&self, client: usize) -> Role {
+        let id = self.clients[client].client_id;
+        let is_same = |other: usize| other == client || id.is_some() && self.clients[other].client_id == id;
+        let is_own = |will: &Will| will.topic != PROOF_WILL_TOPIC;
+        let (mut publishes, mut subscribes) = (false, false);
+        for step in &self.steps {
+            let actor = if let Action::Race { stays, .. } = step.action { stays } else { step.client };
+            if !is_same(actor) {
+                continue;
+            }
+            match &step.action {
+                Action::Publish(_) => publishes = true,
+                Action::Subscribe { .. } => subscribes = true,
+                Action::Connect(connect) | Action::Race { connect, .. } => {
+                    publishes |= connect.will.as_ref().is_some_and(is_own);
+                }
+                _ => {}
+            }
+        }
+        if publishes && !subscribes { Role::Publisher } else { Role::Main }
     }
 
     /// A step as it opens in the history, numbered from 1: `3 disconnect subscriber`.

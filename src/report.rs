@@ -6,6 +6,7 @@
 mod changes;
 mod choices;
 mod control;
+mod examined;
 mod explain;
 mod explored;
 mod findings;
@@ -21,6 +22,7 @@ use crate::results::{BrokerLabel, CellResult, Results, Summary, Verdict};
 
 pub use changes::changes;
 pub use control::{Control, ControlPlayed, control};
+pub use examined::examined;
 pub use explain::{Explained, explain};
 pub use explored::{Search, explored};
 pub use findings::quoted;

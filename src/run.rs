@@ -20,16 +20,19 @@ mod pulse;
 mod pump;
 mod receive;
 mod record;
+mod rights;
 mod settle;
 mod steps;
 mod takeover;
+mod talk;
+mod target;
 mod witness;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, Semaphore, mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{self, JoinHandle, JoinSet};
 use tokio::time::Instant;
 
@@ -39,55 +42,24 @@ pub use longest::Longest;
 pub use names::{Place, Prefix, client_id, topic};
 pub use neighbours::{is_in_use, sentence as prefix_is_in_use};
 pub use probe::{Probe, Refusal, RefusalKind, probe};
+pub use rights::{Forbidden, Rights, look as look_at_rights};
 pub use settle::{SETTLE_MIN, Settle};
+pub use talk::{Talk, Unanswered};
+pub use target::Target;
 
-use crate::connection::Endpoint;
 use crate::history::History;
-use crate::packet::{Connect, Login, Protocol};
+use crate::packet::Protocol;
 use crate::plan::Cell;
 use crate::results::{CellResult, CellRun};
-use crate::session_rules::LONG_EXPIRY_S;
 use allowance::Common;
 use finished::Finished;
 use job::Job;
 use pulse::Pulse;
 use witness::{Ears, Witness};
 
-/// How many connections stand between SYN and CONNACK at most. Beyond the broker's listen backlog (100 for mosquitto)
-/// a SYN is lost and sent again only after a second.
-const CONNECTING_MAX: usize = 64;
 /// How often the number of cells side by side is lowered when the broker refuses connections, and to which part.
 const LOWERINGS_MAX: u32 = 4;
 const LOWERED_TO: usize = 8;
-
-/// The broker, and how long it is waited for.
-#[derive(Clone)]
-pub struct Target {
-    pub endpoint: Endpoint,
-    pub login: Option<Login>,
-    pub deadline: Duration,
-    pub connect_timeout: Duration,
-    connecting: Arc<Semaphore>,
-}
-
-impl Target {
-    pub fn new(endpoint: Endpoint, login: Option<Login>, deadline: Duration, connect_timeout: Duration) -> Target {
-        let connecting = Arc::new(Semaphore::new(CONNECTING_MAX));
-        Target { endpoint, login, deadline, connect_timeout, connecting }
-    }
-
-    /// The CONNECT of a client. In 5.0 a session that shall outlive its connection asks for [`LONG_EXPIRY_S`].
-    fn connect(&self, protocol: Protocol, client_id: String, clean_session: bool, keep_alive: u16) -> Connect {
-        let expiry = if clean_session { 0 } else { LONG_EXPIRY_S };
-        Connect {
-            clean: clean_session,
-            session_expiry: (protocol == Protocol::V5).then_some(expiry),
-            keep_alive,
-            login: self.login.clone(),
-            ..Connect::new(protocol, client_id)
-        }
-    }
-}
 
 /// How a run is done.
 #[derive(Debug, Clone)]
@@ -386,6 +358,7 @@ impl Leftovers {
             self.sessions.extend(own.map(|(index, client)| SessionLeft {
                 client_id: names.client_id(index),
                 protocol: client.protocol,
+                role: job.cell.role(index),
                 // Whoever uses the identifier may have made the session.
                 persists: persistent.iter().any(|other| job.cell.clients[*other].client_id == Some(index)),
             }));

@@ -31,6 +31,10 @@ pub fn parse(arguments: &[OsString]) -> Result<Cli, clap::Error> {
         let sentence = "a broker stands behind --broker, and another one without it; name one\n";
         return Err(clap::Error::raw(ErrorKind::ArgumentConflict, sentence));
     }
+    if let Some(option) = names_two_passwords(&matches) {
+        let sentence = format!("--{option} and --{option}-file both give the password; give one of them\n");
+        return Err(clap::Error::raw(ErrorKind::ArgumentConflict, sentence));
+    }
     Cli::from_arg_matches(&matches)
 }
 
@@ -55,6 +59,16 @@ fn names_two_brokers(matches: &ArgMatches) -> bool {
     let Some((_, matches)) = matches.subcommand() else { return false };
     let has_url = matches!(matches.try_get_raw("url"), Ok(Some(_)));
     has_url && matches.value_source("broker") == Some(ValueSource::CommandLine)
+}
+
+/// The option of a password that was typed although a file is to give it. One in the environment is none of this command's.
+fn names_two_passwords(matches: &ArgMatches) -> Option<&'static str> {
+    let (_, matches) = matches.subcommand()?;
+    ["password", "publisher-password"].into_iter().find(|option| {
+        let id = option.replace('-', "_");
+        let has_file = matches!(matches.try_get_raw(&format!("{id}_file")), Ok(Some(_)));
+        has_file && matches.value_source(&id) == Some(ValueSource::CommandLine)
+    })
 }
 
 /// A tip is shown for a slip only: an option that merely sounds alike is none, and nobody wants an option as a value.

@@ -1,9 +1,12 @@
 //! Turns the arguments of the command line into what the stages take.
 
+use std::path::{Path, PathBuf};
+
 use anyhow::{Result, anyhow};
 
 use crate::broker::TlsOptions;
 use crate::cli::{Amounts, Prefixes, Reach, Tls};
+use crate::input::read_first_line;
 use crate::measure::BrokerRequest;
 use crate::plan::Settings;
 use crate::results::Options;
@@ -21,21 +24,6 @@ impl From<&Amounts> for Options {
     }
 }
 
-impl From<&Reach> for BrokerRequest {
-    fn from(reach: &Reach) -> BrokerRequest {
-        BrokerRequest {
-            broker: reach.broker.clone(),
-            username: reach.username.clone(),
-            password: reach.password.clone(),
-            name: None,
-            version: None,
-            tls: (&reach.tls).into(),
-            deadline: reach.deadline,
-            connect_timeout: reach.connect_timeout,
-        }
-    }
-}
-
 impl From<&Tls> for TlsOptions {
     fn from(tls: &Tls) -> TlsOptions {
         TlsOptions {
@@ -49,11 +37,43 @@ impl From<&Tls> for TlsOptions {
 }
 
 impl Reach {
+    /// The broker as it is asked for, with the passwords that stand in files.
+    ///
+    /// # Errors
+    /// A file that has no password.
+    pub fn request(&self) -> Result<BrokerRequest> {
+        let of_file = |option, file: &Option<PathBuf>, given: &Option<String>| match file {
+            Some(file) => password_of(option, file).map(Some),
+            None => Ok(given.clone()),
+        };
+        Ok(BrokerRequest {
+            broker: self.broker.clone(),
+            username: self.username.clone(),
+            password: of_file("--password-file", &self.password_file, &self.password)?,
+            publisher_username: self.publisher_username.clone(),
+            publisher_password: of_file(
+                "--publisher-password-file",
+                &self.publisher_password_file,
+                &self.publisher_password,
+            )?,
+            name: None,
+            version: None,
+            tls: (&self.tls).into(),
+            deadline: self.deadline,
+            connect_timeout: self.connect_timeout,
+        })
+    }
+
     /// The broker whose URL stands alone, without an option.
     pub fn at(mut self, url: Option<String>) -> Reach {
         self.broker = url.unwrap_or(self.broker);
         self
     }
+}
+
+fn password_of(option: &str, file: &Path) -> Result<String> {
+    let cure = "name a file with the password on its first line";
+    read_first_line(file).map_err(|why| anyhow!("{option} {}: {why}; {cure}", file.display()))
 }
 
 /// How client ids and topics begin: as was asked for, or at random.

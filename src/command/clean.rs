@@ -1,9 +1,10 @@
 //! `clean`: what a killed run left on a broker.
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 
 use super::arguments::prefix;
 use super::selection::{check_repeat, load, select};
+use crate::broker::EMBEDDED;
 use crate::cli::Clean;
 use crate::exit_code::ExitCode;
 use crate::interruption::{interruption, unless_interrupted};
@@ -17,6 +18,12 @@ use crate::scenario::Scenario;
 /// # Errors
 /// A sentence for the user, wherever the command line, a file or the broker does not allow to go on.
 pub async fn clean(clean: Clean) -> Result<ExitCode> {
+    if clean.broker.broker == EMBEDDED {
+        return Err(anyhow!(
+            "clean needs --broker URL, as the run had it: an embedded broker ends with its run, and leaves nothing"
+        ));
+    }
+    let broker = clean.broker.request()?;
     let prefix = prefix(Some(&clean.prefix), &clean.prefixes)?;
     let built_in = Scenario::built_in_names().map(String::from);
     let scenarios = if clean.scenarios.is_empty() { built_in.collect() } else { clean.scenarios };
@@ -25,7 +32,7 @@ pub async fn clean(clean: Clean) -> Result<ExitCode> {
     check_repeat(&cells, clean.repeat)?;
     let interrupted = interruption();
     let cleaning = unless_interrupted(&interrupted, async {
-        let reached = reach(&(&clean.broker).into(), &prefix).await?;
+        let reached = reach(&broker, &prefix).await?;
         let cleanup = clear_what_runs_left(&reached, &prefix, &cells, clean.repeat).await?;
         Ok::<_, anyhow::Error>((reached.broker.url, cleanup))
     });

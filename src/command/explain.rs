@@ -82,7 +82,7 @@ fn nearest<'a>(typed: &str, ids: &[&'a str]) -> Option<&'a str> {
 /// Runs the cell and explains what came.
 async fn of_broker(source: &str, explain: Explain, cell: Cell, question: &str) -> Result<ExitCode> {
     let request = RunRequest {
-        broker: (&explain.broker).into(),
+        broker: explain.broker.request()?,
         scenarios: vec![source.to_owned()],
         scenario_files: explain.scenario.iter().map(|file| (cell.scenario.clone(), file.clone())).collect(),
         prefix: prefix(explain.prefix.as_deref(), &explain.prefixes)?,

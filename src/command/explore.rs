@@ -14,7 +14,7 @@ use crate::cli::{Explore, PATIENCE};
 use crate::exit_code::ExitCode;
 use crate::explore::{self, Experiment, Finding, Laboratory, Listener, Request, Wishes};
 use crate::interruption::{interruption, unless_interrupted};
-use crate::measure::{self, BrokerRequest, reach};
+use crate::measure::{self, reach};
 use crate::output::{note, print};
 use crate::report::{self, Palette, quoted};
 use crate::run::{Cleanup, Gone, Observer, RunOptions};
@@ -38,10 +38,13 @@ pub async fn explore(mut typed: Explore) -> Result<ExitCode> {
     let saving = typed.save.clone().map(Saving::open).transpose()?;
     let seed = typed.seed.unwrap_or_else(|| RandomState::new().hash_one(0) as u32);
     let interrupted = interruption();
-    let broker: BrokerRequest = (&typed.broker).into();
-    let Some(reached) = unless_interrupted(&interrupted, reach(&broker, &prefix)).await else {
-        return Ok(ExitCode::Interrupted);
+    let broker = typed.broker.request()?;
+    let reaching = async {
+        let reached = reach(&broker, &prefix).await?;
+        reached.check_rights(&prefix).await?;
+        Ok::<_, anyhow::Error>(reached)
     };
+    let Some(reached) = unless_interrupted(&interrupted, reaching).await else { return Ok(ExitCode::Interrupted) };
     let reached = reached?;
     let wanted = typed.jobs.map(|jobs| jobs as usize);
     let jobs = measure::jobs(wanted, &reached.target, CLIENTS_MAX)?;

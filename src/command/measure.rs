@@ -20,7 +20,7 @@ impl Measure {
         let broker = BrokerRequest {
             name: self.broker_name.clone(),
             version: self.broker_version.clone(),
-            ..(&self.broker).into()
+            ..self.broker.request()?
         };
         Ok(RunRequest {
             broker,

@@ -32,6 +32,8 @@ pub struct Endpoint {
     place: Place,
     pub tls: Option<Tls>,
     pub websocket: Option<Arc<Resource>>,
+    /// The passwords of all logins, which are not to be shown where the peer sends one back.
+    pub secrets: Arc<[Vec<u8>]>,
 }
 
 #[derive(Clone)]
@@ -63,7 +65,7 @@ impl Endpoint {
     }
 
     fn at(place: Place) -> Endpoint {
-        Endpoint { place, tls: None, websocket: None }
+        Endpoint { place, tls: None, websocket: None, secrets: Arc::default() }
     }
 
     /// Opens a stream to the broker.
@@ -87,6 +89,14 @@ impl Endpoint {
         let late = too_late("no answer to the WebSocket upgrade", "give the port of MQTT over WebSocket");
         let early = timeout_at(deadline, upgrade(&mut carrier, resource)).await.map_err(late)??;
         Ok(Stream::WebSocket(Box::new(WebSocket::new(carrier, early))))
+    }
+
+    /// The addresses of the broker in the order of the resolver; none where it is not reached by TCP.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        match &self.place {
+            Place::Tcp { addresses, .. } => addresses,
+            Place::Unix(_) | Place::InProcess(_) => &[],
+        }
     }
 
     /// Whether the broker is on this machine.

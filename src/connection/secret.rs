@@ -15,6 +15,11 @@ pub fn hide(secret: &[u8], bytes: &mut [u8]) {
     }
 }
 
+/// As [`hide`], for several secrets.
+pub fn hide_all<'s>(secrets: impl IntoIterator<Item = &'s Vec<u8>>, bytes: &mut [u8]) {
+    secrets.into_iter().for_each(|secret| hide(secret, bytes));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

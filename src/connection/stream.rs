@@ -9,6 +9,7 @@ use tokio::io::{AsyncWrite, ReadBuf};
 
 use super::carrier::Carrier;
 use super::end::End;
+use super::tls::Secured;
 use super::websocket::{NORMAL_CLOSURE, WebSocket, frames};
 
 /// What comes in the place of bytes.
@@ -100,6 +101,14 @@ impl Stream {
     /// Has the kernel send a reset instead of a FIN when this stream is dropped, where the socket knows such a thing.
     pub fn reset_when_dropped(&self) {
         self.carrier().socket().reset_when_dropped();
+    }
+
+    /// What the TLS handshake came to, where there is TLS.
+    pub fn secured(&self) -> Option<Secured> {
+        match self.carrier() {
+            Carrier::Plain(_) => None,
+            Carrier::Tls(stream) => Some(Secured::of(stream.get_ref().1)),
+        }
     }
 
     fn carrier(&self) -> &Carrier {

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
-use rustls::{AlertDescription, CertificateError, ClientConfig, Error};
+use rustls::{AlertDescription, CertificateError, ClientConfig, ClientConnection, Error};
 use tokio::io::AsyncReadExt;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -29,6 +29,33 @@ pub struct Tls {
     pub name: ServerName<'static>,
     /// The authorities are those of a file that the user named.
     pub has_cafile: bool,
+}
+
+/// The outcome of a handshake.
+#[derive(Debug, Clone)]
+pub struct Secured {
+    /// `1.3`.
+    pub version: String,
+    pub cipher_suite: String,
+    /// The application protocol (ALPN) that the broker chose.
+    pub alpn: Option<String>,
+    /// The broker's own certificate, DER.
+    pub certificate: Vec<u8>,
+}
+
+impl Secured {
+    pub fn of(session: &ClientConnection) -> Secured {
+        let version = session.protocol_version().map(|version| format!("{version:?}")).unwrap_or_default();
+        let suite = session.negotiated_cipher_suite().map(|suite| format!("{:?}", suite.suite()));
+        let first = session.peer_certificates().and_then(<[_]>::first);
+        Secured {
+            // rustls calls it TLSv1_3.
+            version: version.trim_start_matches("TLSv").replace('_', "."),
+            cipher_suite: suite.unwrap_or_default(),
+            alpn: session.alpn_protocol().map(|protocol| String::from_utf8_lossy(protocol).into_owned()),
+            certificate: first.map(|certificate| certificate.to_vec()).unwrap_or_default(),
+        }
+    }
 }
 
 impl Tls {

@@ -11,14 +11,14 @@ use crate::connection::End;
 use crate::history::{Client, Event, History, PROOF_WILL_TOPIC};
 use crate::packet::{self, AckKind, Connack, Filter, Login, Packet, Protocol, Publish, Suback};
 use crate::plan::{Action, Cell, Connect, Publication, Source, Will};
-use crate::run::{self, Prefix};
+use crate::run::{self, Prefix, Target};
 use crate::scenario::Answers;
 
 /// Where a cell is played, and under which names.
 pub struct Stage {
     pub address: SocketAddr,
-    pub login: Option<Login>,
-    pub deadline: Duration,
+    /// Who logs in, and how long an answer is waited for.
+    pub target: Target,
     /// How long nothing must have come before nothing more is expected.
     pub quiet: Duration,
     pub prefix: Prefix,
@@ -105,8 +105,8 @@ impl Player<'_> {
 
     async fn connect(&mut self, client: usize, connect: &Connect) -> Result<bool> {
         let id = self.cell.clients[client].client_id;
-        let options = self.options(id.map_or(String::new(), |place| self.client_id(place)), connect.clean);
-        let opened = Connection::open_with(options, self.stage.deadline).await;
+        let options = self.options(client, id.map_or(String::new(), |place| self.client_id(place)), connect.clean);
+        let opened = Connection::open_with(options, self.stage.target.deadline).await;
         let connack = match &opened {
             Ok(connection) => Connack { session_present: connection.session_present, ..Connack::default() },
             Err(error) => match refusal(error) {
@@ -130,10 +130,10 @@ impl Player<'_> {
         Ok(true)
     }
 
-    fn options(&self, id: String, clean: bool) -> MqttOptions {
+    fn options(&self, client: usize, id: String, clean: bool) -> MqttOptions {
         let mut options = MqttOptions::new(id, self.stage.address.ip().to_string(), self.stage.address.port());
         options.set_clean_session(clean);
-        if let Some(Login { user, password }) = &self.stage.login {
+        if let Some(Login { user, password }) = self.stage.target.login_of(self.cell.role(client)) {
             options.set_credentials(user, password);
         }
         options

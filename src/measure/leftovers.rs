@@ -30,12 +30,13 @@ pub async fn clear_what_runs_left(reached: &Reached, prefix: &Prefix, cells: &[C
         for (repetition, attempt) in (1..=repeat).flat_map(|r| (1..=TRIES_MAX).map(move |attempt| (r, attempt))) {
             let tag = Place { cell: &cell.id, repetition, attempt }.tag();
             leftovers.retained.extend(cell.retained_topics().map(|topic| run::topic(prefix, &tag, topic)));
-            let persistent = cell.persistent_clients().map(|client| &cell.clients[client]);
-            let spoken = persistent.filter(|client| versions.contains(&client.protocol));
-            leftovers.sessions.extend(spoken.filter_map(|client| {
+            let spoken = cell.persistent_clients().filter(|place| versions.contains(&cell.clients[*place].protocol));
+            leftovers.sessions.extend(spoken.filter_map(|place| {
+                let client = &cell.clients[place];
                 Some(SessionLeft {
                     client_id: run::client_id(prefix, &tag, client.client_id?),
                     protocol: client.protocol,
+                    role: cell.role(place),
                     persists: true,
                 })
             }));

@@ -76,8 +76,7 @@ async fn play(cells: &[&Cell], target: &Target, prefix: &Prefix) -> Vec<ControlP
     for cell in cells.iter().filter(|cell| speaks_v3(cell)).map(|cell| (*cell).clone()) {
         let stage = target.endpoint.plain_tcp().map(|address| Stage {
             address,
-            login: target.login.clone(),
-            deadline: target.deadline,
+            target: target.clone(),
             quiet: QUIET,
             prefix: prefix.clone(),
             tag: tag(&cell),
@@ -109,11 +108,13 @@ fn leftovers(cells: &[&Cell], prefix: &Prefix) -> Leftovers {
     for cell in cells.iter().filter(|cell| speaks_v3(cell)) {
         let tag = tag(cell);
         leftovers.retained.extend(cell.retained_topics().map(|topic| run::topic(prefix, &tag, topic)));
-        let ids = cell.persistent_clients().filter_map(|client| cell.clients[client].client_id);
-        leftovers.sessions.extend(ids.map(|place| SessionLeft {
-            client_id: run::client_id(prefix, &tag, place),
-            protocol: Protocol::V3,
-            persists: true,
+        leftovers.sessions.extend(cell.persistent_clients().filter_map(|client| {
+            Some(SessionLeft {
+                client_id: run::client_id(prefix, &tag, cell.clients[client].client_id?),
+                protocol: Protocol::V3,
+                role: cell.role(client),
+                persists: true,
+            })
         }));
     }
     leftovers

@@ -11,7 +11,7 @@ use crate::output::note;
 use crate::packet::Protocol;
 use crate::report::quoted;
 use crate::results::BrokerLabel;
-use crate::run::{self, Prefix, Probe, Refusal, RefusalKind, Target};
+use crate::run::{self, Forbidden, Prefix, Probe, Refusal, RefusalKind, Rights, Target};
 
 /// How long the probe of a refused version waits each time before it asks again, in milliseconds.
 const PAUSES_MS: [u64; 4] = [0, 25, 50, 100];
@@ -23,6 +23,9 @@ pub struct BrokerRequest {
     pub broker: String,
     pub username: Option<String>,
     pub password: Option<String>,
+    /// The login of clients that publish and never subscribe, where it is another one.
+    pub publisher_username: Option<String>,
+    pub publisher_password: Option<String>,
     /// How the results call it.
     pub name: Option<String>,
     pub version: Option<String>,
@@ -34,6 +37,25 @@ pub struct BrokerRequest {
 }
 
 impl BrokerRequest {
+    /// What the broker is found by.
+    pub fn given(&self) -> Given {
+        Given {
+            user: self.username.clone(),
+            password: self.password.clone(),
+            publisher_user: self.publisher_username.clone(),
+            publisher_password: self.publisher_password.clone(),
+            name: self.name.clone(),
+            version: self.version.clone(),
+            tls: self.tls.clone(),
+        }
+    }
+
+    /// The broker and the waits for it.
+    pub fn target(&self, broker: &Broker) -> Target {
+        Target::new(broker.endpoint.clone(), broker.login.clone(), self.deadline, self.connect_timeout)
+            .with_publisher(broker.publisher_login.clone())
+    }
+
     /// The options of a command that reaches the same broker. The login is given in the environment.
     pub fn arguments(&self, broker: &Broker) -> String {
         let tls = self.tls.arguments();
@@ -56,29 +78,27 @@ pub struct Reached {
 /// # Errors
 /// Why nothing can be measured: no version is answered, or a CONNECT is refused for another reason than its version.
 pub async fn reach(request: &BrokerRequest, prefix: &Prefix) -> Result<Reached> {
-    let given = Given {
-        user: request.username.clone(),
-        password: request.password.clone(),
-        name: request.name.clone(),
-        version: request.version.clone(),
-        tls: request.tls.clone(),
-    };
-    let broker = Broker::find(&request.broker, given, request.connect_timeout).await?;
+    let broker = Broker::find(&request.broker, request.given(), request.connect_timeout).await?;
     if request.tls.insecure {
         note(&format!("warning: --insecure: whoever answers at {} is trusted", broker.url));
     }
-    let (endpoint, login) = (broker.endpoint.clone(), broker.login.clone());
-    let target = Target::new(endpoint, login, request.deadline, request.connect_timeout);
+    let target = request.target(&broker);
+    let probes = probe_both(&target, prefix).await;
+    check_reachable(&probes, &broker.url, target.login.is_some())?;
+    Ok(Reached { broker, target, probes })
+}
+
+/// Asks for both protocol versions.
+pub async fn probe_both(target: &Target, prefix: &Prefix) -> [Probe; 2] {
     let [v3, v5] = Protocol::ALL;
-    let (v3, v5) = tokio::join!(run::probe(&target, prefix, v3), run::probe(&target, prefix, v5));
+    let (v3, v5) = tokio::join!(run::probe(target, prefix, v3), run::probe(target, prefix, v5));
     let mut probes = [v3, v5];
     if probes.iter().any(|probe| probe.outcome.is_ok()) {
         for probe in &mut probes {
-            ask_again(&target, prefix, probe).await;
+            ask_again(target, prefix, probe).await;
         }
     }
-    check_reachable(&probes, &broker.url, target.login.is_some())?;
-    Ok(Reached { broker, target, probes })
+    probes
 }
 
 /// Where only one version was let in, there may have been no room for two, and a broker may take a moment to see that one has left.
@@ -93,6 +113,41 @@ async fn ask_again(target: &Target, prefix: &Prefix, probe: &mut Probe) {
 }
 
 impl Reached {
+    /// Whether the user may publish and subscribe below the prefix. It costs nothing where a message of a probe's came back.
+    ///
+    /// # Errors
+    /// A sentence for the user: not with any protocol version.
+    pub async fn check_rights(&self, prefix: &Prefix) -> Result<()> {
+        match self.forbidden(prefix).await {
+            None => Ok(()),
+            Some(what) => Err(anyhow!("cannot measure {}: {}", self.broker.url, denied(&what, prefix, &self.target))),
+        }
+    }
+
+    /// What the user may not do below the prefix, whatever the protocol version.
+    pub async fn forbidden(&self, prefix: &Prefix) -> Option<Forbidden> {
+        if self.probes.iter().any(|probe| probe.came_back) {
+            return None;
+        }
+        let look = |protocol| async move {
+            match self.versions().contains(&protocol) {
+                true => Some(run::look_at_rights(&self.target, prefix, protocol).await),
+                false => None,
+            }
+        };
+        let [v3, v5] = Protocol::ALL;
+        let (v3, v5) = tokio::join!(look(v3), look(v5));
+        let mut forbidden = None;
+        // 5.0 gives reasons.
+        for rights in [v3, v5].into_iter().flatten() {
+            match rights {
+                Rights::Granted | Rights::Unclear => return None,
+                Rights::Forbidden(what) => forbidden = Some(what),
+            }
+        }
+        forbidden
+    }
+
     /// The protocol versions that the broker accepts.
     pub fn versions(&self) -> Vec<Protocol> {
         self.probes.iter().filter(|probe| probe.outcome.is_ok()).map(|probe| probe.protocol).collect()
@@ -111,7 +166,30 @@ impl Reached {
     }
 }
 
-fn check_reachable(probes: &[Probe], url: &str, with_login: bool) -> Result<()> {
+/// What the user may not do, and what to do then.
+pub fn denied(what: &Forbidden, prefix: &Prefix, target: &Target) -> String {
+    let below = format!("below {}/", prefix.topic);
+    let topic = "give --topic-prefix with a topic that";
+    let login = if target.login.is_none() { ", or log in with --username" } else { "" };
+    match what {
+        Forbidden::Subscribe(how) => {
+            format!("not authorised to subscribe {below} ({how}); {topic} this user may use{login}")
+        }
+        Forbidden::Publish(how) if target.has_two_logins() => {
+            format!("not authorised to publish {below} ({how}); {topic} the user of --publisher-username may use")
+        }
+        Forbidden::Publish(how) => {
+            format!("not authorised to publish {below} ({how}); {topic} this user may use{login}")
+        }
+        Forbidden::Login(how) => format!("{how} for the publisher; check --publisher-username and its password"),
+    }
+}
+
+/// Whether a broker that was probed so can be measured.
+///
+/// # Errors
+/// Why not, and what to do, as a sentence for the user.
+pub fn check_reachable(probes: &[Probe], url: &str, with_login: bool) -> Result<()> {
     let refusals: Vec<_> =
         probes.iter().filter_map(|probe| Some((probe.protocol, probe.outcome.as_ref().err()?))).collect();
     let fatal = |(_, refusal): &&(Protocol, &Refusal)| !refusal.is_of_version();
@@ -140,6 +218,7 @@ fn advice<'a>(kind: &'a RefusalKind, url: &str, with_login: bool) -> &'a str {
         RefusalKind::Code(0x04 | 0x05 | 0x86 | 0x87) => {
             "give --username and MQTT_SESSIONS_PASSWORD, or mqtt://USER:PASSWORD@HOST"
         }
+        RefusalKind::Code(0x02 | 0x85) => "give --client-id-prefix with how client identifiers begin on this broker",
         RefusalKind::Code(_) => "the broker does not let this client in; see its log",
         RefusalKind::Unencodable => "give a shorter user name or password",
         RefusalKind::Closed(End::Alert(number)) => tls::cure_of_alert(*number),

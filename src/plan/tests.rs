@@ -100,3 +100,34 @@ fn a_source_is_listed_once_and_only_for_its_topic() {
     let fences = vec![source(1, "t", 0), source(1, "t", 1), source(1, "other", 1), source(0, "t", 1)];
     assert_eq!(*actions[9], receive(fences, true));
 }
+
+/// The role of each client in the first cell of a scenario in which the axis has this value.
+fn roles(scenario: &str, filter: &str) -> Vec<(String, Role)> {
+    let cells = cells(&Scenario::load(scenario).unwrap(), SETTINGS);
+    let cell = cells.into_iter().find(|cell| cell.id.contains(filter)).unwrap();
+    (0..cell.clients.len()).map(|client| (cell.clients[client].name.clone(), cell.role(client))).collect()
+}
+
+#[test]
+fn whoever_publishes_and_never_subscribes_is_a_publisher() {
+    let role = |roles: &[(String, Role)], name: &str| {
+        roles.iter().find(|(client, _)| client == name).unwrap_or_else(|| panic!("{name} in {roles:?}")).1
+    };
+    let matrix = roles("matrix", "protocol=3.1.1");
+    assert_eq!((role(&matrix, "subscriber"), role(&matrix, "publisher")), (Role::Main, Role::Publisher));
+    // A will that only proves the end of a connection makes no publisher.
+    let away = roles("away", "away=reset");
+    assert_eq!((role(&away, "subscriber"), role(&away, "publisher")), (Role::Main, Role::Publisher));
+    for scenario in Scenario::built_in_names() {
+        for cell in cells(&Scenario::load(scenario).unwrap(), SETTINGS) {
+            for step in &cell.steps {
+                let is_publisher = cell.role(step.client) == Role::Publisher;
+                assert!(!is_publisher || !matches!(step.action, Action::Subscribe { .. }), "{}", cell.id);
+            }
+            for (one, client) in cell.clients.iter().enumerate().filter(|(_, client)| client.client_id.is_some()) {
+                let same = (0..cell.clients.len()).filter(|other| cell.clients[*other].client_id == client.client_id);
+                assert!(same.into_iter().all(|other| cell.role(other) == cell.role(one)), "{}", cell.id);
+            }
+        }
+    }
+}

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
+use super::Shared;
 use super::probe::{self, RefusalKind};
 use super::witness::{KEEP_ALIVE_S, Witness};
-use super::{Shared, Target};
 use crate::history::{Event, History};
 
 /// How often the harness tries to connect before it says that nobody is there, unless the broker leaves it waiting.
@@ -50,9 +50,8 @@ pub fn is_suspicious(history: &History) -> bool {
 /// Tries to reach the broker. `None` if it is there; otherwise how the attempt ended.
 pub async fn look(shared: &Shared) -> Option<String> {
     let heard = shared.pulse.heard();
-    let Target { endpoint, login, deadline, connect_timeout, .. } = shared.target.clone();
     // Cells that wait in vain for their connections do not hold it up.
-    let target = Target::new(endpoint, login, deadline, connect_timeout);
+    let target = shared.target.apart();
     let mut how = String::new();
     for _ in 0..TRIES {
         shared.witnesses.values().for_each(Witness::ping);

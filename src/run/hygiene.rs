@@ -14,6 +14,7 @@ use super::probe;
 use super::witness::KEEP_ALIVE_S;
 use crate::connection::{Connection, Incoming};
 use crate::packet::{Connect, Filter, Packet, Protocol, Publish, Subscribe};
+use crate::plan::Role;
 use crate::scenario::Answers;
 use crate::session_rules::is_failure;
 
@@ -44,6 +45,8 @@ pub struct Leftovers {
 pub struct SessionLeft {
     pub client_id: String,
     pub protocol: Protocol,
+    /// Whose login ends it.
+    pub role: Role,
     /// It was asked to outlive its connection.
     pub persists: bool,
 }
@@ -246,10 +249,10 @@ impl Stage {
     async fn of(self, target: Target, session: SessionLeft) -> Staged {
         let id = session.client_id.clone();
         let connect = match self {
-            Stage::End => target.connect(session.protocol, id, true, KEEP_ALIVE_S),
+            Stage::End => target.connect_as(session.role, session.protocol, id, true, KEEP_ALIVE_S),
             // Clean Start 0 with Session Expiry Interval 0 resumes what is there, and ends it at the close.
             Stage::Check => {
-                let resuming = target.connect(Protocol::V5, id, true, KEEP_ALIVE_S);
+                let resuming = target.connect_as(session.role, Protocol::V5, id, true, KEEP_ALIVE_S);
                 Connect { session_expiry: Some(0), clean: false, ..resuming }
             }
         };
@@ -270,7 +273,7 @@ async fn clear_retained(target: &Target, prefix: &Prefix, protocol: Protocol, to
     // A connection that ends in the middle is opened once more.
     for _ in 0..2 {
         let began = Instant::now();
-        if let Some(mut connection) = cleaner(target, prefix, protocol).await {
+        if let Some(mut connection) = cleaner(target, Role::Publisher, prefix, protocol).await {
             retained.cleared = clear(&mut connection, &topics, target).await;
             connection.leave().await;
         }
@@ -289,9 +292,9 @@ async fn clear_retained(target: &Target, prefix: &Prefix, protocol: Protocol, to
     retained
 }
 
-/// A clean connection for the clean-up's own use.
-pub async fn cleaner(target: &Target, prefix: &Prefix, protocol: Protocol) -> Option<Connection> {
-    let connect = target.connect(protocol, format!("{}cleaner", prefix.client_id), true, KEEP_ALIVE_S);
+/// A clean connection for the clean-up's own use, to publish or to subscribe.
+pub async fn cleaner(target: &Target, role: Role, prefix: &Prefix, protocol: Protocol) -> Option<Connection> {
+    let connect = target.connect_as(role, protocol, format!("{}cleaner", prefix.client_id), true, KEEP_ALIVE_S);
     let (mut connection, _) = probe::connect(target, connect).await.ok()?;
     connection.read_past_undecodable();
     Some(connection)
@@ -330,7 +333,7 @@ async fn clear(connection: &mut Connection, topics: &[String], target: &Target) 
 
 /// The topics under the prefix that hold a retained message, or nothing where the broker does not let us look.
 async fn retained_under(target: &Target, prefix: &Prefix, protocol: Protocol) -> Option<Vec<String>> {
-    let mut connection = cleaner(target, prefix, protocol).await?;
+    let mut connection = cleaner(target, Role::Main, prefix, protocol).await?;
     let filter = Filter::new(prefix.filter(), 0);
     // These packets have no string that could be too long.
     let _ = connection.send(&Packet::Subscribe(Subscribe { id: 1, filters: vec![filter], ..Subscribe::default() }));

@@ -101,7 +101,7 @@ impl Job {
         let name = |client: &plan::Client| ClientName { name: client.name.clone(), client_id: client.client_id };
         let clients = self.cell.clients.iter().map(name).collect();
         let names = Names::new(&shared.options.prefix, &shared.nonce, place, clients);
-        names.hiding(shared.target.login.as_ref())
+        names.hiding(shared.target.endpoint.secrets.clone())
     }
 
     /// True if a connection did not come about in the last attempt: a broker that is asked for too many at once refuses some, or

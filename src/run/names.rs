@@ -5,17 +5,18 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
 
 use crate::connection::secret;
 use crate::history::Message;
-use crate::packet::Login;
 
 /// How the client ids and topics of a run begin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prefix {
-    /// At most 12 characters of `[0-9a-zA-Z]`, since an id of 23 must be accepted (MQTT-3.1.3-5).
+    /// With at most 12 characters of `[0-9a-zA-Z]` ids have 23, which a broker must accept (MQTT-3.1.3-5); others show at the
+    /// probe, whose id is as long as any.
     pub client_id: String,
-    /// At most two topic levels, since no topic has more than four.
+    /// Without a slash at its end.
     pub topic: String,
 }
 
@@ -27,8 +28,9 @@ const FILLER: u8 = b'-';
 const FOREIGN_BYTES_MAX: usize = 1024;
 /// How many characters a cell's tag has.
 const TAG_CHARS: usize = 10;
-/// The longest prefix of client ids, in characters: with the tag and the client's place that makes 23.
-const CLIENT_ID_PREFIX_MAX: usize = 12;
+/// The longest prefix of client ids and of topics, in bytes. Beyond that the packets of an experiment get larger than the
+/// Maximum Packet Size with which it asks for small ones.
+const PREFIX_BYTES_MAX: usize = 128;
 
 impl Prefix {
     /// Checks what the user gave.
@@ -36,20 +38,20 @@ impl Prefix {
     /// # Errors
     /// A sentence that says what is accepted.
     pub fn new(client_id: &str, topic: &str) -> Result<Prefix, String> {
-        let alphanumeric = client_id.chars().all(|c| c.is_ascii_alphanumeric());
-        if client_id.is_empty() || client_id.len() > CLIENT_ID_PREFIX_MAX || !alphanumeric {
-            return Err(format!(
-                "\"{client_id}\" cannot begin a client id: use 1 to {CLIENT_ID_PREFIX_MAX} characters of 0-9, a-z and A-Z"
-            ));
+        let topic = topic.trim_end_matches('/');
+        for (prefix, what) in [(client_id, "client id"), (topic, "topic")] {
+            let refused = |c: char| "+#".contains(c) || c.is_control();
+            // A Share Name has the prefix of client ids in it, and knows no levels (5.0 MQTT-4.8.2-1).
+            let has_level = what == "client id" && prefix.contains('/');
+            if prefix.is_empty() || prefix.len() > PREFIX_BYTES_MAX || prefix.contains(refused) || has_level {
+                let levels = if what == "client id" { ", nor /" } else { "" };
+                return Err(format!(
+                    "\"{prefix}\" cannot begin a {what}: use 1 to {PREFIX_BYTES_MAX} bytes without + and #{levels}"
+                ));
+            }
         }
-        let levels: Vec<&str> = topic.split('/').collect();
-        let level_ok =
-            |level: &&str| !level.is_empty() && level.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
-        if levels.len() > 2 || !levels.iter().all(level_ok) || topic.len() > 60 {
-            return Err(format!(
-                "\"{topic}\" cannot begin a topic: use one or two levels of 0-9, a-z, A-Z, '-', '_' and '.', 60 \
-                 characters in all"
-            ));
+        if topic.starts_with('$') {
+            return Err(format!("\"{topic}\" cannot begin a topic: what begins with $ is the broker's own"));
         }
         Ok(Prefix { client_id: client_id.into(), topic: topic.into() })
     }
@@ -84,7 +86,7 @@ pub struct Names {
     tag: String,
     clients: Vec<ClientName>,
     /// What is not to be shown where a peer sends it back.
-    secret: Vec<u8>,
+    secrets: Arc<[Vec<u8>]>,
 }
 
 /// A client of the cell, and which client's identifier it uses.
@@ -97,18 +99,18 @@ pub struct ClientName {
 
 impl Names {
     pub fn new(prefix: &Prefix, nonce: &str, place: Place<'_>, clients: Vec<ClientName>) -> Names {
-        Names { prefix: prefix.clone(), nonce: nonce.into(), tag: place.tag(), clients, secret: Vec::new() }
+        Names { prefix: prefix.clone(), nonce: nonce.into(), tag: place.tag(), clients, secrets: Arc::default() }
     }
 
-    /// The same names, with the password hidden in whatever is not ours.
-    pub fn hiding(self, login: Option<&Login>) -> Names {
-        Names { secret: login.map(|login| login.password.clone().into_bytes()).unwrap_or_default(), ..self }
+    /// The same names, with these passwords hidden in whatever is not ours.
+    pub fn hiding(self, secrets: Arc<[Vec<u8>]>) -> Names {
+        Names { secrets, ..self }
     }
 
-    /// Bytes that are not ours, without the password.
+    /// Bytes that are not ours, without the passwords.
     fn shown(&self, bytes: &[u8]) -> Vec<u8> {
         let mut shown = bytes.to_vec();
-        secret::hide(&self.secret, &mut shown);
+        secret::hide_all(self.secrets.iter(), &mut shown);
         shown
     }
 
@@ -243,6 +245,12 @@ pub fn client_id(prefix: &Prefix, tag: &str, client: usize) -> String {
     format!("{}{tag}{client}", prefix.client_id)
 }
 
+/// The client id of a helper of the harness's, as long as those of experiments, so that what a broker does not accept shows at
+/// the helper.
+pub fn helper_id(prefix: &Prefix, name: &str) -> String {
+    format!("{}{name:0>width$}", prefix.client_id, width = TAG_CHARS + 1)
+}
+
 /// The topic of a scenario's topic name, in the attempt with this tag.
 pub fn topic(prefix: &Prefix, tag: &str, name: &str) -> String {
     format!("{}/{tag}/{name}", prefix.topic)
@@ -296,11 +304,26 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_that_a_broker_need_not_accept_is_refused() {
+    fn a_prefix_that_cannot_stand_in_names_is_refused() {
+        let long = "a".repeat(PREFIX_BYTES_MAX + 1);
         for (client_id, topic) in
-            [("", "t"), ("a-b", "t"), ("abcdefghijklm", "t"), ("a", ""), ("a", "a/b/c"), ("a", "#")]
+            [("", "t"), ("a/b", "t"), ("a+", "t"), (&long, "t"), ("a", ""), ("a", "//"), ("a", "#")]
+                .into_iter()
+                .chain([("a", "a/+/b"), ("a", "$SYS/a"), ("a", "a\0"), ("a", &long)])
         {
             assert!(Prefix::new(client_id, topic).is_err(), "{client_id} {topic}");
+        }
+    }
+
+    #[test]
+    fn a_topic_of_any_depth_begins_topics() {
+        for (given, topic) in [("a/b/c/d/e/", "a/b/c/d/e"), ("/a", "/a"), ("a b/\u{fc}", "a b/\u{fc}"), ("a//", "a")] {
+            let prefix = Prefix::new("device-1_x.", given).unwrap();
+            assert_eq!(prefix.topic, topic);
+            let place = Place { cell: "matrix[a=1]", repetition: 1, attempt: 1 };
+            let names = Names::new(&prefix, "nonce", place, Vec::new());
+            assert_eq!(names.local_topic(&names.topic("t/u")), "t/u");
+            assert_eq!(names.local_topic(&names.topic("$share/g/t")), "$share/g/t");
         }
     }
 }

@@ -8,8 +8,12 @@ use tokio::time::Instant;
 
 use super::Target;
 use super::hygiene::{cleaner, until};
-use super::names::Prefix;
+use super::names::{Prefix, random_word};
+use super::talk::Talk;
+use super::witness::{KEEP_ALIVE_S, NONCE_CHARS};
+use crate::connection::Connection;
 use crate::packet::{Filter, Packet, Protocol, Publish, Subscribe};
+use crate::plan::Role;
 
 /// The payload of a question.
 const QUESTION: &[u8] = b"?";
@@ -55,7 +59,7 @@ pub fn heard<'p>(prefix: &Prefix, publish: &'p Publish) -> Option<Word<'p>> {
 /// True if a run with this prefix is under way: it answers the question.
 pub async fn is_in_use(target: &Target, prefix: &Prefix, protocol: Protocol) -> bool {
     let began = Instant::now();
-    let Some(mut connection) = cleaner(target, prefix, protocol).await else { return false };
+    let Some(mut connection) = cleaner(target, Role::Main, prefix, protocol).await else { return false };
     let filters = vec![Filter::new(topic(prefix), 0)];
     // These packets have no string that could be too long.
     let _ = connection.send(&Packet::Subscribe(Subscribe { id: 1, filters, ..Subscribe::default() }));
@@ -65,7 +69,7 @@ pub async fn is_in_use(target: &Target, prefix: &Prefix, protocol: Protocol) -> 
         return false;
     }
     let wait = ANSWER_WAIT + ROUND_TRIPS * began.elapsed();
-    let _ = connection.send(&Word::Question.said(prefix));
+    say(target, prefix, protocol, &mut connection, Word::Question);
     connection.flush().await;
     let is_greeting = |packet: &Packet| match packet {
         Packet::Publish(publish) => matches!(heard(prefix, publish), Some(Word::Greeting(_))),
@@ -74,6 +78,25 @@ pub async fn is_in_use(target: &Target, prefix: &Prefix, protocol: Protocol) -> 
     let is_in_use = until(&mut connection, Instant::now() + wait, is_greeting).await;
     connection.leave().await;
     is_in_use
+}
+
+/// Says a word on the connection of whoever hears them, or, where another login publishes, beside it on one of its own.
+pub fn say(target: &Target, prefix: &Prefix, protocol: Protocol, connection: &mut Connection, word: Word<'_>) {
+    let said = word.said(prefix);
+    if !target.has_two_logins() {
+        // A word is short enough.
+        let _ = connection.send(&said);
+        return;
+    }
+    let id = format!("{}greeter{}", prefix.client_id, &random_word()[..NONCE_CHARS]);
+    let connect = target.connect_as(Role::Publisher, protocol, id, true, KEEP_ALIVE_S);
+    let target = target.clone();
+    tokio::spawn(async move {
+        if let Ok(mut talk) = Talk::open(&target, connect).await {
+            talk.say([said]).await;
+            talk.leave().await;
+        }
+    });
 }
 
 fn topic(prefix: &Prefix) -> String {

@@ -6,15 +6,19 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::Target;
-use super::names::Prefix;
+use super::names::{Prefix, helper_id};
+use super::rights::LoopBack;
 use crate::connection::decode::{Undecodable, decode};
-use crate::connection::{Connection, End, Incoming, tls};
+use crate::connection::{Connection, End, Incoming, secret, tls};
 use crate::history::{Awaited, Entry, Event, History, PROBE};
 use crate::packet::{Connack, Connect, Filter, Packet, Protocol, Publish, Subscribe};
 use crate::session_rules::{has_no_room, is_failure};
 use crate::visible::visible;
 
-/// How long the broker may take to tell its version, once it has answered SUBSCRIBE.
+/// Where brokers tell their name and version.
+const VERSION_TOPIC: &str = "$SYS/broker/version";
+/// How long the broker may take to tell its version, once it has answered SUBSCRIBE; a message of the probe's own has a round
+/// trip at least.
 const VERSION_WAIT: Duration = Duration::from_millis(20);
 
 /// How many bytes of something that is no packet a message shows.
@@ -28,6 +32,8 @@ pub struct Probe {
     pub version: Option<String>,
     /// From SUBSCRIBE to SUBACK.
     pub round_trip: Option<Duration>,
+    /// A message of the probe's own came back at once, so that the user may publish and subscribe.
+    pub came_back: bool,
     pub history: History,
     /// The broker let the probe in, and can be judged by what it did then.
     pub is_remarkable: bool,
@@ -196,18 +202,20 @@ fn code_name(code: u8) -> &'static str {
 
 /// Asks the broker for one protocol version, and for its name and version where it publishes them.
 pub async fn probe(target: &Target, prefix: &Prefix, protocol: Protocol) -> Probe {
-    let client_id = format!("{}probe{}", prefix.client_id, if protocol == Protocol::V3 { 3 } else { 5 });
+    let name = if protocol == Protocol::V3 { "probe3" } else { "probe5" };
+    let client_id = helper_id(prefix, name);
     let packet = target.connect(protocol, client_id, true, 60);
     let connected = connect(target, packet.clone()).await;
     let mut history = probe_history(packet, &connected);
-    let (outcome, Answer { version, round_trip, second_connack }) = match connected {
-        Ok((connection, _)) => (Ok(()), version(target, connection).await),
+    let loop_back = LoopBack::new(prefix, protocol);
+    let (outcome, Answer { version, round_trip, came_back, second_connack }) = match connected {
+        Ok((connection, _)) => (Ok(()), version(target, connection, &loop_back).await),
         Err(refusal) => (Err(refusal), Answer::default()),
     };
     let is_remarkable = second_connack.is_some();
     let second = second_connack.map(|connack| Event::Received(PROBE.into(), Packet::Connack(connack)));
     history.entries.extend(second.map(Entry::from));
-    Probe { protocol, outcome, version, round_trip, history, is_remarkable }
+    Probe { protocol, outcome, version, round_trip, came_back, history, is_remarkable }
 }
 
 /// What the probe saw, as the history of every cell that it rules out.
@@ -243,12 +251,14 @@ fn probe_history(mut packet: Connect, connected: &Result<(Connection, Connack), 
 struct Answer {
     version: Option<String>,
     round_trip: Option<Duration>,
+    came_back: bool,
     second_connack: Option<Connack>,
 }
 
-/// Reads `$SYS/broker/version`, where the broker has it, and leaves in good order.
-async fn version(target: &Target, mut connection: Connection) -> Answer {
-    let filter = Filter::new("$SYS/broker/version", 0);
+/// Reads `$SYS/broker/version`, where the broker has it, sends a message that comes back at once where the user may publish and
+/// subscribe, and leaves in good order.
+async fn version(target: &Target, mut connection: Connection, loop_back: &LoopBack) -> Answer {
+    let filter = Filter::new(VERSION_TOPIC, 0);
     connection.read_past_undecodable();
     let subscribe = Packet::Subscribe(Subscribe { id: 1, filters: vec![filter], ..Subscribe::default() });
     if connection.send(&subscribe).is_err() {
@@ -256,21 +266,29 @@ async fn version(target: &Target, mut connection: Connection) -> Answer {
         connection.leave().await;
         return Answer::default();
     }
+    // Whoever publishes with another login is asked on connections of its own.
+    let asks = !target.has_two_logins()
+        && connection.send(&loop_back.subscribe(2)).is_ok()
+        && connection.send(&loop_back.publish(0, 0)).is_ok();
     connection.flush().await;
     let mut answer = Answer::default();
     let asked = Instant::now();
     let mut until = Instant::now() + target.deadline;
-    while answer.version.is_none() && Instant::now() < until {
+    let mut is_told = true;
+    while (is_told && answer.version.is_none() || asks && !answer.came_back) && Instant::now() < until {
         let Ok(batch) = timeout_at(until, poll_fn(|cx| connection.poll_incoming(cx))).await else { break };
         for incoming in batch {
             match incoming {
-                Incoming::Packet(Packet::Publish(Publish { payload, .. }), _) => {
-                    answer.version = Some(visible(String::from_utf8_lossy(&payload).trim()).into_owned());
+                Incoming::Packet(packet, _) if loop_back.is(&packet) => answer.came_back = true,
+                Incoming::Packet(Packet::Publish(Publish { topic, payload, .. }), _) if topic == VERSION_TOPIC => {
+                    answer.version = Some(shown(target, payload));
                 }
                 Incoming::Packet(Packet::Suback(suback), _) if answer.round_trip.is_none() => {
-                    answer.round_trip = Some(asked.elapsed());
-                    let granted = suback.codes.first().is_some_and(|code| !is_failure(*code));
-                    until = if granted { Instant::now() + VERSION_WAIT } else { Instant::now() };
+                    let round_trip = asked.elapsed();
+                    answer.round_trip = Some(round_trip);
+                    is_told = suback.codes.first().is_some_and(|code| !is_failure(*code));
+                    let wait = if asks { VERSION_WAIT.max(round_trip) } else { VERSION_WAIT };
+                    until = Instant::now() + wait;
                 }
                 Incoming::Packet(Packet::Connack(connack), _) => answer.second_connack = Some(connack),
                 Incoming::Packet(..) | Incoming::Undecodable { .. } => {}
@@ -280,4 +298,10 @@ async fn version(target: &Target, mut connection: Connection) -> Answer {
     }
     connection.leave().await;
     answer
+}
+
+/// What the broker says of itself, fit to be shown.
+fn shown(target: &Target, mut said: Vec<u8>) -> String {
+    secret::hide_all(target.endpoint.secrets.iter(), &mut said);
+    visible(String::from_utf8_lossy(&said).trim()).into_owned()
 }

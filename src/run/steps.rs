@@ -148,7 +148,7 @@ impl Player<'_> {
             maximum_packet_size: connect.maximum_packet_size,
             topic_alias_maximum: connect.topic_alias_maximum,
             keep_alive: connect.keep_alive,
-            login: self.target.login.clone(),
+            login: self.target.login_of(self.cell.role(client)).cloned(),
             ..packet::Connect::new(self.clients[client].plan.protocol, self.names.client_id(client))
         };
         self.clients[client].will = None;

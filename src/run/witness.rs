@@ -18,7 +18,7 @@ use super::allowance::Allowance;
 use super::client::answer;
 use super::mailbox::{Mailbox, Mailboxes, Seen, Sighting};
 use super::names::Prefix;
-use super::neighbours::{Word, heard};
+use super::neighbours::{Word, heard, say};
 use super::probe::{self, RefusalKind};
 use super::pulse::Pulse;
 use crate::connection::{Connection, End, Incoming};
@@ -32,7 +32,7 @@ const PING_EVERY: Duration = Duration::from_secs(20);
 /// The witness's keep alive, in seconds.
 pub const KEEP_ALIVE_S: u16 = 60;
 /// How many characters of the nonce are part of the client id, which has 23 at most with the longest prefix.
-const NONCE_CHARS: usize = 3;
+pub const NONCE_CHARS: usize = 3;
 /// How many events are kept that belong to no cell.
 const NOTED_MAX: usize = 1000;
 /// How often it connects again in all.
@@ -171,7 +171,8 @@ impl Watch {
         self.note(|name| Event::Sent(name, subscribe("#".into())));
         match timeout(self.target.deadline, self.granted(&mut connection)).await {
             Ok(Some(code)) if !is_failure(code) => {
-                let _ = connection.send(&Word::Greeting(self.ears.nonce.as_bytes()).said(&self.prefix));
+                let greeting = Word::Greeting(self.ears.nonce.as_bytes());
+                say(&self.target, &self.prefix, self.protocol, &mut connection, greeting);
                 connection.flush().await;
                 Ok(connection)
             }
@@ -308,8 +309,7 @@ impl Watch {
         }
         let is_known = matches!(word, Word::Greeting(_)) && std::mem::replace(&mut self.is_shared, true);
         if !is_known {
-            // A word is short enough.
-            let _ = connection.send(&own.said(&self.prefix));
+            say(&self.target, &self.prefix, self.protocol, connection, own);
         }
         if self.is_shared {
             self.ears.neighbour.notify_one();

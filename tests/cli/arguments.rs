@@ -45,9 +45,11 @@ fn a_url_that_is_none() {
 }
 
 #[test]
-fn a_prefix_that_brokers_need_not_accept() {
-    refused(&["--prefix", "a-b"]).gave_up(2, &["\"a-b\" cannot begin a client id", "0-9, a-z and A-Z"]);
-    refused(&["--topic-prefix", "a/#"]).gave_up(2, &["\"a/#\" cannot begin a topic", "one or two levels"]);
+fn a_prefix_that_cannot_stand_in_names() {
+    refused(&["--prefix", "a/b"]).gave_up(2, &["\"a/b\" cannot begin a client id", "without + and #, nor /"]);
+    refused(&["--topic-prefix", "a/#"]).gave_up(2, &["\"a/#\" cannot begin a topic", "without + and #"]);
+    refused(&["--topic-prefix", "$SYS/a"]).gave_up(2, &["\"$SYS/a\" cannot begin a topic", "the broker's own"]);
+    refused(&["--topic-prefix", "/"]).gave_up(2, &["\"\" cannot begin a topic", "1 to 128 bytes"]);
 }
 
 #[test]

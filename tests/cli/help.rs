@@ -3,36 +3,43 @@
 use crate::program::{Ended, program, run};
 
 /// The options of each command, as its help lists them.
-const OPTIONS: [(&str, &str); 9] = [
+const OPTIONS: [(&str, &str); 10] = [
     ("", "--color --help --version"),
     (
         "matrix",
         "--alpn --baseline --broker --broker-name --broker-version --cafile --cert --client-id-prefix --color --connect-timeout \
-         --deadline --export-json --filter --help --histories --insecure --jobs --key --messages --password --patience --prefix --queue-limit --repeat \
+         --deadline --export-json --filter --help --histories --insecure --jobs --key --messages --password --password-file --patience --prefix --publisher-password --publisher-password-file --publisher-username --queue-limit --repeat \
          --settle --time-limit --topic-prefix --username",
     ),
     (
         "run",
         "--all --alpn --baseline --broker --broker-name --broker-version --cafile --cert --client --client-id-prefix --color \
-         --connect-timeout --deadline --export-json --filter --help --histories --insecure --jobs --key --messages --password --patience --prefix --queue-limit --repeat \
+         --connect-timeout --deadline --export-json --filter --help --histories --insecure --jobs --key --messages --password --password-file --patience --prefix --publisher-password --publisher-password-file --publisher-username --queue-limit --repeat \
          --settle --time-limit --topic-prefix --username",
     ),
     ("list", "--color --filter --help --messages --queue-limit"),
     (
         "explain",
         "--alpn --as-scenario --broker --cafile --cert --client-id-prefix --color --connect-timeout --deadline --help --insecure --key --messages --password \
-         --prefix --queue-limit --results --scenario --settle --topic-prefix --username",
+         --password-file --prefix --publisher-password --publisher-password-file --publisher-username --queue-limit --results --scenario --settle --topic-prefix --username",
     ),
     (
         "explore",
         "--alpn --broker --cafile --cases --cert --client-id-prefix --color --connect-timeout --deadline --help --insecure --jobs --key \
-         --no-timers --password --prefix --protocol --save --seed --settle --time --topic-prefix --username",
+         --no-timers --password --password-file --prefix --protocol --publisher-password --publisher-password-file \
+         --publisher-username --save --seed --settle --time --topic-prefix --username",
     ),
     ("compare", "--color --help"),
     ("judge", "--color --export-json --help"),
     (
+        "doctor",
+        "--alpn --broker --cafile --cert --client-id-prefix --color --connect-timeout --deadline --export-json --help --insecure --key \
+         --password --password-file --prefix --publisher-password --publisher-password-file --publisher-username --topic-prefix --username",
+    ),
+    (
         "clean",
-        "--alpn --broker --cafile --cert --client-id-prefix --color --connect-timeout --deadline --help --insecure --key --password --prefix --repeat \
+        "--alpn --broker --cafile --cert --client-id-prefix --color --connect-timeout --deadline --help --insecure --key --password --password-file --prefix \
+         --publisher-password --publisher-password-file --publisher-username --repeat \
          --topic-prefix --username",
     ),
 ];
@@ -88,7 +95,7 @@ fn the_version() {
 fn without_a_command_the_help_is_the_answer() {
     let ended = run(program::<&str>([]));
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""));
-    for command in ["matrix", "run", "list", "explain", "compare", "judge", "clean", "Exit codes"] {
+    for command in ["matrix", "run", "list", "explain", "compare", "judge", "doctor", "clean", "Exit codes"] {
         assert!(ended.stderr.contains(command), "{command}");
     }
 }

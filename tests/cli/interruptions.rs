@@ -142,7 +142,7 @@ fn a_clean_up_that_the_broker_holds_up_ends() {
 
 #[test]
 fn a_broker_that_does_not_answer_can_be_interrupted() {
-    for command in [&["matrix"][..], &["clean", "--prefix", "p"]] {
+    for command in [&["matrix"][..], &["clean", "--prefix", "p"], &["doctor"]] {
         let (told, reached) = mpsc::channel();
         let told = Mutex::new(told);
         let url = listener(move |stream| {

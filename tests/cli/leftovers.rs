@@ -163,3 +163,11 @@ fn what_cannot_be_checked_is_not_claimed() {
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
     assert!(!ended.stdout.contains("checked that nothing is left"), "{}", ended.stdout);
 }
+
+/// An embedded broker that has just begun has nothing to be cleaned.
+#[test]
+fn clean_needs_a_broker() {
+    for arguments in [&["clean", "--prefix", "p"][..], &["clean", "--prefix", "p", "--broker", "embedded"]] {
+        run(program(arguments)).gave_up(2, &["clean needs --broker URL", "leaves nothing"]);
+    }
+}

@@ -1,5 +1,6 @@
 //! Credentials reach the broker, and nobody else.
 
+use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
@@ -8,11 +9,13 @@ use mqtt_sessions::packet::{Login, Packet, Protocol, Publish};
 
 use crate::peers::{answering, listener};
 use crate::program::{QUEUED, matrix, program, run};
-use crate::proxy::{Fate, is_experiment, proxy};
+use crate::proxy::{Fate, is_experiment, proxy, proxy_by_client};
 use crate::support::broker::Broker;
 
 const USER: &str = "hidden-user";
 const PASSWORD: &str = "hidden-pw";
+const PUBLISHER: &str = "hidden-pub";
+const PUBLISHERS_PASSWORD: &str = "hidden-2pw";
 
 #[track_caller]
 fn assert_hidden(command: Command) -> i32 {
@@ -57,12 +60,94 @@ fn a_login_is_sent_and_shown_to_nobody() {
     }
 }
 
+/// A command with both logins, by options and by files.
+fn two_logins(url: &str, arguments: &[&str], folder: &Path) -> [Command; 2] {
+    let file = |name: &str, password: &str| {
+        let path = folder.join(name);
+        std::fs::write(&path, format!("{password}\r\nsomething else\n")).unwrap();
+        path
+    };
+    let users = ["--username", USER, "--publisher-username", PUBLISHER];
+    let mut in_options = matrix(url, arguments);
+    in_options.args(users).args(["--password", PASSWORD, "--publisher-password", PUBLISHERS_PASSWORD]);
+    let mut in_files = matrix(url, arguments);
+    in_files.args(users).arg("--password-file").arg(file("main", PASSWORD));
+    in_files.arg("--publisher-password-file").arg(file("publisher", PUBLISHERS_PASSWORD));
+    // A file comes before the environment.
+    in_files.env("MQTT_SESSIONS_PASSWORD", "hidden-wrong").env("MQTT_SESSIONS_PUBLISHER_PASSWORD", "hidden-wrong");
+    [in_options, in_files]
+}
+
+/// The user of the publisher may not subscribe, and the other one may not publish: each cell passes all the same.
+#[test]
+fn whoever_only_publishes_logs_in_as_somebody_else() {
+    let login = |user: &str, password: &str| Some(Login { user: user.into(), password: password.into() });
+    let (main, publisher) = (login(USER, PASSWORD), login(PUBLISHER, PUBLISHERS_PASSWORD));
+    let broker = Broker::correct();
+    let url = proxy_by_client(&broker, move |connect, packet| match packet {
+        Packet::Connect(connect) if connect.login != main && connect.login != publisher => Fate::Close,
+        Packet::Publish(_) if connect.login != publisher => Fate::Close,
+        Packet::Subscribe(_) if connect.login != main => Fate::Close,
+        _ => Fate::Pass,
+    });
+    let folder = tempfile::tempdir().unwrap();
+    for mut command in two_logins(&url, &["--histories", "all", "--export-json", "-"], folder.path()) {
+        command.args(["--prefix", "twologins"]);
+        assert_eq!(assert_hidden(command), 0);
+        crate::peers::assert_nothing_left(&broker);
+    }
+}
+
+#[test]
+fn a_publisher_that_is_not_let_in_is_named() {
+    let url = proxy(&Broker::correct(), |protocol, packet| match packet {
+        Packet::Connect(connect) if connect.login.as_ref().is_some_and(|login| login.user == PUBLISHER) => {
+            Fate::Answer(match protocol {
+                Protocol::V3 => vec![0x20, 2, 0, 5],
+                Protocol::V5 => vec![0x20, 3, 0, 0x87, 0],
+            })
+        }
+        _ => Fate::Pass,
+    });
+    let folder = tempfile::tempdir().unwrap();
+    for command in two_logins(&url, &QUEUED, folder.path()) {
+        let ended = run(command);
+        ended.gave_up(2, &["for the publisher", "check --publisher-username"]);
+        assert!(!ended.stderr.contains("hidden"), "{}", ended.stderr);
+    }
+}
+
+/// Each place where a second password is typed, or a file has none.
+#[test]
+fn a_password_that_is_given_twice_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let [empty, good] = ["empty", "good"].map(|name| folder.path().join(name).display().to_string());
+    std::fs::write(&empty, "\nhidden").unwrap();
+    std::fs::write(&good, "hidden").unwrap();
+    for who in ["", "publisher-"] {
+        let option = |name: &str| format!("--{who}{name}");
+        let refused = |arguments: &[&str], said: &str| {
+            let command = matrix("mqtt://127.0.0.1:9", &[&[&option("username"), USER][..], arguments].concat());
+            let ended = run(command);
+            assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+            assert!(ended.stderr.contains(said) && !ended.stderr.contains("hidden"), "{}", ended.stderr);
+        };
+        refused(&[&option("password"), PASSWORD, &option("password-file"), &good], "give one of them");
+        refused(&[&option("password-file"), &empty], "its first line is empty; name a file with the password");
+        refused(&[&option("password-file"), "/no/such/file"], "No such file");
+        let alone = run(matrix("mqtt://127.0.0.1:9", &[&option("password-file"), &good]));
+        alone.gave_up(2, &["but no user name", &option("username")]);
+    }
+}
+
 #[test]
 fn a_login_is_not_shown_when_it_is_refused() {
     let broker = answering(&[0x20, 2, 0, 5], true);
     for command in three_ways(&broker) {
         assert_eq!(assert_hidden(command), 2);
     }
+    let in_url = broker.replace("mqtt://", &format!("mqtt://{USER}:{PASSWORD}@"));
+    assert_eq!(assert_hidden(program(["doctor", &in_url, "--export-json", "-"])), 2);
 }
 
 #[test]
@@ -93,6 +178,7 @@ fn a_login_is_not_shown_where_it_was_mistyped() {
         assert_eq!(assert_hidden(matrix(login, &[])), 2);
         // In the place of something else.
         assert_eq!(assert_hidden(program(["matrix", login])), 2);
+        assert_eq!(assert_hidden(program(["doctor", login])), 2);
         assert_eq!(assert_hidden(program(["matrix", &format!("--brokr={login}")])), 2);
         assert_eq!(assert_hidden(program(["run", login])), 2);
         assert_eq!(assert_hidden(program(["compare", login, login])), 2);
@@ -100,6 +186,45 @@ fn a_login_is_not_shown_where_it_was_mistyped() {
         let mut command = program(["matrix"]);
         command.env("MQTT_SESSIONS_BROKER", login);
         assert_eq!(assert_hidden(command), 2);
+    }
+}
+
+/// Either password comes back to whichever client, in a packet and in bytes that are none.
+#[test]
+fn no_history_has_the_other_clients_password() {
+    let broker = proxy(&Broker::correct(), |protocol, packet| match packet {
+        Packet::Subscribe(subscribe) if subscribe.filters[0].filter.starts_with("$SYS") => Fate::Pass,
+        Packet::Subscribe(_) | Packet::Publish(_) if topic_is_of_an_experiment(packet) => {
+            let payload = format!("{PASSWORD} {PUBLISHERS_PASSWORD}").into_bytes();
+            let mut bytes = Vec::new();
+            let publish = Publish { topic: "t".into(), payload, ..Publish::default() };
+            encode(protocol, &Packet::Publish(publish), &mut bytes).unwrap();
+            let packet = bytes.clone();
+            // QoS 3 is none.
+            bytes[0] |= 6;
+            Fate::Answer([packet, bytes].concat())
+        }
+        _ => Fate::Pass,
+    });
+    let folder = tempfile::tempdir().unwrap();
+    for mut command in two_logins(&broker, &QUEUED, folder.path()) {
+        command.args(["--settle", "10ms", "--patience", "100ms", "--deadline", "500ms"]);
+        command.args(["--histories", "all", "--export-json", "-"]);
+        let ended = run(command);
+        assert!(ended.stdout.contains("undecodable") && ended.stdout.contains("2a2a2a2a"), "{}", ended.stdout);
+        for text in [&ended.stdout, &ended.stderr] {
+            assert_password_hidden(text);
+            let hex: String = PUBLISHERS_PASSWORD.bytes().skip(5).map(|byte| format!("{byte:02x}")).collect();
+            assert!(!text.contains("hidden") && !text.contains(&hex), "{text}");
+        }
+    }
+}
+
+fn topic_is_of_an_experiment(packet: &Packet) -> bool {
+    match packet {
+        Packet::Subscribe(subscribe) => is_experiment(&subscribe.filters[0].filter),
+        Packet::Publish(publish) => is_experiment(&publish.topic),
+        _ => false,
     }
 }
 

@@ -23,7 +23,7 @@ pub const QUEUED: [&str; 5] = [
 pub fn program<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mqtt-sessions"));
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    for name in ["BROKER", "USERNAME", "PASSWORD"] {
+    for name in ["BROKER", "USERNAME", "PASSWORD", "PUBLISHER_USERNAME", "PUBLISHER_PASSWORD"] {
         command.env_remove(format!("MQTT_SESSIONS_{name}"));
     }
     for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS"] {

@@ -1,0 +1,110 @@
+//! `doctor`: will a run against this broker work, and what has to be done first?
+
+use anyhow::Result;
+use serde::Serialize;
+use tokio::time::{Instant, timeout_at};
+
+use super::arguments::prefix;
+use crate::broker::EMBEDDED;
+use crate::cli::Doctor;
+use crate::doctor::{self, Check, Examined, Outcome};
+use crate::exit_code::ExitCode;
+use crate::export::Export;
+use crate::interruption::{interruption, unless_interrupted};
+use crate::output::{note, print};
+use crate::report::{self, Palette, quoted};
+use crate::results::Tool;
+use crate::visible::visible_json;
+
+/// Examines a broker, and cleans up after itself, also after an interruption.
+///
+/// # Errors
+/// A sentence for the user, wherever the command line or a file does not allow to go on. A broker that cannot be reached is a
+/// finding.
+pub async fn doctor(mut typed: Doctor) -> Result<ExitCode> {
+    typed.broker = typed.broker.at(typed.url.take());
+    let prefix = prefix(typed.prefix.as_deref(), &typed.prefixes)?;
+    let request = typed.broker.request()?;
+    let export = typed.export_json.as_deref().map(Export::open).transpose()?;
+    let interrupted = interruption();
+    let mut examined = Examined::default();
+    let bound = doctor::bound(request.deadline, request.connect_timeout);
+    let until = Instant::now() + bound;
+    let admitting = timeout_at(until, doctor::admit(&request, &prefix, &mut examined));
+    let Some(admitted) = unless_interrupted(&interrupted, admitting).await else {
+        return Ok(ExitCode::Interrupted);
+    };
+    let is_late = admitted.is_err();
+    let patient = admitted.ok().flatten();
+    let mut is_interrupted = false;
+    if let Some(patient) = &patient {
+        let examining = timeout_at(until, patient.examine(&mut examined));
+        let ended = unless_interrupted(&interrupted, examining).await;
+        is_interrupted = ended.is_none();
+        if ended.is_some_and(|ended| ended.is_err()) {
+            examined.checks.push(Check::out_of_time(bound));
+        }
+        // Where the way was barred nothing was left.
+        if !examined.has(Outcome::Failed) {
+            patient.clean(&mut examined).await;
+        }
+    } else if is_late {
+        examined.checks.push(Check::out_of_time(bound));
+    }
+    let command = patient.map(|patient| typed.matrix(&request.arguments(patient.broker())));
+    tell(&examined, command.as_deref(), export.as_ref())?;
+    Ok(match (is_interrupted, examined.has(Outcome::Failed), examined.has(Outcome::Unclear)) {
+        (true, ..) => ExitCode::Interrupted,
+        (_, true, _) => ExitCode::Usage,
+        (_, _, true) => ExitCode::Unclear,
+        _ => ExitCode::Success,
+    })
+}
+
+impl Doctor {
+    /// The command that measures the broker; `place` are the options that name it.
+    fn matrix(&self, place: &str) -> String {
+        let mut command = "mqtt-sessions matrix".to_owned();
+        if self.broker.broker != EMBEDDED {
+            command += place;
+        }
+        let names =
+            [("--client-id-prefix", &self.prefixes.client_id_prefix), ("--topic-prefix", &self.prefixes.topic_prefix)];
+        for (option, value) in names {
+            command.extend(value.iter().map(|value| format!(" {option} {}", quoted(value))));
+        }
+        command
+    }
+}
+
+/// What is written with `--export-json`.
+#[derive(Serialize)]
+struct Exported<'e> {
+    format: Format,
+    tool: Tool,
+    #[serde(flatten)]
+    examined: &'e Examined,
+}
+
+/// The format of that; major changes break, minor ones add.
+#[derive(Serialize)]
+struct Format {
+    name: &'static str,
+    major: u32,
+    minor: u32,
+}
+
+fn tell(examined: &Examined, command: Option<&str>, export: Option<&Export>) -> Result<()> {
+    let written = export.map_or(Ok(()), |export| {
+        let format = Format { name: "mqtt-sessions-doctor", major: 1, minor: 0 };
+        let json = serde_json::to_string_pretty(&Exported { format, tool: Tool::default(), examined })?;
+        export.write(&(visible_json(&json) + "\n"))
+    });
+    let text = report::examined(examined, command, Palette::Coloured);
+    if export.is_some_and(Export::is_stdout) {
+        note(&text);
+        return written;
+    }
+    print(&text)?;
+    written
+}

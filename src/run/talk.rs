@@ -1,0 +1,108 @@
+//! A connection of the harness's own on which one question is asked after the other, apart from any experiment.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+
+use tokio::time::{Instant, timeout_at};
+
+use super::Target;
+use super::client::answer;
+use super::probe::{self, Refusal};
+use crate::connection::{Connection, Incoming};
+use crate::packet::{Connack, Connect, Packet};
+use crate::scenario::Answers;
+
+/// An accepted connection.
+pub struct Talk {
+    connection: Connection,
+    pub connack: Connack,
+    /// What was read and not looked at yet.
+    unread: VecDeque<Incoming>,
+    /// The reason code of a DISCONNECT that came.
+    disconnected: Option<u8>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unanswered {
+    /// The connection ended first; how, as half a sentence.
+    Ended(String),
+    /// The time was over.
+    Silence,
+}
+
+impl Talk {
+    /// Connects.
+    ///
+    /// # Errors
+    /// [`Refusal`] says how that failed.
+    pub async fn open(target: &Target, connect: Connect) -> Result<Talk, Refusal> {
+        let (mut connection, connack) = probe::connect(target, connect).await?;
+        connection.read_past_undecodable();
+        Ok(Talk { connection, connack, unread: VecDeque::new(), disconnected: None })
+    }
+
+    /// Puts packets on the wire. False if one of them is larger than the broker takes: then none is sent after it.
+    pub async fn say(&mut self, packets: impl IntoIterator<Item = Packet>) -> bool {
+        let all_sent = packets.into_iter().all(|packet| self.connection.send(&packet).is_ok());
+        self.connection.flush().await;
+        all_sent
+    }
+
+    /// The first answer of interest; acknowledges whatever comes.
+    ///
+    /// # Errors
+    /// [`Unanswered`].
+    pub async fn hear<T>(
+        &mut self,
+        deadline: Instant,
+        mut wanted: impl FnMut(&Packet) -> Option<T>,
+    ) -> Result<T, Unanswered> {
+        loop {
+            while let Some(incoming) = self.unread.pop_front() {
+                match incoming {
+                    Incoming::Packet(packet, _) => {
+                        if let Some(found) = self.take(&packet, &mut wanted).await {
+                            return Ok(found);
+                        }
+                    }
+                    Incoming::Undecodable { .. } => {}
+                    Incoming::TooLong(_) => return Err(Unanswered::Ended("a packet came that is too long".into())),
+                    Incoming::End(end) => return Err(Unanswered::Ended(self.how_it_ended(end.verb()))),
+                }
+            }
+            // A broker that sends without end must not hold it up.
+            if Instant::now() >= deadline {
+                return Err(Unanswered::Silence);
+            }
+            match timeout_at(deadline, poll_fn(|cx| self.connection.poll_incoming(cx))).await {
+                Ok(batch) => self.unread.extend(batch),
+                Err(_) => return Err(Unanswered::Silence),
+            }
+        }
+    }
+
+    async fn take<T>(&mut self, packet: &Packet, wanted: &mut impl FnMut(&Packet) -> Option<T>) -> Option<T> {
+        if let Packet::Disconnect { reason, .. } = packet {
+            self.disconnected = Some(*reason);
+        }
+        if let Some(answer) = answer(packet, Answers::All) {
+            // An acknowledgement of four bytes that is refused shows as the end.
+            let _ = self.connection.send(&answer);
+            self.connection.flush().await;
+        }
+        wanted(packet)
+    }
+
+    fn how_it_ended(&self, verb: &str) -> String {
+        match self.disconnected {
+            Some(reason) => format!("DISCONNECT {reason:#04x}"),
+            None => format!("the broker {verb} the connection"),
+        }
+    }
+
+    /// Leaves in good order.
+    pub async fn leave(self) {
+        self.connection.leave().await;
+    }
+}

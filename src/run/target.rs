@@ -1,0 +1,86 @@
+//! The broker under test, who logs in to it, and how long it is waited for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+use crate::connection::Endpoint;
+use crate::packet::{Connect, Login, Protocol};
+use crate::plan::Role;
+use crate::session_rules::LONG_EXPIRY_S;
+
+/// How many connections stand between SYN and CONNACK at most. Beyond the broker's listen backlog (100 for mosquitto)
+/// a SYN is lost and sent again only after a second.
+const CONNECTING_MAX: usize = 64;
+
+/// The broker, and how long it is waited for.
+#[derive(Clone)]
+pub struct Target {
+    pub endpoint: Endpoint,
+    pub login: Option<Login>,
+    /// The login of clients that publish and never subscribe, where they have one of their own.
+    publisher_login: Option<Login>,
+    pub deadline: Duration,
+    pub connect_timeout: Duration,
+    pub(super) connecting: Arc<Semaphore>,
+}
+
+impl Target {
+    pub fn new(endpoint: Endpoint, login: Option<Login>, deadline: Duration, connect_timeout: Duration) -> Target {
+        let connecting = Arc::new(Semaphore::new(CONNECTING_MAX));
+        let target = Target { endpoint, login, publisher_login: None, deadline, connect_timeout, connecting };
+        target.with_publisher(None)
+    }
+
+    /// The same broker, to which clients that only publish log in like this.
+    pub fn with_publisher(mut self, login: Option<Login>) -> Target {
+        self.publisher_login = login;
+        let logins = self.login.iter().chain(&self.publisher_login);
+        self.endpoint.secrets = logins.map(|login| login.password.clone().into_bytes()).collect();
+        self
+    }
+
+    /// The login of clients with this role.
+    pub fn login_of(&self, role: Role) -> Option<&Login> {
+        match role {
+            Role::Publisher if self.publisher_login.is_some() => self.publisher_login.as_ref(),
+            Role::Publisher | Role::Main => self.login.as_ref(),
+        }
+    }
+
+    /// Clients that only publish log in as somebody else.
+    pub fn has_two_logins(&self) -> bool {
+        self.publisher_login.is_some()
+    }
+
+    /// The same broker, for connections that do not wait for those of others to come about.
+    pub(super) fn apart(&self) -> Target {
+        Target { connecting: Arc::new(Semaphore::new(CONNECTING_MAX)), ..self.clone() }
+    }
+
+    /// The CONNECT of a client with the main login. In 5.0 a session that shall outlive its connection asks for
+    /// [`LONG_EXPIRY_S`].
+    pub(super) fn connect(&self, protocol: Protocol, client_id: String, clean: bool, keep_alive: u16) -> Connect {
+        self.connect_as(Role::Main, protocol, client_id, clean, keep_alive)
+    }
+
+    /// As [`Target::connect`], with the login of this role.
+    pub fn connect_as(
+        &self,
+        role: Role,
+        protocol: Protocol,
+        client_id: String,
+        clean: bool,
+        keep_alive: u16,
+    ) -> Connect {
+        let expiry = if clean { 0 } else { LONG_EXPIRY_S };
+        Connect {
+            clean,
+            session_expiry: (protocol == Protocol::V5).then_some(expiry),
+            keep_alive,
+            login: self.login_of(role).cloned(),
+            ..Connect::new(protocol, client_id)
+        }
+    }
+}
