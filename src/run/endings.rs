@@ -15,10 +15,15 @@ use crate::scenario::{Answers, Timer};
 pub const BEYOND_TIMER: Duration = Duration::from_secs(1);
 /// How long before the end of a timer the client comes back that comes in its last second.
 const SHORT_OF_TIMER: Duration = Duration::from_millis(500);
-/// How long a broker gets at least for detaching a session, where the attempt before suggests that it needs time.
-const DETACHED_MIN: Duration = Duration::from_millis(400);
+/// How long a broker gets at least, and at most, for detaching a session: its timers run on meanwhile.
+const DETACHED: [Duration; 2] = [Duration::from_millis(400), Duration::from_secs(1)];
 /// DISCONNECT with this reason code asks for the will (5.0, section 3.14.2.1).
 const DISCONNECT_WITH_WILL: u8 = 0x04;
+
+/// How long a broker gets for detaching a session, where the attempt before suggests that it needs time.
+pub fn detaching(settle: Duration) -> Duration {
+    settle.clamp(DETACHED[0], DETACHED[1])
+}
 
 impl Player<'_> {
     /// Sends DISCONNECT and waits until the broker has ended the connection: only then is the client really gone.
@@ -178,7 +183,7 @@ impl Player<'_> {
     /// The connection gone is not the session detached: a later attempt gives the broker time for that.
     async fn detach(&mut self, client: usize) {
         if self.attempt > 1 {
-            self.pump(Instant::now() + self.settle.max(DETACHED_MIN), |_| false).await;
+            self.pump(Instant::now() + detaching(self.settle), |_| false).await;
             self.record.observed(client, Event::Settled);
         }
     }

@@ -11,6 +11,7 @@ use super::gone;
 use super::names::{ClientName, Names, Place};
 use super::player::Player;
 use super::record::Record;
+use super::settle;
 use super::witness;
 use crate::history::{Awaited, Event, History, PROBE, WITNESS};
 use crate::judge::{self, Judgement};
@@ -18,8 +19,6 @@ use crate::packet::Packet;
 use crate::plan::{self, Action, Cell};
 use crate::session_rules::has_no_room;
 
-/// By what each further attempt at an absence multiplies the settle window.
-pub const SETTLE_FACTOR: u32 = 4;
 /// How many attempts there are at most. In the last one what is missing is waited for with patience.
 pub const ATTEMPTS_MAX: u32 = 3;
 
@@ -70,7 +69,7 @@ impl Job {
             record: Record::new(self.cell.clients.iter().map(|client| client.name.clone())),
             witness: shared.witnesses.get(&protocol).and_then(|witness| witness.mailbox(names.tag(), allowance)),
             names: names.clone(),
-            settle: shared.options.settle * SETTLE_FACTOR.pow(attempt - 1),
+            settle: settle::of_attempt(shared.options.settle, attempt),
             // What was waited for in vain is not waited for again.
             patience: if self.only_a_guess_is_open() { Duration::ZERO } else { shared.options.patience },
             attempt,

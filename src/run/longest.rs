@@ -6,10 +6,11 @@
 
 use std::time::Duration;
 
-use super::endings::BEYOND_TIMER;
+use super::endings::{BEYOND_TIMER, detaching};
 use super::hygiene::budget;
-use super::job::{ATTEMPTS_MAX, SETTLE_FACTOR};
+use super::job::ATTEMPTS_MAX;
 use super::player::VANISHED_MIN;
+use super::settle;
 use super::steps::TRIES_MAX;
 use super::{LOWERINGS_MAX, RunOptions, Target};
 use crate::connection::{END_AFTER_DISCONNECT, WRITE_DEADLINE};
@@ -102,7 +103,7 @@ struct Waits {
 
 impl Waits {
     fn new(target: &Target, options: &RunOptions, attempt: u32) -> Waits {
-        let settle = options.settle.saturating_mul(SETTLE_FACTOR.pow(attempt - 1));
+        let settle = settle::of_attempt(options.settle, attempt);
         let patience_for_all = if attempt == ATTEMPTS_MAX { options.patience } else { Duration::ZERO };
         Waits {
             is_first: attempt == 1,
@@ -126,7 +127,7 @@ impl Waits {
 
     fn step(&self, cell: &Cell, client: usize, action: &Action) -> Duration {
         // A later attempt gives the broker time to detach the session.
-        let detached = if self.is_first { Duration::ZERO } else { self.settle };
+        let detached = if self.is_first { Duration::ZERO } else { detaching(self.settle) };
         match action {
             Action::Connect(_) => self.takeover(cell, client),
             Action::Race { .. } => 2 * self.takeover(cell, client),
