@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::broker::Broker;
 use crate::history::Event;
-use crate::measure::{BrokerRequest, Reached, check_reachable, denied, probe_both};
+use crate::measure::{BrokerRequest, Obstacle, Reached, check_reachable, denied, probe_both};
 use crate::output::conceal;
 use crate::packet::{Connack, Packet, Protocol};
 use crate::plan::Role;
@@ -45,7 +45,7 @@ pub struct Check {
     pub check: String,
     pub outcome: Outcome,
     pub said: String,
-    /// What to do, where something is wrong.
+    /// What to do, where something is wrong and `said` does not tell it.
     pub cure: Option<String>,
 }
 
@@ -56,6 +56,10 @@ impl Check {
 
     fn bad(outcome: Outcome, check: impl Into<String>, said: impl Into<String>, cure: impl Into<String>) -> Check {
         Check { check: check.into(), outcome, said: said.into(), cure: Some(cure.into()) }
+    }
+
+    fn failed(check: &str, obstacle: &Obstacle) -> Check {
+        Check::bad(Outcome::Failed, check, conceal(&obstacle.what), obstacle.cure.clone())
     }
 
     /// The time for all checks was over.
@@ -113,9 +117,8 @@ pub async fn admit(request: &BrokerRequest, prefix: &Prefix, examined: &mut Exam
     let broker = match Broker::find(&request.broker, request.given(), request.connect_timeout).await {
         Ok(broker) => broker,
         Err(error) => {
-            let error = conceal(&error.to_string());
-            let (said, cure) = error.rsplit_once("; ").unwrap_or((&error, "see --help"));
-            examined.add(Check::bad(Outcome::Failed, "address", said, cure));
+            let said = conceal(&error.to_string());
+            examined.add(Check { check: "address".into(), outcome: Outcome::Failed, said, cure: None });
             return None;
         }
     };
@@ -125,11 +128,8 @@ pub async fn admit(request: &BrokerRequest, prefix: &Prefix, examined: &mut Exam
         return None;
     }
     let probes = probe_both(&target, prefix).await;
-    if let Err(error) = check_reachable(&probes, &broker.url, target.login.is_some()) {
-        let error = conceal(&error.to_string());
-        let said = error.strip_prefix(&format!("cannot measure {}: ", broker.url)).unwrap_or(&error);
-        let (said, cure) = said.rsplit_once("; ").unwrap_or((said, "see the broker's log"));
-        examined.add(Check::bad(Outcome::Failed, "CONNECT", said, cure));
+    if let Err(obstacle) = check_reachable(&probes, &broker.url, target.login.is_some()) {
+        examined.add(Check::failed("CONNECT", &obstacle));
         return None;
     }
     probes.iter().for_each(|probe| examined.add(letting_in(probe)));
@@ -192,9 +192,7 @@ impl Patient {
     /// What a client needs for an experiment.
     pub async fn examine(&self, examined: &mut Examined) {
         if let Some(what) = self.reached.forbidden(&self.prefix).await {
-            let denied = denied(&what, &self.prefix, &self.reached.target);
-            let (said, cure) = denied.split_once("; ").unwrap_or((&denied, ""));
-            examined.add(Check::bad(Outcome::Failed, "rights", said, cure));
+            examined.add(Check::failed("rights", &denied(&what, &self.prefix, &self.reached.target)));
             return;
         }
         // 5.0 gives reasons, and comes last.

@@ -106,14 +106,25 @@ pub enum Event {
     },
     /// The broker's CONNACK announced that it does not take what the client was to send; the rest says what.
     Withheld(Client, String),
-    /// More came on the client's connection than any broker has to send, and the client closed it; the rest says how much.
-    WithoutEnd(Client, String),
+    /// More came on the client's connection than any broker has to send, and the client closed it.
+    WithoutEnd(Client, Excess),
     /// The harness itself was held up for so many milliseconds before this line: nothing that needed it in time counts.
     Late(u32),
     /// The harness itself could not go on; the rest is its reason.
     Broken(String),
     /// The steps that follow were not played, for what the events before this one show.
     Stopped,
+}
+
+/// How much came, where it was too much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Excess {
+    /// The head of one packet that announces so many bytes.
+    Packet(usize),
+    /// So many packets.
+    Packets(usize),
+    /// So many messages of the cell, to the witness.
+    Copies(usize),
 }
 
 /// Something that a client waits for.

@@ -24,7 +24,7 @@ pub use leftovers::clear_what_runs_left;
 use leftovers::{after_the_run, before_the_run, how_to_clean};
 pub use lessons::Lessons;
 pub use limits::jobs;
-pub use reach::{BrokerRequest, Reached, check_reachable, denied, probe_both, reach};
+pub use reach::{BrokerRequest, Obstacle, Reached, check_reachable, denied, probe_both, reach};
 
 /// The request for a run: cells apart, everything that a run needs to know.
 #[derive(Debug, Clone)]

@@ -57,9 +57,10 @@ use job::Job;
 use pulse::Pulse;
 use witness::{Ears, Witness};
 
-/// How often the number of cells side by side is lowered when the broker refuses connections, and to which part.
+/// How often the number of cells side by side is lowered when the broker refuses connections.
 const LOWERINGS_MAX: u32 = 4;
-const LOWERED_TO: usize = 8;
+/// By what it is divided each time.
+const LOWERED_BY: usize = 8;
 
 /// How a run is done.
 #[derive(Debug, Clone)]
@@ -224,6 +225,7 @@ async fn rounds(
     while !jobs.is_empty() && !*interrupted.borrow() {
         let attempt = jobs.iter().map(|job| job.attempts.len()).max().unwrap_or(0) as u32 + 1;
         observer.round(attempt, jobs.len());
+        let at_once = side_by_side.min(jobs.len());
         leftovers.note(shared, &jobs);
         let mut refused = Vec::new();
         let mut again = Vec::new();
@@ -248,7 +250,7 @@ async fn rounds(
         }
         if !refused.is_empty() {
             lowerings += 1;
-            side_by_side = (side_by_side.min(refused.len()) / LOWERED_TO).max(1);
+            side_by_side = (at_once / LOWERED_BY).max(1);
             observer.warn(format!(
                 "the broker refused connections of {} cells, or left them waiting; going on with --jobs {side_by_side}",
                 refused.len()

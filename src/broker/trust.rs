@@ -13,8 +13,9 @@ use rustls::server::ParsedCertificate;
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
 use crate::connection::tls::{Tls, is_authority_as_server};
+use crate::input::read_text;
 
-/// What the user says about TLS.
+/// The options of the user for TLS.
 #[derive(Debug, Clone, Default)]
 pub struct TlsOptions {
     /// The authorities that are trusted, in place of the system's; PEM.
@@ -23,13 +24,13 @@ pub struct TlsOptions {
     pub cert: Option<PathBuf>,
     /// The client's private key; PEM.
     pub key: Option<PathBuf>,
-    /// Whoever answers is trusted.
+    /// The certificate is not verified.
     pub insecure: bool,
     /// The application protocols that are offered, the best first.
     pub alpn: Vec<String>,
 }
 
-/// What is wrong with the options of TLS: what, where, and what to do.
+/// The options cannot be used: what is wrong, where, and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
     #[error("{option} {}: it cannot be read ({why}); name a file in PEM form", path.display())]
@@ -126,9 +127,9 @@ impl TlsOptions {
 }
 
 fn certificates(option: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TrustError> {
-    let unreadable = |error: pem::Error| unreadable(option, path, &error);
-    let read = CertificateDer::pem_file_iter(path).map_err(unreadable)?.collect::<Result<Vec<_>, _>>();
-    let certificates = read.map_err(unreadable)?;
+    let text = read(option, path)?;
+    let certificates = CertificateDer::pem_slice_iter(text.as_bytes()).collect::<Result<Vec<_>, _>>();
+    let certificates = certificates.map_err(|error| unreadable(option, path, &error))?;
     if certificates.is_empty() {
         let cure = "name a file in PEM form, with BEGIN CERTIFICATE";
         return Err(TrustError::Empty { option, path: path.into(), what: "certificate", cure });
@@ -137,7 +138,8 @@ fn certificates(option: &'static str, path: &Path) -> Result<Vec<CertificateDer<
 }
 
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TrustError> {
-    PrivateKeyDer::from_pem_file(path).map_err(|error| match error {
+    let text = read("--key", path)?;
+    PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(|error| match error {
         pem::Error::NoItemsFound => {
             let cure = "name a file in PEM form; one with a passphrase has to be decrypted first (openssl pkey)";
             TrustError::Empty { option: "--key", path: path.into(), what: "private key", cure }
@@ -146,12 +148,12 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TrustError> {
     })
 }
 
-fn unreadable(option: &'static str, path: &Path, error: &pem::Error) -> TrustError {
-    let why = match error {
-        pem::Error::Io(error) => error.to_string(),
-        error => error.to_string(),
-    };
-    TrustError::Unreadable { option, path: path.into(), why }
+fn read(option: &'static str, path: &Path) -> Result<String, TrustError> {
+    read_text(path).map_err(|error| unreadable(option, path, &error))
+}
+
+fn unreadable(option: &'static str, path: &Path, error: &dyn std::error::Error) -> TrustError {
+    TrustError::Unreadable { option, path: path.into(), why: error.to_string() }
 }
 
 /// Verifies in the usual way, and trusts a certificate of the broker's own that the user named, although it is that of an

@@ -14,7 +14,7 @@ const USUAL_PATH: &str = "/mqtt";
 #[derive(Debug, PartialEq, Eq)]
 pub struct Scheme {
     name: &'static str,
-    /// What others call it.
+    /// Other names for it.
     also: &'static [&'static str],
     port: u16,
     pub tls: bool,
@@ -124,7 +124,7 @@ fn path(url: &Url, written: &str, scheme: &Scheme) -> Result<String, String> {
     Ok(url.query().map_or(path.to_owned(), |query| format!("{path}?{query}")))
 }
 
-/// What stands behind a question mark is often a token.
+/// The query of a URL, behind the question mark, is often a token.
 fn without_query(text: &str) -> String {
     text.split_once('?').map_or(text.to_owned(), |(path, _)| format!("{path}?***"))
 }

@@ -1,4 +1,4 @@
-//! What can be typed about the broker: where it is, who logs in, whom TLS trusts, and how names begin there.
+//! Options about the broker: where it is, who logs in, whom TLS trusts, and how names begin there.
 
 use std::path::PathBuf;
 use std::time::Duration;

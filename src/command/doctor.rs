@@ -44,7 +44,7 @@ pub async fn doctor(mut typed: Doctor) -> Result<ExitCode> {
         if ended.is_some_and(|ended| ended.is_err()) {
             examined.checks.push(Check::out_of_time(bound));
         }
-        // Where the way was barred nothing was left.
+        // A check that failed has kept the doctor from leaving anything.
         if !examined.has(Outcome::Failed) {
             patient.clean(&mut examined).await;
         }
@@ -77,7 +77,7 @@ impl Doctor {
     }
 }
 
-/// What is written with `--export-json`.
+/// The file that `--export-json` writes.
 #[derive(Serialize)]
 struct Exported<'e> {
     format: Format,

@@ -1,4 +1,4 @@
-//! What carries the bytes of a connection: a socket, or TLS on it.
+//! The carrier of a connection's bytes: a socket, or TLS on it.
 
 use std::io;
 use std::pin::Pin;

@@ -22,7 +22,7 @@ pub enum End {
 }
 
 impl End {
-    /// What the one who ended it did to it: "the broker closed the connection".
+    /// The verb for whoever ended it: "the broker closed the connection".
     pub fn verb(self) -> &'static str {
         match self {
             End::Reset => "reset",

@@ -13,7 +13,7 @@ use std::fmt;
 
 pub use parse::parse;
 
-use super::{Entry, Event};
+use super::{Entry, Event, Excess};
 use crate::packet::{
     Ack, Connack, Connect, Filter, Packet, Protocol, Publish, Suback, Subscribe, Unsuback, Unsubscribe,
 };
@@ -62,7 +62,7 @@ impl fmt::Display for Event {
                 write!(f, "-- {} {seconds} s: {passed}", timer.name())
             }
             Event::Withheld(_, what) => write!(f, "-- withheld {}", Free(what)),
-            Event::WithoutEnd(_, what) => write!(f, "-- without end: {}", Free(what)),
+            Event::WithoutEnd(_, what) => write!(f, "-- without end: {what}"),
             Event::Late(milliseconds) => write!(f, "late {milliseconds} ms"),
             Event::Stopped => f.write_str("stopped"),
             Event::Broken(why) => write!(f, "broken off: {}", Free(why)),
@@ -175,6 +175,16 @@ fn write_connack(f: &mut fmt::Formatter<'_>, connack: &Connack) -> fmt::Result {
     optional(f, "wildcards_available", connack.wildcards_available.map(u8::from))?;
     optional(f, "subscription_ids_available", connack.subscription_ids_available.map(u8::from))?;
     optional(f, "shared_available", connack.shared_available.map(u8::from))
+}
+
+impl fmt::Display for Excess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Excess::Packet(bytes) => write!(f, "a packet of {bytes} bytes"),
+            Excess::Packets(count) => write!(f, "{count} packets"),
+            Excess::Copies(count) => write!(f, "{count} copies"),
+        }
+    }
 }
 
 /// Bytes as visible ASCII without blanks: everything else, and the percent sign, as `%XX`.

@@ -5,7 +5,7 @@ use super::finding::{ATTEMPTS_FOR_AN_ABSENCE, ATTEMPTS_FOR_TIMING, Findings, NAM
 use super::malformed;
 use super::rules::{self, Rule};
 use crate::connection::End;
-use crate::history::{Awaited, Event, History, Message, PROBE, PROOF_WILL_TOPIC, WITNESS};
+use crate::history::{Awaited, Event, Excess, History, Message, PROBE, PROOF_WILL_TOPIC, WITNESS};
 use crate::packet::{AckKind, Packet, Protocol};
 use crate::results::Verdict;
 use crate::scenario::Timer;
@@ -40,9 +40,9 @@ pub fn check(history: &History, facts: &Facts, findings: &mut Findings) {
             Event::Withheld(client, what) => {
                 findings.limit(Verdict::Unsupported, format!("the broker does not take from {client} a {what}"));
             }
-            Event::WithoutEnd(client, what) if what.starts_with("a packet") => {
+            Event::WithoutEnd(client, excess @ Excess::Packet(_)) => {
                 let reason =
-                    format!("the broker begins to send {what} to {client}, and nothing here calls for one so long");
+                    format!("the broker begins to send {excess} to {client}, and nothing here calls for one so long");
                 findings.limit(Verdict::Inconclusive, reason);
             }
             Event::WithoutEnd(client, _) => {

@@ -84,8 +84,13 @@ pub async fn reach(request: &BrokerRequest, prefix: &Prefix) -> Result<Reached> 
     }
     let target = request.target(&broker);
     let probes = probe_both(&target, prefix).await;
-    check_reachable(&probes, &broker.url, target.login.is_some())?;
+    check_reachable(&probes, &broker.url, target.login.is_some())
+        .map_err(|obstacle| cannot_measure(&broker, &obstacle))?;
     Ok(Reached { broker, target, probes })
+}
+
+fn cannot_measure(broker: &Broker, obstacle: &Obstacle) -> anyhow::Error {
+    anyhow!("cannot measure {}: {obstacle}", broker.url)
 }
 
 /// Asks for both protocol versions.
@@ -120,7 +125,7 @@ impl Reached {
     pub async fn check_rights(&self, prefix: &Prefix) -> Result<()> {
         match self.forbidden(prefix).await {
             None => Ok(()),
-            Some(what) => Err(anyhow!("cannot measure {}: {}", self.broker.url, denied(&what, prefix, &self.target))),
+            Some(what) => Err(cannot_measure(&self.broker, &denied(&what, prefix, &self.target))),
         }
     }
 
@@ -166,30 +171,39 @@ impl Reached {
     }
 }
 
-/// What the user may not do, and what to do then.
-pub fn denied(what: &Forbidden, prefix: &Prefix, target: &Target) -> String {
-    let below = format!("below {}/", prefix.topic);
-    let topic = "give --topic-prefix with a topic that";
+/// Why nothing can be measured.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what}; {cure}")]
+pub struct Obstacle {
+    /// Half a sentence.
+    pub what: String,
+    /// Half a sentence that says what to do.
+    pub cure: String,
+}
+
+/// The obstacle of a user who may not do this.
+pub fn denied(what: &Forbidden, prefix: &Prefix, target: &Target) -> Obstacle {
+    let below = |verb: &str, how: &str| format!("not authorised to {verb} below {}/ ({how})", prefix.topic);
     let login = if target.login.is_none() { ", or log in with --username" } else { "" };
-    match what {
-        Forbidden::Subscribe(how) => {
-            format!("not authorised to subscribe {below} ({how}); {topic} this user may use{login}")
-        }
+    let usable_by = |whom: &str| format!("give --topic-prefix with a topic that {whom} may use");
+    let (what, cure) = match what {
+        Forbidden::Subscribe(how) => (below("subscribe", how), usable_by("this user") + login),
         Forbidden::Publish(how) if target.has_two_logins() => {
-            format!("not authorised to publish {below} ({how}); {topic} the user of --publisher-username may use")
+            (below("publish", how), usable_by("the user of --publisher-username"))
         }
-        Forbidden::Publish(how) => {
-            format!("not authorised to publish {below} ({how}); {topic} this user may use{login}")
+        Forbidden::Publish(how) => (below("publish", how), usable_by("this user") + login),
+        Forbidden::Login(how) => {
+            (format!("{how} for the publisher"), "check --publisher-username and its password".to_owned())
         }
-        Forbidden::Login(how) => format!("{how} for the publisher; check --publisher-username and its password"),
-    }
+    };
+    Obstacle { what, cure }
 }
 
 /// Whether a broker that was probed so can be measured.
 ///
 /// # Errors
-/// Why not, and what to do, as a sentence for the user.
-pub fn check_reachable(probes: &[Probe], url: &str, with_login: bool) -> Result<()> {
+/// [`Obstacle`].
+pub fn check_reachable(probes: &[Probe], url: &str, with_login: bool) -> Result<(), Obstacle> {
     let refusals: Vec<_> =
         probes.iter().filter_map(|probe| Some((probe.protocol, probe.outcome.as_ref().err()?))).collect();
     let fatal = |(_, refusal): &&(Protocol, &Refusal)| !refusal.is_of_version();
@@ -207,7 +221,7 @@ pub fn check_reachable(probes: &[Probe], url: &str, with_login: bool) -> Result<
         [(_, first), (_, second)] => format!("3.1.1: {}; 5.0: {}", first.how, second.how),
         _ => format!("MQTT {version}: {}", refusal.how),
     };
-    Err(anyhow!("cannot measure {url}: {how}; {}", advice(&refusal.kind, url, with_login)))
+    Err(Obstacle { what: how, cure: advice(&refusal.kind, url, with_login).into() })
 }
 
 /// The cure for a broker that cannot be measured.

@@ -1,27 +1,26 @@
 //! Leaves nothing behind: ends every session of the run, then clears every retained message, and checks what the
 //! protocol lets be checked.
 
-use std::future::poll_fn;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use super::Target;
-use super::client::answer;
 use super::names::Prefix;
 use super::probe;
+use super::talk::Talk;
 use super::witness::KEEP_ALIVE_S;
-use crate::connection::{Connection, Incoming};
 use crate::packet::{Connect, Filter, Packet, Protocol, Publish, Subscribe};
 use crate::plan::Role;
-use crate::scenario::Answers;
 use crate::session_rules::is_failure;
 
 /// How many sessions are ended at once.
 const SIDE_BY_SIDE: usize = 64;
 /// The same for those that were too many at once, and again too many.
 const FEWER_SIDE_BY_SIDE: [usize; 2] = [4, 1];
+/// How many topics are cleared with one write.
+const TOPICS_AT_ONCE: usize = 64;
 /// How long a retained message may take to come to the subscriber that looks for leftovers.
 const LEFTOVER_WAIT: Duration = Duration::from_millis(20);
 
@@ -88,12 +87,15 @@ impl Cleanup {
 
     /// One sentence for the report.
     pub fn sentence(&self) -> String {
-        let mut sentence =
-            format!("{} sessions ended, {} retained topics cleared; ", self.sessions_ended, self.retained.cleared);
+        let number = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+        let sessions = number(self.sessions_ended, "session");
+        let topics = number(self.retained.cleared, "retained topic");
+        let mut sentence = format!("{sessions} ended, {topics} cleared; ");
         let sessions = self.sessions_failed + self.sessions_left;
         let retained = self.retained.failed + self.retained.left;
         if !self.is_clean() {
-            sentence.push_str(&format!("{sessions} sessions and {retained} retained messages may be left"));
+            let (sessions, retained) = (number(sessions, "session"), number(retained, "retained message"));
+            sentence.push_str(&format!("{sessions} and {retained} may be left"));
             return sentence;
         }
         sentence.push_str(match (self.sessions_checked, self.retained.unchecked) {
@@ -273,9 +275,9 @@ async fn clear_retained(target: &Target, prefix: &Prefix, protocol: Protocol, to
     // A connection that ends in the middle is opened once more.
     for _ in 0..2 {
         let began = Instant::now();
-        if let Some(mut connection) = cleaner(target, Role::Publisher, prefix, protocol).await {
-            retained.cleared = clear(&mut connection, &topics, target).await;
-            connection.leave().await;
+        if let Some(mut cleaner) = cleaner(target, Role::Publisher, prefix, protocol).await {
+            retained.cleared = clear(&mut cleaner, &topics, target).await;
+            cleaner.leave().await;
         }
         if retained.cleared > 0 || began.elapsed() > target.deadline {
             break;
@@ -293,111 +295,64 @@ async fn clear_retained(target: &Target, prefix: &Prefix, protocol: Protocol, to
 }
 
 /// A clean connection for the clean-up's own use, to publish or to subscribe.
-pub async fn cleaner(target: &Target, role: Role, prefix: &Prefix, protocol: Protocol) -> Option<Connection> {
+pub async fn cleaner(target: &Target, role: Role, prefix: &Prefix, protocol: Protocol) -> Option<Talk> {
     let connect = target.connect_as(role, protocol, format!("{}cleaner", prefix.client_id), true, KEEP_ALIVE_S);
-    let (mut connection, _) = probe::connect(target, connect).await.ok()?;
-    connection.read_past_undecodable();
-    Some(connection)
+    Talk::open(target, connect).await.ok()
 }
 
 /// Publishes an empty retained message to each topic (3.1.1 MQTT-3.3.1-10, 5.0 MQTT-3.3.1-6), and gives how many the
 /// broker is known to have read.
-async fn clear(connection: &mut Connection, topics: &[String], target: &Target) -> usize {
-    let (mut sent, mut waiting) = (0, 0);
-    for (number, topic) in topics.iter().enumerate() {
-        let publish = Publish {
-            dup: false,
-            qos: 0,
-            retain: true,
-            topic: topic.clone(),
-            id: 0,
-            payload: Vec::new(),
-            ..Publish::default()
-        };
-        // Our own topics are short enough for MQTT, but a broker may take no packet of their size.
-        let is_taken = connection.send(&Packet::Publish(publish)).is_ok();
-        (sent, waiting) = (sent + usize::from(is_taken), waiting + usize::from(is_taken));
-        if number % 64 == 63 {
-            // A connection that has ended takes no more of them.
-            if connection.flush().await < waiting {
-                return 0;
-            }
-            waiting = 0;
+async fn clear(cleaner: &mut Talk, topics: &[String], target: &Target) -> usize {
+    let empty = |topic: &String| Packet::Publish(Publish { retain: true, topic: topic.clone(), ..Publish::default() });
+    let mut sent = 0;
+    for topics in topics.chunks(TOPICS_AT_ONCE) {
+        match cleaner.say(topics.iter().map(empty)).await {
+            // The connection has ended, or the broker takes no packet of this size.
+            0 => return 0,
+            some => sent += some,
         }
     }
-    let _ = connection.send(&Packet::Pingreq);
-    connection.flush().await;
-    let answered = until(connection, Instant::now() + target.deadline, |packet| *packet == Packet::Pingresp).await;
-    if answered { sent } else { 0 }
+    cleaner.say([Packet::Pingreq]).await;
+    let answered = cleaner.hear(Instant::now() + target.deadline, is_pingresp).await;
+    if answered.is_ok() { sent } else { 0 }
+}
+
+fn is_pingresp(packet: &Packet) -> Option<()> {
+    (*packet == Packet::Pingresp).then_some(())
 }
 
 /// The topics under the prefix that hold a retained message, or nothing where the broker does not let us look.
 async fn retained_under(target: &Target, prefix: &Prefix, protocol: Protocol) -> Option<Vec<String>> {
-    let mut connection = cleaner(target, Role::Main, prefix, protocol).await?;
-    let filter = Filter::new(prefix.filter(), 0);
-    // These packets have no string that could be too long.
-    let _ = connection.send(&Packet::Subscribe(Subscribe { id: 1, filters: vec![filter], ..Subscribe::default() }));
-    connection.flush().await;
+    let mut cleaner = cleaner(target, Role::Main, prefix, protocol).await?;
+    let filters = vec![Filter::new(prefix.filter(), 0)];
+    cleaner.say([Packet::Subscribe(Subscribe { id: 1, filters, ..Subscribe::default() })]).await;
     let mut topics: Vec<String> = Vec::new();
-    let mut granted = false;
-    let mut look = |packet: &Packet| {
-        match packet {
-            // What is not below the prefix is none of ours, whatever the broker sends.
-            Packet::Publish(publish)
-                if publish.retain
-                    && !publish.payload.is_empty()
-                    && prefix.holds(&publish.topic)
-                    && topics.len() < TOPICS_MAX =>
-            {
-                topics.push(publish.topic.clone());
-            }
-            Packet::Suback(suback) => granted = !suback.codes.iter().any(|code| is_failure(*code)),
-            _ => {}
+    let mut look = |packet: &Packet| match packet {
+        // What is not below the prefix is none of ours, whatever the broker sends.
+        Packet::Publish(publish)
+            if publish.retain
+                && !publish.payload.is_empty()
+                && prefix.holds(&publish.topic)
+                && topics.len() < TOPICS_MAX =>
+        {
+            topics.push(publish.topic.clone());
+            None
         }
-        matches!(packet, Packet::Suback(_))
+        Packet::Suback(suback) => Some(!suback.codes.iter().any(|code| is_failure(*code))),
+        _ => None,
     };
-    if !until(&mut connection, Instant::now() + target.deadline, &mut look).await {
-        return None;
-    }
-    let _ = connection.send(&Packet::Pingreq);
-    connection.flush().await;
-    let answered = until(&mut connection, Instant::now() + target.deadline, |packet| {
-        look(packet);
-        *packet == Packet::Pingresp
-    })
-    .await;
-    until(&mut connection, Instant::now() + LEFTOVER_WAIT, |packet| {
-        look(packet);
-        false
-    })
-    .await;
-    connection.leave().await;
-    (granted && answered).then_some(topics)
-}
-
-/// Reads, and acknowledges, until a packet of interest has come.
-pub async fn until(connection: &mut Connection, deadline: Instant, mut found: impl FnMut(&Packet) -> bool) -> bool {
-    loop {
-        let Ok(batch) = timeout_at(deadline, poll_fn(|cx| connection.poll_incoming(cx))).await else { return false };
-        let mut done = false;
-        for incoming in batch {
-            match incoming {
-                Incoming::Packet(packet, _) => {
-                    if let Some(answer) = answer(&packet, Answers::All) {
-                        let _ = connection.send(&answer);
-                    }
-                    done |= found(&packet);
-                }
-                Incoming::Undecodable { .. } => {}
-                Incoming::TooLong(_) | Incoming::End(_) => return false,
-            }
-        }
-        // A broker that sends without end must not hold it up.
-        if done || Instant::now() >= deadline {
-            return done;
-        }
-        connection.flush().await;
-    }
+    let granted = cleaner.hear(Instant::now() + target.deadline, &mut look).await.ok()?;
+    cleaner.say([Packet::Pingreq]).await;
+    let answered = cleaner
+        .hear(Instant::now() + target.deadline, |packet| {
+            look(packet);
+            is_pingresp(packet)
+        })
+        .await;
+    // What is still to come until then is looked at, and the end of this wait means nothing.
+    let _ = cleaner.hear(Instant::now() + LEFTOVER_WAIT, |packet| look(packet).and(None::<()>)).await;
+    cleaner.leave().await;
+    (granted && answered.is_ok()).then_some(topics)
 }
 
 /// Clears whatever is retained under the prefix, for a run that could not do it itself.

@@ -114,18 +114,15 @@ impl Job {
             Event::Received(_, Packet::Connack(connack)) => has_no_room(connack.code),
             _ => false,
         };
-        attempt.history.events().any(is_refused)
-            || match closes_instead_of_connack(&attempt.history) {
-                Some(and_the_probe) => full || and_the_probe,
-                None => false,
-            }
+        let ended = ended_unanswered(&attempt.history);
+        attempt.history.events().any(is_refused) || ended.contains(PROBE) || full && !ended.is_empty()
     }
 
     /// True if the findings of the last attempt need another one.
     pub fn needs_another_attempt(&self) -> bool {
         let made = self.attempts.len() as u32;
         if self.only_a_guess_is_open() {
-            return made < 2;
+            return made == 1;
         }
         self.attempts.last().is_some_and(|attempt| attempt.judgement.attempts_needed() > made)
     }
@@ -146,11 +143,10 @@ impl Job {
     }
 }
 
-/// The broker closed a connection instead of answering its CONNECT, and if so, that of the probe behind it too.
-fn closes_instead_of_connack(history: &History) -> Option<bool> {
-    let is_probe = |client: &str| client == PROBE;
-    let mut closed = None;
+/// The clients of which the broker ended a connection instead of answering its CONNECT.
+fn ended_unanswered(history: &History) -> HashSet<&str> {
     let mut unanswered: HashSet<&str> = HashSet::new();
+    let mut ended = HashSet::new();
     for event in history.events() {
         match event {
             Event::Sent(client, Packet::Connect(_)) => {
@@ -160,12 +156,12 @@ fn closes_instead_of_connack(history: &History) -> Option<bool> {
                 unanswered.remove(client.as_ref());
             }
             Event::Ended(client, _) if unanswered.contains(client.as_ref()) => {
-                closed = Some(closed.unwrap_or(false) || is_probe(client));
+                ended.insert(client.as_ref());
             }
             _ => {}
         }
     }
-    closed
+    ended
 }
 
 /// The scenario's names of the clients, and of all topics and filters in the history, with their names on the wire. A

@@ -7,11 +7,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Target;
-use super::hygiene::{cleaner, until};
+use super::hygiene::cleaner;
 use super::names::{Prefix, random_word};
 use super::talk::Talk;
 use super::witness::{KEEP_ALIVE_S, NONCE_CHARS};
-use crate::connection::Connection;
 use crate::packet::{Filter, Packet, Protocol, Publish, Subscribe};
 use crate::plan::Role;
 
@@ -59,34 +58,30 @@ pub fn heard<'p>(prefix: &Prefix, publish: &'p Publish) -> Option<Word<'p>> {
 /// True if a run with this prefix is under way: it answers the question.
 pub async fn is_in_use(target: &Target, prefix: &Prefix, protocol: Protocol) -> bool {
     let began = Instant::now();
-    let Some(mut connection) = cleaner(target, Role::Main, prefix, protocol).await else { return false };
+    let Some(mut asker) = cleaner(target, Role::Main, prefix, protocol).await else { return false };
     let filters = vec![Filter::new(topic(prefix), 0)];
-    // These packets have no string that could be too long.
-    let _ = connection.send(&Packet::Subscribe(Subscribe { id: 1, filters, ..Subscribe::default() }));
-    connection.flush().await;
-    let is_suback = |packet: &Packet| matches!(packet, Packet::Suback(_));
-    if !until(&mut connection, began + target.deadline, is_suback).await {
+    asker.say([Packet::Subscribe(Subscribe { id: 1, filters, ..Subscribe::default() })]).await;
+    let suback = |packet: &Packet| matches!(packet, Packet::Suback(_)).then_some(());
+    if asker.hear(began + target.deadline, suback).await.is_err() {
         return false;
     }
     let wait = ANSWER_WAIT + ROUND_TRIPS * began.elapsed();
-    say(target, prefix, protocol, &mut connection, Word::Question);
-    connection.flush().await;
-    let is_greeting = |packet: &Packet| match packet {
-        Packet::Publish(publish) => matches!(heard(prefix, publish), Some(Word::Greeting(_))),
-        _ => false,
+    asker.say(said_here(target, prefix, protocol, Word::Question)).await;
+    let greeting = |packet: &Packet| match packet {
+        Packet::Publish(publish) => matches!(heard(prefix, publish), Some(Word::Greeting(_))).then_some(()),
+        _ => None,
     };
-    let is_in_use = until(&mut connection, Instant::now() + wait, is_greeting).await;
-    connection.leave().await;
+    let is_in_use = asker.hear(Instant::now() + wait, greeting).await.is_ok();
+    asker.leave().await;
     is_in_use
 }
 
-/// Says a word on the connection of whoever hears them, or, where another login publishes, beside it on one of its own.
-pub fn say(target: &Target, prefix: &Prefix, protocol: Protocol, connection: &mut Connection, word: Word<'_>) {
+/// The packet with which whoever hears the words says one. Where another login publishes, it is said beside, on a connection of
+/// its own, and there is none.
+pub fn said_here(target: &Target, prefix: &Prefix, protocol: Protocol, word: Word<'_>) -> Option<Packet> {
     let said = word.said(prefix);
     if !target.has_two_logins() {
-        // A word is short enough.
-        let _ = connection.send(&said);
-        return;
+        return Some(said);
     }
     let id = format!("{}greeter{}", prefix.client_id, &random_word()[..NONCE_CHARS]);
     let connect = target.connect_as(Role::Publisher, protocol, id, true, KEEP_ALIVE_S);
@@ -97,6 +92,7 @@ pub fn say(target: &Target, prefix: &Prefix, protocol: Protocol, connection: &mu
             talk.leave().await;
         }
     });
+    None
 }
 
 fn topic(prefix: &Prefix) -> String {

@@ -13,7 +13,7 @@ use super::mailbox::{Mailbox, Seen, Sighting};
 use super::player::{Player, Waited};
 
 use crate::connection::{End, Incoming};
-use crate::history::{Event, Message};
+use crate::history::{Event, Excess, Message};
 use crate::packet::Packet;
 
 /// Longer than any wait.
@@ -115,8 +115,8 @@ impl Player<'_> {
         for incoming in batch {
             let bytes = if let Incoming::Packet(_, raw) = &incoming { raw.len() } else { 0 };
             if !self.allowances[client].take(bytes) {
-                let what = format!("{} packets", self.allowances[client].taken());
-                return self.take_no_more(client, what);
+                let excess = Excess::Packets(self.allowances[client].taken());
+                return self.take_no_more(client, excess);
             }
             let mut message = None;
             match &incoming {
@@ -128,15 +128,15 @@ impl Player<'_> {
                     self.record.observed_at(at, client, event);
                 }
                 Incoming::End(end) => self.record.observed_at(at, client, |name| Event::Ended(name, *end)),
-                Incoming::TooLong(bytes) => return self.take_no_more(client, format!("a packet of {bytes} bytes")),
+                Incoming::TooLong(bytes) => return self.take_no_more(client, Excess::Packet(*bytes)),
             }
             self.clients[client].incoming.push_back((incoming, message));
         }
     }
 
     /// More came than the client takes: it looks at nothing more, and closes the connection.
-    fn take_no_more(&mut self, client: usize, what: String) {
-        self.record.observed(client, |name| Event::WithoutEnd(name, what));
+    fn take_no_more(&mut self, client: usize, excess: Excess) {
+        self.record.observed(client, |name| Event::WithoutEnd(name, excess));
         self.hang_up(client);
         let state = &mut self.clients[client];
         state.ended = Some(End::Reset);
@@ -255,8 +255,7 @@ impl Player<'_> {
             }
             Seen::Ended(end) => self.record.of_witness(at, connection, |name| Event::Ended(name, end)),
             Seen::WithoutEnd(packets) => {
-                let what = format!("{packets} copies");
-                self.record.of_witness(at, connection, |name| Event::WithoutEnd(name, what));
+                self.record.of_witness(at, connection, |name| Event::WithoutEnd(name, Excess::Copies(packets)));
             }
         }
     }

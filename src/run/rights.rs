@@ -129,7 +129,7 @@ impl Asking {
     /// Whether a message at QoS 0 comes back; it may vanish, so that this proves nothing else.
     async fn comes_back_at_qos_0(&mut self, target: &Target, loop_back: &LoopBack) -> Result<bool, Rights> {
         let asked = Instant::now();
-        let is_taken = self.publisher.say([loop_back.publish(0, 0), Packet::Pingreq]).await;
+        let is_taken = self.publisher.say([loop_back.publish(0, 0), Packet::Pingreq]).await == 2;
         let is_pingresp = |packet: &Packet| (*packet == Packet::Pingresp).then_some(());
         let answered = self.publisher.hear(Instant::now() + target.deadline, is_pingresp).await;
         let wait = COPY_WAIT + ROUND_TRIPS * asked.elapsed();
@@ -158,7 +158,7 @@ impl Asking {
     }
 
     async fn subscribe(&mut self, target: &Target, loop_back: &LoopBack) -> Result<(), Rights> {
-        if !self.subscriber.say([loop_back.subscribe(1)]).await {
+        if self.subscriber.say([loop_back.subscribe(1)]).await == 0 {
             return Err(Rights::Unclear);
         }
         let granted = |packet: &Packet| match packet {

@@ -42,11 +42,14 @@ impl Talk {
         Ok(Talk { connection, connack, unread: VecDeque::new(), disconnected: None })
     }
 
-    /// Puts packets on the wire. False if one of them is larger than the broker takes: then none is sent after it.
-    pub async fn say(&mut self, packets: impl IntoIterator<Item = Packet>) -> bool {
-        let all_sent = packets.into_iter().all(|packet| self.connection.send(&packet).is_ok());
-        self.connection.flush().await;
-        all_sent
+    /// Puts packets on the wire, and tells how many are there: those that the operating system took, without any that is larger
+    /// than the broker takes.
+    pub async fn say(&mut self, packets: impl IntoIterator<Item = Packet>) -> usize {
+        for packet in packets {
+            // A packet that is too large is told by the number.
+            let _ = self.connection.send(&packet);
+        }
+        self.connection.flush().await
     }
 
     /// The first answer of interest; acknowledges whatever comes.

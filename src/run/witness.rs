@@ -18,11 +18,11 @@ use super::allowance::Allowance;
 use super::client::answer;
 use super::mailbox::{Mailbox, Mailboxes, Seen, Sighting};
 use super::names::Prefix;
-use super::neighbours::{Word, heard, say};
+use super::neighbours::{Word, heard, said_here};
 use super::probe::{self, RefusalKind};
 use super::pulse::Pulse;
 use crate::connection::{Connection, End, Incoming};
-use crate::history::{Client, Entry, Event, History, WITNESS};
+use crate::history::{Client, Entry, Event, Excess, History, WITNESS};
 use crate::packet::{Filter, Packet, Protocol, Subscribe};
 use crate::scenario::Answers;
 use crate::session_rules::is_failure;
@@ -171,8 +171,7 @@ impl Watch {
         self.note(|name| Event::Sent(name, subscribe("#".into())));
         match timeout(self.target.deadline, self.granted(&mut connection)).await {
             Ok(Some(code)) if !is_failure(code) => {
-                let greeting = Word::Greeting(self.ears.nonce.as_bytes());
-                say(&self.target, &self.prefix, self.protocol, &mut connection, greeting);
+                self.greet(&mut connection);
                 connection.flush().await;
                 Ok(connection)
             }
@@ -289,7 +288,7 @@ impl Watch {
             }
             Incoming::TooLong(bytes) => {
                 self.is_remarkable = true;
-                self.note(|name| Event::WithoutEnd(name, format!("a packet of {bytes} bytes")));
+                self.note(|name| Event::WithoutEnd(name, Excess::Packet(bytes)));
                 None
             }
             Incoming::End(end) => {
@@ -303,16 +302,24 @@ impl Watch {
 
     /// Another run asks whether anybody is there, or greets: then both have to end.
     fn answer(&mut self, connection: &mut Connection, word: Word<'_>) {
-        let own = Word::Greeting(self.ears.nonce.as_bytes());
-        if word == own {
+        if word == Word::Greeting(self.ears.nonce.as_bytes()) {
             return;
         }
         let is_known = matches!(word, Word::Greeting(_)) && std::mem::replace(&mut self.is_shared, true);
         if !is_known {
-            say(&self.target, &self.prefix, self.protocol, connection, own);
+            self.greet(connection);
         }
         if self.is_shared {
             self.ears.neighbour.notify_one();
+        }
+    }
+
+    /// Tells all other runs with this prefix that this one is under way.
+    fn greet(&self, connection: &mut Connection) {
+        let greeting = Word::Greeting(self.ears.nonce.as_bytes());
+        if let Some(packet) = said_here(&self.target, &self.prefix, self.protocol, greeting) {
+            // A greeting is short enough.
+            let _ = connection.send(&packet);
         }
     }
 

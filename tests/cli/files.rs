@@ -132,6 +132,8 @@ fn a_file_that_never_ends() {
         .gave_up(2, &[text(&history), "it cannot be read", endless, "one event a line"]);
     run(program(["list", "/dev/zero"])).gave_up(2, &["/dev/zero: it cannot be read", endless, "name a file"]);
     refused(&["--baseline", "/dev/zero"]).gave_up(2, &["cannot read /dev/zero", endless]);
+    let tls = ["matrix", "mqtts://localhost", "--cafile", "/dev/zero"];
+    run(program(tls)).gave_up(2, &["--cafile /dev/zero: it cannot be read", endless, "PEM"]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Any event with any packet, as far as the text form has to carry it.
 
 use mqtt_sessions::connection::End;
-use mqtt_sessions::history::{Awaited, Client, Entry, Event, Time};
+use mqtt_sessions::history::{Awaited, Client, Entry, Event, Excess, Time};
 use mqtt_sessions::packet::{
     Ack, AckKind, Connack, Connect, Filter, Packet, Properties, Protocol, Publish, Suback, Subscribe, Unsuback,
     Unsubscribe, Values, Will,
@@ -52,7 +52,15 @@ fn observed() -> impl Strategy<Value = Event> {
             passed
         }),
         (client(), words()).prop_map(|(client, what)| Event::Withheld(client, what)),
-        (client(), words()).prop_map(|(client, what)| Event::WithoutEnd(client, what)),
+        (client(), excess()).prop_map(|(client, excess)| Event::WithoutEnd(client, excess)),
+    ]
+}
+
+fn excess() -> impl Strategy<Value = Excess> {
+    prop_oneof![
+        any::<usize>().prop_map(Excess::Packet),
+        any::<usize>().prop_map(Excess::Packets),
+        any::<usize>().prop_map(Excess::Copies),
     ]
 }
 

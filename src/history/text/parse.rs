@@ -2,7 +2,7 @@
 
 use percent_encoding::percent_decode_str;
 
-use super::super::{Awaited, Client, Entry, Event, Time};
+use super::super::{Awaited, Client, Entry, Event, Excess, Time};
 use crate::packet::{
     Ack, AckKind, Connack, Connect, Filter, Packet, Protocol, Publish, Suback, Subscribe, Unsuback, Unsubscribe,
     Values, Will,
@@ -98,6 +98,17 @@ fn not_a_number(text: &str) -> String {
     format!("\"{text}\" is no number")
 }
 
+fn parse_excess(text: &str) -> Result<Excess, String> {
+    let words: Vec<&str> = text.split(' ').collect();
+    let number = |number: &str| number.parse().map_err(|_| not_a_number(number));
+    match words[..] {
+        ["a", "packet", "of", bytes, "bytes"] => number(bytes).map(Excess::Packet),
+        [count, "packets"] => number(count).map(Excess::Packets),
+        [count, "copies"] => number(count).map(Excess::Copies),
+        _ => Err(format!("\"{text}\" does not say how much came")),
+    }
+}
+
 fn parse_of_client(client: Client, arrow: &str, what: &str) -> Result<Event, String> {
     match (arrow, what) {
         ("<-", what) if what.starts_with("end ") => what["end ".len()..].parse().map(|end| Event::Ended(client, end)),
@@ -108,7 +119,7 @@ fn parse_of_client(client: Client, arrow: &str, what: &str) -> Result<Event, Str
             free(&what["withheld ".len()..]).map(|what| Event::Withheld(client, what))
         }
         ("--", what) if what.starts_with("without end: ") => {
-            free(&what["without end: ".len()..]).map(|what| Event::WithoutEnd(client, what))
+            parse_excess(&what["without end: ".len()..]).map(|excess| Event::WithoutEnd(client, excess))
         }
         ("--", what) if what.ends_with("passed") => parse_timed(client, what),
         ("--", what) => parse_missing(what).map(|awaited| Event::Missing(client, awaited)),
