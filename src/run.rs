@@ -41,7 +41,7 @@ pub use hygiene::{Cleanup, Leftovers, Retained, SessionLeft, clean, clean_guesse
 pub use longest::Longest;
 pub use names::{Place, Prefix, client_id, topic};
 pub use neighbours::{is_in_use, sentence as prefix_is_in_use};
-pub use probe::{Probe, Refusal, RefusalKind, probe};
+pub use probe::{Probe, ROOM_PAUSES, Refusal, RefusalKind, probe};
 pub use rights::{Forbidden, Rights, look as look_at_rights};
 pub use settle::{SETTLE_MIN, Settle};
 pub use talk::{Talk, Unanswered};

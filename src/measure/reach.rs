@@ -13,9 +13,6 @@ use crate::report::quoted;
 use crate::results::BrokerLabel;
 use crate::run::{self, Forbidden, Prefix, Probe, Refusal, RefusalKind, Rights, Target};
 
-/// How long the probe of a refused version waits each time before it asks again, in milliseconds.
-const PAUSES_MS: [u64; 4] = [0, 25, 50, 100];
-
 /// Which broker, and how long it is waited for.
 #[derive(Debug, Clone)]
 pub struct BrokerRequest {
@@ -108,11 +105,11 @@ pub async fn probe_both(target: &Target, prefix: &Prefix) -> [Probe; 2] {
 
 /// Where only one version was let in, there may have been no room for two, and a broker may take a moment to see that one has left.
 async fn ask_again(target: &Target, prefix: &Prefix, probe: &mut Probe) {
-    for pause in PAUSES_MS {
+    for pause in run::ROOM_PAUSES {
         if !probe.outcome.as_ref().is_err_and(Refusal::may_be_for_now) {
             return;
         }
-        sleep(Duration::from_millis(pause)).await;
+        sleep(pause).await;
         *probe = run::probe(target, prefix, probe.protocol).await;
     }
 }

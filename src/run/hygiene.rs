@@ -1,10 +1,11 @@
 //! Leaves nothing behind: ends every session of the run, then clears every retained message, and checks what the
 //! protocol lets be checked.
 
+use std::iter;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::Target;
 use super::names::Prefix;
@@ -17,8 +18,8 @@ use crate::session_rules::is_failure;
 
 /// How many sessions are ended at once.
 const SIDE_BY_SIDE: usize = 64;
-/// The same for those that were too many at once, and again too many.
-const FEWER_SIDE_BY_SIDE: [usize; 2] = [4, 1];
+/// The same for those that were too many at once. Then they come alone.
+const FEWER_SIDE_BY_SIDE: usize = 4;
 /// How many topics are cleared with one write.
 const TOPICS_AT_ONCE: usize = 64;
 /// How long a retained message may take to come to the subscriber that looks for leftovers.
@@ -129,8 +130,13 @@ pub async fn clean(target: &Target, prefix: &Prefix, leftovers: Leftovers, versi
         Err(_) => Retained { failed: topics.len(), unchecked: true, ..Retained::default() },
     };
     let ((gone, left), mut retained) = tokio::join!(check, clear());
-    if retained.failed > 0 && !gone.is_empty() {
-        // The connections of the check may have taken all the room there is.
+    let began = Instant::now();
+    for pause in probe::ROOM_PAUSES {
+        // The connections of the sessions may have taken all the room there is; a broker that is silent has another reason.
+        if retained.failed == 0 || gone.is_empty() || began.elapsed() > target.deadline {
+            break;
+        }
+        sleep(pause).await;
         retained = clear().await;
     }
     cleanup.sessions_ended += gone.len();
@@ -184,11 +190,13 @@ enum Staged {
 async fn each(target: &Target, sessions: Vec<SessionLeft>, stage: Stage, until: Instant) -> (Vec<SessionLeft>, usize) {
     let count = sessions.len();
     let Passed { mut succeeded, mut unanswered, .. } = pass(target, sessions, stage, SIDE_BY_SIDE, until).await;
-    for fewer in FEWER_SIDE_BY_SIDE {
+    let alone = probe::ROOM_PAUSES.map(|pause| (1, pause));
+    for (fewer, pause) in iter::once((FEWER_SIDE_BY_SIDE, Duration::ZERO)).chain(alone) {
         // A broker that is gone answers nobody, and one that has no room for many answers the few who come now.
         if succeeded.is_empty() || unanswered.is_empty() {
             break;
         }
+        sleep(pause).await;
         let passed = pass(target, unanswered, stage, fewer, until).await;
         succeeded.extend(passed.succeeded);
         unanswered = passed.unanswered;

@@ -21,6 +21,10 @@ const VERSION_TOPIC: &str = "$SYS/broker/version";
 /// trip at least.
 const VERSION_WAIT: Duration = Duration::from_millis(20);
 
+/// How long whoever may have found no room waits each time before it asks again.
+pub const ROOM_PAUSES: [Duration; 4] =
+    [Duration::ZERO, Duration::from_millis(25), Duration::from_millis(50), Duration::from_millis(100)];
+
 /// How many bytes of something that is no packet a message shows.
 const BYTES_SHOWN: usize = 16;
 

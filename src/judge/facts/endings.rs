@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Facts, Place, Publication, Sending, reading};
+use super::{Connection, Facts, Place, Publication, Sending, reading};
 use crate::history::Message;
 use crate::packet::Publish;
 
@@ -32,26 +32,18 @@ fn publish_wills(facts: &mut Facts) {
         let connection = &facts.connections[index];
         let Some(will) = connection.connect.will.as_ref().filter(|_| connection.is_accepted()) else { continue };
         let Some(message) = Message::of(&will.payload) else { continue };
-        let ends = connection.left_for_good().is_none();
-        // A broker that reads garbage ends the connection, also where nobody reads that. So may one that reads a PUBLISH which
-        // it does not take (3.1.1 MQTT-3.3.5-2).
-        let unread = connection.last_sent.filter(|_| connection.closed.is_some() && connection.ended.is_none());
-        let is_silent = |sent: &Place| connection.signs.last().is_none_or(|(answer, _)| *answer < sent.at);
-        let is_publish = |sent: &Place| {
-            let mut sendings = facts.publications.iter().flat_map(|publication| &publication.sendings);
-            sendings.any(|sending| sending.place.at == sent.at)
-        };
-        let refused = unread.map(|(sent, _)| sent).filter(is_silent).filter(is_publish);
-        let end = connection.garbled.into_iter().chain(refused).chain(connection.end).min();
-        let sendings = end.filter(|_| ends).map(|place| Sending { place, connection: index });
         let (client, id, will) = (connection.client.clone(), connection.id.clone(), will.clone());
-        let topic = if will.topic.is_empty() { String::new() } else { will.topic.clone() };
+        let topic = will.topic.clone();
         let copies = facts.connections.iter().flat_map(|c| &c.deliveries).filter(|d| d.message == Some(message));
         let copies = copies.filter(|delivery| delivery.topic == topic).map(|d| d.place);
         let is_copy = |publish: &Publish| Message::of(&publish.payload) == Some(message) && publish.topic == topic;
         let own = facts.witnessed.iter().filter(|(_, publish)| is_copy(publish)).map(|(place, _)| *place);
         let witnessed = own.clone().next();
         let accepted = copies.chain(own).min();
+        let ends = connection.left_for_good().is_none();
+        let end =
+            connection.garbled.into_iter().chain(refusal(facts, connection, accepted)).chain(connection.end).min();
+        let sendings = end.filter(|_| ends).map(|place| Sending { place, connection: index });
         facts.push(Publication {
             sendings: sendings.into_iter().collect(),
             accepted,
@@ -60,4 +52,17 @@ fn publish_wills(facts: &mut Facts) {
             ..reading::publication(message, client, id, &topic, will.qos, will.retain)
         });
     }
+}
+
+/// The PUBLISH on which the broker has ended the connection before that was seen: a broker that does not take a PUBLISH may (3.1.1
+/// MQTT-3.3.5-2). Either nobody read any more, or the first copy of the will came in an earlier step than the end.
+fn refusal(facts: &Facts, connection: &Connection, first_copy: Option<Place>) -> Option<Place> {
+    let was_unread = connection.closed.is_some() && connection.ended.is_none();
+    let came_first = || first_copy.zip(connection.end).is_some_and(|(copy, end)| copy.step < end.step);
+    let was_late = connection.ended.is_some() && connection.taken_over.is_none() && came_first();
+    let (sent, _) = connection.last_sent.filter(|_| was_unread || was_late)?;
+    let is_silent = connection.signs.last().is_none_or(|(answer, _)| *answer < sent.at);
+    let mut sendings = facts.publications.iter().flat_map(|publication| &publication.sendings);
+    let is_publish = sendings.any(|sending| sending.place.at == sent.at);
+    (is_silent && is_publish).then_some(sent)
 }
