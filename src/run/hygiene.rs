@@ -133,7 +133,8 @@ pub async fn clean(target: &Target, prefix: &Prefix, leftovers: Leftovers, versi
     let began = Instant::now();
     for pause in probe::ROOM_PAUSES {
         // The connections of the sessions may have taken all the room there is; a broker that is silent has another reason.
-        if retained.failed == 0 || gone.is_empty() || began.elapsed() > target.deadline {
+        let was_done = retained.failed + retained.left == 0 || retained.cleared > 0;
+        if was_done || gone.is_empty() || began.elapsed() > target.deadline {
             break;
         }
         sleep(pause).await;
