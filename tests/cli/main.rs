@@ -26,6 +26,7 @@ mod peers;
 mod program;
 mod proxy;
 mod relays;
+mod repeats;
 mod rights;
 mod runs;
 mod slips;
