@@ -3,6 +3,7 @@
 //! There is no sleep here: a wait is a fence or has a deadline.
 
 mod allowance;
+mod by_name;
 mod client;
 mod endings;
 mod finished;

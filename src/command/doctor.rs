@@ -43,6 +43,9 @@ pub async fn doctor(mut typed: Doctor) -> Result<ExitCode> {
         let examining = timeout_at(until, patient.examine(&mut examined));
         let ended = unless_interrupted(&interrupted, examining).await;
         is_interrupted = ended.is_none();
+        if is_interrupted {
+            examined.checks.push(Check::interrupted());
+        }
         if ended.is_some_and(|ended| ended.is_err()) {
             examined.checks.push(Check::out_of_time(bound));
         }

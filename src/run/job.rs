@@ -61,13 +61,17 @@ impl Job {
         let publisher = self.cell.steps.iter().find(|step| matches!(step.action, Action::Publish(_)));
         let protocol = publisher.map_or(self.cell.clients[0].protocol, |step| self.cell.clients[step.client].protocol);
         let allowance = Allowance::of(&self.cell, &shared.common);
+        let witness = match shared.witnesses.get(&protocol) {
+            Some(witness) => witness.mailbox(&names, &self.cell, allowance.clone()).await,
+            None => None,
+        };
         let mut player = Player {
             cell: &self.cell,
             target: &shared.target,
             clients: self.cell.clients.iter().cloned().map(Client::new).collect(),
-            allowances: vec![allowance.clone(); self.cell.clients.len()],
+            allowances: vec![allowance; self.cell.clients.len()],
             record: Record::new(self.cell.clients.iter().map(|client| client.name.clone())),
-            witness: shared.witnesses.get(&protocol).and_then(|witness| witness.mailbox(names.tag(), allowance)),
+            witness,
             names: names.clone(),
             settle: settle::of_attempt(shared.options.settle, attempt),
             // What was waited for in vain is not waited for again.

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::allowance::Allowance;
+use super::by_name::Wish;
 use crate::connection::End;
 use crate::packet::Publish;
 
@@ -35,6 +36,8 @@ pub enum Seen {
 struct Slot {
     sender: mpsc::UnboundedSender<Sighting>,
     allowance: Allowance,
+    /// Those to which the witness is subscribed by name.
+    topics: Vec<String>,
 }
 
 /// The mailboxes by the head of their topics; `None` once the witness has given up.
@@ -52,10 +55,16 @@ impl Default for Mailboxes {
 
 impl Mailboxes {
     /// Where the sightings with this tag will arrive; `None` if the witness has given up. More than the allowance is not kept.
-    pub fn open(&self, tag: String, allowance: Allowance) -> Option<Mailbox> {
+    pub fn open(&self, tag: String, allowance: Allowance, by_name: Option<Named>) -> Option<Mailbox> {
         let (sender, receiver) = mpsc::unbounded_channel();
-        self.lock().as_mut()?.insert(tag.clone(), Slot { sender, allowance });
-        Some(Mailbox { receiver, tag, mailboxes: self.clone() })
+        let topics = by_name.as_ref().map(|by_name| by_name.topics.clone()).unwrap_or_default();
+        self.lock().as_mut()?.insert(tag.clone(), Slot { sender, allowance, topics });
+        Some(Mailbox { receiver, tag, mailboxes: self.clone(), by_name })
+    }
+
+    /// The topics of all cells to which the witness is subscribed by name.
+    pub fn topics(&self) -> Vec<String> {
+        self.lock().iter().flat_map(HashMap::values).flat_map(|slot| slot.topics.iter().cloned()).collect()
     }
 
     /// The witness gives up: no more sightings will arrive.
@@ -97,6 +106,13 @@ pub struct Mailbox {
     receiver: mpsc::UnboundedReceiver<Sighting>,
     tag: String,
     mailboxes: Mailboxes,
+    by_name: Option<Named>,
+}
+
+/// The topics to which the witness is subscribed by name for one attempt, and whom to tell that the attempt has ended.
+pub struct Named {
+    pub topics: Vec<String>,
+    pub wishes: mpsc::UnboundedSender<Wish>,
 }
 
 impl Mailbox {
@@ -115,6 +131,10 @@ impl Drop for Mailbox {
     fn drop(&mut self) {
         if let Some(mailboxes) = self.mailboxes.lock().as_mut() {
             mailboxes.remove(&self.tag);
+        }
+        if let Some(Named { topics, wishes }) = self.by_name.take() {
+            // A witness that has left is subscribed to nothing.
+            let _ = wishes.send(Wish::Unsubscribe(topics));
         }
     }
 }

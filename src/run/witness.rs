@@ -1,5 +1,7 @@
 //! An always-online subscriber to everything that the run publishes.
 //!
+//! Where the broker grants no wildcard, it subscribes to the topics of each cell by name (`by_name.rs`).
+//!
 //! It separates "the broker lost it for this session" from "the broker never routed it". It subscribes at QoS 0, where
 //! it has no window and no queue of its own to overflow. Its silence is never a finding by itself. It reads past what cannot
 //! be decoded, and connects again when its connection ends; both are kept, so that the broker can be judged by them.
@@ -9,21 +11,23 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Target;
 use super::allowance::Allowance;
+use super::by_name::{ByName, Wish};
 use super::client::answer;
-use super::mailbox::{Mailbox, Mailboxes, Seen, Sighting};
-use super::names::Prefix;
-use super::neighbours::{Word, heard, said_here};
+use super::mailbox::{Mailbox, Mailboxes, Named, Seen, Sighting};
+use super::names::{Names, Prefix};
+use super::neighbours::{self, Word, heard, said_here};
 use super::probe::{self, RefusalKind};
 use super::pulse::Pulse;
 use crate::connection::{Connection, End, Incoming};
 use crate::history::{Client, Entry, Event, Excess, History, WITNESS};
 use crate::packet::{Filter, Packet, Protocol, Subscribe};
+use crate::plan::Cell;
 use crate::scenario::Answers;
 use crate::session_rules::is_failure;
 
@@ -48,6 +52,10 @@ pub struct Witness {
     leave: Arc<Notify>,
     /// Asks it to send PINGREQ.
     ping: Arc<Notify>,
+    /// Where cells ask for their topics, if the broker grants no wildcard.
+    wishes: Option<mpsc::UnboundedSender<Wish>>,
+    /// How long a cell waits for its topics.
+    deadline: Duration,
     reading: JoinHandle<Option<History>>,
 }
 
@@ -86,14 +94,24 @@ impl Witness {
             began: Instant::now(),
             opened: 0,
             entries: vec![Event::Step(format!("0 connect {WITNESS}")).into()],
+            by_name: None,
             is_remarkable: false,
             is_taken_over: false,
             is_shared: false,
             is_told: false,
         };
-        let connection = watch.open().await.map_err(|failure| failure.how)?;
-        let reading = tokio::spawn(watch.watch(connection, leave.clone(), ping.clone()));
-        Ok(Witness { prefix: prefix.clone(), mailboxes, leave, ping, reading })
+        let connection = match watch.open().await {
+            Err(Failure { at_wildcard: true, .. }) => {
+                watch.by_name = Some(ByName::default());
+                watch.open().await
+            }
+            opened => opened,
+        };
+        let connection = connection.map_err(|failure| failure.how)?;
+        let (wishes, wished) = mpsc::unbounded_channel();
+        let wishes = watch.by_name.is_some().then_some(wishes);
+        let reading = tokio::spawn(watch.watch(connection, leave.clone(), ping.clone(), wished));
+        Ok(Witness { prefix: prefix.clone(), mailboxes, leave, ping, wishes, deadline: target.deadline, reading })
     }
 
     /// Disconnects the witness in good order, and gives what it saw that belongs to no cell, if there was anything.
@@ -107,10 +125,20 @@ impl Witness {
         self.ping.notify_one();
     }
 
-    /// Where the messages of the attempt with this tag will arrive; `None` if the witness has given up.
-    /// More than the allowance is not kept for it.
-    pub fn mailbox(&self, tag: &str, allowance: Allowance) -> Option<Mailbox> {
-        self.mailboxes.open(format!("{}/{tag}", self.prefix.topic), allowance)
+    /// Where the messages of an attempt with these names will arrive; `None` if the witness has given up, or is not let to the
+    /// topics. More than the allowance is not kept for it.
+    pub async fn mailbox(&self, names: &Names, cell: &Cell, allowance: Allowance) -> Option<Mailbox> {
+        let tag = format!("{}/{}", self.prefix.topic, names.tag());
+        let Some(wishes) = &self.wishes else { return self.mailboxes.open(tag, allowance, None) };
+        let topics = cell.published_topics().into_iter().map(|topic| names.topic(&topic));
+        let topics: Vec<String> = topics.filter(|topic| self.prefix.holds(topic)).collect();
+        let named = Named { topics: topics.clone(), wishes: wishes.clone() };
+        let mailbox = self.mailboxes.open(tag, allowance, Some(named))?;
+        let (granted, is_granted) = oneshot::channel();
+        wishes.send(Wish::Subscribe(topics, granted)).ok()?;
+        // If the connection ends before, the cell learns that, and the next one has its topics.
+        let has_topics = timeout(self.deadline, is_granted).await.ok()?.unwrap_or(true);
+        has_topics.then_some(mailbox)
     }
 }
 
@@ -120,6 +148,8 @@ struct Failure {
     how: String,
     /// Nobody answered.
     out_of_reach: bool,
+    /// The broker refused the filter with the wildcard, or closed the connection on it.
+    at_wildcard: bool,
 }
 
 /// The witness's task.
@@ -134,6 +164,8 @@ struct Watch {
     opened: u32,
     /// What happened on them, but for the copies and their handshakes.
     entries: Vec<Entry>,
+    /// There, if the broker grants no wildcard.
+    by_name: Option<ByName>,
     /// Something happened that the broker can be judged by.
     is_remarkable: bool,
     is_taken_over: bool,
@@ -155,7 +187,11 @@ impl Watch {
         let (mut connection, connack) = connected.map_err(|refusal| Failure {
             how: format!("its CONNECT: {}", refusal.how),
             out_of_reach: matches!(refusal.kind, RefusalKind::Unreachable(_) | RefusalKind::Silence),
+            at_wildcard: false,
         })?;
+        if connack.wildcards_available == Some(false) {
+            self.by_name.get_or_insert_default();
+        }
         connection.read_past_undecodable();
         self.opened += 1;
         (connect.client_id, connect.login) = (WITNESS.into(), None);
@@ -164,20 +200,28 @@ impl Watch {
         let subscribe = |filter: String| {
             Packet::Subscribe(Subscribe { id: 1, filters: vec![Filter::new(filter, 0)], ..Subscribe::default() })
         };
-        let filter = self.prefix.filter();
-        let failure = |how: String| Failure { how, out_of_reach: false };
+        let filter = if self.by_name.is_some() { neighbours::topic(&self.prefix) } else { self.prefix.filter() };
+        let at_wildcard = self.by_name.is_none();
+        let failure = |how: String| Failure { how, out_of_reach: false, at_wildcard };
         connection.send(&subscribe(filter.clone())).map_err(|error| failure(error.to_string()))?;
         connection.flush().await;
-        self.note(|name| Event::Sent(name, subscribe("#".into())));
+        let below = filter.strip_prefix(&self.prefix.topic).unwrap_or(&filter).trim_start_matches('/').to_owned();
+        self.note(|name| Event::Sent(name, subscribe(below)));
         match timeout(self.target.deadline, self.granted(&mut connection)).await {
             Ok(Some(code)) if !is_failure(code) => {
                 self.greet(&mut connection);
+                // Cells that are under way want to see more.
+                let topics = self.mailboxes.topics();
+                for packet in self.by_name.iter_mut().flat_map(|by_name| by_name.again(&topics)) {
+                    // If the packet is too large, its cells miss copies, and no others.
+                    let _ = connection.send(&packet);
+                }
                 connection.flush().await;
                 Ok(connection)
             }
             Ok(Some(code)) => Err(failure(format!("SUBSCRIBE to {filter} was refused with {code:#04x}"))),
             Ok(None) => Err(failure(format!("the connection ended at SUBSCRIBE to {filter}"))),
-            Err(_) => Err(failure(format!("SUBSCRIBE to {filter} was not answered"))),
+            Err(_) => Err(Failure { at_wildcard: false, ..failure(format!("SUBSCRIBE to {filter} was not answered")) }),
         }
     }
 
@@ -200,9 +244,15 @@ impl Watch {
     }
 
     /// Reads until it is told to leave, or until it cannot connect any more.
-    async fn watch(mut self, mut connection: Connection, leave: Arc<Notify>, ping: Arc<Notify>) -> Option<History> {
+    async fn watch(
+        mut self,
+        mut connection: Connection,
+        leave: Arc<Notify>,
+        ping: Arc<Notify>,
+        mut wished: mpsc::UnboundedReceiver<Wish>,
+    ) -> Option<History> {
         loop {
-            match self.read(connection, &leave, &ping).await {
+            match self.read(connection, &leave, &ping, &mut wished).await {
                 None => break,
                 Some(how) => {
                     let reopened = tokio::select! {
@@ -211,6 +261,8 @@ impl Watch {
                     };
                     let Some(reopened) = reopened else {
                         self.mailboxes.close();
+                        // Nobody is to wait for topics any more.
+                        drop(wished);
                         leave.notified().await;
                         break;
                     };
@@ -222,13 +274,27 @@ impl Watch {
     }
 
     /// Reads until the connection ends, and gives how; `None` once it was left in good order.
-    async fn read(&mut self, mut connection: Connection, leave: &Notify, ping: &Notify) -> Option<End> {
+    async fn read(
+        &mut self,
+        mut connection: Connection,
+        leave: &Notify,
+        ping: &Notify,
+        wished: &mut mpsc::UnboundedReceiver<Wish>,
+    ) -> Option<End> {
         let mut ping_due = Instant::now() + PING_EVERY;
         loop {
             let next = timeout_at(ping_due, poll_fn(|cx| connection.poll_incoming(cx)));
             let batch = tokio::select! {
                 batch = next => batch.unwrap_or_default(),
                 () = ping.notified() => Vec::new(),
+                Some(wish) = wished.recv() => {
+                    if let Some(by_name) = &mut self.by_name {
+                        // Whoever waits for a packet that cannot be sent waits until the deadline.
+                        let _ = connection.send(&by_name.packet(wish));
+                        connection.flush().await;
+                    }
+                    continue;
+                }
                 () = leave.notified() => {
                     connection.leave().await;
                     return None;
@@ -266,6 +332,10 @@ impl Watch {
                             self.mailboxes.deliver(&tag, self.sighting(at, Seen::Copy(publish, raw)));
                         }
                     },
+                    Packet::Suback(suback) if suback.id != 1 && self.by_name.is_some() => {
+                        self.by_name.iter_mut().for_each(|by_name| by_name.answered(&suback));
+                    }
+                    Packet::Unsuback(_) if self.by_name.is_some() => {}
                     Packet::Suback(_) => self.note(|name| Event::Received(name, packet)),
                     Packet::Pingresp | Packet::Ack(_) => {}
                     other => {
@@ -295,6 +365,8 @@ impl Watch {
                 self.is_remarkable = true;
                 self.note(|name| Event::Ended(name, end));
                 self.mailboxes.ended(at, self.opened, end);
+                // Nobody waits for an answer on it any more.
+                self.by_name.iter_mut().for_each(|by_name| *by_name = ByName::default());
                 Some(end)
             }
         }
@@ -325,7 +397,7 @@ impl Watch {
 
     /// Connects again, a few times in all; `None` if it cannot. The user is told once.
     async fn reopen(&mut self, how: End) -> Option<Connection> {
-        let too_often = Failure { how: "it was ended too often".into(), out_of_reach: false };
+        let too_often = Failure { how: "it was ended too often".into(), out_of_reach: false, at_wildcard: false };
         let again = if self.opened > REOPENINGS_MAX { Err(too_often) } else { self.open().await };
         let ended = how.verb();
         let sentence = match &again {

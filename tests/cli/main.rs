@@ -35,6 +35,7 @@ mod tls;
 mod transports;
 mod unreachable;
 mod upgrades;
+mod wildcards;
 
 #[path = "../support/mod.rs"]
 mod support;
