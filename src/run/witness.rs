@@ -9,6 +9,7 @@
 mod watch;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -56,6 +57,8 @@ pub struct Ears {
     pub neighbour: Arc<Notify>,
     /// What tells this run from others.
     pub nonce: String,
+    /// The user was told that a witness's connection had ended.
+    pub is_told: Arc<AtomicBool>,
 }
 
 /// The client id of the witness of one protocol version. Those of two runs differ, so that neither takes the other over.

@@ -27,6 +27,7 @@ mod program;
 mod proxy;
 mod relays;
 mod repeats;
+mod restarts;
 mod rights;
 mod runs;
 mod slips;

@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::{Ears, KEEP_ALIVE_S, client_id};
 use crate::connection::{Connection, End, Incoming};
@@ -28,6 +29,9 @@ const PING_EVERY: Duration = Duration::from_secs(20);
 const NOTED_MAX: usize = 1000;
 /// How often it connects again in all.
 const REOPENINGS_MAX: u32 = 5;
+/// How often, and at what intervals, it looks whether a broker that ended its connection is back.
+const RETURN_TRIES: u32 = 20;
+const RETURN_PAUSE: Duration = Duration::from_millis(200);
 /// The reason code of a DISCONNECT for a client whose identifier another one uses (5.0, section 3.14.2.1).
 const SESSION_TAKEN_OVER: u8 = 0x8e;
 
@@ -60,8 +64,6 @@ pub struct Watch {
     is_taken_over: bool,
     /// Another run has greeted.
     is_shared: bool,
-    /// The user was told that the connection had ended.
-    is_told: bool,
 }
 
 impl Watch {
@@ -79,7 +81,6 @@ impl Watch {
             is_remarkable: false,
             is_taken_over: false,
             is_shared: false,
-            is_told: false,
         }
     }
 
@@ -113,7 +114,7 @@ impl Watch {
         let connected = probe::connect(&self.target, connect.clone()).await;
         let (mut connection, connack) = connected.map_err(|refusal| Failure {
             how: format!("its CONNECT: {}", refusal.how),
-            out_of_reach: matches!(refusal.kind, RefusalKind::Unreachable(_) | RefusalKind::Silence),
+            out_of_reach: refusal.may_be_for_now() || matches!(refusal.kind, RefusalKind::Silence),
             at_wildcard: false,
         })?;
         if connack.wildcards_available == Some(false) {
@@ -322,17 +323,25 @@ impl Watch {
         }
     }
 
-    /// Connects again, a few times in all; `None` if it cannot. The user is told once.
+    /// Connects again, a few times in all, and waits for a broker that restarts; `None` if it cannot. The user is told once.
     async fn reopen(&mut self, how: End) -> Option<Connection> {
         let too_often = Failure { how: "it was ended too often".into(), out_of_reach: false, at_wildcard: false };
-        let again = if self.opened > REOPENINGS_MAX { Err(too_often) } else { self.open().await };
+        let mut again = if self.opened > REOPENINGS_MAX { Err(too_often) } else { self.open().await };
+        for _ in 0..RETURN_TRIES {
+            if !again.as_ref().is_err_and(|failure| failure.out_of_reach) {
+                break;
+            }
+            sleep(RETURN_PAUSE).await;
+            again = self.open().await;
+        }
         let ended = how.verb();
         let sentence = match &again {
-            Ok(_) if std::mem::replace(&mut self.is_told, true) => None,
+            Ok(_) if self.ears.is_told.swap(true, SeqCst) => None,
             _ if self.is_taken_over => Some("somebody else uses the prefix: the witness was taken over".to_owned()),
-            Ok(_) => {
-                Some(format!("the broker {ended} the connection of the witness for {}, which is back", self.protocol))
-            }
+            Ok(_) => Some(format!(
+                "the broker {ended} the connection of the witness for {}, which is back; cells that this disturbed are tried again",
+                self.protocol
+            )),
             // If the broker is gone the cells show it, and it is said once.
             Err(failure) if failure.out_of_reach => None,
             Err(Failure { how: why, .. }) => {
@@ -343,6 +352,7 @@ impl Watch {
             // Nobody listens at the end of the run.
             let _ = self.ears.warnings.send(sentence);
         }
+        again.is_ok().then(|| self.mailboxes.is_back());
         again.ok()
     }
 
