@@ -23,6 +23,7 @@ pub mod measure;
 pub mod output;
 pub mod packet;
 pub mod plan;
+mod printed_command;
 pub mod progress;
 pub mod report;
 pub mod results;

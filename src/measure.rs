@@ -37,6 +37,8 @@ pub struct RunRequest {
     pub prefix: Prefix,
     /// The prefix is not a random one, so an earlier run may have left something under it.
     pub prefix_was_chosen: bool,
+    /// The options that say how names begin, as they were typed.
+    pub names: Vec<String>,
     pub options: Options,
     /// How many cells run side by side; `None` leaves it to the kind of broker.
     pub jobs: Option<usize>,
@@ -100,7 +102,7 @@ pub async fn measure(request: &RunRequest, cells: Vec<Cell>, lessons: &Lessons) 
         }
     }
     let cure = how_to_clean(request, broker);
-    note(&before_the_run(prefix, cure.as_deref()));
+    note(&before_the_run(prefix, cure.as_ref()));
     let longest = Longest::of(&cells, target, &options, &reached.versions(), request.time_limit);
     longest.sentence().iter().for_each(|sentence| note(sentence));
     let started = (SystemTime::now(), Instant::now());
@@ -114,7 +116,7 @@ pub async fn measure(request: &RunRequest, cells: Vec<Cell>, lessons: &Lessons) 
         note(&format!("error: {}", gone.sentence()));
     }
     let (is_gone, is_clean) = (outcome.gone.is_some(), outcome.cleanup.is_clean());
-    note(&after_the_run(&outcome.cleanup, prefix, cure.as_deref()));
+    note(&after_the_run(&outcome.cleanup, prefix, cure.as_ref()));
     if outcome.is_shared {
         return Err(anyhow!(run::prefix_is_in_use(prefix)));
     }
@@ -163,6 +165,7 @@ fn results(
             duration_ms: started.elapsed().as_millis() as u64,
             host: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
             url: reached.broker.url.clone(),
+            reached_with: [request.broker.reached_with(&reached.broker), request.names.clone()].concat(),
             settle_ms: settle.as_millis() as u64,
             scenario_files: request.scenario_files.clone(),
             complete: outcome.cells.len() == planned,

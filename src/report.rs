@@ -25,7 +25,6 @@ pub use control::{Control, ControlPlayed, control};
 pub use examined::examined;
 pub use explain::{Explained, explain};
 pub use explored::{Search, explored};
-pub use findings::quoted;
 pub use histories::{JudgedFile, histories};
 pub use lessons::Teaching;
 

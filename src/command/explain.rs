@@ -4,13 +4,14 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
 
-use super::arguments::prefix;
+use super::arguments::{names, prefix};
 use crate::cli::Explain;
 use crate::exit_code::ExitCode;
 use crate::judge::{self, Combined};
 use crate::measure::{Lessons, Measured, RunRequest, measure};
 use crate::output::{note, print};
 use crate::plan::{self, Cell};
+use crate::printed_command::PrintedCommand;
 use crate::report::{self, Explained, Palette};
 use crate::results::{AxisValue, CellResult, CellRun, Results, Summary};
 use crate::scenario::{Axis, Scenario};
@@ -57,7 +58,7 @@ fn source(explain: &Explain) -> Result<String> {
 
 fn no_such_cell(id: &str, ids: &[&str], scenario: &str) -> anyhow::Error {
     let question = nearest(id, ids).map(|nearest| format!("; did you mean '{nearest}'?")).unwrap_or_default();
-    anyhow!("{id}: there is no such cell{question}; `mqtt-sessions list {scenario}` prints the ids")
+    anyhow!("{id}: there is no such cell{question}; `{}` prints the ids", PrintedCommand::new("list").with([scenario]))
 }
 
 /// The id that has most in common with what was typed, if no other has as much and more than half of it is there.
@@ -87,6 +88,7 @@ async fn of_broker(source: &str, explain: Explain, cell: Cell, question: &str) -
         scenario_files: explain.scenario.iter().map(|file| (cell.scenario.clone(), file.clone())).collect(),
         prefix: prefix(explain.prefix.as_deref(), &explain.prefixes)?,
         prefix_was_chosen: explain.prefix.is_some(),
+        names: names(explain.prefix.as_deref(), &explain.prefixes),
         options: (&explain.amounts).into(),
         jobs: None,
         repeat: 1,

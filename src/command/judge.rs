@@ -93,6 +93,7 @@ fn as_results(files: &[HistoryFile], judged: Vec<Combined>) -> Results {
             duration_ms: 0,
             host: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
             url: String::new(),
+            reached_with: Vec::new(),
             settle_ms: 0,
             scenario_files: BTreeMap::new(),
             complete: true,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use anyhow::Result;
 
-use super::arguments::prefix;
+use super::arguments::{names, prefix};
 use super::selection::{check_repeat, load, nothing_selected, select, usual};
 use crate::cli::{Histories, Library, Measure};
 use crate::compare::{Comparison, compare, same_options};
@@ -28,6 +28,7 @@ impl Measure {
             scenario_files,
             prefix: prefix(self.prefix.as_deref(), &self.prefixes)?,
             prefix_was_chosen: self.prefix.is_some(),
+            names: names(self.prefix.as_deref(), &self.prefixes),
             options: (&self.plan.amounts).into(),
             jobs: self.jobs.map(|jobs| jobs as usize),
             repeat: self.repeat,

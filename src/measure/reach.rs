@@ -1,5 +1,6 @@
 //! The broker is found and answers, or the user reads why not and what to do.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
@@ -8,10 +9,13 @@ use tokio::time::sleep;
 use crate::broker::{Broker, Given, TlsOptions};
 use crate::connection::{End, tls};
 use crate::output::note;
-use crate::packet::Protocol;
-use crate::report::quoted;
+use crate::packet::{Login, Protocol};
+use crate::printed_command::option;
 use crate::results::BrokerLabel;
 use crate::run::{self, Forbidden, Prefix, Probe, Refusal, RefusalKind, Rights, Target};
+
+/// What `--deadline` and `--connect-timeout` are when they are not given.
+const USUAL_WAIT: Duration = Duration::from_secs(5);
 
 /// Which broker, and how long it is waited for.
 #[derive(Debug, Clone)]
@@ -20,9 +24,12 @@ pub struct BrokerRequest {
     pub broker: String,
     pub username: Option<String>,
     pub password: Option<String>,
+    /// Where the password stands, if in a file.
+    pub password_file: Option<PathBuf>,
     /// The login of clients that publish and never subscribe, where it is another one.
     pub publisher_username: Option<String>,
     pub publisher_password: Option<String>,
+    pub publisher_password_file: Option<PathBuf>,
     /// How the results call it.
     pub name: Option<String>,
     pub version: Option<String>,
@@ -53,11 +60,31 @@ impl BrokerRequest {
             .with_publisher(broker.publisher_login.clone())
     }
 
-    /// The options of a command that reaches the same broker. The login is given in the environment.
-    pub fn arguments(&self, broker: &Broker) -> String {
-        let tls = self.tls.arguments();
-        let words = ["--broker", &broker.url].into_iter().chain(tls.iter().map(String::as_str));
-        words.map(|word| format!(" {}", quoted(word))).collect()
+    /// The options beside the URL with which a command reaches the same broker. A password that stands in no file is left
+    /// out: it comes out of the environment again.
+    pub fn reached_with(&self, broker: &Broker) -> Vec<String> {
+        let login =
+            |login: &Option<Login>, password: &Option<String>, file: &Option<PathBuf>, [user, of_file]: [&str; 2]| {
+                let Some(login) = login else { return Vec::new() };
+                // One in the URL comes before the file.
+                let file = file.as_ref().filter(|_| password.as_ref() == Some(&login.password));
+                let file = file.map(|file| option(of_file, &file.display().to_string()));
+                [option(user, &login.user), file.unwrap_or_default()].concat()
+            };
+        let main = ["--username", "--password-file"];
+        let publisher = ["--publisher-username", "--publisher-password-file"];
+        let wait = |name: &str, wait: Duration| match wait {
+            USUAL_WAIT => Vec::new(),
+            wait => option(name, &humantime::format_duration(wait).to_string()),
+        };
+        [
+            login(&broker.login, &self.password, &self.password_file, main),
+            login(&broker.publisher_login, &self.publisher_password, &self.publisher_password_file, publisher),
+            self.tls.arguments(),
+            wait("--connect-timeout", self.connect_timeout),
+            wait("--deadline", self.deadline),
+        ]
+        .concat()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Palette, mark, style, wrap};
 use crate::doctor::{Examined, Outcome};
+use crate::printed_command::PrintedCommand;
 use crate::results::Verdict;
 use crate::visible::visible;
 
@@ -9,7 +10,7 @@ use crate::visible::visible;
 const NAME_WIDTH: usize = 14;
 
 /// The checks in their order, and whether a run will work; `matrix` is the command that runs it.
-pub fn examined(examined: &Examined, matrix: Option<&str>, palette: Palette) -> String {
+pub fn examined(examined: &Examined, matrix: Option<&PrintedCommand>, palette: Palette) -> String {
     let mut text = String::new();
     if let Some(url) = &examined.url {
         let label = examined.broker.as_ref();

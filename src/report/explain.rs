@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use super::{Palette, findings, mark, measured, wrap};
 use crate::history::{Entry, Event};
 use crate::judge::Attempt;
+use crate::printed_command::PrintedCommand;
 use crate::results::{CellResult, CellRun, Results, Verdict};
 use crate::visible::visible;
 use gloss::Glossary;
@@ -52,7 +53,8 @@ pub fn explain(explained: &Explained<'_>, palette: Palette) -> String {
     }
     text.push('\n');
     text += &verdict(cell, run, palette);
-    text + &format!("  Repeat with  {}\n", repeat(explained))
+    let repeat = PrintedCommand::explain(results, &cell.id, &cell.scenario);
+    text + &format!("  Repeat with  {repeat}\n")
 }
 
 const HOW_TO_READ: &str = "Each event has its number, as findings cite it, and its time in milliseconds. subscriber#2 is \
@@ -131,11 +133,4 @@ fn verdict(cell: &CellResult, run: &CellRun, palette: Palette) -> String {
 
 fn count(number: usize, one: &str, many: &str) -> String {
     if number == 1 { format!("1 {one}") } else { format!("{number} {many}") }
-}
-
-/// The command that makes this explanation again.
-fn repeat(explained: &Explained<'_>) -> String {
-    let id = findings::quoted(&explained.cell.id);
-    let file = findings::scenario_file(explained.results, &explained.cell.scenario);
-    format!("mqtt-sessions explain {id}{file}{}", findings::options(explained.results))
 }

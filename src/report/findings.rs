@@ -4,6 +4,7 @@
 use super::fold::Domain;
 use super::{Palette, cells, group, mark, name_cells, scenarios, wrap};
 use crate::history::Message;
+use crate::printed_command::PrintedCommand;
 use crate::results::{CellResult, CellRun, Level, Results, Verdict, Violation};
 use crate::statement;
 
@@ -13,8 +14,6 @@ const PHRASES: usize = 3;
 const EVENTS: usize = 5;
 /// A shorter time than this is at once, in milliseconds.
 const TIMES_FROM_MS: u64 = 100;
-/// What `--messages` is when it is not given.
-const USUAL_MESSAGES: u32 = 3;
 
 /// One text for each finding, worst first.
 pub(super) fn sections(results: &Results, palette: Palette) -> Vec<String> {
@@ -184,51 +183,10 @@ fn unsupported(all: &[&CellResult], found: &[&CellResult], palette: Palette) -> 
     (!text.is_empty()).then_some(text)
 }
 
-/// The command that runs this cell alone, as a shell takes it.
-fn repeat(results: &Results, cell: &CellResult) -> String {
-    let scenario = &cell.scenario;
-    let mut command = match (results.run.scenario_files.get(scenario), scenario.as_str()) {
-        (Some(file), _) => format!("mqtt-sessions run {}", quoted(file)),
-        (None, "matrix") => "mqtt-sessions matrix".to_owned(),
-        (None, built_in) => format!("mqtt-sessions run {}", quoted(built_in)),
-    };
-    command += &format!(" --filter {}", quoted(&cell.id));
-    command + &options(results)
-}
-
-/// The option of `explain` that names the file of a scenario, where it is not a built-in one.
-pub(super) fn scenario_file(results: &Results, scenario: &str) -> String {
-    let file = results.run.scenario_files.get(scenario);
-    file.map(|file| format!(" --scenario {}", quoted(file))).unwrap_or_default()
-}
-
-/// The options of a command that measures the same broker in the same way.
-pub(super) fn options(results: &Results) -> String {
-    let mut command = String::new();
-    match results.broker.how.as_str() {
-        "embedded" => {}
-        "url" => command += &format!(" --broker {}", quoted(&results.run.url)),
-        file => {
-            let name = std::path::Path::new(file).file_stem().map_or(file.into(), |stem| stem.to_string_lossy());
-            command += &format!(" --broker {}", quoted(&name));
-        }
-    }
-    if results.options.messages != USUAL_MESSAGES {
-        command += &format!(" --messages {}", results.options.messages);
-    }
-    if let Some(limit) = results.options.queue_limit {
-        command += &format!(" --queue-limit {limit}");
-    }
-    command
-}
-
-/// The word as a shell takes it: in single quotes, unless a shell reads nothing into it.
-pub fn quoted(word: &str) -> String {
-    let plain = |character: char| character.is_ascii_alphanumeric() || "-_./:@".contains(character);
-    match word.chars().all(plain) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
-    }
+/// The command that runs this cell alone.
+fn repeat(results: &Results, cell: &CellResult) -> PrintedCommand {
+    let filter = ["--filter", &cell.id];
+    PrintedCommand::run(results, &cell.scenario).with(filter).measuring_as(results)
 }
 
 #[cfg(test)]

@@ -6,10 +6,11 @@ pub(super) mod steps;
 
 use std::collections::BTreeSet;
 
-use super::{Palette, choices, findings, group, mark, matrix, style, wrap};
+use super::{Palette, choices, group, mark, matrix, style, wrap};
 use crate::history::History;
 use crate::packet::Protocol;
 use crate::plan::{Action, Cell};
+use crate::printed_command::PrintedCommand;
 use crate::results::{CellResult, CellRun, Phase, Results, Verdict};
 use crate::scenario::{LESSON, Lesson};
 use crate::statement::{Duty, Statement};
@@ -72,9 +73,7 @@ pub(super) fn section(teaching: &Teaching, results: &Results, palette: Palette) 
     text += "\n";
     text += &wrap("", HOW_TO_READ);
     if let Some(cell) = taught.iter().find_map(|taught| taught.cells.first()) {
-        let id = findings::quoted(&cell.plan.id);
-        let file = findings::scenario_file(results, &cell.plan.scenario);
-        let command = format!("mqtt-sessions explain {id}{file}{}", findings::options(results));
+        let command = PrintedCommand::explain(results, &cell.plan.id, &cell.plan.scenario);
         text += &format!("Packet by packet: {command}\n");
     }
     for taught in &taught {

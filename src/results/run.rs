@@ -22,6 +22,10 @@ pub struct Run {
     pub host: String,
     /// Without credentials.
     pub url: String,
+    /// The options beside the URL that reached the broker, as they were typed, for a command that repeats a cell. No password is
+    /// among them.
+    #[serde(default)]
+    pub reached_with: Vec<String>,
     pub settle_ms: u64,
     /// The files of scenarios that are not built in, by the name of the scenario.
     pub scenario_files: BTreeMap<String, String>,

@@ -173,3 +173,36 @@ fn a_harness_that_was_held_up_says_so() {
         stdout.split(" late ").skip(1).filter_map(|rest| rest.split_once(" ms\"")?.0.parse().ok()).collect();
     assert!(late.iter().any(|milliseconds| (600..10_000).contains(milliseconds)), "{late:?} in {stdout}");
 }
+
+/// A broker that leaves the return of each session without an answer, and tells so.
+#[test]
+fn a_doctor_that_is_interrupted_leaves_nothing_and_promises_nothing() {
+    let broker = Broker::correct();
+    let (told, reached) = mpsc::channel();
+    let (told, known) = (Mutex::new(told), Mutex::new(HashSet::new()));
+    let url = proxy(&broker, move |_, packet| match packet {
+        Packet::Connect(connect) if !connect.clean && connect.session_expiry != Some(0) => {
+            if known.lock().unwrap().insert(connect.client_id.clone()) {
+                return Fate::Pass;
+            }
+            told.lock().unwrap().send(()).unwrap();
+            Fate::Swallow
+        }
+        _ => Fate::Pass,
+    });
+    for json in [false, true] {
+        let export = if json { &["--export-json", "-"][..] } else { &[] };
+        let arguments = [&["doctor", &url], &ENDLESS[..], export].concat();
+        let mut child = crate::program::program(arguments).spawn().unwrap();
+        reached.recv_timeout(PATIENCE).unwrap();
+        assert!(!broker.sessions().is_empty());
+        signal(&child, "INT");
+        let stdout = rest(child.stdout.take().unwrap());
+        let stderr = rest(child.stderr.take().unwrap());
+        assert_eq!(end_of(&mut child).code(), Some(130), "{stdout}{stderr}");
+        assert!(stderr.contains("interrupted: ending sessions"), "{stderr}");
+        assert!(!format!("{stdout}{stderr}").contains("run will work"), "{stdout}{stderr}");
+        assert!(stdout.contains("clean-up") && !stdout.contains("failed"), "{stdout}");
+        assert_nothing_left(&broker);
+    }
+}

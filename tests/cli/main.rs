@@ -26,6 +26,8 @@ mod peers;
 mod program;
 mod proxy;
 mod relays;
+mod repeats;
+mod restarts;
 mod rights;
 mod runs;
 mod slips;
@@ -34,6 +36,7 @@ mod tls;
 mod transports;
 mod unreachable;
 mod upgrades;
+mod wildcards;
 
 #[path = "../support/mod.rs"]
 mod support;

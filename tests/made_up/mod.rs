@@ -47,6 +47,7 @@ pub fn results(mut cells: Vec<CellResult>) -> Results {
             host: "linux x86_64".into(),
             url: "mqtt://127.0.0.1:1883".into(),
             settle_ms: 100,
+            reached_with: Vec::new(),
             scenario_files: BTreeMap::new(),
             complete: true,
             planned: cells.len() as u32,
