@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, anyhow};
 use tokio::time::sleep;
 
+use super::ready::until_ready;
 use crate::broker::{Broker, Given, TlsOptions};
 use crate::connection::{End, tls};
 use crate::output::note;
@@ -27,6 +28,8 @@ pub struct BrokerRequest {
     pub name: Option<String>,
     pub version: Option<String>,
     pub tls: TlsOptions,
+    /// The folder of a broker that is started stays.
+    pub keep: bool,
     /// The longest wait for any answer.
     pub deadline: Duration,
     /// The longest wait for a connection and its CONNACK.
@@ -44,6 +47,7 @@ impl BrokerRequest {
             name: self.name.clone(),
             version: self.version.clone(),
             tls: self.tls.clone(),
+            keep: self.keep,
         }
     }
 
@@ -56,7 +60,8 @@ impl BrokerRequest {
     /// The options of a command that reaches the same broker. The login is given in the environment.
     pub fn arguments(&self, broker: &Broker) -> String {
         let tls = self.tls.arguments();
-        let words = ["--broker", &broker.url].into_iter().chain(tls.iter().map(String::as_str));
+        let place = if broker.started.is_some() { &broker.label.how } else { &broker.url };
+        let words = ["--broker", place].into_iter().chain(tls.iter().map(String::as_str));
         words.map(|word| format!(" {}", quoted(word))).collect()
     }
 }
@@ -75,11 +80,12 @@ pub struct Reached {
 /// # Errors
 /// Why nothing can be measured: no version is answered, or a CONNECT is refused for another reason than its version.
 pub async fn reach(request: &BrokerRequest, prefix: &Prefix) -> Result<Reached> {
-    let broker = Broker::find(&request.broker, request.given(), request.connect_timeout).await?;
+    let mut broker = Broker::find(&request.broker, request.given(), request.connect_timeout).await?;
     if request.tls.insecure {
         note(&format!("warning: --insecure: whoever answers at {} is trusted", broker.url));
     }
     let target = request.target(&broker);
+    until_ready(&mut broker, &target, prefix).await?;
     let probes = probe_both(&target, prefix).await;
     check_reachable(&probes, &broker.url, target.login.is_some())
         .map_err(|obstacle| cannot_measure(&broker, &obstacle))?;

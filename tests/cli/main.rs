@@ -29,6 +29,7 @@ mod relays;
 mod rights;
 mod runs;
 mod slips;
+mod started;
 mod terminal;
 mod tls;
 mod transports;
