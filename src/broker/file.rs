@@ -10,6 +10,7 @@ use super::template::Template;
 
 /// The built-in files, by the name of the broker.
 const BUILT_IN: &[(&str, &str)] = &[
+    ("activemq", include_str!("../../brokers/activemq.toml")),
     ("aedes", include_str!("../../brokers/aedes.toml")),
     ("aedes-2", include_str!("../../brokers/aedes-2.toml")),
     ("ejabberd", include_str!("../../brokers/ejabberd.toml")),

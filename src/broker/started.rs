@@ -32,6 +32,7 @@ const LOG: &str = "output.log";
 /// How much of the end of the log a message shows.
 const LOG_LINES: usize = 5;
 const LOG_BYTES: u64 = 4096;
+const LINE_CHARS: usize = 200;
 /// The name of a port begins like this.
 const PORT: &str = "port";
 
@@ -235,5 +236,6 @@ fn last_lines(path: &Path) -> io::Result<String> {
     log.take(LOG_BYTES).read_to_end(&mut bytes)?;
     let text = String::from_utf8_lossy(&bytes);
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-    Ok(lines[lines.len().saturating_sub(LOG_LINES)..].join("\n"))
+    let last = lines[lines.len().saturating_sub(LOG_LINES)..].iter();
+    Ok(last.map(|line| line.chars().take(LINE_CHARS).collect()).collect::<Vec<String>>().join("\n"))
 }
