@@ -24,8 +24,7 @@ pub async fn until_ready(broker: &mut Broker, target: &Target, prefix: &Prefix) 
     }
     let deadline = Instant::now() + started.ready_within;
     // Either version may be the only one that it speaks.
-    let mut versions = Protocol::ALL.into_iter().cycle();
-    while let Some(version) = versions.next() {
+    for version in Protocol::ALL.into_iter().cycle() {
         let probe = run::probe(target, prefix, version).await;
         match probe.outcome {
             Ok(()) => return Ok(()),
