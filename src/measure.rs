@@ -4,6 +4,7 @@ mod leftovers;
 mod lessons;
 mod limits;
 mod reach;
+mod ready;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
@@ -114,6 +115,7 @@ pub async fn measure(request: &RunRequest, cells: Vec<Cell>, lessons: &Lessons) 
     let out_of_time = outcome.cells.len() < planned && outcome.interrupted && !*interrupted.borrow();
     if let Some(gone) = &outcome.gone {
         note(&format!("error: {}", gone.sentence()));
+        broker.started.iter().for_each(|started| note(&format!("{}: {}", started.name, started.last_words())));
     }
     let (is_gone, is_clean) = (outcome.gone.is_some(), outcome.cleanup.is_clean());
     note(&after_the_run(&outcome.cleanup, prefix, cure.as_ref()));

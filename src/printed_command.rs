@@ -3,7 +3,6 @@
 
 use std::fmt;
 
-use crate::broker::EMBEDDED;
 use crate::results::Results;
 
 /// What `--messages` is when it is not given.
@@ -45,16 +44,16 @@ impl PrintedCommand {
         self
     }
 
-    /// The command for a broker, with the options that reached it; an embedded one has no URL.
+    /// The command for a broker as it is typed, with the options that reached it.
     #[must_use]
-    pub fn at(self, url: Option<&str>, reached_with: &[String]) -> PrintedCommand {
-        self.with(url.into_iter().flat_map(|url| ["--broker", url])).with(reached_with)
+    pub fn at(self, broker: Option<&str>, reached_with: &[String]) -> PrintedCommand {
+        self.with(broker.into_iter().flat_map(|broker| ["--broker", broker])).with(reached_with)
     }
 
     /// The command that measures the broker of these results in the same way.
     #[must_use]
     pub fn measuring_as(self, results: &Results) -> PrintedCommand {
-        let url = Some(results.run.url.as_str()).filter(|_| results.broker.how != EMBEDDED);
+        let broker = results.broker.typed(&results.run.url);
         let mut options = Vec::new();
         if results.options.messages != USUAL_MESSAGES {
             options.extend(option("--messages", &results.options.messages.to_string()));
@@ -62,7 +61,7 @@ impl PrintedCommand {
         if let Some(limit) = results.options.queue_limit {
             options.extend(option("--queue-limit", &limit.to_string()));
         }
-        self.at(url, &results.run.reached_with).with(options)
+        self.at(broker, &results.run.reached_with).with(options)
     }
 }
 

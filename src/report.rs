@@ -66,7 +66,7 @@ pub fn measured(broker: &BrokerLabel, url: &str) -> String {
         (None, Some(version)) => format!("version {version}"),
         (None, None) => String::new(),
     };
-    if broker.how == "embedded" {
+    if broker.how == BrokerLabel::EMBEDDED {
         let name = if name.is_empty() { name } else { format!(", {name}") };
         return format!("Measured: the embedded broker{name}. Yours: --broker mqtt://HOST[:PORT]");
     }

@@ -62,6 +62,7 @@ impl Reach {
             name: None,
             version: None,
             tls: (&self.tls).into(),
+            keep: self.keep,
             deadline: self.deadline,
             connect_timeout: self.connect_timeout,
         })

@@ -5,7 +5,7 @@ use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
 
 use super::arguments::{names, prefix};
-use crate::broker::{Broker, EMBEDDED};
+use crate::broker::Broker;
 use crate::cli::Doctor;
 use crate::doctor::{self, Check, Examined, Outcome};
 use crate::exit_code::ExitCode;
@@ -68,7 +68,7 @@ pub async fn doctor(mut typed: Doctor) -> Result<ExitCode> {
 
 /// The command that measures the broker.
 fn measuring(broker: &Broker, request: &BrokerRequest, typed: &Doctor) -> PrintedCommand {
-    let url = Some(broker.url.as_str()).filter(|_| broker.label.how != EMBEDDED);
+    let url = broker.label.typed(&broker.url);
     let names = names(typed.prefix.as_deref(), &typed.prefixes);
     PrintedCommand::new("matrix").at(url, &[request.reached_with(broker), names].concat())
 }

@@ -9,7 +9,6 @@ use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::arguments::{names, prefix};
-use crate::broker::EMBEDDED;
 use crate::cli::{Explore, PATIENCE};
 use crate::exit_code::ExitCode;
 use crate::explore::{self, Experiment, Finding, Laboratory, Listener, Request, Wishes};
@@ -76,7 +75,7 @@ pub async fn explore(mut typed: Explore) -> Result<ExitCode> {
     let telling = Telling { bar: bar(), saving };
     let explored = explore::search(&laboratory, request, &telling).await;
     telling.bar.finish_and_clear();
-    let url = Some(reached.broker.url.as_str()).filter(|_| reached.broker.label.how != EMBEDDED);
+    let url = reached.broker.label.typed(&reached.broker.url);
     let reached_with = [broker.reached_with(&reached.broker), names(typed.prefix.as_deref(), &typed.prefixes)].concat();
     let repeat = |finding: &Finding| telling.repeat(finding, &typed).at(url, &reached_with);
     let search = report::Search { broker: &reached.label(), url: &reached.broker.url, repeat: &repeat };

@@ -4,7 +4,7 @@ use anyhow::{Result, anyhow};
 
 use super::RunRequest;
 use super::reach::Reached;
-use crate::broker::{Broker, EMBEDDED};
+use crate::broker::Broker;
 use crate::packet::Protocol;
 use crate::plan::Cell;
 use crate::printed_command::{PrintedCommand, option};
@@ -58,9 +58,9 @@ pub async fn clear_what_runs_left(reached: &Reached, prefix: &Prefix, cells: &[C
     Ok(cleanup)
 }
 
-/// The command that ends what this run leaves if it cannot do it itself. An embedded broker leaves nothing.
+/// The command that ends what this run leaves if it cannot do it itself. A broker that ends with the run leaves nothing.
 pub fn how_to_clean(request: &RunRequest, broker: &Broker) -> Option<PrintedCommand> {
-    if broker.label.how == EMBEDDED {
+    if broker.ends_with_the_run() {
         return None;
     }
     let RunRequest { prefix, scenarios, repeat, .. } = request;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, anyhow};
 use tokio::time::sleep;
 
+use super::ready::until_ready;
 use crate::broker::{Broker, Given, TlsOptions};
 use crate::connection::{End, tls};
 use crate::output::note;
@@ -34,6 +35,8 @@ pub struct BrokerRequest {
     pub name: Option<String>,
     pub version: Option<String>,
     pub tls: TlsOptions,
+    /// The folder of a broker that is started stays.
+    pub keep: bool,
     /// The longest wait for any answer.
     pub deadline: Duration,
     /// The longest wait for a connection and its CONNACK.
@@ -51,6 +54,7 @@ impl BrokerRequest {
             name: self.name.clone(),
             version: self.version.clone(),
             tls: self.tls.clone(),
+            keep: self.keep,
         }
     }
 
@@ -71,6 +75,8 @@ impl BrokerRequest {
                 let file = file.map(|file| option(of_file, &file.display().to_string()));
                 [option(user, &login.user), file.unwrap_or_default()].concat()
             };
+        // That of a broker's own file is in the file.
+        let main_login = broker.login.clone().filter(|_| broker.started.is_none() || self.username.is_some());
         let main = ["--username", "--password-file"];
         let publisher = ["--publisher-username", "--publisher-password-file"];
         let wait = |name: &str, wait: Duration| match wait {
@@ -78,7 +84,7 @@ impl BrokerRequest {
             wait => option(name, &humantime::format_duration(wait).to_string()),
         };
         [
-            login(&broker.login, &self.password, &self.password_file, main),
+            login(&main_login, &self.password, &self.password_file, main),
             login(&broker.publisher_login, &self.publisher_password, &self.publisher_password_file, publisher),
             self.tls.arguments(),
             wait("--connect-timeout", self.connect_timeout),
@@ -102,11 +108,12 @@ pub struct Reached {
 /// # Errors
 /// Why nothing can be measured: no version is answered, or a CONNECT is refused for another reason than its version.
 pub async fn reach(request: &BrokerRequest, prefix: &Prefix) -> Result<Reached> {
-    let broker = Broker::find(&request.broker, request.given(), request.connect_timeout).await?;
+    let mut broker = Broker::find(&request.broker, request.given(), request.connect_timeout).await?;
     if request.tls.insecure {
         note(&format!("warning: --insecure: whoever answers at {} is trusted", broker.url));
     }
     let target = request.target(&broker);
+    until_ready(&mut broker, &target, prefix).await?;
     let probes = probe_both(&target, prefix).await;
     check_reachable(&probes, &broker.url, target.login.is_some())
         .map_err(|obstacle| cannot_measure(&broker, &obstacle))?;

@@ -31,6 +31,7 @@ mod restarts;
 mod rights;
 mod runs;
 mod slips;
+mod started;
 mod terminal;
 mod tls;
 mod transports;
