@@ -1,5 +1,6 @@
 //! The command line: what can be typed, and the help that explains it.
 
+mod exports;
 mod reach;
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::packet::Protocol;
 use crate::run::Settle;
 use crate::scenario::MESSAGES_MAX;
+pub use exports::ExportFiles;
 pub use reach::{Prefixes, Reach, Tls};
 
 /// Does your MQTT broker keep its promises when a session breaks?
@@ -89,9 +91,8 @@ pub enum Command {
         /// A results file with histories, or text files with one history each, whose names end in .txt
         #[arg(required = true, value_name = "RESULTS|HISTORY.txt")]
         files: Vec<PathBuf>,
-        /// Write the results with the new verdicts as JSON; - is stdout
-        #[arg(long, value_name = "FILE")]
-        export_json: Option<PathBuf>,
+        #[command(flatten)]
+        exports: ExportFiles,
     },
 
     /// Look whether a run against this broker will work, step by step, and say what to do where it will not
@@ -217,9 +218,8 @@ pub struct Measure {
     /// Broker version to record in the results
     #[arg(long, value_name = "VERSION", help_heading = "Results")]
     pub broker_version: Option<String>,
-    /// Write the results as JSON; - is stdout
-    #[arg(long, value_name = "FILE", help_heading = "Results")]
-    pub export_json: Option<PathBuf>,
+    #[command(flatten)]
+    pub exports: ExportFiles,
     /// Keep the packet histories of all cells, or only of those that are no pass (unclear)
     #[arg(
         long,

@@ -7,11 +7,11 @@ use anyhow::Result;
 use super::arguments::prefix;
 use super::selection::{check_repeat, load, nothing_selected, select, usual};
 use crate::cli::{Histories, Library, Measure};
-use crate::compare::{Comparison, compare, same_options};
+use crate::compare::{compare, same_options};
 use crate::exit_code::ExitCode;
-use crate::export::{Export, deliver};
+use crate::export::{Exported, Exports};
 use crate::measure::{self, BrokerRequest, Lessons, Measured, RunRequest};
-use crate::report::{self, Control, Palette, Teaching};
+use crate::report::{self, Control, Palette, Told};
 use crate::results::Results;
 use crate::scenario::Scenario;
 
@@ -66,7 +66,7 @@ async fn measure(scenarios: Vec<String>, typed: Measure, library: Option<Library
         return Ok(nothing_selected());
     }
     let request = typed.request(scenarios, scenario_files)?;
-    let export = typed.export_json.as_deref().map(Export::open).transpose()?;
+    let exports = Exports::open(&typed.exports)?;
     let baseline = typed.baseline.as_deref().map(Results::load).transpose()?;
     if let Some(baseline) = &baseline {
         same_options(&baseline.options, &request.options)?;
@@ -82,9 +82,12 @@ async fn measure(scenarios: Vec<String>, typed: Measure, library: Option<Library
     if !request.keep_all_histories {
         results.forget_histories_of_passes();
     }
-    let told = whole.as_ref().unwrap_or(&results);
-    let text = || text(told, &lessons.teachings, control.as_ref(), comparison.as_ref());
-    deliver(text, &results, export.as_ref())?;
+    let told = Told {
+        results: whole.as_ref().unwrap_or(&results),
+        teachings: &lessons.teachings,
+        comparison: comparison.as_ref(),
+    };
+    exports.deliver(|| text(&told, control.as_ref()), &Exported { told, kept: &results })?;
     let code = match comparison {
         _ if interrupted => ExitCode::Interrupted,
         _ if is_gone => ExitCode::Unclear,
@@ -102,12 +105,8 @@ fn files(loaded: &[(&str, Scenario)]) -> BTreeMap<String, String> {
 }
 
 /// The text that people read of a run.
-fn text(
-    results: &Results,
-    teachings: &[Teaching],
-    control: Option<&Control>,
-    comparison: Option<&Comparison>,
-) -> String {
+fn text(told: &Told<'_>, control: Option<&Control>) -> String {
+    let Told { results, teachings, comparison } = told;
     let measured = report::measured(&results.broker, &results.run.url);
     let mut text = format!("{measured}\n\n{}", report::terminal(results, teachings, Palette::Coloured));
     if let Some(control) = control {
