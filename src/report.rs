@@ -28,7 +28,7 @@ pub use annotations::annotations;
 pub use changes::changes;
 pub use control::{Control, ControlPlayed, control};
 pub use examined::examined;
-pub use explain::{Explained, explain};
+pub use explain::{Detail, Explained, explain};
 pub use explored::{Search, explored};
 pub use findings::quoted;
 pub use histories::{JudgedFile, histories};

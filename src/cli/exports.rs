@@ -17,4 +17,7 @@ pub struct ExportFiles {
     /// Write a summary as Markdown, for the job summary of a CI server; - is stdout
     #[arg(long, value_name = "FILE")]
     pub export_markdown: Option<PathBuf>,
+    /// Write what was on the wire as a capture (pcapng), for Wireshark; - is stdout
+    #[arg(long, value_name = "FILE")]
+    pub export_pcap: Option<PathBuf>,
 }

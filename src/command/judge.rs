@@ -74,8 +74,7 @@ fn as_results(files: &[HistoryFile], judged: Vec<Combined>) -> Results {
     let mut cells = Vec::new();
     let mut runs = BTreeMap::new();
     for (file, Combined { result, evidence, attempt }) in files.iter().zip(judged) {
-        let attempts =
-            file.attempts.iter().map(|history| AttemptRun { names: BTreeMap::new(), history: history.lines() });
+        let attempts = file.attempts.iter().map(|history| AttemptRun::of(history, BTreeMap::new(), None));
         let mut run = CellRun { attempts: attempts.collect(), ..CellRun::default() };
         run.rest_on(attempt, evidence);
         runs.insert(result.id.clone(), run);

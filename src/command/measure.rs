@@ -33,8 +33,9 @@ impl Measure {
             repeat: self.repeat,
             settle: self.settle,
             patience: self.patience,
+            attempts_max: self.attempts,
             time_limit: self.time_limit,
-            keep_all_histories: self.histories == Histories::All,
+            keep_all_histories: false,
         })
     }
 }
@@ -65,8 +66,11 @@ async fn measure(scenarios: Vec<String>, typed: Measure, library: Option<Library
     if cells.is_empty() {
         return Ok(nothing_selected());
     }
-    let request = typed.request(scenarios, scenario_files)?;
     let exports = Exports::open(&typed.exports)?;
+    let request = RunRequest {
+        keep_all_histories: exports.need_all_histories() || typed.histories == Histories::All,
+        ..typed.request(scenarios, scenario_files)?
+    };
     let baseline = typed.baseline.as_deref().map(Results::load).transpose()?;
     if let Some(baseline) = &baseline {
         same_options(&baseline.options, &request.options)?;
@@ -77,9 +81,10 @@ async fn measure(scenarios: Vec<String>, typed: Measure, library: Option<Library
         return Ok(ExitCode::Interrupted);
     };
     let comparison = baseline.map(|baseline| compare(&baseline, &results, Some(&selected))).transpose()?;
-    // A lesson tells what happened, also where all went well.
-    let whole = (!lessons.teachings.is_empty()).then(|| results.clone());
-    if !request.keep_all_histories {
+    // Lessons and captures tell what happened, also where all went well.
+    let needs_all = !lessons.teachings.is_empty() || exports.need_all_histories();
+    let whole = needs_all.then(|| results.clone());
+    if typed.histories != Histories::All {
         results.forget_histories_of_passes();
     }
     let told = Told {

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::anyhow;
 
 use super::{Export, ExportError};
+use crate::capture::capture;
 use crate::cli::ExportFiles;
 use crate::input::BYTES_MAX;
 use crate::output;
@@ -17,10 +18,12 @@ enum Format {
     Json,
     Junit,
     Markdown,
+    Pcap,
 }
 
 /// What the files are made from.
 pub struct Exported<'a> {
+    /// With all histories that a file needs.
     pub told: Told<'a>,
     /// The results with the histories that the user wants to keep.
     pub kept: &'a Results,
@@ -40,6 +43,7 @@ impl Exports {
             (Format::Json, &files.export_json),
             (Format::Junit, &files.export_junit),
             (Format::Markdown, &files.export_markdown),
+            (Format::Pcap, &files.export_pcap),
         ];
         let asked_for: Vec<(Format, &Path)> =
             asked_for.iter().filter_map(|(format, path)| Some((*format, path.as_deref()?))).collect();
@@ -54,6 +58,11 @@ impl Exports {
         }
         let open = |(format, path): (Format, &Path)| Ok((format, Export::open(format.option(), path)?));
         Ok(Exports(asked_for.into_iter().map(open).collect::<Result<_, ExportError>>()?))
+    }
+
+    /// A file shows cells that passed, too, packet by packet.
+    pub fn need_all_histories(&self) -> bool {
+        self.0.iter().any(|(format, _)| *format == Format::Pcap)
     }
 
     /// Writes the files, and then makes and prints the text that belongs to them: a run is not to be lost for its text.
@@ -88,6 +97,7 @@ impl Format {
             Format::Json => "--export-json",
             Format::Junit => "--export-junit",
             Format::Markdown => "--export-markdown",
+            Format::Pcap => "--export-pcap",
         }
     }
 
@@ -96,6 +106,7 @@ impl Format {
             Format::Json => json(exported.kept),
             Format::Junit => report::junit(&exported.told),
             Format::Markdown => report::markdown(&exported.told).into_bytes(),
+            Format::Pcap => capture(exported.told.results),
         }
     }
 }
