@@ -17,6 +17,7 @@ use pcap_file::pcapng::PcapNgWriter;
 use pcap_file::pcapng::blocks::enhanced_packet::{EnhancedPacketBlock, EnhancedPacketOption};
 use pcap_file::pcapng::blocks::interface_description::{InterfaceDescriptionBlock, InterfaceDescriptionOption};
 
+use crate::connection::End;
 use crate::history::{Client, Entry, Event, History, Time};
 use crate::packet::{Connack, Connect, Packet, Protocol};
 use crate::results::{AttemptRun, Results};
@@ -175,7 +176,9 @@ impl<'a> Scene<'a> {
         match &entry.event {
             Event::Ended(_, end) | Event::Closed(_, end) => {
                 let bytes = self.conversation(&place, |conversation| conversation.end(side, *end));
-                self.add(bytes, end.sign());
+                // TCP shows a FIN and a reset by itself.
+                let is_plain = matches!(end, End::Fin | End::Reset);
+                self.add(bytes, if is_plain { String::new() } else { end.sign() });
             }
             _ => {
                 let OnWire { bytes, remark } = on_wire(entry, protocol, &self.attempt.names);
