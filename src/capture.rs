@@ -73,7 +73,7 @@ fn write(segments: &[Segment], file: &mut Vec<u8>) -> Result<(), pcap_file::Pcap
     interface.options.push(InterfaceDescriptionOption::IfTsResol(NANOSECONDS));
     writer.write_pcapng_block(interface)?;
     for Segment { at, bytes, comment } in segments {
-        let comment = (!comment.is_empty()).then(|| EnhancedPacketOption::Comment(Cow::Borrowed(comment.as_str())));
+        let comment = (!comment.is_empty()).then_some(EnhancedPacketOption::Comment(Cow::Borrowed(comment.as_str())));
         writer.write_pcapng_block(EnhancedPacketBlock {
             interface_id: 0,
             timestamp: *at,

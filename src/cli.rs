@@ -195,7 +195,7 @@ pub struct Explain {
     /// Print the time of day (UTC) of each event, as the broker's log has it
     #[arg(long)]
     pub times: bool,
-    /// Write what was on the wire as a capture (pcapng), for Wireshark; - is stdout
+    /// Write the packets for Wireshark, as pcapng; - is stdout
     #[arg(long, value_name = "FILE")]
     pub export_pcap: Option<PathBuf>,
 

@@ -42,7 +42,8 @@ fn explained(cell: &CellResult, run: &CellRun) -> String {
     };
     let attempts = judge::attempts(run, &results.options).unwrap();
     let question = Some("What arrives?");
-    let explained = Explained { results: &results, cell, run, question, attempts: &attempts };
+    let explained =
+        Explained { results: &results, cell, run, question, attempts: &attempts, detail: Detail::default() };
     report::explain(&explained, Palette::Plain)
 }
 

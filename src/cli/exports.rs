@@ -11,13 +11,13 @@ pub struct ExportFiles {
     /// Write the results as JSON; - is stdout
     #[arg(long, value_name = "FILE")]
     pub export_json: Option<PathBuf>,
-    /// Write a test case for each cell as JUnit XML, for the test reports of a CI server; - is stdout
+    /// Write a test case for each cell as JUnit XML; - is stdout
     #[arg(long, value_name = "FILE")]
     pub export_junit: Option<PathBuf>,
-    /// Write a summary as Markdown, for the job summary of a CI server; - is stdout
+    /// Write a job summary as Markdown; - is stdout
     #[arg(long, value_name = "FILE")]
     pub export_markdown: Option<PathBuf>,
-    /// Write what was on the wire as a capture (pcapng), for Wireshark; - is stdout
+    /// Write the packets for Wireshark, as pcapng; - is stdout
     #[arg(long, value_name = "FILE")]
     pub export_pcap: Option<PathBuf>,
 }
