@@ -7,7 +7,7 @@ use made_up::results;
 use mqtt_sessions::history::Event;
 use mqtt_sessions::judge::{self, Duty, Obligation, Outcome as Became};
 use mqtt_sessions::plan::{Action, Cell, Settings, Step, cells};
-use mqtt_sessions::report::{self, Explained, Palette};
+use mqtt_sessions::report::{self, Detail, Explained, Palette};
 use mqtt_sessions::results::{BrokerLabel, CellResult, CellRun, Options, Results, Verdict};
 use mqtt_sessions::run::Outcome;
 use mqtt_sessions::scenario::Scenario;

@@ -145,7 +145,7 @@ fn nothing_hostile_gets_out_of_its_place() {
     let markdown = markdown(&told(&hostile()));
     assert!(markdown.starts_with("## Measured: \\</failure\\>\\]\\]\\>\\&amp; \\`\\`\\` \\| "), "{markdown}");
     let fences: Vec<&str> = markdown.lines().filter(|line| line.starts_with("````")).collect();
-    assert!(fences.len() >= 2 && fences.len() % 2 == 0, "{markdown}");
+    assert!(fences.len() >= 2 && fences.len().is_multiple_of(2), "{markdown}");
 }
 
 #[test]

@@ -38,23 +38,26 @@ fn the_committed_schemas_are_those_of_the_types() {
 #[test]
 fn every_committed_file_keeps_to_its_schema() {
     let [(results, _), (scenario, _)] = schemas();
-    let json = |text: &str| serde_json::from_str(text).expect("it is JSON");
-    let toml = |text: &str| serde_json::to_value(toml::from_str::<toml::Table>(text).expect("it is TOML")).unwrap();
-    let read: [(&str, &str, Validator, &dyn Fn(&str) -> Value); 2] =
-        [("results", "json", validator(&results), &json), ("scenarios", "toml", validator(&scenario), &toml)];
-    for (folder, extension, validator, parse) in read {
-        let mut count = 0;
-        for entry in fs::read_dir(committed(folder)).expect("the folder is there") {
-            let path = entry.expect("it can be listed").path();
-            if path.extension().is_some_and(|found| found == extension) {
-                let value = parse(&fs::read_to_string(&path).expect("it can be read"));
-                let mistake = validator.iter_errors(&value).next();
-                assert!(mistake.is_none(), "{}: {}", path.display(), mistake.expect("there is one"));
-                count += 1;
-            }
+    keeps_to(&results, "results", "json", |text| serde_json::from_str(text).expect("it is JSON"));
+    keeps_to(&scenario, "scenarios", "toml", |text| {
+        serde_json::to_value(toml::from_str::<toml::Table>(text).expect("it is TOML")).expect("it is a table")
+    });
+}
+
+/// Holds each file with this extension in a folder against a schema.
+fn keeps_to(schema: &Value, folder: &str, extension: &str, parse: impl Fn(&str) -> Value) {
+    let validator = validator(schema);
+    let mut count = 0;
+    for entry in fs::read_dir(committed(folder)).expect("the folder is there") {
+        let path = entry.expect("it can be listed").path();
+        if path.extension().is_some_and(|found| found == extension) {
+            let value = parse(&fs::read_to_string(&path).expect("it can be read"));
+            let mistake = validator.iter_errors(&value).next();
+            assert!(mistake.is_none(), "{}: {}", path.display(), mistake.expect("there is one"));
+            count += 1;
         }
-        assert!(count > 1, "{folder}");
     }
+    assert!(count > 1, "{folder}");
 }
 
 /// What an editor is to mark, as the parser refuses it.
