@@ -26,6 +26,8 @@ use packet_bytes::{OnWire, on_wire};
 
 /// The time is written in nanoseconds, as the writer has it.
 const NANOSECONDS: u8 = 9;
+/// No option of a block has more than 65,535 bytes, and a file may name its cells as it likes.
+const COMMENT_CHARS_MAX: usize = 1000;
 /// What a packet of the capture may hold: no packet is longer.
 const SNAPSHOT_BYTES: u32 = 65_535;
 
@@ -225,6 +227,9 @@ impl<'a> Scene<'a> {
     /// Adds segments of the present time; the comment stands at the first.
     fn add(&mut self, segments: Vec<Vec<u8>>, mut comment: String) {
         let at = self.began + self.time.as_duration();
+        if let Some((cut, _)) = comment.char_indices().nth(COMMENT_CHARS_MAX) {
+            comment.truncate(cut);
+        }
         for bytes in segments {
             self.segments.push(Segment { at, bytes, comment: std::mem::take(&mut comment) });
         }

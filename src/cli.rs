@@ -187,7 +187,7 @@ pub struct Explain {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["scenario", "as_scenario"])]
     pub results: Option<PathBuf>,
     /// Print the cell as a scenario file with all values written out, and run nothing
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["bytes", "times", "export_pcap"])]
     pub as_scenario: bool,
     /// Print the bytes of each packet, too
     #[arg(long)]

@@ -5,9 +5,11 @@ mod made_up;
 use std::collections::HashSet;
 
 use made_up::{bend, cell, keep, lose, matrix, results};
+use mqtt_sessions::capture::capture;
 use mqtt_sessions::compare::compare;
 use mqtt_sessions::report::{Told, annotations, junit, markdown};
 use mqtt_sessions::results::{AxisValue, Level, Results, Verdict, Violation};
+use pcap_file::pcapng::{Block, PcapNgReader};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus};
 
 /// What spoils a text for those who do not mind: control characters, and the marks of XML, Markdown and GitHub.
@@ -146,6 +148,35 @@ fn nothing_hostile_gets_out_of_its_place() {
     assert!(markdown.starts_with("## Measured: \\</failure\\>\\]\\]\\>\\&amp; \\`\\`\\` \\| "), "{markdown}");
     let fences: Vec<&str> = markdown.lines().filter(|line| line.starts_with("````")).collect();
     assert!(fences.len() >= 2 && fences.len().is_multiple_of(2), "{markdown}");
+}
+
+/// A file may say anything about times and names, and a capture of it can still be read.
+#[test]
+fn a_capture_of_an_odd_file_can_be_read() {
+    let id = "x".repeat(100_000);
+    let mut odd = cell("mine", &[("protocol", AxisValue::Text(id.clone()))]);
+    odd.id.clone_from(&id);
+    let mut all = results(vec![odd]);
+    let attempt = &mut all.run.cells.get_mut(&id).expect("it has a run").attempts[0];
+    attempt.began_at = "9999-12-31T23:59:59.999Z".into();
+    attempt.names.insert("one".into(), "n".repeat(70_000));
+    attempt.history = [
+        "18446744073709551.5 one#1 -> CONNECT protocol=5.0 clean_start=1 keep_alive=0 client_id=one",
+        "1.0 one#1 -> half of PUBLISH topic=t qos=0 retain=0 dup=0 payload=?99999999999%20bytes,%200",
+        "one#4294967295 <- undecodable ff",
+        "2.0 one#2 <- end reset",
+        "2.0 one#2 <- PINGRESP",
+    ]
+    .map(String::from)
+    .to_vec();
+    let capture = capture(&all);
+    let mut reader = PcapNgReader::new(&capture[..]).expect("it is a capture");
+    let mut packets = 0;
+    while let Some(block) = reader.next_block() {
+        packets += usize::from(matches!(block.expect("it is a block"), Block::EnhancedPacket(_)));
+    }
+    // Three connections are opened, and what MQTT cannot carry is left out.
+    assert!(packets >= 3 * 3, "{packets}");
 }
 
 #[test]

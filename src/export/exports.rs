@@ -1,5 +1,6 @@
 //! The files that a command writes: each format once, all made from one thing and delivered together.
 
+use std::io::{self, IsTerminal};
 use std::path::Path;
 
 use anyhow::anyhow;
@@ -55,6 +56,10 @@ impl Exports {
                     false => anyhow!("{first} and {second} both write {}; give each a file", path.display()),
                 });
             }
+        }
+        if asked_for.contains(&(Format::Pcap, Path::new("-"))) && io::stdout().is_terminal() {
+            let cure = "name a file, or send stdout to one";
+            return Err(anyhow!("--export-pcap - writes bytes that are no text, and stdout is a terminal; {cure}"));
         }
         let open = |(format, path): (Format, &Path)| Ok((format, Export::open(format.option(), path)?));
         Ok(Exports(asked_for.into_iter().map(open).collect::<Result<_, ExportError>>()?))
