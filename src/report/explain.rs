@@ -13,6 +13,7 @@ use std::time::SystemTime;
 use super::{Palette, findings, mark, measured, wrap};
 use crate::history::{Entry, Event, Time};
 use crate::judge::Attempt;
+use crate::packet::Packet;
 use crate::results::{AttemptRun, CellResult, CellRun, Results, Verdict, to_the_millisecond};
 use crate::visible::visible;
 use gloss::Glossary;
@@ -127,7 +128,9 @@ fn moment(time: Time, began: Option<SystemTime>) -> String {
 /// The bytes of a packet, in rows that fit.
 fn dump(entry: &Entry) -> String {
     let Some(raw) = &entry.raw else {
-        return format!("{INDENT}its bytes are not kept: they may hold a password, or are many\n");
+        let is_connect = matches!(entry.event.packet(), Some(Packet::Connect(_)));
+        let why = if is_connect { ", since they may hold a password" } else { "" };
+        return format!("{INDENT}its bytes are not kept{why}\n");
     };
     let row = |bytes: &[u8]| {
         let hexadecimal: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
