@@ -5,6 +5,7 @@
 
 pub mod axes;
 pub mod broker;
+pub mod capture;
 pub mod cli;
 pub mod command;
 pub mod compare;

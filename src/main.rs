@@ -47,7 +47,7 @@ fn execute(command: Command) -> Result<ExitCode> {
         Command::Explain(options) => on_runtime(command::explain(options)),
         Command::Explore(options) => on_runtime(command::explore(options)),
         Command::Compare { baseline, results } => command::compare(&baseline, &results),
-        Command::Judge { files, export_json } => command::judge(&files, export_json.as_deref()),
+        Command::Judge { files, exports } => command::judge(&files, &exports),
         Command::Doctor(options) => on_runtime(command::doctor(options)),
         Command::Clean(options) => on_runtime(command::clean(options)),
     }

@@ -49,6 +49,8 @@ pub struct RunRequest {
     pub settle: Settle,
     /// How long a message that is still absent in the last attempt is waited for.
     pub patience: Duration,
+    /// How many attempts are made at a cell at most. A finding that needs more stays unproven.
+    pub attempts_max: u32,
     /// How long the cells may run; `None` leaves it to what the plan can take.
     pub time_limit: Option<Duration>,
     /// Keep the history of cells that pass, too.
@@ -88,7 +90,7 @@ pub async fn measure(request: &RunRequest, cells: Vec<Cell>, lessons: &Lessons) 
         jobs: jobs(request.jobs, target, cells.iter().map(|cell| cell.clients.len()).max().unwrap_or(1))?,
         settle,
         patience: request.patience,
-        attempts_max: u32::MAX,
+        attempts_max: request.attempts_max,
         repeat: request.repeat,
         // A lesson tells what happened, also where all went well.
         keep_all_histories: !lessons.teachings.is_empty() || request.keep_all_histories,

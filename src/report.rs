@@ -3,6 +3,7 @@
 //! [`terminal`] is the whole answer: the table, what the broker chose where the standard leaves it open, and every
 //! finding with its evidence. [`changes`] says what differs from a baseline. A file a format.
 
+mod annotations;
 mod changes;
 mod choices;
 mod control;
@@ -12,21 +13,28 @@ mod explored;
 mod findings;
 mod fold;
 mod histories;
+mod junit;
 mod lessons;
+mod markdown;
 mod matrix;
 mod table;
+mod told;
 
 use anstyle::{AnsiColor, Style};
 
 use crate::results::{BrokerLabel, CellResult, Results, Summary, Verdict};
 
+pub use annotations::annotations;
 pub use changes::changes;
 pub use control::{Control, ControlPlayed, control};
 pub use examined::examined;
-pub use explain::{Explained, explain};
+pub use explain::{Detail, Explained, explain};
 pub use explored::{Search, explored};
 pub use histories::{JudgedFile, histories};
+pub use junit::junit;
 pub use lessons::Teaching;
+pub use markdown::markdown;
+pub use told::Told;
 
 /// What fits on every terminal.
 const WIDTH: usize = 80;

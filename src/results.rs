@@ -16,14 +16,16 @@ use crate::packet::Protocol;
 
 pub use crate::axes::{Axes, AxisValue};
 pub use file::ResultsError;
-pub use run::{AttemptRun, CellRun, Evidence, HelperEvidence, HelperRun, Run, StoredHistoryError, in_rfc_3339};
+pub use run::{
+    AttemptRun, CellRun, Evidence, HelperEvidence, HelperRun, Run, StoredHistoryError, in_rfc_3339, to_the_millisecond,
+};
 
 /// The name that every results file carries.
 pub const FORMAT_NAME: &str = "mqtt-sessions-results";
 /// Raised when a reader of the older format would be misled.
 pub const FORMAT_MAJOR: u32 = 2;
 /// Raised when something was added that an older reader may pass over.
-pub const FORMAT_MINOR: u32 = 0;
+pub const FORMAT_MINOR: u32 = 1;
 
 /// Every cell of one broker: the results file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -39,6 +39,7 @@ use tokio::time::Instant;
 
 pub use gone::Gone;
 pub use hygiene::{Cleanup, Leftovers, Retained, SessionLeft, clean, clean_guessed, clear_all_retained};
+pub use job::ATTEMPTS_MAX;
 pub use longest::Longest;
 pub use names::{Place, Prefix, client_id, topic};
 pub use neighbours::{is_in_use, sentence as prefix_is_in_use};

@@ -27,7 +27,7 @@ pub async fn doctor(mut typed: Doctor) -> Result<ExitCode> {
     typed.broker = typed.broker.at(typed.url.take());
     let prefix = prefix(typed.prefix.as_deref(), &typed.prefixes)?;
     let request = typed.broker.request()?;
-    let export = typed.export_json.as_deref().map(Export::open).transpose()?;
+    let export = typed.export_json.as_deref().map(|path| Export::open("--export-json", path)).transpose()?;
     let interrupted = interruption();
     let mut examined = Examined::default();
     let bound = doctor::bound(request.deadline, request.connect_timeout);
@@ -94,7 +94,7 @@ fn tell(examined: &Examined, command: Option<&PrintedCommand>, export: Option<&E
     let written = export.map_or(Ok(()), |export| {
         let format = Format { name: "mqtt-sessions-doctor", major: 1, minor: 0 };
         let json = serde_json::to_string_pretty(&Exported { format, tool: Tool::default(), examined })?;
-        export.write(&(visible_json(&json) + "\n"))
+        export.write((visible_json(&json) + "\n").as_bytes())
     });
     let text = report::examined(examined, command, Palette::Coloured);
     if export.is_some_and(Export::is_stdout) {

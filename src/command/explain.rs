@@ -5,14 +5,15 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow};
 
 use super::arguments::{names, prefix};
-use crate::cli::Explain;
+use crate::cli::{Explain, ExportFiles};
 use crate::exit_code::ExitCode;
+use crate::export::{Exported, Exports};
 use crate::judge::{self, Combined};
 use crate::measure::{Lessons, Measured, RunRequest, measure};
 use crate::output::{note, print};
 use crate::plan::{self, Cell};
 use crate::printed_command::PrintedCommand;
-use crate::report::{self, Explained, Palette};
+use crate::report::{self, Detail, Explained, Palette, Told};
 use crate::results::{AxisValue, CellResult, CellRun, Results, Summary};
 use crate::scenario::{Axis, Scenario};
 
@@ -21,8 +22,10 @@ use crate::scenario::{Axis, Scenario};
 /// # Errors
 /// A sentence for the user, wherever the id, a file or the broker does not allow to go on.
 pub async fn explain(explain: Explain) -> Result<ExitCode> {
+    let exports = Exports::open(&ExportFiles { export_pcap: explain.export_pcap.clone(), ..ExportFiles::default() })?;
+    let shown = Shown { exports, detail: Detail { bytes: explain.bytes, times: explain.times } };
     if let Some(path) = &explain.results {
-        return of_file(&explain.cell, path);
+        return of_file(&explain.cell, path, &shown);
     }
     let source = source(&explain)?;
     let scenario = Scenario::load(&source)?;
@@ -37,7 +40,13 @@ pub async fn explain(explain: Explain) -> Result<ExitCode> {
         return Ok(ExitCode::Success);
     }
     let question = scenario.question_of(&cell.axes).to_owned();
-    of_broker(&source, explain, cell, &question).await
+    of_broker(&source, explain, cell, &question, &shown).await
+}
+
+/// What is printed of the cell, and written.
+struct Shown {
+    exports: Exports,
+    detail: Detail,
 }
 
 /// Where the scenario of the cell is found.
@@ -81,7 +90,7 @@ fn nearest<'a>(typed: &str, ids: &[&'a str]) -> Option<&'a str> {
 }
 
 /// Runs the cell and explains what came.
-async fn of_broker(source: &str, explain: Explain, cell: Cell, question: &str) -> Result<ExitCode> {
+async fn of_broker(source: &str, explain: Explain, cell: Cell, question: &str, shown: &Shown) -> Result<ExitCode> {
     let request = RunRequest {
         broker: explain.broker.request()?,
         scenarios: vec![source.to_owned()],
@@ -94,6 +103,7 @@ async fn of_broker(source: &str, explain: Explain, cell: Cell, question: &str) -
         repeat: 1,
         settle: explain.settle,
         patience: crate::cli::PATIENCE,
+        attempts_max: explain.attempts,
         time_limit: None,
         keep_all_histories: true,
     };
@@ -101,24 +111,24 @@ async fn of_broker(source: &str, explain: Explain, cell: Cell, question: &str) -
     let Some(Measured { results, interrupted, .. }) = measured else { return Ok(ExitCode::Interrupted) };
     let Some(result) = results.cells.first().filter(|_| !interrupted) else { return Ok(ExitCode::Interrupted) };
     let Some(run) = results.run.cells.get(&result.id) else { return Ok(ExitCode::Interrupted) };
-    tell(&results, result, run, Some(question))?;
+    shown.tell(&results, result, run, Some(question))?;
     Ok(ExitCode::of(&results.summary))
 }
 
 /// Explains the history that a results file keeps of a cell.
-fn of_file(id: &str, path: &Path) -> Result<ExitCode> {
-    let results = Results::load(path)?;
-    let shown = path.display();
+fn of_file(id: &str, path: &Path, shown: &Shown) -> Result<ExitCode> {
+    let mut results = Results::load(path)?;
+    let file = path.display();
     let Some(stored) = results.cells.iter().find(|cell| cell.id == id) else {
         let ids: Vec<&str> = results.cells.iter().map(|cell| cell.id.as_str()).collect();
         let (name, _) = id.split_once('[').unwrap_or((id, ""));
-        return Err(no_such_cell(id, &ids, name).context(format!("{shown} has {} cells", ids.len())));
+        return Err(no_such_cell(id, &ids, name).context(format!("{file} has {} cells", ids.len())));
     };
     let mut run = results.run.cells.get(id).cloned().unwrap_or_default();
-    let judged = judge::judge_again(stored, &run, &results.options).with_context(|| format!("{shown}: {id}"))?;
+    let judged = judge::judge_again(stored, &run, &results.options).with_context(|| format!("{file}: {id}"))?;
     let Some(Combined { result, evidence, attempt }) = judged else {
         return Err(anyhow!(
-            "{shown}: the history of {id} was not kept, since it passed; run with --histories all to keep it, or leave \
+            "{file}: the history of {id} was not kept, since it passed; run with --histories all to keep it, or leave \
              out --results to run the cell"
         ));
     };
@@ -130,7 +140,8 @@ fn of_file(id: &str, path: &Path) -> Result<ExitCode> {
     let built_in = Scenario::built_in_names().find(|name| *name == stored.scenario);
     let scenario = built_in.map(Scenario::load).transpose()?;
     let question = scenario.as_ref().filter(|scenario| has_cell(scenario, stored));
-    tell(&results, &result, &run, question.map(|scenario| scenario.question_of(&result.axes)))?;
+    results.cells.retain(|cell| cell.id == id);
+    shown.tell(&results, &result, &run, question.map(|scenario| scenario.question_of(&result.axes)))?;
     Ok(ExitCode::of(&Summary::of([&result])))
 }
 
@@ -141,9 +152,13 @@ fn has_cell(scenario: &Scenario, cell: &CellResult) -> bool {
     scenario.axes.len() == cell.axes.0.len() && scenario.axes.iter().zip(&cell.axes.0).all(has_value)
 }
 
-fn tell(results: &Results, cell: &CellResult, run: &CellRun, question: Option<&str>) -> Result<()> {
-    let attempts = judge::attempts(run, &results.options)?;
-    let explained = Explained { results, cell, run, question, attempts: &attempts };
-    print(&report::explain(&explained, Palette::Coloured))?;
-    Ok(())
+impl Shown {
+    /// Explains the one cell of these results.
+    fn tell(&self, results: &Results, cell: &CellResult, run: &CellRun, question: Option<&str>) -> Result<()> {
+        let attempts = judge::attempts(run, &results.options)?;
+        let explained = Explained { results, cell, run, question, attempts: &attempts, detail: self.detail };
+        let text = || report::explain(&explained, Palette::Coloured).trim_end().to_owned();
+        let told = Told { results, teachings: &[], comparison: None };
+        self.exports.deliver(text, &Exported { told, kept: results })
+    }
 }

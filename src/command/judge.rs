@@ -6,12 +6,13 @@ use std::time::SystemTime;
 
 use anyhow::{Context, Result, anyhow};
 
+use crate::cli::ExportFiles;
 use crate::exit_code::ExitCode;
-use crate::export::{Export, deliver};
+use crate::export::{Exported, Exports};
 use crate::history_file::HistoryFile;
 use crate::judge::{Combined, judge_again, judge_helpers};
 use crate::output::note;
-use crate::report::{self, JudgedFile, Palette};
+use crate::report::{self, JudgedFile, Palette, Told};
 use crate::results::{
     AttemptRun, BrokerLabel, CellRun, Format, HelperRun, Options, Results, Run, Summary, Tool, in_rfc_3339,
 };
@@ -20,17 +21,17 @@ use crate::results::{
 ///
 /// # Errors
 /// A file that is neither, with its line and what helps.
-pub fn judge(files: &[PathBuf], export: Option<&Path>) -> Result<ExitCode> {
+pub fn judge(files: &[PathBuf], exports: &ExportFiles) -> Result<ExitCode> {
     let is_text = |file: &PathBuf| file.extension().is_some_and(|extension| extension == "txt");
     match files {
-        files if files.iter().all(is_text) => histories(files, export),
-        [results] => results_file(results, export),
+        files if files.iter().all(is_text) => histories(files, exports),
+        [results] => results_file(results, exports),
         _ => Err(anyhow!("give one results file, or only histories, whose names end in .txt")),
     }
 }
 
 /// Judges histories that are text files, and compares the verdicts with what their heads say.
-fn histories(paths: &[PathBuf], export: Option<&Path>) -> Result<ExitCode> {
+fn histories(paths: &[PathBuf], exports: &ExportFiles) -> Result<ExitCode> {
     let mut files: Vec<HistoryFile> = Vec::new();
     for path in paths {
         let file = HistoryFile::load(path)?;
@@ -39,12 +40,12 @@ fn histories(paths: &[PathBuf], export: Option<&Path>) -> Result<ExitCode> {
         }
         files.push(file);
     }
-    let export = export.map(Export::open).transpose()?;
+    let exports = Exports::open(exports)?;
     let judged: Vec<Combined> = files.iter().map(HistoryFile::judged).collect();
     let told: Vec<JudgedFile<'_>> = files.iter().zip(&judged).map(|(file, judged)| told(file, judged)).collect();
     let text = report::histories(&told, Palette::Coloured);
     let code = exit_code(&told);
-    deliver(|| text, &as_results(&files, judged), export.as_ref())?;
+    deliver(&exports, || text, &as_results(&files, judged))?;
     Ok(code)
 }
 
@@ -73,8 +74,7 @@ fn as_results(files: &[HistoryFile], judged: Vec<Combined>) -> Results {
     let mut cells = Vec::new();
     let mut runs = BTreeMap::new();
     for (file, Combined { result, evidence, attempt }) in files.iter().zip(judged) {
-        let attempts =
-            file.attempts.iter().map(|history| AttemptRun { names: BTreeMap::new(), history: history.lines() });
+        let attempts = file.attempts.iter().map(|history| AttemptRun::of(history, BTreeMap::new(), None));
         let mut run = CellRun { attempts: attempts.collect(), ..CellRun::default() };
         run.rest_on(attempt, evidence);
         runs.insert(result.id.clone(), run);
@@ -108,10 +108,15 @@ fn as_results(files: &[HistoryFile], judged: Vec<Combined>) -> Results {
     }
 }
 
+fn deliver(exports: &Exports, text: impl FnOnce() -> String, results: &Results) -> Result<()> {
+    let told = Told { results, teachings: &[], comparison: None };
+    exports.deliver(text, &Exported { told, kept: results })
+}
+
 /// Judges every history that a results file keeps.
-fn results_file(path: &Path, export: Option<&Path>) -> Result<ExitCode> {
+fn results_file(path: &Path, exports: &ExportFiles) -> Result<ExitCode> {
     let mut results = Results::load(path)?;
-    let export = export.map(Export::open).transpose()?;
+    let exports = Exports::open(exports)?;
     let mut left = 0;
     for cell in &mut results.cells {
         let Some(run) = results.run.cells.get_mut(&cell.id) else {
@@ -131,7 +136,7 @@ fn results_file(path: &Path, export: Option<&Path>) -> Result<ExitCode> {
     let helpers = helpers.with_context(|| format!("{}: the histories of run.helpers", path.display()))?;
     (results.broker_findings, results.run.helpers) = judge_helpers(&helpers);
     results.summary = Summary::of(&results.cells);
-    deliver(|| report::terminal(&results, &[], Palette::Coloured), &results, export.as_ref())?;
+    deliver(&exports, || report::terminal(&results, &[], Palette::Coloured), &results)?;
     if left > 0 {
         note(&format!("{left} cells have no history and keep their verdicts; --histories all keeps all histories"));
     }

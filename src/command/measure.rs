@@ -7,11 +7,11 @@ use anyhow::Result;
 use super::arguments::{names, prefix};
 use super::selection::{check_repeat, load, nothing_selected, select, usual};
 use crate::cli::{Histories, Library, Measure};
-use crate::compare::{Comparison, compare, same_options};
+use crate::compare::{compare, same_options};
 use crate::exit_code::ExitCode;
-use crate::export::{Export, deliver};
+use crate::export::{Exported, Exports};
 use crate::measure::{self, BrokerRequest, Lessons, Measured, RunRequest};
-use crate::report::{self, Control, Palette, Teaching};
+use crate::report::{self, Control, Palette, Told};
 use crate::results::Results;
 use crate::scenario::Scenario;
 
@@ -34,8 +34,9 @@ impl Measure {
             repeat: self.repeat,
             settle: self.settle,
             patience: self.patience,
+            attempts_max: self.attempts,
             time_limit: self.time_limit,
-            keep_all_histories: self.histories == Histories::All,
+            keep_all_histories: false,
         })
     }
 }
@@ -66,8 +67,11 @@ async fn measure(scenarios: Vec<String>, typed: Measure, library: Option<Library
     if cells.is_empty() {
         return Ok(nothing_selected());
     }
-    let request = typed.request(scenarios, scenario_files)?;
-    let export = typed.export_json.as_deref().map(Export::open).transpose()?;
+    let exports = Exports::open(&typed.exports)?;
+    let request = RunRequest {
+        keep_all_histories: exports.need_all_histories() || typed.histories == Histories::All,
+        ..typed.request(scenarios, scenario_files)?
+    };
     let baseline = typed.baseline.as_deref().map(Results::load).transpose()?;
     if let Some(baseline) = &baseline {
         same_options(&baseline.options, &request.options)?;
@@ -78,14 +82,18 @@ async fn measure(scenarios: Vec<String>, typed: Measure, library: Option<Library
         return Ok(ExitCode::Interrupted);
     };
     let comparison = baseline.map(|baseline| compare(&baseline, &results, Some(&selected))).transpose()?;
-    // A lesson tells what happened, also where all went well.
-    let whole = (!lessons.teachings.is_empty()).then(|| results.clone());
-    if !request.keep_all_histories {
+    // Lessons and captures tell what happened, also where all went well.
+    let needs_all = !lessons.teachings.is_empty() || exports.need_all_histories();
+    let whole = needs_all.then(|| results.clone());
+    if typed.histories != Histories::All {
         results.forget_histories_of_passes();
     }
-    let told = whole.as_ref().unwrap_or(&results);
-    let text = || text(told, &lessons.teachings, control.as_ref(), comparison.as_ref());
-    deliver(text, &results, export.as_ref())?;
+    let told = Told {
+        results: whole.as_ref().unwrap_or(&results),
+        teachings: &lessons.teachings,
+        comparison: comparison.as_ref(),
+    };
+    exports.deliver(|| text(&told, control.as_ref()), &Exported { told, kept: &results })?;
     let code = match comparison {
         _ if interrupted => ExitCode::Interrupted,
         _ if is_gone => ExitCode::Unclear,
@@ -103,12 +111,8 @@ fn files(loaded: &[(&str, Scenario)]) -> BTreeMap<String, String> {
 }
 
 /// The text that people read of a run.
-fn text(
-    results: &Results,
-    teachings: &[Teaching],
-    control: Option<&Control>,
-    comparison: Option<&Comparison>,
-) -> String {
+fn text(told: &Told<'_>, control: Option<&Control>) -> String {
+    let Told { results, teachings, comparison } = told;
     let measured = report::measured(&results.broker, &results.run.url);
     let mut text = format!("{measured}\n\n{}", report::terminal(results, teachings, Palette::Coloured));
     if let Some(control) = control {

@@ -34,6 +34,11 @@ pub(super) fn sections(results: &Results, palette: Palette) -> Vec<String> {
     sections
 }
 
+/// The finding of one cell, by itself.
+pub(super) fn of_cell(results: &Results, cell: &CellResult) -> String {
+    block(results, &[cell], &[cell], Palette::Plain)
+}
+
 /// What two cells have to have in common to be one block. Their events differ in number and are left out.
 #[derive(PartialEq)]
 struct Said<'a> {
@@ -128,7 +133,7 @@ pub(super) fn events(lines: &[(usize, &str)]) -> String {
 }
 
 /// What the broker broke beside the cells.
-fn of_broker(results: &Results, palette: Palette) -> Option<String> {
+pub(super) fn of_broker(results: &Results, palette: Palette) -> Option<String> {
     let violations = &results.broker_findings.violations;
     let worst = if violations.iter().any(|v| v.level == Level::Must) { Verdict::Fail } else { Verdict::Warn };
     let verdict = format!("{} {}", mark(worst), worst.name());

@@ -7,6 +7,7 @@ use std::ops::Range;
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 
 use super::fold::{Domain, Product};
+use super::markdown::Grid;
 use super::{Palette, WIDTH, choices, group, mark};
 use crate::results::{Axes, AxisValue, CellResult, Phase, Received, Verdict};
 
@@ -16,6 +17,8 @@ const COLUMN_AXES: [&str; 2] = ["publish_qos", "subscribe_qos"];
 
 /// The pairs of publish and subscribe QoS, one for each column.
 const COLUMNS: [(u32, u32); 9] = [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (2, 0), (2, 1), (2, 2)];
+
+const COLUMN_TITLE: &str = "Columns: QoS of the publication → QoS of the subscription";
 
 /// The mark of a pass whose count the standard leaves open.
 pub(super) const CHOSEN: &str = "*";
@@ -57,9 +60,9 @@ type Row = (Axes, Vec<Option<Entry>>);
 /// The table, or nothing if these are not cells of the matrix.
 pub(super) fn table(cells: &[&CellResult], palette: Palette) -> Option<String> {
     let rows = rows(cells)?;
-    let sent = cells.iter().map(|cell| cell.sent).max().unwrap_or_default();
-    let mut text = palette.heading(&format!("How many of {sent} messages arrived after the return")) + "\n";
-    text += "Columns: QoS of the publication → QoS of the subscription\n";
+    let mut text = palette.heading(&title(cells)) + "\n";
+    text += COLUMN_TITLE;
+    text += "\n";
     let whole = render(&rows, 0..COLUMNS.len());
     if whole.lines().all(|line| line.chars().count() <= WIDTH) {
         text += &colour(&whole, palette);
@@ -72,6 +75,18 @@ pub(super) fn table(cells: &[&CellResult], palette: Palette) -> Option<String> {
     text.push('\n');
     text += &legend(cells, &rows, palette);
     Some(text)
+}
+
+/// The same for a format that draws tables itself: what is above the table, the table, and what is below it.
+pub(super) fn grid(cells: &[&CellResult]) -> Option<(String, Grid, String)> {
+    let rows = rows(cells)?;
+    let title = format!("{}. {COLUMN_TITLE}", title(cells));
+    Some((title, entries(&rows, 0..COLUMNS.len(), ROW_AXES), legend(cells, &rows, Palette::Plain)))
+}
+
+fn title(cells: &[&CellResult]) -> String {
+    let sent = cells.iter().map(|cell| cell.sent).max().unwrap_or_default();
+    format!("How many of {sent} messages arrived after the return")
 }
 
 fn rows(cells: &[&CellResult]) -> Option<Vec<Row>> {
@@ -171,17 +186,25 @@ fn fold<'a>(domain: &Domain, rows: &'a [Row], columns: Range<usize>) -> Vec<(Pro
     folded
 }
 
-fn render(rows: &[Row], columns: Range<usize>) -> String {
+/// The head and the folded rows of some columns.
+fn entries(rows: &[Row], columns: Range<usize>, row_heads: [&str; ROW_AXES.len()]) -> Grid {
     let domain = Domain::of(rows.iter().map(|(axes, _)| axes));
+    let heads = COLUMNS[columns.clone()].iter().map(|(publish, subscribe)| format!("{publish}→{subscribe}"));
+    let row = |(product, entries): (Product, &[Option<Entry>])| {
+        let axes = (0..ROW_AXES.len()).map(|axis| domain.values(&product, axis));
+        axes.chain(entries.iter().map(|entry| entry.as_ref().map(Entry::text).unwrap_or_default())).collect()
+    };
+    Grid {
+        head: row_heads.map(str::to_owned).into_iter().chain(heads).collect(),
+        rows: fold(&domain, rows, columns).into_iter().map(row).collect(),
+    }
+}
+
+fn render(rows: &[Row], columns: Range<usize>) -> String {
+    let Grid { head, rows } = entries(rows, columns, ROW_HEADS);
     let mut table = Table::new();
     table.force_no_tty().load_style(STYLE).set_content_arrangement(ContentArrangement::Disabled);
-    let heads = COLUMNS[columns.clone()].iter().map(|(publish, subscribe)| format!("{publish}→{subscribe}"));
-    table.set_header(ROW_HEADS.iter().map(|head| (*head).to_owned()).chain(heads));
-    for (product, entries) in fold(&domain, rows, columns) {
-        let axes = (0..ROW_AXES.len()).map(|axis| domain.values(&product, axis));
-        let entries = entries.iter().map(|entry| entry.as_ref().map(Entry::text).unwrap_or_default());
-        table.add_row(axes.chain(entries));
-    }
+    table.set_header(head).add_rows(rows);
     for (place, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, 1));
         if place >= ROW_AXES.len() {

@@ -3,6 +3,7 @@
 use comfy_table::{ContentArrangement, LineStyle, Table, TableStyle};
 
 use super::fold::{Domain, Product};
+use super::markdown::Grid;
 use super::{Palette, WIDTH, group, mark, matrix};
 use crate::results::{CellResult, Verdict};
 
@@ -56,18 +57,32 @@ fn arrived(cell: &CellResult) -> String {
     format!("{counts}{}", counts.again())
 }
 
+/// The same for a format that draws tables itself: what all cells have in common, and the table.
+pub(super) fn grid(cells: &[&CellResult]) -> (String, Grid) {
+    let domain = Domain::with_gaps(cells.iter().map(|cell| &cell.axes));
+    (domain.constants(), answers(&domain, &fold(&domain, cells)))
+}
+
+fn answers(domain: &Domain, rows: &[Answer]) -> Grid {
+    let axes: Vec<usize> = domain.varying().collect();
+    let heads = axes.iter().map(|&axis| domain.axis_name(axis).to_owned());
+    let row = |Answer { product, sent, arrived, verdict }: &Answer| {
+        let values = axes.iter().map(|&axis| domain.values(product, axis));
+        let verdict = format!("{} {}", mark(*verdict), verdict.name());
+        values.chain([sent.to_string(), arrived.clone(), verdict]).collect()
+    };
+    Grid {
+        head: heads.chain(["sent", "after return", "verdict"].map(str::to_owned)).collect(),
+        rows: rows.iter().map(row).collect(),
+    }
+}
+
 fn render(domain: &Domain, rows: &[Answer]) -> String {
+    let Grid { head, rows } = answers(domain, rows);
     let mut table = Table::new();
     table.force_no_tty().load_style(STYLE);
     table.set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH as u16);
-    let axes: Vec<usize> = domain.varying().collect();
-    let heads = axes.iter().map(|&axis| domain.axis_name(axis).to_owned());
-    table.set_header(heads.chain(["sent", "after return", "verdict"].map(str::to_owned)));
-    for Answer { product, sent, arrived, verdict } in rows {
-        let values = axes.iter().map(|&axis| domain.values(product, axis));
-        let verdict = format!("{} {}", mark(*verdict), verdict.name());
-        table.add_row(values.chain([sent.to_string(), arrived.clone(), verdict]));
-    }
+    table.set_header(head).add_rows(rows);
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::Shared;
 use super::allowance::Allowance;
@@ -36,6 +36,8 @@ pub struct Job {
 
 /// One attempt at a cell, played and judged.
 pub struct Attempt {
+    /// `None` if it was not played.
+    pub began_at: Option<SystemTime>,
     /// From the scenario's names of clients and topics to those on the wire.
     pub names: BTreeMap<String, String>,
     pub history: History,
@@ -68,6 +70,7 @@ impl Job {
             Some(witness) => witness.mailbox(&names, &self.cell, allowance.clone()).await,
             None => None,
         };
+        let began_at = Some(SystemTime::now());
         let mut player = Player {
             cell: &self.cell,
             target: &shared.target,
@@ -97,7 +100,7 @@ impl Job {
         if history.events().any(|event| event.client().is_some_and(|client| **client == *WITNESS)) {
             names.insert(WITNESS.into(), witness::client_id(&shared.options.prefix, protocol, &shared.nonce));
         }
-        self.attempts.push(Attempt { names, history, judgement });
+        self.attempts.push(Attempt { began_at, names, history, judgement });
         self.duration += started.elapsed();
         self
     }

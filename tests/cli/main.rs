@@ -8,6 +8,7 @@ mod cuts;
 mod doctor;
 mod explain;
 mod explore;
+mod exports;
 mod files;
 mod floods;
 mod forbidden;

@@ -125,6 +125,7 @@ pub fn tried(histories: &[&[&str]]) -> CellRun {
     let attempt = |(number, history): (usize, &&[&str])| AttemptRun {
         names: BTreeMap::from([("subscriber".into(), format!("ms1a2b{number}"))]),
         history: history.iter().map(|line| (*line).into()).collect(),
+        ..AttemptRun::default()
     };
     let mut run =
         CellRun { duration_ms: 7, attempts: (1..).zip(histories).map(attempt).collect(), ..CellRun::default() };
