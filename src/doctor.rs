@@ -8,13 +8,14 @@ mod messages;
 mod session;
 mod way;
 
+use std::fmt::Display;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
 use crate::broker::Broker;
 use crate::history::Event;
-use crate::measure::{BrokerRequest, Obstacle, Reached, check_reachable, denied, probe_both};
+use crate::measure::{BrokerRequest, Obstacle, Reached, check_reachable, denied, probe_both, until_ready};
 use crate::output::conceal;
 use crate::packet::{Connack, Packet, Protocol};
 use crate::plan::Role;
@@ -119,16 +120,23 @@ pub struct Patient {
 
 /// Finds the broker and looks whether it lets a client in. `None` where the rest makes no sense.
 pub async fn admit(request: &BrokerRequest, prefix: &Prefix, examined: &mut Examined) -> Option<Patient> {
-    let broker = match Broker::find(&request.broker, request.given(), request.connect_timeout).await {
+    let failed = |check: &str, error: &dyn Display| {
+        let said = conceal(&error.to_string());
+        Check { check: check.into(), outcome: Outcome::Failed, said, cure: None }
+    };
+    let mut broker = match Broker::find(&request.broker, request.given(), request.connect_timeout).await {
         Ok(broker) => broker,
         Err(error) => {
-            let said = conceal(&error.to_string());
-            examined.add(Check { check: "address".into(), outcome: Outcome::Failed, said, cure: None });
+            examined.add(failed("address", &error));
             return None;
         }
     };
     examined.url = Some(broker.url.clone());
     let target = request.target(&broker);
+    if let Err(error) = until_ready(&mut broker, &target, prefix).await {
+        examined.add(failed("start", &error));
+        return None;
+    }
     if !way::check(&target, request.tls.insecure, examined).await {
         return None;
     }

@@ -26,6 +26,7 @@ use leftovers::{after_the_run, before_the_run, how_to_clean};
 pub use lessons::Lessons;
 pub use limits::jobs;
 pub use reach::{BrokerRequest, Obstacle, Reached, check_reachable, denied, probe_both, reach};
+pub use ready::until_ready;
 
 /// The request for a run: cells apart, everything that a run needs to know.
 #[derive(Debug, Clone)]
