@@ -29,6 +29,7 @@ pub mod results;
 pub mod run;
 pub mod scenario;
 pub mod session_rules;
+mod slip;
 pub mod statement;
 pub mod topic;
 pub mod typed;

@@ -3,6 +3,7 @@
 //! [`terminal`] is the whole answer: the table, what the broker chose where the standard leaves it open, and every
 //! finding with its evidence. [`changes`] says what differs from a baseline. A file a format.
 
+mod catalogue;
 mod changes;
 mod choices;
 mod control;
@@ -14,12 +15,14 @@ mod fold;
 mod histories;
 mod lessons;
 mod matrix;
+mod statements;
 mod table;
 
 use anstyle::{AnsiColor, Style};
 
 use crate::results::{BrokerLabel, CellResult, Results, Summary, Verdict};
 
+pub use catalogue::{catalogue, scenarios_in_help};
 pub use changes::changes;
 pub use control::{Control, ControlPlayed, control};
 pub use examined::examined;
@@ -28,6 +31,7 @@ pub use explored::{Search, explored};
 pub use findings::quoted;
 pub use histories::{JudgedFile, histories};
 pub use lessons::Teaching;
+pub use statements::{all_statements, statement};
 
 /// What fits on every terminal.
 const WIDTH: usize = 80;

@@ -60,11 +60,11 @@ async fn measure(scenarios: Vec<String>, typed: Measure, library: Option<Library
     let loaded = load(&scenarios)?;
     let cells = select(&loaded, (&typed.plan.amounts).into(), &typed.plan.filter)?;
     check_repeat(&cells, typed.repeat)?;
+    if cells.is_empty() {
+        return Ok(nothing_selected(&loaded, (&typed.plan.amounts).into(), &typed.plan.filter));
+    }
     let scenario_files = files(&loaded);
     let lessons = Lessons::of(loaded, &cells, library.is_some())?;
-    if cells.is_empty() {
-        return Ok(nothing_selected());
-    }
     let request = typed.request(scenarios, scenario_files)?;
     let export = typed.export_json.as_deref().map(Export::open).transpose()?;
     let baseline = typed.baseline.as_deref().map(Results::load).transpose()?;

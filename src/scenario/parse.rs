@@ -13,8 +13,11 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::document::{Document, Entry, Section, kind};
-use super::{ActionPlan, Axis, ClientPlan, Exception, FromAxis, Lesson, Part, Scenario, StepPlan, Value, legal, order};
+use super::{
+    ActionPlan, Axis, ClientPlan, Exception, FromAxis, Lesson, Part, Scenario, StepPlan, Value, keys, legal, order,
+};
 use crate::axes::AxisValue;
+use crate::slip::did_you_mean;
 use crate::vocabulary::{FENCE_TOPICS, PROOF_WILL_TOPIC, WITNESS};
 
 /// The most messages that one step publishes.
@@ -39,6 +42,8 @@ pub struct ScenarioError {
     pub line: Option<usize>,
     /// The mistake, and what is accepted.
     pub why: String,
+    /// The line with a mark under the place, ready to be printed below the sentence.
+    pub excerpt: Option<String>,
 }
 
 impl fmt::Display for ScenarioError {
@@ -46,7 +51,8 @@ impl fmt::Display for ScenarioError {
         match self.line {
             Some(line) => write!(f, "{}:{line}: {}", self.file, self.why),
             None => write!(f, "{}: {}", self.file, self.why),
-        }
+        }?;
+        self.excerpt.iter().try_for_each(|excerpt| write!(f, "\n{excerpt}"))
     }
 }
 
@@ -56,7 +62,7 @@ pub fn parse(file: &str, text: &str) -> Result<Scenario, ScenarioError> {
     let document = Document { file, text };
     let table = document.parse()?;
     let root = Section::root(&document, table.get_ref());
-    root.only(&["name", "question", "axes", "except", "clients", "steps", "lessons"])?;
+    root.only(&keys::SCENARIO)?;
     let mut reader = Reader { document: &document, axes: Vec::new(), used: HashSet::new() };
 
     let (_, name) = root.need("name", "a text")?;
@@ -147,7 +153,7 @@ impl<'a> Reader<'a> {
     /// One value of an axis, or several.
     fn excepted(&self, name: &str, at: &Range<usize>, entry: &'a Entry<'a>) -> Result<Axis, ScenarioError> {
         let Some(axis) = self.axes.iter().map(Spanned::get_ref).find(|axis| axis.name == name) else {
-            let why = format!("there is no axis \"{name}\"; {}", self.axes_that_exist());
+            let why = format!("there is no axis \"{name}\"{}; {}", self.meant_axis(name), self.axes_that_exist());
             return Err(self.document.mistake(at, why));
         };
         let entries = match entry.get_ref() {
@@ -159,7 +165,8 @@ impl<'a> Reader<'a> {
             value(entry).ok_or_else(|| {
                 let all: Vec<String> = axis.values.iter().map(AxisValue::to_string).collect();
                 let shown = self.document.source(&entry.span());
-                let why = format!("axis \"{name}\" does not hold {shown}; it holds {}", all.join(", "));
+                let meant = did_you_mean(shown.trim_matches('"'), all.iter().map(String::as_str));
+                let why = format!("axis \"{name}\" does not hold {shown}{meant}; it holds {}", all.join(", "));
                 self.document.mistake(&entry.span(), why)
             })
         });

@@ -29,6 +29,7 @@ mod relays;
 mod rights;
 mod runs;
 mod slips;
+mod statements;
 mod terminal;
 mod tls;
 mod transports;
