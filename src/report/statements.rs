@@ -33,7 +33,7 @@ pub fn all_statements(palette: Palette) -> String {
     text +=
         &format!("{}\n\n", palette.heading("MAY: left open by the standard, recorded as a choice and never failed"));
     for (name, meaning) in choices::all() {
-        text += &wrap(&format!("{:30}", ""), &format!("{name}: {meaning}"));
+        text += &columns(&COLUMNS, &["".into(), "MAY".into(), format!("{name}: {meaning}")]);
     }
     text + "\nmqtt-sessions explain MQTT-3.1.2-5 says more about one of them.\n"
 }
@@ -41,7 +41,7 @@ pub fn all_statements(palette: Palette) -> String {
 /// Where the statement is judged, or why it is not, in a line or two.
 fn judged_in(statement: &Statement) -> String {
     match statement.duty {
-        Duty::Client => "-> a duty of clients; this tool keeps it".into(),
+        Duty::Client => "-> a duty of clients, and not judged".into(),
         Duty::Same(other) => format!("-> the same as {other}, which is cited"),
         Duty::Unseen(why) => format!("-> not judged: {why}"),
         Duty::Judged => {
@@ -81,7 +81,7 @@ fn explained(statement: &Statement, palette: Palette) -> String {
     text += &wrap("", statement.paraphrase);
     text += &format!("Section {}: {}\n\n", statement.section(), statement.link());
     match statement.duty {
-        Duty::Client => text + &wrap("", "It is a duty of clients. This tool is the client here, and keeps it."),
+        Duty::Client => text + &wrap("", "It is a duty of clients, and no broker is judged by it."),
         Duty::Unseen(why) => text + &wrap("", &format!("No client can see whether a broker keeps it: {why}.")),
         Duty::Judged => text + &shown_by(statement),
         Duty::Same(other) => {
