@@ -45,7 +45,7 @@ pub enum Command {
         measure: Measure,
     },
 
-    /// Run scenarios: built-in names, which `list` prints in its cells, or files
+    /// Run scenarios: built-in ones, which `list` prints, or files
     Run {
         /// Built-in names, or paths of scenario files
         #[arg(required_unless_present = "all", value_name = "SCENARIO")]
@@ -60,16 +60,20 @@ pub enum Command {
         measure: Measure,
     },
 
-    /// Print the cells that would run, and run nothing
+    /// Say what each scenario asks; print the cells of those that are named, or all statements that are judged
+    #[command(after_help = LIST_EXAMPLES)]
     List {
-        /// Built-in names, or paths of scenario files [default: all built-in scenarios]
+        /// Print the cells of these, as `run` would run them: built-in names, or paths of scenario files
         #[arg(value_name = "SCENARIO")]
         scenarios: Vec<String>,
+        #[command(flatten)]
+        listed: Listed,
         #[command(flatten)]
         plan: Plan,
     },
 
-    /// Show one cell packet by packet: what each means, what the broker owes by it, and what became of that
+    /// Show one cell packet by packet: what each means, what the broker owes by it, and what became of that. Or say what
+    /// a statement of the standard demands, and what breaks it
     #[command(after_help = EXPLAIN_EXAMPLES)]
     Explain(Explain),
 
@@ -123,12 +127,19 @@ const JUDGE_EXAMPLES: &str = "Examples:
   mqtt-sessions judge one.txt another.txt        one history a file; what the head of a file expects is compared
   mqtt-sessions judge one.txt --export-json -    as results, with the file's name as the cell's id";
 
+const LIST_EXAMPLES: &str = "Examples:
+  mqtt-sessions list                                 what each scenario asks
+  mqtt-sessions list matrix --filter retain=true     some cells of one
+  mqtt-sessions list --cells                         the cells of all
+  mqtt-sessions list --statements                    what the standard demands, and where that is judged";
+
 const EXPLAIN_EXAMPLES: &str = "Examples (quote the id, since shells read brackets):
   mqtt-sessions explain 'backlog[protocol=5.0,publish_qos=2,subscribe_qos=1]'
   mqtt-sessions explain CELL --broker mqtt://localhost    your own broker, not the embedded one
   mqtt-sessions explain CELL --results results.json       what a run with --histories all kept
   mqtt-sessions explain CELL --times --export-pcap cell.pcapng    beside the broker's log, and for Wireshark
-  mqtt-sessions explain CELL --as-scenario > mine.toml    to change it, and to run mine.toml";
+  mqtt-sessions explain CELL --as-scenario > mine.toml    to change it, and to run mine.toml
+  mqtt-sessions explain MQTT-3.1.2-5                      a statement of the standard";
 
 /// How much longer a cell waits for what is missing, where nobody says otherwise.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -178,7 +189,8 @@ pub struct Explore {
 
 #[derive(Debug, Args)]
 pub struct Explain {
-    /// The cell's id, as list and the reports print it: scenario[axis=value,...]
+    /// A cell's id, as list and the reports print it: scenario[axis=value,...]; or a statement's, such as MQTT-3.1.2-5
+    #[arg(value_name = "CELL|STATEMENT")]
     pub cell: String,
     /// The scenario of the cell, a name or a file [default: the built-in one that the id names]
     #[arg(long, value_name = "SCENARIO")]
@@ -305,6 +317,17 @@ pub struct Clean {
     pub prefixes: Prefixes,
     #[command(flatten)]
     pub broker: Reach,
+}
+
+/// What `list` prints in place of the scenarios.
+#[derive(Debug, Args)]
+pub struct Listed {
+    /// Print the cells of all scenarios that `run --all` runs
+    #[arg(long)]
+    pub cells: bool,
+    /// Print every statement of the standard on sessions: its level, what it demands, and where it is judged
+    #[arg(long, conflicts_with_all = ["scenarios", "cells", "filter"])]
+    pub statements: bool,
 }
 
 /// Which cells.

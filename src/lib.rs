@@ -31,6 +31,7 @@ pub mod results;
 pub mod run;
 pub mod scenario;
 pub mod session_rules;
+mod slip;
 pub mod statement;
 pub mod topic;
 pub mod typed;

@@ -43,7 +43,7 @@ fn execute(command: Command) -> Result<ExitCode> {
     match command {
         Command::Matrix { url, measure } => on_runtime(command::matrix(url, measure)),
         Command::Run { scenarios, all, client, measure } => on_runtime(command::run(scenarios, all, client, measure)),
-        Command::List { scenarios, plan } => command::list(scenarios, &plan),
+        Command::List { scenarios, listed, plan } => command::list(scenarios, listed, &plan),
         Command::Explain(options) => on_runtime(command::explain(options)),
         Command::Explore(options) => on_runtime(command::explore(options)),
         Command::Compare { baseline, results } => command::compare(&baseline, &results),

@@ -4,6 +4,7 @@
 //! finding with its evidence. [`changes`] says what differs from a baseline. A file a format.
 
 mod annotations;
+mod catalogue;
 mod changes;
 mod choices;
 mod control;
@@ -17,6 +18,7 @@ mod junit;
 mod lessons;
 mod markdown;
 mod matrix;
+mod statements;
 mod table;
 mod told;
 
@@ -25,6 +27,7 @@ use anstyle::{AnsiColor, Style};
 use crate::results::{BrokerLabel, CellResult, Results, Summary, Verdict};
 
 pub use annotations::annotations;
+pub use catalogue::{catalogue, scenarios_in_help};
 pub use changes::changes;
 pub use control::{Control, ControlPlayed, control};
 pub use examined::examined;
@@ -34,6 +37,7 @@ pub use histories::{JudgedFile, histories};
 pub use junit::junit;
 pub use lessons::Teaching;
 pub use markdown::markdown;
+pub use statements::{all_statements, statement};
 pub use told::Told;
 
 /// What fits on every terminal.

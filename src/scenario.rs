@@ -6,6 +6,8 @@
 
 mod built_in;
 mod document;
+mod excerpt;
+pub mod keys;
 mod legal;
 mod order;
 mod parse;
@@ -20,6 +22,7 @@ use crate::axes::{Axes, AxisValue};
 use crate::connection::End;
 use crate::input::read_text;
 use crate::packet::Protocol;
+use crate::slip::did_you_mean;
 use crate::statement::Statement;
 
 pub use parse::{MESSAGES_MAX, ScenarioError};
@@ -62,13 +65,21 @@ pub const LESSON: &str = "lesson";
 pub struct Lesson {
     /// The value of [`LESSON`] in its cells.
     pub name: String,
+    /// What the lesson is called, in words.
+    pub title: Option<String>,
     pub question: String,
-    /// The expectation of the tutorial that the reader comes from.
+    /// What the tutorial says from which the reader comes, or what a reader of it asks, in a sentence.
+    pub tutorial: Option<String>,
+    /// The expectation of that tutorial, in a word for the table.
     pub expected: Option<String>,
-    /// The result in the tutorial.
+    /// The result in that tutorial, in a word.
     pub actual: Option<String>,
     /// The statements that decide, for the reader to look at.
     pub statements: Vec<&'static Statement>,
+    /// What follows from the statements for these steps, whatever the broker does.
+    pub conclusion: Option<String>,
+    /// What a reader can do who wants it otherwise.
+    pub advice: Option<String>,
 }
 
 /// A property that varies from cell to cell.
@@ -346,8 +357,10 @@ impl Scenario {
         let text = read_text(Path::new(name_or_path)).map_err(|error| ScenarioError {
             file: name_or_path.into(),
             line: None,
+            excerpt: None,
             why: format!(
-                "it cannot be read ({error}); name a file, or a built-in scenario: {}",
+                "it cannot be read ({error}){}; name a file, or a built-in scenario: {}",
+                did_you_mean(name_or_path, Scenario::built_in_names()),
                 Scenario::built_in_names().collect::<Vec<_>>().join(", ")
             ),
         })?;

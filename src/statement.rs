@@ -3,11 +3,21 @@
 //! A statement is found by protocol version and id: the standard's number, or the section of a sentence that has none.
 //! The wording is what reports print; what a broker has to do in detail is decided in `judge`.
 
+use std::collections::BTreeSet;
+
 use crate::packet::Protocol;
 use crate::results::Level;
+use crate::slip::did_you_mean;
 
+mod lies;
+mod section;
 mod v3;
 mod v5;
+
+pub use lies::Lie;
+
+/// What a number of the standard begins with.
+const NUMBERED: &str = "MQTT-";
 
 /// What the standard demands in one place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,9 +58,60 @@ pub fn statements(protocol: Protocol) -> &'static [Statement] {
     }
 }
 
+/// Why no statement is meant.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{typed}: there is no such statement{hint}; `mqtt-sessions list --statements` prints all")]
+pub struct UnknownStatement {
+    typed: String,
+    /// What may be meant.
+    hint: String,
+}
+
+/// True if this is spelled as the id of a statement, with or without its version: cells and scenarios begin with a letter
+/// and have no hyphen.
+pub fn is_id(text: &str) -> bool {
+    let prefix = text.get(..NUMBERED.len());
+    text.starts_with(|first: char| first.is_ascii_digit())
+        || prefix.is_some_and(|own| own.eq_ignore_ascii_case(NUMBERED))
+}
+
+/// The statements with this id: `MQTT-3.1.2-5` or `3.1.2-5` in each version that has it, `5.0 MQTT-3.1.2-5` in one.
+///
+/// # Errors
+/// [`UnknownStatement`] with those that may be meant.
+pub fn named(text: &str) -> Result<Vec<&'static Statement>, UnknownStatement> {
+    let split = text.split_once(' ').and_then(|(version, id)| Some((version.parse().ok()?, id)));
+    let (versions, id) = match split {
+        Some((version, id)) => (vec![version], id),
+        None => (Protocol::ALL.to_vec(), text),
+    };
+    let id = id.to_ascii_uppercase();
+    let ids = [id.clone(), format!("{NUMBERED}{id}")];
+    let found: Vec<&Statement> =
+        versions.iter().flat_map(|version| ids.iter().filter_map(|id| find(*version, id))).collect();
+    if found.is_empty() {
+        return Err(UnknownStatement {
+            typed: text.into(),
+            hint: hint(&ids[usize::from(!id.starts_with(NUMBERED))], &versions),
+        });
+    }
+    Ok(found)
+}
+
+/// The statements of the same section, or else those whose ids differ from this one by a slip.
+fn hint(id: &str, versions: &[Protocol]) -> String {
+    let all: BTreeSet<&'static str> =
+        versions.iter().flat_map(|version| statements(*version)).map(|own| own.id).collect();
+    let section = |id: &str| id.rsplit_once('-').map_or(id, |(section, _)| section).to_owned();
+    let of_section: Vec<&str> = all.iter().copied().filter(|own| section(own) == section(id)).collect();
+    match of_section.is_empty() {
+        true => did_you_mean(id, all),
+        false => format!("; those of its section are {}", of_section.join(", ")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
 
     use super::*;
     use crate::results::Level::{Must, Should};
@@ -116,6 +177,29 @@ mod tests {
         assert_eq!(find(Protocol::V5, "MQTT-4.3.3-6").map(|found| found.level), Some(Must));
         assert_eq!(find(Protocol::V5, "3.14.4").map(|found| found.level), Some(Should));
         assert_eq!(find(Protocol::V3, "MQTT-4.3.3-6"), Option::None);
+    }
+
+    #[test]
+    fn a_statement_is_found_as_people_type_it() {
+        let found = |text| named(text).map(|found| found.iter().map(|own| own.protocol).collect::<Vec<_>>());
+        for text in ["MQTT-3.1.2-5", "mqtt-3.1.2-5", "3.1.2-5"] {
+            assert!(is_id(text));
+            assert_eq!(found(text), Ok(vec![Protocol::V3, Protocol::V5]), "{text}");
+        }
+        assert_eq!(found("5.0 MQTT-3.1.2-5"), Ok(vec![Protocol::V5]));
+        assert_eq!(found("4.13"), Ok(vec![Protocol::V5]));
+        assert!(!is_id("matrix") && !is_id("matrix[protocol=5.0]") && !is_id("") && !is_id("mqtt"));
+    }
+
+    #[test]
+    fn an_id_that_does_not_exist_has_its_neighbours() {
+        let why = |text| named(text).unwrap_err().to_string();
+        assert!(why("MQTT-3.12.4-2").contains("; those of its section are MQTT-3.12.4-1; "));
+        assert!(why("MQTT-31.2-5").contains("; did you mean \"MQTT-3.1.2-5\""), "{}", why("MQTT-31.2-5"));
+        let many = why("MQTT-4.3.3-99");
+        assert!(many.contains("those of its section are MQTT-4.3.3-1, "), "{many}");
+        assert_eq!(why("9.9"), "9.9: there is no such statement; `mqtt-sessions list --statements` prints all");
+        assert!(!why("5.0 MQTT-3.8.4-6").contains("\"MQTT-3.8.4-6\""));
     }
 
     #[test]

@@ -8,6 +8,8 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
 use crate::cli::Cli;
+use crate::report;
+use crate::scenario::Scenario;
 use crate::visible::visible;
 
 /// How many letters of a name may be wrong in a slip.
@@ -26,6 +28,9 @@ pub fn parse(arguments: &[OsString]) -> Result<Cli, clap::Error> {
         let sentence = format!("-h HOST and -p PORT are options of mosquitto's clients; write --broker {place}\n");
         return Err(clap::Error::raw(ErrorKind::UnknownArgument, sentence));
     }
+    if asks_for_help(&text) {
+        command = command.mut_subcommand("run", |run| run.after_help(scenarios()));
+    }
     let matches = command.try_get_matches_from_mut(arguments).map_err(without_far_fetched_tips)?;
     if names_two_brokers(&matches) {
         let sentence = "a broker stands behind --broker, and another one without it; name one\n";
@@ -36,6 +41,16 @@ pub fn parse(arguments: &[OsString]) -> Result<Cli, clap::Error> {
         return Err(clap::Error::raw(ErrorKind::ArgumentConflict, sentence));
     }
     Cli::from_arg_matches(&matches)
+}
+
+fn asks_for_help(arguments: &[Cow<'_, str>]) -> bool {
+    arguments.iter().any(|argument| matches!(argument.as_ref(), "-h" | "--help" | "help"))
+}
+
+/// The built-in scenarios, as the help of `run` lists them.
+fn scenarios() -> String {
+    let scenarios: Vec<Scenario> = Scenario::built_in_names().filter_map(|name| Scenario::load(name).ok()).collect();
+    report::scenarios_in_help(&scenarios)
 }
 
 /// The URL that mosquitto's `-h HOST` and `-p PORT` mean. `-h` alone asks for help.
@@ -95,22 +110,7 @@ fn is_slip(typed: &str, meant: &str) -> bool {
     if meant.starts_with(typed) || typed.starts_with(meant) {
         return true;
     }
-    typed.len() >= LETTERS_MIN && distance(typed, meant) <= WRONG_LETTERS_MAX
-}
-
-/// How many letters have to be changed, added or left out to make one word of the other.
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (number, letter) in one.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], number + 1);
-        for (place, its) in other.iter().enumerate() {
-            let changed = diagonal + usize::from(letter != *its);
-            diagonal = row[place + 1];
-            row[place + 1] = changed.min(diagonal + 1).min(row[place] + 1);
-        }
-    }
-    row[other.len()]
+    typed.len() >= LETTERS_MIN && strsim::osa_distance(typed, meant) <= WRONG_LETTERS_MAX
 }
 
 #[cfg(test)]

@@ -1,12 +1,14 @@
 //! The tester is tested: a broker that is correct in every legal way is never failed, and a broker that lies in one way
 //! is caught by a statement that the lie breaks, and by no other. What was caught by what stands in
-//! `docs/kill-table.md`; `BLESS=1 cargo test --test defects` writes it anew, and `LIE=name cargo test --test defects`
+//! `docs/kill-table.md`, and in `src/statement/lies.txt` for the program; `BLESS=1 cargo test --test defects` writes both anew, and `LIE=name cargo test --test defects`
 //! tells one lie in every cell and prints what became of it, with `SHOW=cell` also what went over the wire.
 
 mod support;
 
 #[path = "defects/kill_table.rs"]
 mod kill_table;
+#[path = "defects/shown_in.rs"]
+mod shown_in;
 #[path = "defects/ways.rs"]
 mod ways;
 
@@ -36,6 +38,8 @@ const WIDE: [&str; 3] = ["away", "cuts", "matrix"];
 /// What the judge does not get right about a lie yet, a line each; `BLESS=1` writes it anew. Whatever does not stand there fails.
 const KNOWN_GAPS: &str = "tests/defects/known-gaps.txt";
 const KILL_TABLE: &str = "docs/kill-table.md";
+/// The same for the program itself, with a few cells.
+const LIES: &str = "src/statement/lies.txt";
 
 /// The one lie that was asked for.
 fn asked_for() -> Option<Defect> {
@@ -186,8 +190,8 @@ fn a_late_broker_is_not_accused_of_a_loss() {
     none(cells.iter().filter(|cell| cell.verdict == Verdict::Fail).map(|cell| described("late", cell)).collect());
 }
 
-/// The scenarios whose cells caught a lie, by what was cited.
-type Kills = BTreeMap<(Protocol, &'static str), BTreeSet<String>>;
+/// The scenarios whose cells caught a lie, each with the first of these cells, by what was cited.
+type Kills = BTreeMap<(Protocol, &'static str), BTreeMap<String, String>>;
 
 /// What is wrong with the judgement of a lie.
 struct Complaint {
@@ -228,7 +232,10 @@ fn judged(defect: Defect, cells: &[CellResult], asked: usize) -> Judged {
             let cited = (violation.protocol, violation.statement.as_str());
             findings += 1;
             match defect.statements().iter().find(|listed| **listed == cited) {
-                Some(listed) => drop(kills.entry(*listed).or_default().insert(cell.scenario.clone())),
+                Some(listed) => {
+                    let scenarios = kills.entry(*listed).or_default();
+                    scenarios.entry(cell.scenario.clone()).or_insert_with(|| cell.id.clone());
+                }
                 None => {
                     wrong += 1;
                     let what = format!("{} {}: {}", cited.0, cited.1, violation.observed);
@@ -264,7 +271,7 @@ fn one_lie_that_is_asked_for() {
     println!("{findings} findings, {wrong} of which cite what the lie does not break");
     println!("{} in {:.1} s, {} cells: {verdicts:?}", defect.name(), took.as_secs_f64(), short.len());
     for ((protocol, id), scenarios) in &kills {
-        println!("  caught by {protocol} {id} in {}", scenarios.iter().cloned().collect::<Vec<_>>().join(", "));
+        println!("  caught by {protocol} {id} in {}", scenarios.keys().cloned().collect::<Vec<_>>().join(", "));
     }
     none(complaints.into_iter().map(|complaint| complaint.text).collect());
 }
@@ -299,12 +306,14 @@ fn each_lie_is_caught_by_what_it_breaks_and_by_nothing_else() {
         }
     }
     let table = kill_table::text(&lies, &kills) + &ways::table(&by_way);
+    let for_program = shown_in::text(&lies, &kills);
     let whole = [kill_table::unkilled(&kills), ways::complaints(&by_way)].concat();
     let whole = whole.into_iter().map(|text| Complaint::new(text.clone(), text));
     let complaints: Vec<Complaint> = complaints.into_iter().flatten().chain(whole).collect();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     if env::var_os("BLESS").is_some() {
         fs::write(root.join(KILL_TABLE), &table).unwrap();
+        fs::write(root.join(LIES), &for_program).unwrap();
         let gaps: BTreeSet<String> = complaints.iter().map(|complaint| complaint.gap.clone() + "\n").collect();
         fs::write(root.join(KNOWN_GAPS), String::from_iter(gaps)).unwrap();
         complaints.iter().for_each(|complaint| println!("{}", complaint.text));
@@ -313,7 +322,8 @@ fn each_lie_is_caught_by_what_it_breaks_and_by_nothing_else() {
     let known = fs::read_to_string(root.join(KNOWN_GAPS)).unwrap_or_default();
     let is_new = |complaint: &Complaint| !known.lines().any(|gap| gap == complaint.gap);
     let new = complaints.into_iter().filter(is_new).map(|complaint| complaint.text).collect();
-    none([new, kill_table::stale(&written, &table)].concat());
+    let shown = fs::read_to_string(root.join(LIES)).unwrap_or_default();
+    none([new, kill_table::stale(&written, &table), shown_in::stale(&shown, &for_program)].concat());
 }
 
 /// Prints the histories of the cells that were asked for, of the lie that was asked for or else of the correct broker.

@@ -20,9 +20,13 @@ axes.protocol = ["3.1.1", "5.0"]
 
 [[lessons]]
 name = "kept"
+title = "What waits for a reader"
 question = "Is the message there?"
+tutorial = "It expects everything."
 expected = "all"
 actual = "none"
+conclusion = "The message has to be there."
+advice = "Look twice."
 statements = ["3.1.1 MQTT-4.5.0-1", "5.0 MQTT-4.5.0-1", "3.1.1 MQTT-3.1.3-7"]
 clients.reader = { protocol = "$protocol", clean_session = false }
 clients.writer = { protocol = "$protocol", clean_session = true }
@@ -100,21 +104,26 @@ fn every_mistake_has_its_line() {
             4,
             "is an axis \"lesson\" already",
         ),
-        ("name = \"nameless\"", "name = \"kept\"", 24, "there is a lesson \"kept\" already"),
-        ("name = \"nameless\"", "name = \"No name\"", 24, "\"No name\" cannot name the lesson"),
-        ("name = \"nameless\"\n", "", 23, "a lesson needs the key `name`"),
-        ("question = \"Who may be without a name?\"\n", "", 23, "a lesson needs the key `question`"),
-        ("statements = [\"5.0 MQTT-3.1.3-7\"]\n", "", 23, "a lesson needs the key `statements`"),
-        ("\"5.0 MQTT-3.1.3-7\"", "\"5.0 MQTT-3.1.3-99\"", 26, "there is no statement \"5.0 MQTT-3.1.3-99\""),
-        ("\"5.0 MQTT-3.1.3-7\"", "\"MQTT-3.1.3-7\"", 26, "texts such as \"3.1.1 MQTT-3.1.2-5\""),
-        ("[\"5.0 MQTT-3.1.3-7\"]", "[]", 26, "`statements` takes an array of texts"),
-        ("expected = \"all\"", "expected = 3", 8, "`expected` takes a text in quotes"),
-        ("actual = \"none\"", "found = \"none\"", 9, "unknown key `found`; a lesson takes name, question, expected"),
-        ("    { connect = \"nameless\" },\n", "", 29, "\"nameless\" cannot disconnect here"),
+        ("name = \"nameless\"", "name = \"kept\"", 28, "there is a lesson \"kept\" already"),
+        ("name = \"nameless\"", "name = \"No name\"", 28, "\"No name\" cannot name the lesson"),
+        ("name = \"nameless\"\n", "", 27, "a lesson needs the key `name`"),
+        ("question = \"Who may be without a name?\"\n", "", 27, "a lesson needs the key `question`"),
+        ("statements = [\"5.0 MQTT-3.1.3-7\"]\n", "", 27, "a lesson needs the key `statements`"),
+        ("\"5.0 MQTT-3.1.3-7\"", "\"5.0 MQTT-3.1.3-99\"", 30, "there is no statement \"5.0 MQTT-3.1.3-99\""),
+        ("\"5.0 MQTT-3.1.3-7\"", "\"MQTT-3.1.3-7\"", 30, "texts such as \"3.1.1 MQTT-3.1.2-5\""),
+        ("[\"5.0 MQTT-3.1.3-7\"]", "[]", 30, "`statements` takes an array of texts"),
+        ("expected = \"all\"", "expected = 3", 10, "`expected` takes a text in quotes"),
+        (
+            "actual = \"none\"",
+            "found = \"none\"",
+            11,
+            "unknown key `found`; a lesson takes name, title, question, tutorial",
+        ),
+        ("    { connect = \"nameless\" },\n", "", 33, "\"nameless\" cannot disconnect here"),
         (
             "clients.writer",
             "clients.idle = { protocol = \"5.0\", clean_session = true }\nclients.writer",
-            12,
+            16,
             "client \"idle\" has no step",
         ),
         ("axes.protocol", "axes.idle = [1]\naxes.protocol", 3, "axis \"idle\" is never used"),
@@ -213,11 +222,12 @@ fn lessons_say_what_was_done_what_happened_and_why() {
     assert_snapshot!(taught(), @"
 What is there after a return?
 
-                                    the tutorial
-test   session    publish subscribe expects found here
-────────────────────────────────────────────────────────────
-kept   persistent QoS 1   QoS 1     all     none  3.1.1: all ✓ 5.0: 1 of 2 ✗
+                                        the tutorial
+lesson          session    QoS  retain  expects found here
+──────────────────────────────────────────────────────────────
+kept            persistent 1→1  no      all     none  3.1.1: all ✓ 5.0: 1 of 2 ✗
 
+QoS 1→0: published at QoS 1, subscribed at QoS 0
 ✓ right   ✗ breaks a MUST
 
 A persistent session is clean_session=false; in MQTT 5.0 it is Clean Start 0
@@ -225,7 +235,7 @@ with a Session Expiry Interval. m1, m2 and so on are the messages. A line that
 names no version of MQTT is true of each version that was played.
 Packet by packet: mqtt-sessions explain 'mine[lesson=kept,protocol=3.1.1]' --broker mqtt://127.0.0.1:1883
 
-kept
+kept: What waits for a reader
 Is the message there?
 
   1  reader connects: persistent session       no session there: a new one
@@ -237,16 +247,19 @@ Is the message there?
   7  reader takes what comes                   3.1.1: m1 m2 at QoS 1
                                                5.0: m1 at QoS 1
 
-  Tutorial  expected: all; found: none; here: 3.1.1: all ✓ 5.0: 1 of 2 ✗
+  Tutorial  It expects everything.
+            expected: all; found: none; here: 3.1.1: all ✓ 5.0: 1 of 2 ✗
   Why       The standard tells every broker:
             - Add an accepted message to the Session of every client with a
               matching subscription. [3.1.1 MQTT-4.5.0-1, 5.0 MQTT-4.5.0-1]
             The standard tells every client:
             - Ask for Clean Session 1 when the client identifier is empty.
               [3.1.1 MQTT-3.1.3-7]
+  So        The message has to be there.
   Open      The standard lets the broker choose: messages that no subscription
             of the session explains. This one chose: some.
   Verdict   3.1.1: ✓ pass   5.0: ✗ fail
+  To do     Look twice.
 
 nameless
 Who may be without a name?
@@ -265,6 +278,24 @@ Left open by the standard, chosen by this broker
   unsolicited_messages: messages that no subscription of the session explains
     some         in all 1 cell
 ");
+}
+
+/// A broker that refuses to be played with says nothing about messages.
+#[test]
+fn what_was_not_played_is_never_none() {
+    let (teaching, mut results) = lessons();
+    let refused = "step 1 connect reader
+reader -> CONNECT protocol=3.1.1 clean_session=0 keep_alive=60 client_id=reader
+reader <- CONNACK session_present=0 code=0x05
+reader <- end fin";
+    for cell in &teaching.cells[..2] {
+        results.run.cells.insert(cell.id.clone(), tried(&[&refused.lines().collect::<Vec<_>>()]));
+        let place = results.cells.iter().position(|result| result.id == cell.id).unwrap();
+        results.cells[place] = result(cell, refused, Verdict::Inconclusive);
+    }
+    let text = terminal(&results, &[teaching], Palette::Plain);
+    assert!(text.contains("kept            persistent 1→1  no      all     none  not played ?"), "{text}");
+    assert!(text.contains("expected: all; found: none; here: not played ?"), "{text}");
 }
 
 #[test]

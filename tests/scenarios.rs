@@ -6,7 +6,7 @@ use std::fs;
 use mqtt_sessions::packet::Protocol;
 use mqtt_sessions::plan::{Action, Cell, Publication, Settings, cells};
 use mqtt_sessions::results::AxisValue;
-use mqtt_sessions::scenario::{Scenario, ScenarioError, Verb};
+use mqtt_sessions::scenario::{Scenario, ScenarioError};
 
 const SETTINGS: Settings = Settings { messages: 3, queue_limit: None };
 
@@ -183,8 +183,18 @@ fn keys_that_are_unknown_missing_or_of_another_step() {
             2,
             "unknown key `tags`; a scenario takes name, question, axes, except, clients, steps",
         ),
-        ("clean_session = true", "clean_stars = true", 15, "`clean_stars`; a client takes protocol, clean_session"),
-        ("receive = \"reader\"", "recieve = \"reader\"", 37, "unknown key `recieve`; a step takes connect, subscribe"),
+        (
+            "clean_session = true",
+            "clean_stars = true",
+            15,
+            "`clean_stars`; did you mean \"clean_start\"?; a client takes protocol, clean_session",
+        ),
+        (
+            "receive = \"reader\"",
+            "recieve = \"reader\"",
+            37,
+            "unknown key `recieve`; did you mean \"receive\"?; a step takes connect, subscribe",
+        ),
         ("name = \"mine\"\n", "", 1, "a scenario needs the key `name`"),
         ("question = \"What arrives?\"\n", "", 1, "a scenario needs the key `question`"),
         ("protocol = \"5.0\"\n", "", 13, "a client needs the key `protocol`, which takes \"3.1.1\" or \"5.0\""),
@@ -221,7 +231,7 @@ fn keys_of_the_richer_steps() {
         ),
         ("receive = \"reader\"", "wait = \"reader\"\nseconds = 1", 36, "a step needs the key `timer`"),
         ("receive = \"reader\"", "cut = \"reader\"\nhow = \"rst\"", 38, "it takes \"fin\" or \"reset\""),
-        ("when = \"$kept\"", "when = \"$nothing=1\"", 27, "`when` asks for an axis that does not exist"),
+        ("when = \"$kept\"", "when = \"$nothing=1\"", 27, "`when` asks for an axis that does not exist; there are"),
         ("when = \"$kept\"", "when = \"$qos=7\"", 27, "axis \"qos\" does not hold all of 7"),
         (
             "clean_session = true",
@@ -257,7 +267,7 @@ fn values_of_a_wrong_type_or_out_of_range() {
             "receive = \"reader\"",
             "receive = \"raeder\"",
             37,
-            "there is no client \"raeder\"; the clients are reader, writer",
+            "there is no client \"raeder\"; did you mean \"reader\"?; the clients are reader, writer",
         ),
         (
             "[clients.writer]\n",
@@ -460,14 +470,45 @@ fn steps_with_which_a_client_would_break_the_standard() {
     Scenario::parse("mine.toml", &v3).unwrap();
 }
 
+/// The error as it is printed.
+fn printed(sound: &str, mistaken: &str) -> String {
+    error_of(&SOUND.replacen(sound, mistaken, 1)).to_string()
+}
+
 #[test]
-fn the_description_of_the_format_knows_every_verb_and_key_and_its_example_runs() {
-    let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/scenario-format.md")).unwrap();
-    let words = Verb::ALL.into_iter().flat_map(|verb| verb.keys().iter().copied().chain([verb.word()]));
-    let missing: BTreeSet<&str> = words.filter(|word| !text.contains(&format!("`{word}"))).collect();
-    assert_eq!(missing, BTreeSet::new());
-    let example = text.split("```").nth(1).unwrap().strip_prefix("toml\n").unwrap();
-    assert_eq!(cells(&Scenario::parse("mine.toml", example).unwrap(), SETTINGS).len(), 4);
+fn a_mistake_is_shown_with_its_line_and_a_mark_under_the_place() {
+    assert!(
+        printed("receive = \"reader\"", "recieve = \"reader\"")
+            .ends_with("\n   |\n37 | recieve = \"reader\"\n   | ^^^^^^^")
+    );
+    assert!(printed("qos = 2", "qos = 3").ends_with("\n   |\n32 | qos = 3\n   |       ^"));
+    // Of the TOML, of a value, and of what a step means among the others.
+    assert!(printed("name = \"mine\"", "name = mine").ends_with("\n  |\n1 | name = mine\n  |        ^^^^"));
+    assert!(
+        printed("connect = \"writer\"", "connect = \"reader\"")
+            .ends_with("\n   |\n21 | connect = \"reader\"\n   | ^^^^^^^")
+    );
+    assert!(printed("kept = [", "idle = [1]\nkept = [").ends_with("\n  |\n7 | idle = [1]\n  | ^^^^"));
+    // What the whole file lacks has no place in it.
+    assert!(!printed("name = \"mine\"\n", "").contains('\n'));
+}
+
+#[test]
+fn a_slip_is_guessed() {
+    for (sound, mistaken, meant) in [
+        ("receive = \"reader\"", "recieve = \"reader\"", "did you mean \"receive\"?"),
+        ("receive = \"reader\"", "receive = \"raeder\"", "did you mean \"reader\"?"),
+        ("clean_session = true", "clean_sesion = true", "did you mean \"clean_session\"?"),
+        ("retain = false", "retian = false", "did you mean \"retain\""),
+        ("protocol = \"$protocol\"", "protocol = \"$protcol\"", "did you mean \"protocol\"?"),
+        ("when = \"$kept\"", "when = \"$ket=true\"", "did you mean \"kept\"?"),
+        ("question = ", "qestion = ", "did you mean \"question\"?"),
+    ] {
+        assert!(printed(sound, mistaken).contains(meant), "{}", printed(sound, mistaken));
+    }
+    for (sound, mistaken) in [("receive = \"reader\"", "expect = 10"), ("qos = 2", "qos = 3"), ("\"$qos\"", "\"$x\"")] {
+        assert!(!printed(sound, mistaken).contains("did you mean"), "{}", printed(sound, mistaken));
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! One cell, explained: from a broker, from a results file, or as a scenario of its own.
+//! One cell, explained: from a broker, from a results file, or as a scenario of its own. Or a statement of the standard.
 
 use std::path::Path;
 
@@ -16,8 +16,10 @@ use crate::printed_command::PrintedCommand;
 use crate::report::{self, Detail, Explained, Palette, Told};
 use crate::results::{AxisValue, CellResult, CellRun, Results, Summary};
 use crate::scenario::{Axis, Scenario};
+use crate::slip::{did_you_mean, nearest_id};
+use crate::statement;
 
-/// Explains one cell.
+/// Explains one cell, or a statement.
 ///
 /// # Errors
 /// A sentence for the user, wherever the id, a file or the broker does not allow to go on.
@@ -26,6 +28,11 @@ pub async fn explain(explain: Explain) -> Result<ExitCode> {
     let shown = Shown { exports, detail: Detail { bytes: explain.bytes, times: explain.times } };
     if let Some(path) = &explain.results {
         return of_file(&explain.cell, path, &shown);
+    }
+    if explain.scenario.is_none() && !explain.as_scenario && statement::is_id(&explain.cell) {
+        let found = statement::named(&explain.cell)?;
+        print(&report::statement(&found, Palette::Coloured))?;
+        return Ok(ExitCode::Success);
     }
     let source = source(&explain)?;
     let scenario = Scenario::load(&source)?;
@@ -58,35 +65,17 @@ fn source(explain: &Explain) -> Result<String> {
     match Scenario::built_in_names().find(|built_in| *built_in == name) {
         Some(name) => Ok(name.into()),
         None => Err(anyhow!(
-            "{}: no built-in scenario has the name \"{name}\"; `mqtt-sessions list` prints all ids, and --scenario FILE \
-             gives the file of another scenario",
-            explain.cell
+            "{}: no built-in scenario has the name \"{name}\"{}; `mqtt-sessions list` prints all scenarios, `list --cells` all \
+             ids, and --scenario FILE gives the file of another scenario",
+            explain.cell,
+            did_you_mean(name, Scenario::built_in_names())
         )),
     }
 }
 
 fn no_such_cell(id: &str, ids: &[&str], scenario: &str) -> anyhow::Error {
-    let question = nearest(id, ids).map(|nearest| format!("; did you mean '{nearest}'?")).unwrap_or_default();
+    let question = nearest_id(id, ids).map(|nearest| format!("; did you mean '{nearest}'?")).unwrap_or_default();
     anyhow!("{id}: there is no such cell{question}; `{}` prints the ids", PrintedCommand::new("list").with([scenario]))
-}
-
-/// The id that has most in common with what was typed, if no other has as much and more than half of it is there.
-fn nearest<'a>(typed: &str, ids: &[&'a str]) -> Option<&'a str> {
-    let parts = |id: &str| -> Vec<String> { id.split(['[', ']', ',', ' ']).map(String::from).collect() };
-    let value = |part: &String| part.split_once('=').map(|(_, value)| value.to_owned());
-    let typed = parts(typed);
-    let score = |id: &str| -> usize {
-        let own = parts(id);
-        let exact = own.iter().filter(|part| part.contains('=') && typed.contains(part)).count();
-        // A slip in the name of an axis leaves its value.
-        let in_place = own.iter().zip(&typed).filter(|(one, other)| value(one).is_some() && value(one) == value(other));
-        2 * exact + in_place.count()
-    };
-    let best = ids.iter().map(|id| score(id)).max()?;
-    let mut of_best = ids.iter().filter(|id| score(id) == best);
-    let first = of_best.next().filter(|_| of_best.next().is_none())?;
-    let axes = parts(first).iter().filter(|part| part.contains('=')).count();
-    (best > axes).then_some(first)
 }
 
 /// Runs the cell and explains what came.

@@ -1,21 +1,48 @@
-//! `list`: the cells that would run.
+//! `list`: the scenarios and what they ask, the cells that would run, or the statements of the standard.
 
 use anyhow::Result;
 
 use super::selection::{load, nothing_selected, select, usual};
-use crate::cli::Plan;
+use crate::cli::{Listed, Plan};
 use crate::exit_code::ExitCode;
 use crate::output::print;
+use crate::plan;
+use crate::report::{self, Palette};
+use crate::scenario::Scenario;
 
-/// Prints the ids of the selected cells.
+/// Prints the scenarios, or what else was asked for. Scenarios that are named and filters ask for cells.
 ///
 /// # Errors
 /// The mistake in a scenario file or in a filter.
-pub fn list(scenarios: Vec<String>, plan: &Plan) -> Result<ExitCode> {
+pub fn list(scenarios: Vec<String>, listed: Listed, plan: &Plan) -> Result<ExitCode> {
+    match listed {
+        Listed { statements: true, .. } => print(&report::all_statements(Palette::Coloured))?,
+        Listed { cells: false, .. } if scenarios.is_empty() && plan.filter.is_empty() => print(&overview(plan)?)?,
+        _ => return cells(scenarios, plan),
+    }
+    Ok(ExitCode::Success)
+}
+
+/// What each built-in scenario asks.
+fn overview(plan: &Plan) -> Result<String> {
+    let names = Scenario::built_in_names();
+    let scenarios: Vec<_> = names
+        .map(|name| {
+            let scenario = Scenario::load(name)?;
+            let cells = plan::cells(&scenario, (&plan.amounts).into());
+            Ok((scenario, cells))
+        })
+        .collect::<Result<_>>()?;
+    Ok(report::catalogue(&scenarios, Scenario::usual_names().count()))
+}
+
+/// The ids of the selected cells.
+fn cells(scenarios: Vec<String>, plan: &Plan) -> Result<ExitCode> {
     let scenarios = if scenarios.is_empty() { usual() } else { scenarios };
-    let cells = select(&load(&scenarios)?, (&plan.amounts).into(), &plan.filter)?;
+    let loaded = load(&scenarios)?;
+    let cells = select(&loaded, (&plan.amounts).into(), &plan.filter)?;
     if cells.is_empty() {
-        return Ok(nothing_selected());
+        return Ok(nothing_selected(&loaded, (&plan.amounts).into(), &plan.filter));
     }
     let ids: String = cells.iter().map(|cell| format!("{}\n", cell.id)).collect();
     print(&ids)?;

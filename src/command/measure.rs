@@ -62,11 +62,11 @@ async fn measure(scenarios: Vec<String>, typed: Measure, library: Option<Library
     let loaded = load(&scenarios)?;
     let cells = select(&loaded, (&typed.plan.amounts).into(), &typed.plan.filter)?;
     check_repeat(&cells, typed.repeat)?;
+    if cells.is_empty() {
+        return Ok(nothing_selected(&loaded, (&typed.plan.amounts).into(), &typed.plan.filter));
+    }
     let scenario_files = files(&loaded);
     let lessons = Lessons::of(loaded, &cells, library.is_some())?;
-    if cells.is_empty() {
-        return Ok(nothing_selected());
-    }
     let exports = Exports::open(&typed.exports)?;
     let request = RunRequest {
         keep_all_histories: exports.need_all_histories() || typed.histories == Histories::All,

@@ -63,8 +63,12 @@ pub fn check_repeat(cells: &[Cell], repeat: u32) -> Result<()> {
     Err(anyhow!("--repeat {repeat} of {count} cells makes {runs} runs, {RUNS_MAX} at most; {cure}"))
 }
 
-/// Says that no cell was selected.
-pub fn nothing_selected() -> ExitCode {
-    note("error: no cell is selected; `mqtt-sessions list` prints all cells");
+/// Says that no cell was selected, and which one was probably meant.
+pub fn nothing_selected(scenarios: &[(&str, Scenario)], settings: Settings, filters: &[String]) -> ExitCode {
+    let planned: Vec<Cell> = scenarios.iter().flat_map(|(_, scenario)| plan::cells(scenario, settings)).collect();
+    let filter = Filter::parse(filters).unwrap_or_default();
+    let guess = filter.slip(&planned).map(|(typed, meant)| format!("; {typed}: did you mean '{meant}'?"));
+    let guess = guess.unwrap_or_default();
+    note(&format!("error: no cell is selected{guess}; `mqtt-sessions list --cells` prints all cells"));
     ExitCode::NothingSelected
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Cell;
+use crate::slip::{did_you_mean, nearest_id};
 
 /// A choice among the cells of a plan. Every term must hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,6 +38,15 @@ impl Filter {
         Ok(Filter { terms })
     }
 
+    /// The id of a cell that is typed, that no cell has, and that is meant for this one: the first of these pairs.
+    pub fn slip<'a>(&'a self, cells: &'a [Cell]) -> Option<(&'a str, &'a str)> {
+        let ids: Vec<&str> = cells.iter().map(|cell| cell.id.as_str()).collect();
+        self.terms.iter().find_map(|term| match term {
+            Term::Id(id) if !ids.contains(&id.as_str()) => Some((id.as_str(), nearest_id(id, &ids)?)),
+            _ => None,
+        })
+    }
+
     /// The cells for which every term holds, in their order; none if the terms exclude each other.
     ///
     /// # Errors
@@ -67,18 +77,22 @@ impl Term {
 
     fn check(&self, cells: &[Cell]) -> Result<(), FilterError> {
         let Term::Axis { name, values } = self else { return Ok(()) };
-        let mistake = |what: String, exist: Vec<String>| FilterError {
+        let mistake = |what: String, typed: &str, exist: Vec<String>| FilterError {
             term: format!("{name}={}", values.join(",")),
-            why: format!("{what}; there are {}", exist.join(", ")),
+            why: format!(
+                "{what}{}; there are {}",
+                did_you_mean(typed, exist.iter().map(String::as_str)),
+                exist.join(", ")
+            ),
         };
         let exist = distinct(cells.iter().filter_map(|cell| Some(cell.axes.get(name)?.to_string())));
         if exist.is_empty() {
             let axes = distinct(cells.iter().flat_map(|cell| cell.axes.0.iter().map(|(axis, _)| axis.clone())));
             let axes = if axes.is_empty() { vec!["none".into()] } else { axes };
-            return Err(mistake(format!("no cell has an axis \"{name}\""), axes));
+            return Err(mistake(format!("no cell has an axis \"{name}\""), name, axes));
         }
         match values.iter().find(|value| !exist.contains(value)) {
-            Some(value) => Err(mistake(format!("no cell has \"{value}\" on this axis"), exist)),
+            Some(value) => Err(mistake(format!("no cell has \"{value}\" on this axis"), value, exist)),
             None => Ok(()),
         }
     }
@@ -140,6 +154,8 @@ mod tests {
                 "qos=1",
                 "no cell has an axis \"qos\"; there are protocol, clean_session, publish_qos, subscribe_qos, retain",
             ),
+            ("publish_qs=1", "no cell has an axis \"publish_qs\"; did you mean \"publish_qos\"?; there are protocol"),
+            ("clean_session=flase", "on this axis; did you mean \"false\"?; there are true, false"),
             ("publish_qos=3", "no cell has \"3\" on this axis; there are 0, 1, 2"),
             ("publish_qos=1,", "no cell has \"\" on this axis; there are 0, 1, 2"),
             ("protocol=3.1", "there are 3.1.1, 5.0"),

@@ -56,6 +56,11 @@ const CHOICES: [Choice; 11] = [
     Choice { name: "queue_full", meaning: "messages beyond the declared queue limit", decides_count: true },
 ];
 
+/// The name of each choice, and what it is about.
+pub(super) fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
+    CHOICES.iter().map(|choice| (choice.name, choice.meaning))
+}
+
 /// Whether how many messages arrived in this cell was the broker's to decide.
 pub(super) fn decide_count(cell: &CellResult) -> bool {
     cell.choices.keys().any(|name| CHOICES.iter().any(|choice| choice.name == name && choice.decides_count))

@@ -83,63 +83,73 @@ pub(super) fn section(teaching: &Teaching, results: &Results, palette: Palette) 
     text
 }
 
-/// The tests with the tutorial's results beside ours.
+/// The experiments of which the tutorial expects something, with its results beside ours.
 fn table(teaching: &Teaching, taught: &[Taught<'_>], palette: Palette) -> String {
-    let tests: Vec<&Taught<'_>> = taught.iter().filter(|taught| taught.lesson.actual.is_some()).collect();
+    let is_test = |taught: &&Taught<'_>| taught.lesson.expected.is_some() || taught.lesson.actual.is_some();
+    let tests: Vec<&Taught<'_>> = taught.iter().filter(is_test).collect();
     let mut text = palette.heading(wrap("", &teaching.question).trim_end()) + "\n";
     if tests.is_empty() {
         return text;
     }
-    text += &format!("\n{:36}the tutorial\n", "");
-    text += &row(["test", "session", "publish", "subscribe", "expects", "found", "here"]);
-    text += &format!("{}\n", "─".repeat(60));
+    text += &format!("\n{:40}the tutorial\n", "");
+    text += &row(["lesson", "session", "QoS", "retain", "expects", "found", "here"]);
+    text += &format!("{}\n", "─".repeat(62));
     for test in &tests {
         let Some(cell) = test.cells.first() else { continue };
-        let [session, publish, subscribe] = settings(cell.plan);
+        let [session, qos, retain] = settings(cell.plan);
         let found = test.lesson.actual.as_deref().unwrap_or("");
         let expected = test.lesson.expected.as_deref().unwrap_or("");
-        text += &row([&test.lesson.name, session, publish, subscribe, expected, found, &here(test, palette)]);
+        text += &row([&test.lesson.name, &session, &qos, &retain, expected, found, &here(test, palette)]);
     }
     let marks: BTreeSet<&str> = tests.iter().flat_map(|test| &test.cells).map(|cell| mark_of(cell.result)).collect();
-    text + "\n" + &matrix::meanings(&marks, palette)
+    text += "\nQoS 1→0: published at QoS 1, subscribed at QoS 0\n";
+    text + &matrix::meanings(&marks, palette)
 }
 
 fn row(columns: [&str; 7]) -> String {
-    let [test, session, publish, subscribe, expected, found, here] = columns;
-    let line = format!("{test:<7}{session:<11}{publish:<8}{subscribe:<10}{expected:<8}{found:<6}{here}");
+    let [test, session, qos, retain, expected, found, here] = columns;
+    let line = format!("{test:<16}{session:<11}{qos:<5}{retain:<8}{expected:<8}{found:<6}{here}");
     line.trim_end().to_owned() + "\n"
 }
 
-/// Session, QoS of the publication and QoS of the subscription, as the steps have them.
-fn settings(cell: &Cell) -> [&'static str; 3] {
-    let qos = |qos: u8| ["QoS 0", "QoS 1", "QoS 2"][usize::from(qos.min(2))];
-    let find = |wanted: fn(&Action) -> Option<u8>| cell.steps.iter().find_map(|step| wanted(&step.action));
-    let publish = find(|action| match action {
-        Action::Publish(publication) => Some(publication.qos),
+/// Session, QoS of the publication and of the subscription, and RETAIN, as the steps have them.
+fn settings(cell: &Cell) -> [String; 3] {
+    let mut publications = cell.steps.iter().filter_map(|step| match &step.action {
+        Action::Publish(publication) => Some(publication),
         _ => None,
     });
-    let subscribe = find(|action| match action {
+    let subscribed = cell.steps.iter().find_map(|step| match &step.action {
         Action::Subscribe { filters, .. } => filters.first().map(|filter| filter.qos),
         _ => None,
     });
-    let clean = find(|action| match action {
-        Action::Connect(connect) => Some(u8::from(connect.clean)),
+    let is_clean = cell.steps.iter().find_map(|step| match &step.action {
+        Action::Connect(connect) => Some(connect.clean),
         _ => None,
     });
-    [if clean == Some(1) { "clean" } else { "persistent" }, publish.map_or("", qos), subscribe.map_or("", qos)]
+    let published = publications.clone().next().map(|publication| publication.qos);
+    let qos = |qos: Option<u8>| qos.map_or("-".into(), |qos| qos.to_string());
+    [
+        if is_clean == Some(true) { "clean" } else { "persistent" }.into(),
+        format!("{}→{}", qos(published), qos(subscribed)),
+        if publications.any(|publication| publication.retain) { "yes" } else { "no" }.into(),
+    ]
 }
 
 /// What arrived in each protocol version, in one word where they agree.
 fn here(taught: &Taught<'_>, palette: Palette) -> String {
-    let said = taught.cells.iter().map(|TaughtCell { plan, result, .. }| {
-        let mark = palette.verdict(result.verdict, mark_of(result));
-        (protocol(plan), format!("{} {mark}", arrived(result)).trim().to_owned())
+    let said = taught.cells.iter().map(|cell| {
+        let mark = palette.verdict(cell.result.verdict, mark_of(cell.result));
+        (protocol(cell.plan), format!("{} {mark}", arrived(cell)).trim().to_owned())
     });
     folded(said.collect(), " ")
 }
 
-/// Which of the messages came after the return; nothing where that cannot be known.
-fn arrived(cell: &CellResult) -> String {
+/// Which of the messages came after the return. Where it was not played to its end, nothing is known of them.
+fn arrived(cell: &TaughtCell<'_>) -> String {
+    if !happened::is_played(cell.plan, &cell.history) {
+        return "not played".into();
+    }
+    let cell = cell.result;
     if matches!(cell.verdict, Verdict::Unsupported | Verdict::Error) {
         return String::new();
     }
@@ -171,22 +181,41 @@ fn mark_of(cell: &CellResult) -> &'static str {
     }
 }
 
-/// One lesson: its question, its steps with what came of each, the tutorial's result, and why.
+/// One lesson: its question, its steps with what came of each, the tutorial's result, why, what follows, and what to do.
 fn lesson(taught: &Taught<'_>, palette: Palette) -> String {
     let lesson = taught.lesson;
-    let mut text = format!("{}\n", palette.heading(&lesson.name));
+    let title = lesson.title.as_ref().map(|title| format!(": {title}")).unwrap_or_default();
+    let mut text = palette.heading(wrap("", &format!("{}{title}", lesson.name)).trim_end()) + "\n";
     text += &wrap("", &lesson.question);
     text += "\n";
     text += &steps::table(&taught.cells);
     text += "\n";
-    if let Some(actual) = &lesson.actual {
-        let expected = lesson.expected.as_deref().unwrap_or("nothing");
-        let here = here(taught, Palette::Plain);
-        text += &wrap("  Tutorial  ", &format!("expected: {expected}; found: {actual}; here: {here}"));
-    }
+    text += &tutorial(taught);
     text += &why(&lesson.statements);
+    text += &paragraph("So", lesson.conclusion.as_deref());
     text += &left_open(taught);
-    text + &verdicts(taught, palette)
+    text += &verdicts(taught, palette);
+    text + &paragraph("To do", lesson.advice.as_deref())
+}
+
+/// A text behind its heading, if there is one.
+fn paragraph(head: &str, text: Option<&str>) -> String {
+    text.map(|text| wrap(&format!("  {head:<10}"), text)).unwrap_or_default()
+}
+
+/// What the tutorial says, and its results beside ours.
+fn tutorial(taught: &Taught<'_>) -> String {
+    let lesson = taught.lesson;
+    let mut text = paragraph("Tutorial", lesson.tutorial.as_deref());
+    let mut results = Vec::new();
+    results.extend(lesson.expected.as_ref().map(|expected| format!("expected: {expected}")));
+    results.extend(lesson.actual.as_ref().map(|actual| format!("found: {actual}")));
+    if !results.is_empty() {
+        results.push(format!("here: {}", here(taught, Palette::Plain)));
+        let head = if text.is_empty() { "Tutorial" } else { "" };
+        text += &paragraph(head, Some(&results.join("; ")));
+    }
+    text
 }
 
 /// The statements in plain words, those for brokers apart from those for clients.

@@ -6,6 +6,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::ScenarioError;
+use super::excerpt::excerpt;
+use crate::slip::did_you_mean;
 
 /// A value with its place in the text.
 pub type Entry<'a> = Spanned<DeValue<'a>>;
@@ -35,7 +37,8 @@ impl<'a> Document<'a> {
         // What is missing at the very end is best looked for on the last line that says something.
         let end = at.start.min(self.text.trim_end().len());
         let line = 1 + self.text.as_bytes()[..end].iter().filter(|byte| **byte == b'\n').count();
-        ScenarioError { file: self.file.into(), line: Some(line), why: why.into() }
+        let excerpt = excerpt(self.text, end..at.end.max(end), line);
+        ScenarioError { file: self.file.into(), line: Some(line), why: why.into(), excerpt: Some(excerpt) }
     }
 
     /// How a place of the text is spelled, cut to what a sentence can bear.
@@ -79,9 +82,11 @@ impl<'a> Section<'a> {
     /// Refuses every key that is not listed.
     pub fn only(&self, keys: &[&str]) -> Result<(), ScenarioError> {
         match self.entries().find(|(key, ..)| !keys.contains(key)) {
-            Some((_, at, _)) => {
-                let key = self.document.source(&at);
-                Err(self.document.mistake(&at, format!("unknown key `{key}`; {} takes {}", self.what, keys.join(", "))))
+            Some((key, at, _)) => {
+                let shown = self.document.source(&at);
+                let meant = did_you_mean(key, keys.iter().copied());
+                let why = format!("unknown key `{shown}`{meant}; {} takes {}", self.what, keys.join(", "));
+                Err(self.document.mistake(&at, why))
             }
             None => Ok(()),
         }
@@ -100,7 +105,10 @@ impl<'a> Section<'a> {
     /// As [`Section::find`], for a key that must be there; `accepted` says what it would hold.
     pub fn need(&self, key: &str, accepted: &str) -> Result<(Range<usize>, &'a Entry<'a>), ScenarioError> {
         self.find(key).ok_or_else(|| {
-            self.document.mistake(&self.at, format!("{} needs the key `{key}`, which takes {accepted}", self.what))
+            let why = format!("{} needs the key `{key}`, which takes {accepted}", self.what);
+            let mistake = self.document.mistake(&self.at, why);
+            // What a whole file lacks has no place in it.
+            if self.at.is_empty() { ScenarioError { excerpt: None, ..mistake } } else { mistake }
         })
     }
 }

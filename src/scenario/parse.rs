@@ -13,13 +13,14 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::document::{Document, Entry, Section, kind};
-use super::{ActionPlan, Axis, ClientPlan, Exception, FromAxis, Lesson, Part, Scenario, StepPlan, Value, legal, order};
+use super::{
+    ActionPlan, Axis, ClientPlan, Exception, FromAxis, Lesson, Part, Scenario, StepPlan, Value, keys, legal, order,
+};
 use crate::axes::AxisValue;
+use crate::slip::did_you_mean;
 use crate::vocabulary::{FENCE_TOPICS, PROOF_WILL_TOPIC, WITNESS};
 
-pub(super) use clients::{CLIENT_KEYS, WILL_KEYS};
-pub(super) use lessons::LESSON_KEYS;
-pub(super) use steps::{FILTER_KEYS, IDENTIFIER_MAX};
+pub(super) use steps::IDENTIFIER_MAX;
 
 /// The most messages that one step publishes.
 pub const MESSAGES_MAX: u32 = 10_000;
@@ -28,7 +29,6 @@ const CELLS_MAX: usize = 100_000;
 const CLIENTS_MAX: usize = 8;
 pub(super) const STEPS_MAX: usize = 100;
 pub(super) const NAME_MAX: usize = 20;
-pub(super) const ROOT_KEYS: &[&str] = &["name", "question", "axes", "except", "clients", "steps", "lessons"];
 /// The topic of a step that names none.
 const DEFAULT_TOPIC: &str = "t";
 /// Words that mean something else in a history.
@@ -44,6 +44,8 @@ pub struct ScenarioError {
     pub line: Option<usize>,
     /// The mistake, and what is accepted.
     pub why: String,
+    /// The line with a mark under the place, ready to be printed below the sentence.
+    pub excerpt: Option<String>,
 }
 
 impl fmt::Display for ScenarioError {
@@ -51,7 +53,8 @@ impl fmt::Display for ScenarioError {
         match self.line {
             Some(line) => write!(f, "{}:{line}: {}", self.file, self.why),
             None => write!(f, "{}: {}", self.file, self.why),
-        }
+        }?;
+        self.excerpt.iter().try_for_each(|excerpt| write!(f, "\n{excerpt}"))
     }
 }
 
@@ -61,7 +64,7 @@ pub fn parse(file: &str, text: &str) -> Result<Scenario, ScenarioError> {
     let document = Document { file, text };
     let table = document.parse()?;
     let root = Section::root(&document, table.get_ref());
-    root.only(ROOT_KEYS)?;
+    root.only(&keys::SCENARIO)?;
     let mut reader = Reader { document: &document, axes: Vec::new(), used: HashSet::new() };
 
     let (_, name) = root.need("name", "a text")?;
@@ -152,7 +155,7 @@ impl<'a> Reader<'a> {
     /// One value of an axis, or several.
     fn excepted(&self, name: &str, at: &Range<usize>, entry: &'a Entry<'a>) -> Result<Axis, ScenarioError> {
         let Some(axis) = self.axes.iter().map(Spanned::get_ref).find(|axis| axis.name == name) else {
-            let why = format!("there is no axis \"{name}\"; {}", self.axes_that_exist());
+            let why = format!("there is no axis \"{name}\"{}; {}", self.meant_axis(name), self.axes_that_exist());
             return Err(self.document.mistake(at, why));
         };
         let entries = match entry.get_ref() {
@@ -164,7 +167,8 @@ impl<'a> Reader<'a> {
             value(entry).ok_or_else(|| {
                 let all: Vec<String> = axis.values.iter().map(AxisValue::to_string).collect();
                 let shown = self.document.source(&entry.span());
-                let why = format!("axis \"{name}\" does not hold {shown}; it holds {}", all.join(", "));
+                let meant = did_you_mean(shown.trim_matches('"'), all.iter().map(String::as_str));
+                let why = format!("axis \"{name}\" does not hold {shown}{meant}; it holds {}", all.join(", "));
                 self.document.mistake(&entry.span(), why)
             })
         });

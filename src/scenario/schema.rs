@@ -3,7 +3,8 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::parse::{CLIENT_KEYS, FILTER_KEYS, LESSON_KEYS, MESSAGES_MAX, NAME_MAX, ROOT_KEYS, STEPS_MAX, WILL_KEYS};
+use super::keys;
+use super::parse::{MESSAGES_MAX, NAME_MAX, STEPS_MAX};
 use super::value::{Answers, Point, Words};
 use super::{Scenario, Verb};
 use crate::connection::End;
@@ -13,7 +14,7 @@ use crate::vocabulary::Timer;
 impl Scenario {
     /// The JSON Schema of scenario files.
     pub fn schema() -> Json {
-        let mut schema = table(ROOT_KEYS, &["name", "question"], root);
+        let mut schema = table(&keys::SCENARIO, &["name", "question"], root);
         let frame = json!({
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "title": "Scenario",
@@ -80,7 +81,7 @@ fn root(key: &str) -> Json {
         ),
         "clients" => meaning(
             json!({ "type": "object", "minProperties": 1,
-                "additionalProperties": table(&CLIENT_KEYS, &["protocol", "clean_session"], client) }),
+                "additionalProperties": table(&[&keys::CLIENT[..], &keys::CONNECT].concat(), &["protocol", "clean_session"], client) }),
             "who is there; the first one's fate is what the experiment is about",
         ),
         "steps" => meaning(
@@ -89,7 +90,7 @@ fn root(key: &str) -> Json {
         ),
         "lessons" => meaning(
             json!({ "type": "array", "minItems": 1,
-                "items": table(&LESSON_KEYS, &["name", "question", "statements", "clients", "steps"], lesson) }),
+                "items": table(&keys::LESSON, &["name", "question", "statements", "clients", "steps"], lesson) }),
             "in place of clients and steps: experiments that teach",
         ),
         _ => json!({}),
@@ -102,7 +103,10 @@ fn scalar() -> Json {
 
 fn lesson(key: &str) -> Json {
     match key {
-        "expected" | "actual" => meaning(sentence(), "what a tutorial says"),
+        "title" => meaning(sentence(), "what the lesson is about, in words"),
+        "tutorial" | "expected" | "actual" => meaning(sentence(), "what a tutorial says"),
+        "conclusion" => meaning(sentence(), "what follows from the statements for what happened"),
+        "advice" => meaning(sentence(), "what to do"),
         "statements" => meaning(
             json!({ "type": "array", "minItems": 1, "items": { "type": "string" } }),
             "the ids of the statements that decide",
@@ -121,7 +125,7 @@ fn client(key: &str) -> Json {
             json!({ "type": "string" }),
             "the client whose identifier this one uses; \"\": the broker assigns one",
         ),
-        "will" => table(&WILL_KEYS, &["qos"], will),
+        "will" => table(&keys::WILL, &["qos"], will),
         key => of_step(key),
     }
 }
@@ -182,7 +186,7 @@ fn of_step(key: &str) -> Json {
         "qos" => number(0, 2),
         "no_local" | "retain_as_published" => truth(),
         "retain_handling" => number(0, 2),
-        "filters" => json!({ "type": "array", "minItems": 1, "items": table(&FILTER_KEYS, &["qos"], of_step) }),
+        "filters" => json!({ "type": "array", "minItems": 1, "items": table(&keys::FILTER, &["qos"], of_step) }),
         "identifier" => meaning(number(1, super::parse::IDENTIFIER_MAX), "the Subscription Identifier"),
         "retain" => truth(),
         "messages" => meaning(number(1, MESSAGES_MAX), "how many; as --messages says where it is left out"),

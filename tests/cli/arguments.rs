@@ -17,14 +17,21 @@ fn refused(arguments: &[&str]) -> Ended {
 #[test]
 fn a_filter_that_selects_nothing() {
     let excluding = ["--filter", "publish_qos=1", "--filter", "publish_qos=2"];
-    refused(&excluding).gave_up(4, &["no cell is selected", "`mqtt-sessions list` prints all cells"]);
-    refused(&["--filter", "matrix[protocol=3.1.1]"]).gave_up(4, &["no cell is selected"]);
+    refused(&excluding).gave_up(4, &["no cell is selected", "`mqtt-sessions list --cells` prints all cells"]);
+    let ended = refused(&["--filter", "matrix[protocol=3.1.1]"]);
+    ended.gave_up(4, &["no cell is selected"]);
+    assert!(!ended.stderr.contains("did you mean"), "{}", ended.stderr);
+    let id = "matrix[protocol=5.0,clean_session=true,publish_qos=1,subscribe_qos=1,retain=false,resubscribe=false]";
+    let slip = id.replace("clean_session=true", "clean_sesion=true");
+    refused(&["--filter", &slip]).gave_up(4, &["no cell is selected", &format!("did you mean '{id}'?")]);
     run(program([&["list"], &excluding[..]].concat())).gave_up(4, &["no cell is selected"]);
 }
 
 #[test]
 fn a_filter_that_makes_no_sense() {
     refused(&["--filter", "qos=1"]).gave_up(2, &["--filter qos=1", "no cell has an axis \"qos\"", "publish_qos"]);
+    refused(&["--filter", "retian=true"]).gave_up(2, &["did you mean \"retain\"?"]);
+    refused(&["--filter", "retain=ture"]).gave_up(2, &["did you mean \"true\"?; there are true, false"]);
     refused(&["--filter", "publish_qos=3"]).gave_up(2, &["no cell has \"3\"", "there are 0, 1, 2"]);
     refused(&["--filter", "publish_qos"]).gave_up(2, &["neither a cell's id", "axis=value"]);
 }

@@ -36,7 +36,7 @@ fn an_id_that_does_not_exist() {
     let broker = Untouched::new();
     let slip = CELL.replace("protocol=3.1.1", "protcol=3.1.1");
     let ambiguous = CELL.replace("publish_qos=1", "publish_qos=3");
-    let cases: [(&str, &[&str]); 4] = [
+    let cases: [(&str, &[&str]); 5] = [
         (&slip, &["there is no such cell", &format!("did you mean '{CELL}'?"), "`mqtt-sessions list matrix`"]),
         (&ambiguous, &["there is no such cell", "`mqtt-sessions list matrix`"]),
         ("matrix", &["there is no such cell", "`mqtt-sessions list matrix`"]),
@@ -44,12 +44,22 @@ fn an_id_that_does_not_exist() {
             "mine[protocol=5.0]",
             &["no built-in scenario has the name \"mine\"", "`mqtt-sessions list`", "--scenario FILE"],
         ),
+        ("mine", &["no built-in scenario has the name \"mine\""]),
     ];
     for (id, phrases) in cases {
         let ended = explain(&[id, "--broker", &broker.url()]);
         ended.gave_up(2, phrases);
         assert_eq!(ended.stderr.contains("did you mean"), id == slip, "{}", ended.stderr);
     }
+    broker.assert_untouched();
+}
+
+#[test]
+fn a_scenario_that_does_not_exist() {
+    explain(&["matirx[protocol=5.0]"]).gave_up(2, &["no built-in scenario", "did you mean \"matrix\"?"]);
+    let broker = Untouched::new();
+    let ended = run(program(["run", "retaind", "--broker", &broker.url()]));
+    ended.gave_up(2, &["retaind: it cannot be read", "did you mean \"retained\"?", "a built-in scenario: matrix, "]);
     broker.assert_untouched();
 }
 

@@ -1,6 +1,7 @@
 //! What the program says of itself.
 
 use crate::program::{Ended, program, run};
+use mqtt_sessions::scenario::Scenario;
 
 /// The options of each command, as its help lists them.
 const OPTIONS: [(&str, &str); 10] = [
@@ -17,7 +18,7 @@ const OPTIONS: [(&str, &str); 10] = [
          --connect-timeout --deadline --export-json --export-junit --export-markdown --export-pcap --filter --help --histories --insecure --jobs --key --messages --password --password-file --patience --prefix --publisher-password --publisher-password-file --publisher-username --queue-limit --repeat \
          --settle --time-limit --topic-prefix --username",
     ),
-    ("list", "--color --filter --help --messages --queue-limit"),
+    ("list", "--cells --color --filter --help --messages --queue-limit --statements"),
     (
         "explain",
         "--alpn --as-scenario --attempts --broker --bytes --cafile --cert --client-id-prefix --color --connect-timeout --deadline --export-pcap --help --insecure --key --messages --password \
@@ -83,6 +84,20 @@ fn help_and_errors_do_not_show_the_environment() {
     program.env("MQTT_SESSIONS_PASSWORD", "s3cret").env("MQTT_SESSIONS_BROKER", "mqtt://me:s3cret@host");
     let ended = run(program);
     assert!(ended.stdout.contains("[env: MQTT_SESSIONS_PASSWORD]") && !ended.stdout.contains("s3cret"));
+}
+
+#[test]
+fn the_help_of_run_lists_the_scenarios() {
+    let text = help("run", "80").stdout;
+    let (_, listed) = text.split_once("Scenarios:\n").unwrap();
+    let names: Vec<&str> = listed
+        .lines()
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    assert_eq!(names, Scenario::built_in_names().collect::<Vec<_>>());
+    let matrix = Scenario::load("matrix").unwrap().question;
+    assert!(listed.split_whitespace().collect::<Vec<_>>().join(" ").contains(&matrix), "{listed}");
 }
 
 #[test]

@@ -23,11 +23,15 @@ fn the_tutorial_is_printed_as_lessons() {
     says(
         &ended,
         &[
-            "test_2 persistent QoS 0   QoS 0     all     none  none *",
-            "test_4 persistent QoS 1   QoS 1     all     all   all ✓",
+            "test_2          persistent 0→0  no      all     none  none *",
+            "test_4          persistent 1→1  no      all     all   all ✓",
+            "retained_clean  clean      1→1  yes     last          1 of 3 ✓",
+            "test_2: A persistent session, QoS 0\n",
+            "  So        The broker has to store messages of QoS 1 and QoS 2. A QoS 0 message\n",
+            "  To do     Publish and subscribe at QoS 1 or 2",
             "  7  subscriber takes what comes               m1 m2 m3 at QoS 1\n",
             "3.1.1: refused with 0x02,",
-            "32 cells: 32 pass",
+            "50 cells: 50 pass",
         ],
     );
     assert!(ended.stderr.contains("checked that nothing is left"), "{}", ended.stderr);
@@ -51,7 +55,7 @@ fn one_lesson_alone_and_its_results() {
 fn beside_other_scenarios_lessons_are_a_table() {
     let ended = run(program(["run", "backlog", "tutorial", "--broker", &correct(), "--filter", "protocol=5.0"]));
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    says(&ended, &["Scenario backlog", "Scenario tutorial", "In every cell: protocol=5.0", "20 cells: 20 pass"]);
+    says(&ended, &["Scenario backlog", "Scenario tutorial", "In every cell: protocol=5.0", "29 cells: 29 pass"]);
     assert!(!ended.stdout.contains("The standard tells"), "{}", ended.stdout);
 }
 

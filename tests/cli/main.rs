@@ -33,6 +33,7 @@ mod rights;
 mod runs;
 mod slips;
 mod started;
+mod statements;
 mod terminal;
 mod tls;
 mod transports;

@@ -112,7 +112,11 @@ impl Ended {
     pub fn gave_up(&self, code: i32, phrases: &[&str]) {
         assert_eq!((self.code, self.stdout.as_str()), (Some(code), ""), "{}", self.stderr);
         self.complained(phrases);
-        assert_eq!(self.stderr.lines().count(), 1, "more than one sentence: {}", self.stderr);
+        // Below a mistake in a file stands the line with a mark.
+        let is_excerpt =
+            |line: &&str| line.trim_start_matches(|c: char| c == ' ' || c.is_ascii_digit()).starts_with('|');
+        let sentences = self.stderr.lines().filter(|line| !is_excerpt(line)).count();
+        assert_eq!(sentences, 1, "more than one sentence: {}", self.stderr);
     }
 
     /// Stderr has exactly one line that begins with `error: `, and it can be read by people.

@@ -60,7 +60,7 @@ pub fn text(lies: &[Defect], kills: &[Kills]) -> String {
                 // What this lie breaks depends on which cell happens to be away.
                 let scenarios = match defect {
                     Defect::AdoptsSession => "any".to_owned(),
-                    _ => scenarios.iter().map(String::as_str).collect::<Vec<_>>().join(", "),
+                    _ => scenarios.keys().map(String::as_str).collect::<Vec<_>>().join(", "),
                 };
                 let _ = writeln!(text, "| {id} | {paraphrase} | {} | {scenarios} |", defect.name());
             }

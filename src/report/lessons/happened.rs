@@ -3,6 +3,7 @@
 use crate::history::{Event, History, Message};
 use crate::packet::{AckKind, Connack, Packet, Publish};
 use crate::plan::{Action, Cell, Connect, Publication};
+use crate::scenario::Point;
 use crate::visible::visible;
 
 /// The words for each step; empty where there is nothing to say. Nothing at all for a cell that was not played.
@@ -12,6 +13,12 @@ pub fn happened(cell: &Cell, history: &History) -> Vec<String> {
         return Vec::new();
     }
     (0..cell.steps.len()).map(|step| said(cell, &played, step)).collect()
+}
+
+/// Whether the cell came to its last step in which messages are taken, so that their absence means something.
+pub fn is_played(cell: &Cell, history: &History) -> bool {
+    let last = cell.steps.iter().rposition(|step| matches!(step.action, Action::Receive { .. }));
+    last.is_some_and(|last| by_step(history, cell.steps.len())[last].is_some())
 }
 
 /// The events of each step; nothing where it was not taken.
@@ -97,13 +104,16 @@ fn session(connect: &Connect, connack: &Connack) -> &'static str {
 
 fn subscribed(name: &str, events: &[&Event]) -> String {
     let codes = events.iter().find_map(|event| match event {
-        Event::Received(client, Packet::Suback(suback)) if client.as_ref() == name => suback.codes.first(),
+        Event::Received(client, Packet::Suback(suback)) if client.as_ref() == name => Some(&suback.codes),
         _ => None,
     });
-    match codes {
-        Some(code @ 0..=2) => format!("granted QoS {code}"),
-        Some(code) => format!("refused with {code:#04x}"),
-        None => "no SUBACK".into(),
+    let Some(codes) = codes else { return "no SUBACK".into() };
+    match codes.iter().find(|code| **code > 2) {
+        Some(refusal) => format!("refused with {refusal:#04x}"),
+        None => {
+            let granted: Vec<String> = codes.iter().map(u8::to_string).collect();
+            format!("granted QoS {}", granted.join(", "))
+        }
     }
 }
 
@@ -114,6 +124,7 @@ fn published(publication: &Publication, name: &str, events: &[&Event]) -> String
             if client.as_ref() == name && is_last(ack.kind) && ack.reason < 0x80)
     });
     match (publication.qos, publication.until, acks.count() as u32) {
+        (_, Some(Point::Half), _) => "half of it is sent".into(),
         (_, Some(_), _) => "whatever comes is not read".into(),
         (0, ..) => "QoS 0: no answer is due".into(),
         (_, _, count) if count == publication.messages => "acknowledged".into(),

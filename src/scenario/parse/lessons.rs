@@ -7,12 +7,10 @@ use toml::de::DeValue;
 use super::{CELLS_MAX, Entry, Reader, ScenarioError, Section, kind};
 use crate::axes::AxisValue;
 use crate::packet::Protocol;
+use crate::scenario::keys;
 use crate::scenario::{Axis, LESSON, Lesson, Part, combinations};
+use crate::slip::did_you_mean;
 use crate::statement::{self, Statement};
-
-/// The keys of a lesson.
-pub const LESSON_KEYS: [&str; 8] =
-    ["name", "question", "expected", "actual", "statements", "except", "clients", "steps"];
 
 impl<'a> Reader<'a> {
     pub(super) fn lessons(
@@ -52,7 +50,7 @@ impl<'a> Reader<'a> {
 
     fn lesson(&mut self, entry: &'a Entry<'a>, before: &[Part]) -> Result<Part, ScenarioError> {
         let section = Section::of(self.document, "a lesson", entry.span(), entry)?;
-        section.only(&LESSON_KEYS)?;
+        section.only(&keys::LESSON)?;
         let (_, name) = section.need("name", "a text")?;
         let at = name.span();
         let name = self.name("lesson", &at, self.text("name", name)?)?;
@@ -64,9 +62,13 @@ impl<'a> Reader<'a> {
         let found = |key| section.find(key).map(|(_, value)| self.sentence(key, value)).transpose();
         let lesson = Lesson {
             name,
+            title: found("title")?,
             question: self.sentence("question", question)?,
+            tutorial: found("tutorial")?,
             expected: found("expected")?,
             actual: found("actual")?,
+            conclusion: found("conclusion")?,
+            advice: found("advice")?,
             statements: self.statements(&section)?,
         };
         self.part(&section, Some(lesson))
@@ -88,7 +90,12 @@ impl<'a> Reader<'a> {
             });
             found.ok_or_else(|| {
                 let shown = self.document.source(&entry.span());
-                let why = format!("there is no statement {shown}; `statements` takes {ACCEPTED}");
+                let all = Protocol::ALL.into_iter().flat_map(statement::statements);
+                let all: Vec<String> = all.map(|own| format!("{} {}", own.protocol, own.id)).collect();
+                let meant = did_you_mean(text, all.iter().map(String::as_str));
+                let why = format!(
+                    "there is no statement {shown}{meant}; `statements` takes {ACCEPTED}, as `list --statements` prints them"
+                );
                 self.document.mistake(&entry.span(), why)
             })
         };

@@ -10,14 +10,12 @@ use super::{DEFAULT_TOPIC, Entry, MESSAGES_MAX, Reader, STEPS_MAX, ScenarioError
 use crate::axes::AxisValue;
 use crate::connection::End;
 use crate::scenario::{
-    ActionPlan, Answers, ClientPlan, FilterPlan, PublishPlan, StepPlan, UntilPlan, Value, Verb, When,
+    ActionPlan, Answers, ClientPlan, FilterPlan, PublishPlan, StepPlan, UntilPlan, Value, Verb, When, keys,
 };
+use crate::slip::did_you_mean;
 
-/// The keys of a Topic Filter.
-pub const FILTER_KEYS: [&str; 6] = ["topic", "share", "qos", "no_local", "retain_as_published", "retain_handling"];
 /// The largest Subscription Identifier (5.0, section 3.8.2.1.2).
 pub const IDENTIFIER_MAX: u32 = 268_435_455;
-const WHEN: &str = "when";
 
 impl<'a> Reader<'a> {
     pub(super) fn steps(
@@ -56,7 +54,8 @@ impl<'a> Reader<'a> {
         clients.iter().position(|client| client.get_ref().name == name).ok_or_else(|| {
             let names: Vec<&str> = clients.iter().map(|client| client.get_ref().name.as_str()).collect();
             let shown = self.document.source(&entry.span());
-            let why = format!("there is no client {shown}; the clients are {}", names.join(", "));
+            let meant = did_you_mean(name, names.iter().copied());
+            let why = format!("there is no client {shown}{meant}; the clients are {}", names.join(", "));
             self.document.mistake(&entry.span(), why)
         })
     }
@@ -118,7 +117,7 @@ impl<'a> Reader<'a> {
     ) -> Result<(Verb, Range<usize>, &'a Entry<'a>), ScenarioError> {
         let verbs = Verb::ALL.map(Verb::word);
         let mut known: Vec<&str> = verbs.to_vec();
-        known.extend(Verb::ALL.iter().flat_map(|verb| verb.keys()).chain([&WHEN]));
+        known.extend(Verb::ALL.iter().flat_map(|verb| verb.keys()).chain([&keys::WHEN]));
         let mut seen = HashSet::new();
         known.retain(|key| seen.insert(*key));
         step.only(&known)?;
@@ -133,7 +132,7 @@ impl<'a> Reader<'a> {
             let why = format!("this step says both {verb} and {second}; a step takes one of {}", verbs.join(", "));
             return Err(self.document.mistake(&at, why));
         }
-        let accepted = [verb.keys(), &[WHEN][..]].concat();
+        let accepted = [verb.keys(), &[keys::WHEN][..]].concat();
         if let Some((key, at, _)) = step.entries().find(|(key, ..)| *key != verb.word() && !accepted.contains(key)) {
             let why = format!("`{key}` does not belong to {verb}; besides the client it takes {}", accepted.join(", "));
             return Err(self.document.mistake(&at, why));
@@ -144,7 +143,7 @@ impl<'a> Reader<'a> {
     /// The filters of a subscribe step: one by its own keys, or a list.
     fn filters(&mut self, step: &Section<'a>) -> Result<Vec<FilterPlan>, ScenarioError> {
         let Some((at, value)) = step.find("filters") else { return Ok(vec![self.filter(step)?]) };
-        if let Some((key, at, _)) = step.entries().find(|(key, ..)| FILTER_KEYS.contains(key)) {
+        if let Some((key, at, _)) = step.entries().find(|(key, ..)| keys::FILTER.contains(key)) {
             let why = format!("`{key}` and `filters` exclude each other; put `{key}` into the list");
             return Err(self.document.mistake(&at, why));
         }
@@ -154,7 +153,7 @@ impl<'a> Reader<'a> {
         };
         let filter = |entry: &'a Entry<'a>| {
             let section = Section::of(self.document, "a filter", entry.span(), entry)?;
-            section.only(&FILTER_KEYS)?;
+            section.only(&keys::FILTER)?;
             self.filter(&section)
         };
         entries.iter().map(filter).collect()
@@ -190,11 +189,12 @@ impl<'a> Reader<'a> {
 
     /// `"$axis"` of true and false, or `"$axis=value,value"`.
     fn when(&mut self, step: &Section<'a>) -> Result<When, ScenarioError> {
-        let Some((_, entry)) = step.find(WHEN) else { return Ok(When::Is(Value::Is(true))) };
+        let Some((_, entry)) = step.find(keys::WHEN) else { return Ok(When::Is(Value::Is(true))) };
         let condition = entry.get_ref().as_str().and_then(|text| text.strip_prefix('$')?.split_once('='));
-        let Some((name, wanted)) = condition else { return self.value(WHEN, entry).map(When::Is) };
+        let Some((name, wanted)) = condition else { return self.value(keys::WHEN, entry).map(When::Is) };
         let Some(axis) = self.axes.iter().map(Spanned::get_ref).find(|axis| axis.name == name) else {
-            let why = format!("`{WHEN}` asks for an axis that does not exist: {}", self.axes_that_exist());
+            let meant = self.meant_axis(name);
+            let why = format!("`when` asks for an axis that does not exist{meant}; {}", self.axes_that_exist());
             return Err(self.document.mistake(&entry.span(), why));
         };
         let value = |wanted: &str| axis.values.iter().find(|value| value.to_string() == wanted).cloned();

@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use super::{Entry, FromAxis, Reader, ScenarioError, Section, Value, scalar};
+use crate::slip::did_you_mean;
 use toml::Spanned;
 
 impl<'a> Reader<'a> {
@@ -70,7 +71,9 @@ impl<'a> Reader<'a> {
         };
         let Some(axis) = self.axes.iter().map(Spanned::get_ref).find(|axis| axis.name == name) else {
             let exist = self.axes_that_exist();
-            let why = format!("there is no axis for {shown}; `{key}` takes {accepted}, or \"$\" and an axis: {exist}");
+            let meant = self.meant_axis(name);
+            let why =
+                format!("there is no axis for {shown}{meant}; `{key}` takes {accepted}, or \"$\" and an axis: {exist}");
             return Err(self.document.mistake(&entry.span(), why));
         };
         if let Some(misfit) = axis.values.iter().find(|value| T::from_axis(value).is_none()) {
@@ -79,6 +82,11 @@ impl<'a> Reader<'a> {
         }
         self.used.insert(name.into());
         Ok(Value::Axis(name.into()))
+    }
+
+    /// The axis that somebody may mean who names another.
+    pub(super) fn meant_axis(&self, name: &str) -> String {
+        did_you_mean(name, self.axes.iter().map(|axis| axis.get_ref().name.as_str()))
     }
 
     /// The axes, for the reader of a mistake.

@@ -29,6 +29,11 @@ impl Defect {
         self.on_the_way().map_or_else(|| self.listed_name(), |lie| lie.name)
     }
 
+    /// What a broker does that tells this lie, in words.
+    pub fn description(self) -> String {
+        self.on_the_way().map_or_else(|| self.listed_description().trim().to_owned(), OnTheWay::description)
+    }
+
     /// The statements that the lie may break, and no others.
     pub fn statements(self) -> &'static [(Protocol, &'static str)] {
         self.on_the_way().map_or_else(|| self.listed_statements(), |lie| lie.statements)

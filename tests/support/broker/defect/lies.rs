@@ -8,12 +8,12 @@ use super::{Fault, Way};
 /// a lie that is a missing answer or a close: the evidence then often ends before the statement is reached, so
 /// `inconclusive` is an honest verdict too.
 macro_rules! defects {
-    ($($(#[$doc:meta])* $name:literal $variant:ident $(($value:literal))? $([$way:ident])? $($silent:ident)?
+    ($($(#[doc = $doc:literal])+ $name:literal $variant:ident $(($value:literal))? $([$way:ident])? $($silent:ident)?
         { $($v3:literal)* | $($v5:literal)* })*) => {
         /// One lie.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Defect {
-            $($(#[$doc])* $variant $((defects!(@usize $value)))?,)*
+            $($(#[doc = $doc])+ $variant $((defects!(@usize $value)))?,)*
             /// A fault of the copies that come on one way.
             OnTheWay(Fault, Way),
         }
@@ -25,6 +25,13 @@ macro_rules! defects {
             pub(super) fn listed_name(self) -> &'static str {
                 match self {
                     $(Defect::$variant { .. } => $name,)*
+                    Defect::OnTheWay(..) => "",
+                }
+            }
+
+            pub(super) fn listed_description(self) -> &'static str {
+                match self {
+                    $(Defect::$variant { .. } => concat!($($doc),+),)*
                     Defect::OnTheWay(..) => "",
                 }
             }
@@ -71,7 +78,7 @@ defects! {
     /// A session that should end with its connection, or be discarded, lives on behind Session Present 0.
     "keeps-clean-session" KeepsCleanSession
         { "MQTT-3.1.2-6" | "MQTT-3.1.2-4" "MQTT-4.1.0-2" "MQTT-3.1.2-8" }
-    /// The same, and Session Present 1 admits it.
+    /// A session that should end with its connection, or be discarded, lives on, and Session Present 1 admits it.
     "keeps-clean-session-openly" KeepsCleanSessionOpenly
         { "MQTT-3.1.2-6" "MQTT-3.2.2-1" "MQTT-3.2.2-3" | "MQTT-3.1.2-4" "MQTT-3.2.2-2" "MQTT-3.2.2-3" "MQTT-4.1.0-2" "MQTT-3.1.2-8" }
     /// Session Present is always 0.
@@ -326,7 +333,7 @@ defects! {
     /// A client without an identifier gets a session that outlives its connection.
     "nameless-session" NamelessSession
         { "MQTT-3.1.3-8" | }
-    /// The same CONNECT is refused with 0x05, as if it were a matter of rights.
+    /// An empty identifier with Clean Session 0 is refused with 0x05, as if it were a matter of rights.
     "wrong-code-for-nameless-session" WrongCodeForNamelessSession
         { "MQTT-3.1.3-8" | }
     /// Every client without an identifier gets the same.

@@ -4,9 +4,29 @@
 
 use mqtt_sessions::packet::Protocol;
 
+/// An enum whose variants know their own documentation.
+macro_rules! described {
+    ($(#[$meta:meta])* $name:ident { $($(#[doc = $doc:literal])+ $variant:ident,)* }) => {
+        $(#[$meta])*
+        pub enum $name {
+            $($(#[doc = $doc])+ $variant,)*
+        }
+
+        impl $name {
+            /// In words, the first of them as in the middle of a sentence, without a full stop.
+            fn words(self) -> String {
+                let doc = match self { $($name::$variant => concat!($($doc),+),)* };
+                let doc = doc.trim().trim_end_matches('.');
+                doc[..1].to_lowercase() + &doc[1..]
+            }
+        }
+    };
+}
+
+described! {
 /// The way in which a copy of a message comes to a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Way {
+Way {
     /// To a subscriber that is there.
     Live,
     /// To a subscriber that was away, when it returns.
@@ -19,6 +39,7 @@ pub enum Way {
     Will,
     /// To one member of a group.
     Shared,
+}
 }
 
 impl Way {
@@ -36,9 +57,10 @@ impl Way {
     }
 }
 
+described! {
 /// What is wrong with a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Fault {
+Fault {
     /// Above QoS 0 it never comes. A will is lost only to subscribers that are away.
     Lost,
     /// Above QoS 0 it comes twice, under two identifiers where it is not sent again.
@@ -84,6 +106,7 @@ pub enum Fault {
     /// If it is a retained message of zero bytes, it is not forwarded.
     EmptyNotForwarded,
 }
+}
 
 /// One fault on one way, with the statements that it may break.
 pub struct OnTheWay {
@@ -93,6 +116,13 @@ pub struct OnTheWay {
     pub statements: &'static [(Protocol, &'static str)],
     /// A message that the harness proves things by may be lost, after which nothing can be proven.
     pub silent: bool,
+}
+
+impl OnTheWay {
+    /// What a broker does that tells this lie, in one sentence.
+    pub fn description(&self) -> String {
+        format!("A copy that comes {}: {}.", self.way.words(), self.fault.words())
+    }
 }
 
 macro_rules! on_the_way {
