@@ -7,6 +7,7 @@ mod started;
 mod template;
 mod trust;
 mod url;
+mod values;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;

@@ -328,6 +328,9 @@ pub struct Listed {
     /// Print every statement of the standard on sessions: its level, what it demands, and where it is judged
     #[arg(long, conflicts_with_all = ["scenarios", "cells", "filter"])]
     pub statements: bool,
+    /// Print the brokers that --broker NAME starts, whether they are installed, and their variants
+    #[arg(long, conflicts_with_all = ["scenarios", "cells", "filter", "statements"])]
+    pub brokers: bool,
 }
 
 /// Which cells.

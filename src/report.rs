@@ -27,7 +27,7 @@ use anstyle::{AnsiColor, Style};
 use crate::results::{BrokerLabel, CellResult, Results, Summary, Verdict};
 
 pub use annotations::annotations;
-pub use catalogue::{catalogue, scenarios_in_help};
+pub use catalogue::{brokers, catalogue, scenarios_in_help};
 pub use changes::changes;
 pub use control::{Control, ControlPlayed, control};
 pub use examined::examined;

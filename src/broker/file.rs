@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::started::StartError;
 use super::template::Template;
+use super::values::Values;
 
 /// The built-in files, by the name of the broker.
 const BUILT_IN: &[(&str, &str)] = &[
@@ -30,7 +32,7 @@ const READY_WITHIN_S: u32 = 30;
 pub struct BrokerFile {
     pub name: String,
     /// The command that installs it.
-    pub install: String,
+    pub install: Template,
     /// What has to be found in PATH, or where Debian has daemons. Each is a value of its name.
     #[serde(default)]
     pub programs: Vec<String>,
@@ -152,6 +154,14 @@ impl BrokerFile {
                 },
             }),
         }
+    }
+
+    /// The version of the broker that is installed here, where it tells one.
+    ///
+    /// # Errors
+    /// It is not installed; the sentence says how it is.
+    pub fn installed(&self) -> Result<Option<String>, StartError> {
+        Ok(Values::of(self, &std::env::temp_dir())?.version(self))
     }
 
     /// How long the broker may take until it answers a CONNECT.

@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use super::selection::{load, nothing_selected, select, usual};
+use crate::broker::BrokerFile;
 use crate::cli::{Listed, Plan};
 use crate::exit_code::ExitCode;
 use crate::output::print;
@@ -17,10 +18,20 @@ use crate::scenario::Scenario;
 pub fn list(scenarios: Vec<String>, listed: Listed, plan: &Plan) -> Result<ExitCode> {
     match listed {
         Listed { statements: true, .. } => print(&report::all_statements(Palette::Coloured))?,
+        Listed { brokers: true, .. } => print(&brokers())?,
         Listed { cells: false, .. } if scenarios.is_empty() && plan.filter.is_empty() => print(&overview(plan)?)?,
         _ => return cells(scenarios, plan),
     }
     Ok(ExitCode::Success)
+}
+
+/// The brokers that can be started, and how each is installed that is not here.
+fn brokers() -> String {
+    let with_version = |file: BrokerFile| {
+        let installed = file.installed().map_err(|missing| missing.to_string());
+        (file, installed)
+    };
+    report::brokers(&BrokerFile::built_in().map(with_version).collect::<Vec<_>>())
 }
 
 /// What each built-in scenario asks.

@@ -1,6 +1,7 @@
 //! The scenarios, each with what it asks and how many cells it spans in each protocol version.
 
 use super::lessons::steps::columns;
+use crate::broker::BrokerFile;
 use crate::packet::Protocol;
 use crate::plan::Cell;
 use crate::scenario::Scenario;
@@ -9,6 +10,9 @@ use crate::scenario::Scenario;
 const COLUMNS: [usize; 4] = [18, 24, 29, 35];
 /// Where the questions begin in a help, which counts no cells.
 const IN_HELP: [usize; 1] = [20];
+
+/// Where it begins what is said of a broker or a variant.
+const OF_BROKERS: [usize; 1] = [22];
 
 /// All scenarios, a row each. Those after `usual` run only where they are named.
 pub fn catalogue(scenarios: &[(Scenario, Vec<Cell>)], usual: usize) -> String {
@@ -23,6 +27,24 @@ pub fn catalogue(scenarios: &[(Scenario, Vec<Cell>)], usual: usize) -> String {
     }
     text + "\nboth: one client speaks 3.1.1, another one 5.0\n"
         + "run SCENARIO runs one, list SCENARIO prints its cells, list --cells all cells\n"
+}
+
+/// The brokers that can be started, each with the version that is installed or with the sentence that says how it is installed,
+/// and its variants.
+pub fn brokers(files: &[(BrokerFile, Result<Option<String>, String>)]) -> String {
+    let mut text = String::new();
+    for (file, installed) in files {
+        let here = match installed {
+            Ok(Some(version)) => format!("{version} is installed"),
+            Ok(None) => "is installed".into(),
+            Err(missing) => missing.clone(),
+        };
+        text += &columns(&OF_BROKERS, &[file.name.clone(), here]);
+        for (name, variant) in &file.variants {
+            text += &columns(&OF_BROKERS, &[format!("  :{name}"), variant.about.clone()]);
+        }
+    }
+    text + "\n--broker NAME starts one for the run, --broker NAME:VARIANT in another configuration\n"
 }
 
 /// The names and questions alone.

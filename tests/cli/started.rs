@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use mqtt_sessions::results::Verdict;
 use tempfile::TempDir;
 
-use crate::program::{Ended, QUEUED, each_cell, end_of, matrix, run, signal, wait_for_line};
+use crate::program::{Ended, QUEUED, each_cell, end_of, matrix, program, run, signal, wait_for_line};
 use crate::support::broker::Broker;
 
 /// The port on which this program is a broker.
@@ -191,4 +191,27 @@ fn a_file_that_cannot_be_used_is_told_with_the_place() {
     }
     gave_up(&run(matrix("/no/such.toml", &[])), &["--broker /no/such.toml", "cannot read the broker file"]);
     gave_up(&run(matrix("mosquitto:perfect", &[])), &["mosquitto has no variant perfect; it has max_qos_1"]);
+}
+
+#[test]
+fn a_doctor_starts_it_too_and_a_clean_up_has_nothing_to_do() {
+    let files = Files::broker("echo $$ > ${out}/processes;");
+    fs::create_dir_all(files.path("tmp")).unwrap();
+    let mut doctor = program(["doctor".as_ref(), files.path("broker.toml").as_os_str()]);
+    doctor.env("TMPDIR", files.path("tmp"));
+    let ended = run(doctor);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    files.nothing_is_left();
+    run(program(["clean", "--prefix", "x", "--broker", "mosquitto"])).gave_up(2, &["clean needs --broker URL"]);
+}
+
+#[test]
+fn the_brokers_are_listed_with_how_they_are_installed() {
+    let mut list = program(["list", "--brokers"]);
+    list.env("XDG_CACHE_HOME", "/no/such");
+    let ended = run(list);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let aedes = ended.stdout.lines().skip_while(|line| !line.starts_with("aedes ")).take(3).collect::<String>();
+    assert!(aedes.contains("npm install --prefix"), "{}", ended.stdout);
+    assert!(ended.stdout.contains(":queue_limit_20       queues 20 messages for a session"), "{}", ended.stdout);
 }

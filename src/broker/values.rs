@@ -1,0 +1,110 @@
+//! The values of the names in a broker file, on this machine.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::file::BrokerFile;
+use super::started::StartError;
+use super::template::{Template, literal};
+
+/// Where Debian has daemons, which need not be in the PATH of a user.
+const MORE_FOLDERS: [&str; 2] = ["/usr/sbin", "/usr/local/sbin"];
+/// The name of a port begins like this.
+const PORT: &str = "port";
+
+/// Those of the file itself, its programs, `folder`, `cache`, and each name that begins with `port`, which has a free one.
+pub struct Values {
+    broker: String,
+    /// The port of MQTT.
+    pub port: u16,
+    by_name: BTreeMap<String, Template>,
+}
+
+impl Values {
+    /// The values for a broker that runs in this folder.
+    ///
+    /// # Errors
+    /// The broker is not installed, or no port is free.
+    pub fn of(file: &BrokerFile, folder: &Path) -> Result<Values, StartError> {
+        let mut by_name = file.values.clone();
+        let cache = cache(&file.name);
+        by_name.insert("cache".into(), literal(cache.display().to_string()));
+        by_name.insert("folder".into(), literal(folder.display().to_string()));
+        let ports = ports(file);
+        let no_port = |why| StartError::NoFolder { name: file.name.clone(), why };
+        let free = free_ports(ports.len()).map_err(no_port)?;
+        by_name.extend(ports.iter().zip(&free).map(|(name, port)| ((*name).to_owned(), literal(port.to_string()))));
+        // The shortest of the names is first.
+        let mut values = Values { broker: file.name.clone(), port: free[0], by_name };
+        for program in &file.programs {
+            let Some(path) = in_path(program, &cache) else {
+                return values.not_installed(file, format!("program {program}"));
+            };
+            values.by_name.insert(program.clone(), literal(path.display().to_string()));
+        }
+        for needed in &file.needs {
+            let needed = values.fill(needed)?;
+            if !Path::new(&needed).exists() {
+                return values.not_installed(file, needed);
+            }
+        }
+        Ok(values)
+    }
+
+    fn not_installed<T>(&self, file: &BrokerFile, what: String) -> Result<T, StartError> {
+        Err(StartError::NotInstalled { name: self.broker.clone(), what, install: self.fill(&file.install)? })
+    }
+
+    /// The text with values for its names.
+    ///
+    /// # Errors
+    /// A name without a value.
+    pub fn fill(&self, template: &Template) -> Result<String, StartError> {
+        template.filled(&self.by_name).map_err(|why| StartError::Unfilled { name: self.broker.clone(), why })
+    }
+
+    /// The version that the broker tells about itself.
+    pub fn version(&self, file: &BrokerFile) -> Option<String> {
+        let version = file.version.as_ref()?;
+        let words = version.command.iter().map(|word| self.fill(word)).collect::<Result<Vec<_>, _>>().ok()?;
+        let (program, arguments) = words.split_first()?;
+        let output = Command::new(program).args(arguments).stdin(Stdio::null()).output().ok()?;
+        let told = [output.stdout, output.stderr].concat();
+        let told = String::from_utf8_lossy(&told);
+        let (_, behind) = told.split_once(&version.behind)?;
+        let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '+' | '~');
+        let version = behind.split(|c| !is_part(c)).next()?;
+        Some(version.to_owned()).filter(|version| !version.is_empty())
+    }
+}
+
+/// Where a broker is installed that is no package of the system's.
+fn cache(name: &str) -> PathBuf {
+    let set = |variable: &str| std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let root = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")));
+    root.unwrap_or_else(std::env::temp_dir).join("mqtt-sessions").join(name)
+}
+
+/// The names of ports in the file, and that of MQTT.
+fn ports(file: &BrokerFile) -> BTreeSet<&str> {
+    let texts = file.needs.iter().chain(&file.start).chain(file.environment.values());
+    let texts = texts.chain(file.files.values()).chain(file.values.values());
+    let ports = texts.flat_map(Template::names).filter(|name| name.starts_with(PORT));
+    ports.chain([PORT]).collect()
+}
+
+/// Different free ports. Somebody else may take one before the broker does; then it says so and ends.
+fn free_ports(count: usize) -> io::Result<Vec<u16>> {
+    let listeners = (0..count).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).collect::<io::Result<Vec<_>>>()?;
+    listeners.iter().map(|listener| Ok(listener.local_addr()?.port())).collect()
+}
+
+/// The program with this name.
+fn in_path(program: &str, cache: &Path) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain(MORE_FOLDERS.map(PathBuf::from)).chain([cache.join("bin")]);
+    folders.map(|folder| folder.join(program)).find(|path| path.is_file())
+}
