@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::selection::{load, nothing_selected, select, usual};
-use crate::broker::BrokerFile;
+use crate::broker::{BrokerFile, StartError};
 use crate::cli::{Listed, Plan};
 use crate::exit_code::ExitCode;
 use crate::output::print;
@@ -28,7 +28,10 @@ pub fn list(scenarios: Vec<String>, listed: Listed, plan: &Plan) -> Result<ExitC
 /// The brokers that can be started, and how each is installed that is not here.
 fn brokers() -> String {
     let with_version = |file: BrokerFile| {
-        let installed = file.installed().map_err(|missing| missing.to_string());
+        let installed = file.installed().map_err(|missing| match missing {
+            StartError::NotInstalled { install, .. } => format!("is not installed: {install}"),
+            other => other.to_string(),
+        });
         (file, installed)
     };
     report::brokers(&BrokerFile::built_in().map(with_version).collect::<Vec<_>>())

@@ -12,7 +12,7 @@ const COLUMNS: [usize; 4] = [18, 24, 29, 35];
 const IN_HELP: [usize; 1] = [20];
 
 /// Where it begins what is said of a broker or a variant.
-const OF_BROKERS: [usize; 1] = [22];
+const OF_BROKERS: usize = 22;
 
 /// All scenarios, a row each. Those after `usual` run only where they are named.
 pub fn catalogue(scenarios: &[(Scenario, Vec<Cell>)], usual: usize) -> String {
@@ -39,9 +39,10 @@ pub fn brokers(files: &[(BrokerFile, Result<Option<String>, String>)]) -> String
             Ok(None) => "is installed".into(),
             Err(missing) => missing.clone(),
         };
-        text += &columns(&OF_BROKERS, &[file.name.clone(), here]);
+        // A command stays in one line, so that it can be copied.
+        text += &format!("{:OF_BROKERS$}{here}\n", file.name);
         for (name, variant) in &file.variants {
-            text += &columns(&OF_BROKERS, &[format!("  :{name}"), variant.about.clone()]);
+            text += &format!("{:OF_BROKERS$}{}\n", format!("  :{name}"), variant.about);
         }
     }
     text + "\n--broker NAME starts one for the run, --broker NAME:VARIANT in another configuration\n"

@@ -9,24 +9,24 @@ const OPTIONS: [(&str, &str); 10] = [
     (
         "matrix",
         "--alpn --attempts --baseline --broker --broker-name --broker-version --cafile --cert --client-id-prefix --color --connect-timeout \
-         --deadline --export-json --export-junit --export-markdown --export-pcap --filter --help --histories --insecure --jobs --key --messages --password --password-file --patience --prefix --publisher-password --publisher-password-file --publisher-username --queue-limit --repeat \
+         --deadline --export-json --export-junit --export-markdown --export-pcap --filter --help --histories --insecure --jobs --keep --key --messages --password --password-file --patience --prefix --publisher-password --publisher-password-file --publisher-username --queue-limit --repeat \
          --settle --time-limit --topic-prefix --username",
     ),
     (
         "run",
         "--all --alpn --attempts --baseline --broker --broker-name --broker-version --cafile --cert --client --client-id-prefix --color \
-         --connect-timeout --deadline --export-json --export-junit --export-markdown --export-pcap --filter --help --histories --insecure --jobs --key --messages --password --password-file --patience --prefix --publisher-password --publisher-password-file --publisher-username --queue-limit --repeat \
+         --connect-timeout --deadline --export-json --export-junit --export-markdown --export-pcap --filter --help --histories --insecure --jobs --keep --key --messages --password --password-file --patience --prefix --publisher-password --publisher-password-file --publisher-username --queue-limit --repeat \
          --settle --time-limit --topic-prefix --username",
     ),
-    ("list", "--cells --color --filter --help --messages --queue-limit --statements"),
+    ("list", "--brokers --cells --color --filter --help --messages --queue-limit --statements"),
     (
         "explain",
-        "--alpn --as-scenario --attempts --broker --bytes --cafile --cert --client-id-prefix --color --connect-timeout --deadline --export-pcap --help --insecure --key --messages --password \
+        "--alpn --as-scenario --attempts --broker --bytes --cafile --cert --client-id-prefix --color --connect-timeout --deadline --export-pcap --help --insecure --keep --key --messages --password \
          --password-file --prefix --publisher-password --publisher-password-file --publisher-username --queue-limit --results --scenario --settle --times --topic-prefix --username",
     ),
     (
         "explore",
-        "--alpn --broker --cafile --cases --cert --client-id-prefix --color --connect-timeout --deadline --help --insecure --jobs --key \
+        "--alpn --broker --cafile --cases --cert --client-id-prefix --color --connect-timeout --deadline --help --insecure --jobs --keep --key \
          --no-timers --password --password-file --prefix --protocol --publisher-password --publisher-password-file \
          --publisher-username --save --seed --settle --time --topic-prefix --username",
     ),
@@ -34,12 +34,12 @@ const OPTIONS: [(&str, &str); 10] = [
     ("judge", "--color --export-json --export-junit --export-markdown --export-pcap --help"),
     (
         "doctor",
-        "--alpn --broker --cafile --cert --client-id-prefix --color --connect-timeout --deadline --export-json --help --insecure --key \
+        "--alpn --broker --cafile --cert --client-id-prefix --color --connect-timeout --deadline --export-json --help --insecure --keep --key \
          --password --password-file --prefix --publisher-password --publisher-password-file --publisher-username --topic-prefix --username",
     ),
     (
         "clean",
-        "--alpn --broker --cafile --cert --client-id-prefix --color --connect-timeout --deadline --help --insecure --key --password --password-file --prefix \
+        "--alpn --broker --cafile --cert --client-id-prefix --color --connect-timeout --deadline --help --insecure --keep --key --password --password-file --prefix \
          --publisher-password --publisher-password-file --publisher-username --repeat \
          --topic-prefix --username",
     ),
