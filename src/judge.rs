@@ -332,6 +332,7 @@ impl Judgement {
             verdict,
             reason,
             sent: self.measured.sent,
+            sent_to: self.measured.sent_to,
             published: self.measured.published,
             session_present: self.measured.session_present,
             granted_qos: self.measured.granted_qos,

@@ -5,6 +5,7 @@
 
 mod changes;
 mod choices;
+mod columns;
 mod control;
 mod examined;
 mod explain;
@@ -14,6 +15,7 @@ mod fold;
 mod histories;
 mod lessons;
 mod matrix;
+mod page;
 mod table;
 
 use anstyle::{AnsiColor, Style};
@@ -28,9 +30,8 @@ pub use explored::{Search, explored};
 pub use findings::quoted;
 pub use histories::{JudgedFile, histories};
 pub use lessons::Teaching;
-
-/// What fits on every terminal.
-const WIDTH: usize = 80;
+pub use page::Page;
+use page::wrap;
 
 /// Ids that a folded finding names; the others are counted.
 const NAMED_CELLS: usize = 3;
@@ -76,17 +77,19 @@ pub fn measured(broker: &BrokerLabel, url: &str) -> String {
 }
 
 /// The answer of a run: a table or the lessons of each scenario, the choices, the findings, and the line that sums up.
-pub fn terminal(results: &Results, teachings: &[Teaching], palette: Palette) -> String {
+pub fn terminal(results: &Results, teachings: &[Teaching], page: impl Into<Page>) -> String {
+    let page = page.into();
+    let palette = page.palette;
     let section = |(scenario, cells): (&str, Vec<&CellResult>)| {
         let teaching = teachings.iter().find(|teaching| teaching.scenario == scenario);
-        let lessons = teaching.map(|teaching| lessons::section(teaching, results, palette));
-        lessons.or_else(|| matrix::table(&cells, palette)).unwrap_or_else(|| table::table(scenario, &cells, palette))
+        let lessons = teaching.map(|teaching| lessons::section(teaching, results, page));
+        lessons.or_else(|| matrix::table(&cells, page)).unwrap_or_else(|| table::table(scenario, &cells, page))
     };
     let mut sections: Vec<String> = scenarios(results).into_iter().map(section).collect();
     sections.extend(choices::section(results, palette));
     sections.extend(findings::sections(results, palette));
     sections.push(summary_line(&results.summary, palette));
-    sections.join("\n")
+    page.lay_out(&sections.join("\n"))
 }
 
 /// `144 cells: 3 fail, 141 pass`, worst first.
@@ -160,25 +163,4 @@ fn name_cells<'a>(ids: impl ExactSizeIterator<Item = &'a str>) -> String {
         text += &format!("  and {more} more cell{}\n", if more == 1 { "" } else { "s" });
     }
     text
-}
-
-/// Words in lines of [`WIDTH`] columns: `first` opens the first line, the others begin below its end.
-fn wrap(first: &str, text: &str) -> String {
-    let indent = first.chars().count();
-    let mut wrapped = first.to_owned();
-    let mut column = indent;
-    for word in text.split_whitespace() {
-        let length = word.chars().count();
-        if column > indent && column + 1 + length > WIDTH {
-            wrapped += &format!("\n{:indent$}", "");
-            column = indent;
-        } else if column > indent {
-            wrapped.push(' ');
-            column += 1;
-        }
-        wrapped += word;
-        column += length;
-    }
-    wrapped.push('\n');
-    wrapped
 }

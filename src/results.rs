@@ -23,7 +23,7 @@ pub const FORMAT_NAME: &str = "mqtt-sessions-results";
 /// Raised when a reader of the older format would be misled.
 pub const FORMAT_MAJOR: u32 = 2;
 /// Raised when something was added that an older reader may pass over.
-pub const FORMAT_MINOR: u32 = 0;
+pub const FORMAT_MINOR: u32 = 1;
 
 /// Every cell of one broker: the results file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -182,8 +182,11 @@ pub struct CellResult {
     pub verdict: Verdict,
     /// One sentence, null for a pass.
     pub reason: Option<String>,
-    /// The experiment's messages that were sent.
+    /// The experiment's messages that were sent, by all clients to all topics.
     pub sent: u32,
+    /// The same by topic, with the scenario's names. Empty in files of format 2.0.
+    #[serde(default)]
+    pub sent_to: BTreeMap<String, u32>,
     /// Those of them that the broker accepted.
     pub published: u32,
     /// Session Present in the CONNACK of the return.
@@ -204,7 +207,7 @@ pub struct CellResult {
     pub violations: Vec<Violation>,
 }
 
-/// A PUBLISH on the experiment's topic that the subscriber got after its return.
+/// A PUBLISH on a topic of the experiment's that came to a client.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Received {
     /// The scenario's name of the client.
@@ -214,6 +217,9 @@ pub struct Received {
     /// The scenario's name of the topic, also where a Topic Alias stood for it.
     pub topic: String,
     pub phase: Phase,
+    /// The `receive` step of the scenario that waited for it, from 1, as the history numbers steps; 0 in files of format 2.0.
+    #[serde(default)]
+    pub step: u32,
     /// Which of the experiment's messages, from 1; null if the payload is not ours.
     pub seq: Option<u32>,
     pub qos: u8,

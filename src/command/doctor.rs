@@ -12,7 +12,7 @@ use crate::exit_code::ExitCode;
 use crate::export::Export;
 use crate::interruption::{interruption, unless_interrupted};
 use crate::output::{note, print};
-use crate::report::{self, Palette, quoted};
+use crate::report::{self, Page, quoted};
 use crate::results::Tool;
 use crate::visible::visible_json;
 
@@ -100,7 +100,7 @@ fn tell(examined: &Examined, command: Option<&str>, export: Option<&Export>) -> 
         let json = serde_json::to_string_pretty(&Exported { format, tool: Tool::default(), examined })?;
         export.write(&(visible_json(&json) + "\n"))
     });
-    let text = report::examined(examined, command, Palette::Coloured);
+    let text = report::examined(examined, command, Page::of_stdout());
     if export.is_some_and(Export::is_stdout) {
         note(&text);
         return written;

@@ -11,7 +11,7 @@ use crate::judge::{self, Combined};
 use crate::measure::{Lessons, Measured, RunRequest, measure};
 use crate::output::{note, print};
 use crate::plan::{self, Cell};
-use crate::report::{self, Explained, Palette};
+use crate::report::{self, Explained, Page};
 use crate::results::{AxisValue, CellResult, CellRun, Results, Summary};
 use crate::scenario::{Axis, Scenario};
 
@@ -142,6 +142,6 @@ fn has_cell(scenario: &Scenario, cell: &CellResult) -> bool {
 fn tell(results: &Results, cell: &CellResult, run: &CellRun, question: Option<&str>) -> Result<()> {
     let attempts = judge::attempts(run, &results.options)?;
     let explained = Explained { results, cell, run, question, attempts: &attempts };
-    print(&report::explain(&explained, Palette::Coloured))?;
+    print(&report::explain(&explained, Page::of_stdout()))?;
     Ok(())
 }

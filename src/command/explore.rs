@@ -16,7 +16,7 @@ use crate::explore::{self, Experiment, Finding, Laboratory, Listener, Request, W
 use crate::interruption::{interruption, unless_interrupted};
 use crate::measure::{self, reach};
 use crate::output::{note, print};
-use crate::report::{self, Palette, quoted};
+use crate::report::{self, Page, quoted};
 use crate::run::{Cleanup, Gone, Observer, RunOptions};
 
 /// How long a search lasts that is not told when to end.
@@ -78,7 +78,7 @@ pub async fn explore(mut typed: Explore) -> Result<ExitCode> {
     let place = (reached.broker.label.how != EMBEDDED).then(|| broker.arguments(&reached.broker));
     let repeat = |finding: &Finding| telling.repeat(finding, place.as_deref(), &typed);
     let search = report::Search { broker: &reached.label(), url: &reached.broker.url, repeat: &repeat };
-    print(&report::explored(&explored, &search, Palette::Coloured))?;
+    print(&report::explored(&explored, &search, Page::of_stdout()))?;
     Ok(match (explored.interrupted, explored.is_gone) {
         (true, _) => ExitCode::Interrupted,
         (false, true) => ExitCode::Unclear,

@@ -11,7 +11,7 @@ use crate::export::{Export, deliver};
 use crate::history_file::HistoryFile;
 use crate::judge::{Combined, judge_again, judge_helpers};
 use crate::output::note;
-use crate::report::{self, JudgedFile, Palette};
+use crate::report::{self, JudgedFile, Page};
 use crate::results::{
     AttemptRun, BrokerLabel, CellRun, Format, HelperRun, Options, Results, Run, Summary, Tool, in_rfc_3339,
 };
@@ -42,7 +42,7 @@ fn histories(paths: &[PathBuf], export: Option<&Path>) -> Result<ExitCode> {
     let export = export.map(Export::open).transpose()?;
     let judged: Vec<Combined> = files.iter().map(HistoryFile::judged).collect();
     let told: Vec<JudgedFile<'_>> = files.iter().zip(&judged).map(|(file, judged)| told(file, judged)).collect();
-    let text = report::histories(&told, Palette::Coloured);
+    let text = report::histories(&told, Page::of_stdout());
     let code = exit_code(&told);
     deliver(|| text, &as_results(&files, judged), export.as_ref())?;
     Ok(code)
@@ -130,7 +130,7 @@ fn results_file(path: &Path, export: Option<&Path>) -> Result<ExitCode> {
     let helpers = helpers.with_context(|| format!("{}: the histories of run.helpers", path.display()))?;
     (results.broker_findings, results.run.helpers) = judge_helpers(&helpers);
     results.summary = Summary::of(&results.cells);
-    deliver(|| report::terminal(&results, &[], Palette::Coloured), &results, export.as_ref())?;
+    deliver(|| report::terminal(&results, &[], Page::of_stdout()), &results, export.as_ref())?;
     if left > 0 {
         note(&format!("{left} cells have no history and keep their verdicts; --histories all keeps all histories"));
     }

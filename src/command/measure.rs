@@ -11,7 +11,7 @@ use crate::compare::{Comparison, compare, same_options};
 use crate::exit_code::ExitCode;
 use crate::export::{Export, deliver};
 use crate::measure::{self, BrokerRequest, Lessons, Measured, RunRequest};
-use crate::report::{self, Control, Palette, Teaching};
+use crate::report::{self, Control, Page, Teaching};
 use crate::results::Results;
 use crate::scenario::Scenario;
 
@@ -109,14 +109,14 @@ fn text(
     comparison: Option<&Comparison>,
 ) -> String {
     let measured = report::measured(&results.broker, &results.run.url);
-    let mut text = format!("{measured}\n\n{}", report::terminal(results, teachings, Palette::Coloured));
+    let mut text = format!("{measured}\n\n{}", report::terminal(results, teachings, Page::of_stdout()));
     if let Some(control) = control {
         text.push('\n');
-        text.push_str(&report::control(results, teachings, control, Palette::Coloured));
+        text.push_str(&report::control(results, teachings, control, Page::of_stdout()));
     }
     if let Some(comparison) = comparison {
         text.push_str("\n\n");
-        text.push_str(&report::changes(comparison, Palette::Coloured));
+        text.push_str(&report::changes(comparison, Page::of_stdout()));
     }
     text
 }

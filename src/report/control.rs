@@ -1,9 +1,10 @@
 //! The same lessons with two clients, the harness and a client library: is it the broker or the client?
 
+use super::columns::columns;
 use super::lessons::happened::happened;
-use super::lessons::steps::{columns, done};
+use super::lessons::steps::done;
 use super::lessons::{TaughtCell, Teaching};
-use super::{Palette, wrap};
+use super::{Page, Palette, wrap};
 use crate::history::History;
 use crate::packet::Protocol;
 use crate::plan::{Action, Cell};
@@ -25,8 +26,8 @@ pub struct ControlPlayed {
     pub history: Result<History, String>,
 }
 
-/// Where the columns begin.
-const COLUMNS: [usize; 3] = [2, 23, 52];
+/// Where the column with the name of the lesson begins, and the one with what came to the tool.
+const COLUMNS: [usize; 2] = [2, 23];
 
 /// One lesson with both clients.
 struct Row<'a> {
@@ -37,20 +38,23 @@ struct Row<'a> {
 }
 
 /// What came to both clients in each lesson, side by side, and the steps in which they differ.
-pub fn control(results: &Results, teachings: &[Teaching], control: &Control, palette: Palette) -> String {
+pub fn control(results: &Results, teachings: &[Teaching], control: &Control, page: impl Into<Page>) -> String {
+    let page: Page = page.into();
+    let palette = page.palette;
     let rows: Vec<Row<'_>> = teachings.iter().flat_map(|teaching| rows(teaching, results, control)).collect();
     let client = control.client;
+    let begin = [COLUMNS[0], COLUMNS[1], COLUMNS[1] + (page.width - COLUMNS[1]) / 2 + 1];
     let mut text = palette.heading(&format!("Is it the broker or my client? The same in 3.1.1 with {client}")) + "\n\n";
-    text += &columns(&COLUMNS, &["", "lesson", "this tool", client].map(String::from));
-    text += &format!("{}\n", "─".repeat(72));
+    text += &columns(&begin, &["", "lesson", "this tool", client].map(String::from), page.width);
+    text += &format!("{}\n", "─".repeat(page.width));
     for row in &rows {
         let mark = if differences(row).is_empty() { "" } else { "≠" };
         let other = row.other.as_ref().map_or_else(|why| (*why).to_owned(), |said| arrived(row.cell, said));
         let own = if row.own.is_empty() { "not played".into() } else { arrived(row.cell, &row.own) };
-        text += &columns(&COLUMNS, &[mark.into(), row.lesson.into(), own, other]);
+        text += &columns(&begin, &[mark.into(), row.lesson.into(), own, other], page.width);
     }
     text.push('\n');
-    text + &where_they_differ(&rows, client, palette)
+    page.lay_out(&(text + &where_they_differ(&rows, client, palette)))
 }
 
 fn rows<'a>(teaching: &'a Teaching, results: &'a Results, control: &'a Control) -> Vec<Row<'a>> {

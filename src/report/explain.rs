@@ -9,7 +9,7 @@ mod packets;
 
 use std::collections::BTreeMap;
 
-use super::{Palette, findings, mark, measured, wrap};
+use super::{Page, Palette, findings, mark, measured, wrap};
 use crate::history::{Entry, Event};
 use crate::judge::Attempt;
 use crate::results::{CellResult, CellRun, Results, Verdict};
@@ -32,7 +32,9 @@ pub struct Explained<'a> {
 }
 
 /// The whole explanation.
-pub fn explain(explained: &Explained<'_>, palette: Palette) -> String {
+pub fn explain(explained: &Explained<'_>, page: impl Into<Page>) -> String {
+    let page: Page = page.into();
+    let palette = page.palette;
     let Explained { results, cell, run, question, attempts, .. } = explained;
     let mut text = format!("{}\n\n", measured(&results.broker, &results.run.url));
     text += &format!("{}\n", palette.heading(&cell.id));
@@ -52,7 +54,7 @@ pub fn explain(explained: &Explained<'_>, palette: Palette) -> String {
     }
     text.push('\n');
     text += &verdict(cell, run, palette);
-    text + &format!("  Repeat with  {}\n", repeat(explained))
+    page.lay_out(&(text + &format!("  Repeat with  {}\n", repeat(explained))))
 }
 
 const HOW_TO_READ: &str = "Each event has its number, as findings cite it, and its time in milliseconds. subscriber#2 is \

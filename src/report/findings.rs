@@ -120,7 +120,7 @@ pub(super) fn events(lines: &[(usize, &str)]) -> String {
     let mut text = String::new();
     for (place, (event, line)) in lines.iter().take(EVENTS).enumerate() {
         let head = if place == 0 { "Events" } else { "" };
-        text += &format!("  {head:<11}{event:>4}  {line}\n");
+        text += &wrap(&format!("  {head:<11}{event:>4}  "), line);
     }
     if lines.len() > EVENTS {
         text += &format!("  {:<11}      and {} more\n", "", lines.len() - EVENTS);

@@ -6,13 +6,15 @@ pub(super) mod steps;
 
 use std::collections::BTreeSet;
 
-use super::{Palette, choices, findings, group, mark, matrix, style, wrap};
+use super::page::columns_of;
+use super::{Page, Palette, choices, findings, group, mark, matrix, style, wrap};
 use crate::history::History;
 use crate::packet::Protocol;
 use crate::plan::{Action, Cell};
 use crate::results::{CellResult, CellRun, Phase, Results, Verdict};
 use crate::scenario::{LESSON, Lesson};
 use crate::statement::{Duty, Statement};
+use crate::topic;
 
 /// The lessons of a scenario, and the cells that were planned for them.
 #[derive(Debug, Clone)]
@@ -66,9 +68,9 @@ const HOW_TO_READ: &str = "A persistent session is clean_session=false; in MQTT 
      that was played.";
 
 /// All lessons of a scenario.
-pub(super) fn section(teaching: &Teaching, results: &Results, palette: Palette) -> String {
+pub(super) fn section(teaching: &Teaching, results: &Results, page: Page) -> String {
     let taught = teaching.taught(results);
-    let mut text = table(teaching, &taught, palette);
+    let mut text = table(teaching, &taught, page);
     text += "\n";
     text += &wrap("", HOW_TO_READ);
     if let Some(cell) = taught.iter().find_map(|taught| taught.cells.first()) {
@@ -79,36 +81,50 @@ pub(super) fn section(teaching: &Teaching, results: &Results, palette: Palette) 
     }
     for taught in &taught {
         text += "\n";
-        text += &lesson(taught, palette);
+        text += &lesson(taught, page);
     }
     text
 }
 
 /// The tests with the tutorial's results beside ours.
-fn table(teaching: &Teaching, taught: &[Taught<'_>], palette: Palette) -> String {
+fn table(teaching: &Teaching, taught: &[Taught<'_>], page: Page) -> String {
+    let palette = page.palette;
     let tests: Vec<&Taught<'_>> = taught.iter().filter(|taught| taught.lesson.actual.is_some()).collect();
-    let mut text = palette.heading(wrap("", &teaching.question).trim_end()) + "\n";
+    let mut text = wrap("", &palette.heading(&teaching.question));
     if tests.is_empty() {
         return text;
     }
-    text += &format!("\n{:36}the tutorial\n", "");
-    text += &row(["test", "session", "publish", "subscribe", "expects", "found", "here"]);
-    text += &format!("{}\n", "─".repeat(60));
-    for test in &tests {
-        let Some(cell) = test.cells.first() else { continue };
-        let [session, publish, subscribe] = settings(cell.plan);
-        let found = test.lesson.actual.as_deref().unwrap_or("");
-        let expected = test.lesson.expected.as_deref().unwrap_or("");
-        text += &row([&test.lesson.name, session, publish, subscribe, expected, found, &here(test, palette)]);
-    }
+    let rows: Vec<[String; 7]> = tests.iter().filter_map(|test| row(test, palette)).collect();
+    let lines: String = rows.iter().map(in_columns).collect();
+    text += "\n";
+    text += &match lines.lines().all(|line| columns_of(line) <= page.width) {
+        true => {
+            let heads = ["test", "session", "publish", "subscribe", "expects", "found", "here"].map(str::to_owned);
+            format!("{:36}the tutorial\n{}{}\n{lines}", "", in_columns(&heads), "─".repeat(60))
+        }
+        false => rows.iter().map(in_words).collect(),
+    };
     let marks: BTreeSet<&str> = tests.iter().flat_map(|test| &test.cells).map(|cell| mark_of(cell.result)).collect();
     text + "\n" + &matrix::meanings(&marks, palette)
 }
 
-fn row(columns: [&str; 7]) -> String {
-    let [test, session, publish, subscribe, expected, found, here] = columns;
+/// What the table says of a test.
+fn row(test: &Taught<'_>, palette: Palette) -> Option<[String; 7]> {
+    let [session, publish, subscribe] = settings(test.cells.first()?.plan).map(str::to_owned);
+    let said = |text: &Option<String>| text.clone().unwrap_or_default();
+    let (expected, found) = (said(&test.lesson.expected), said(&test.lesson.actual));
+    Some([test.lesson.name.clone(), session, publish, subscribe, expected, found, here(test, palette)])
+}
+
+fn in_columns([test, session, publish, subscribe, expected, found, here]: &[String; 7]) -> String {
     let line = format!("{test:<7}{session:<11}{publish:<8}{subscribe:<10}{expected:<8}{found:<6}{here}");
     line.trim_end().to_owned() + "\n"
+}
+
+/// For a page that is too narrow for the table.
+fn in_words([test, session, publish, subscribe, expected, found, here]: &[String; 7]) -> String {
+    let setting = format!("{session} session, published at {publish}, subscribed at {subscribe}");
+    wrap(&format!("{test}: "), &format!("{setting}; the tutorial expects {expected} and found {found}; here: {here}"))
 }
 
 /// Session, QoS of the publication and QoS of the subscription, as the steps have them.
@@ -132,24 +148,30 @@ fn settings(cell: &Cell) -> [&'static str; 3] {
 
 /// What arrived in each protocol version, in one word where they agree.
 fn here(taught: &Taught<'_>, palette: Palette) -> String {
-    let said = taught.cells.iter().map(|TaughtCell { plan, result, .. }| {
-        let mark = palette.verdict(result.verdict, mark_of(result));
-        (protocol(plan), format!("{} {mark}", arrived(result)).trim().to_owned())
+    let said = taught.cells.iter().map(|cell| {
+        let mark = palette.verdict(cell.result.verdict, mark_of(cell.result));
+        (protocol(cell.plan), format!("{} {mark}", arrived(cell)).trim().to_owned())
     });
     folded(said.collect(), " ")
 }
 
-/// Which of the messages came after the return; nothing where that cannot be known.
-fn arrived(cell: &CellResult) -> String {
-    if matches!(cell.verdict, Verdict::Unsupported | Verdict::Error) {
+/// Which of the messages that the first subscription is about came after the return; nothing where that cannot be known.
+fn arrived(TaughtCell { plan, result, .. }: &TaughtCell<'_>) -> String {
+    if matches!(result.verdict, Verdict::Unsupported | Verdict::Error) {
         return String::new();
     }
-    let back = cell.received.iter().filter(|copy| matches!(copy.phase, Phase::Resumed | Phase::Resubscribed));
-    let messages: BTreeSet<u32> = back.filter_map(|copy| copy.seq).collect();
+    let filter = plan.steps.iter().find_map(|step| match &step.action {
+        Action::Subscribe { filters, .. } => filters.first().map(|filter| filter.filter.as_str()),
+        _ => None,
+    });
+    let is_about = |topic: &str| filter.is_none_or(|filter| topic::matches(filter, topic));
+    let back = result.received.iter().filter(|copy| matches!(copy.phase, Phase::Resumed | Phase::Resubscribed));
+    let messages: BTreeSet<u32> = back.filter(|copy| is_about(&copy.topic)).filter_map(|copy| copy.seq).collect();
+    let sent: u32 = result.sent_to.iter().filter(|(topic, _)| is_about(topic)).map(|(_, count)| count).sum();
     match messages.len() as u32 {
         0 => "none".into(),
-        count if count == cell.sent => "all".into(),
-        count => format!("{count} of {}", cell.sent),
+        count if count == sent => "all".into(),
+        count => format!("{count} of {sent}"),
     }
 }
 
@@ -173,12 +195,13 @@ fn mark_of(cell: &CellResult) -> &'static str {
 }
 
 /// One lesson: its question, its steps with what came of each, the tutorial's result, and why.
-fn lesson(taught: &Taught<'_>, palette: Palette) -> String {
+fn lesson(taught: &Taught<'_>, page: Page) -> String {
+    let palette = page.palette;
     let lesson = taught.lesson;
     let mut text = format!("{}\n", palette.heading(&lesson.name));
     text += &wrap("", &lesson.question);
     text += "\n";
-    text += &steps::table(&taught.cells);
+    text += &steps::table(&taught.cells, page.width);
     text += "\n";
     if let Some(actual) = &lesson.actual {
         let expected = lesson.expected.as_deref().unwrap_or("nothing");

@@ -4,10 +4,9 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
-
 use super::fold::{Domain, Product};
-use super::{Palette, WIDTH, choices, group, mark};
+use super::page::{Page, wrap};
+use super::{Palette, choices, columns, group, mark};
 use crate::results::{Axes, AxisValue, CellResult, Phase, Received, Verdict};
 
 const ROW_AXES: [&str; 4] = ["protocol", "clean_session", "retain", "resubscribe"];
@@ -30,9 +29,6 @@ const MEANINGS: [(&str, &str); 7] = [
     ("E", "error of the harness or the network"),
 ];
 
-/// No lines but one below the head: width is scarce.
-const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─'));
-
 /// What came back in one cell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Entry {
@@ -44,7 +40,7 @@ struct Entry {
 
 /// Distinct messages, by how they came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Counts {
+struct Counts {
     queued: usize,
     retained: usize,
     /// Once more, on a further connection.
@@ -55,22 +51,15 @@ pub(super) struct Counts {
 type Row = (Axes, Vec<Option<Entry>>);
 
 /// The table, or nothing if these are not cells of the matrix.
-pub(super) fn table(cells: &[&CellResult], palette: Palette) -> Option<String> {
+pub(super) fn table(cells: &[&CellResult], page: Page) -> Option<String> {
     let rows = rows(cells)?;
     let sent = cells.iter().map(|cell| cell.sent).max().unwrap_or_default();
-    let mut text = palette.heading(&format!("How many of {sent} messages arrived after the return")) + "\n";
-    text += "Columns: QoS of the publication → QoS of the subscription\n";
-    let whole = render(&rows, 0..COLUMNS.len());
-    if whole.lines().all(|line| line.chars().count() <= WIDTH) {
-        text += &colour(&whole, palette);
-    } else {
-        // Long counts: a table for each QoS of the publication.
-        for first in (0..COLUMNS.len()).step_by(3) {
-            text += &colour(&render(&rows, first..first + 3), palette);
-        }
-    }
+    let heading = format!("How many of {sent} messages arrived after the return");
+    let mut text = wrap("", &page.palette.heading(&heading));
+    text += &wrap("", "Columns: QoS of the publication → QoS of the subscription");
+    text += &render(&rows, page);
     text.push('\n');
-    text += &legend(cells, &rows, palette);
+    text += &legend(cells, &rows, page.palette);
     Some(text)
 }
 
@@ -103,15 +92,19 @@ fn entry(cell: &CellResult) -> Entry {
     Entry { verdict: cell.verdict, chosen: choices::decide_count(cell), counts: counted.then(|| counts(cell)) }
 }
 
+/// Whether a SUBSCRIBE brought it. Without one there is no retained copy: what has RETAIN 1 there was queued, and its flag is a
+/// finding.
+pub(super) fn is_retained_copy(copy: &Received) -> bool {
+    copy.retain && copy.phase != Phase::Resumed
+}
+
 /// The messages that came after the return of a client. A message that came twice counts once: the verdict speaks of the
 /// second copy.
-pub(super) fn counts(cell: &CellResult) -> Counts {
-    // Without a SUBSCRIBE there is no retained copy: what has RETAIN 1 there was queued, and its flag is a finding.
-    let retained = |copy: &Received| copy.retain && copy.phase != Phase::Resumed;
+fn counts(cell: &CellResult) -> Counts {
     let distinct = |again: bool, retain: bool| {
         let back = cell.received.iter().filter(|copy| copy.phase != Phase::First);
         let copies = back.filter(|copy| (copy.phase == Phase::Again) == again);
-        let copies = copies.filter(|copy| retained(copy) == retain);
+        let copies = copies.filter(|copy| is_retained_copy(copy) == retain);
         copies.filter_map(|copy| copy.seq).collect::<BTreeSet<u32>>().len()
     };
     Counts {
@@ -135,13 +128,8 @@ impl std::fmt::Display for Counts {
 }
 
 impl Counts {
-    /// True if nothing came.
-    pub(super) fn is_none(&self) -> bool {
-        self.queued + self.retained + self.again == 0
-    }
-
     /// `(+3)` came once more.
-    pub(super) fn again(&self) -> String {
+    fn again(&self) -> String {
         if self.again > 0 { format!("(+{})", self.again) } else { String::new() }
     }
 }
@@ -171,24 +159,32 @@ fn fold<'a>(domain: &Domain, rows: &'a [Row], columns: Range<usize>) -> Vec<(Pro
     folded
 }
 
-fn render(rows: &[Row], columns: Range<usize>) -> String {
+/// As few tables as fit: all pairs of QoS in one, or one for each QoS of the publication, or one for each pair.
+fn render(rows: &[Row], page: Page) -> String {
     let domain = Domain::of(rows.iter().map(|(axes, _)| axes));
-    let mut table = Table::new();
-    table.force_no_tty().load_style(STYLE).set_content_arrangement(ContentArrangement::Disabled);
+    let tables = |count: usize, width: usize| -> Option<String> {
+        let starts = (0..COLUMNS.len()).step_by(count);
+        let parts = starts.map(|first| part(&domain, rows, first..first + count, width));
+        parts.map(|drawn| drawn.map(|drawn| colour(&drawn, page.palette))).collect()
+    };
+    let fitting = [COLUMNS.len(), 3].into_iter().find_map(|count| tables(count, page.width));
+    fitting.or_else(|| tables(1, usize::MAX)).unwrap_or_default()
+}
+
+fn part(domain: &Domain, rows: &[Row], columns: Range<usize>, width: usize) -> Option<String> {
     let heads = COLUMNS[columns.clone()].iter().map(|(publish, subscribe)| format!("{publish}→{subscribe}"));
-    table.set_header(ROW_HEADS.iter().map(|head| (*head).to_owned()).chain(heads));
-    for (product, entries) in fold(&domain, rows, columns) {
+    let mut table = vec![ROW_HEADS.iter().map(|head| (*head).to_owned()).chain(heads).collect::<Vec<String>>()];
+    for (product, entries) in fold(domain, rows, columns) {
         let axes = (0..ROW_AXES.len()).map(|axis| domain.values(&product, axis));
         let entries = entries.iter().map(|entry| entry.as_ref().map(Entry::text).unwrap_or_default());
-        table.add_row(axes.chain(entries));
+        table.push(axes.chain(entries).collect());
     }
-    for (place, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, 1));
-        if place >= ROW_AXES.len() {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
+    for column in ROW_AXES.len()..table[0].len() {
+        let widest = table.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+        table.iter_mut().for_each(|row| row[column] = format!("{:>widest$}", row[column]));
     }
-    format!("\n{}\n", table.trim_fmt())
+    let drawn = columns::table(&table, 1, width)?;
+    Some(format!("\n{drawn}"))
 }
 
 /// Colours the marks below the head. The axes' own values contain none of them.
@@ -228,17 +224,7 @@ fn legend(cells: &[&CellResult], rows: &[Row], palette: Palette) -> String {
 
 /// What the marks mean.
 pub(super) fn meanings(marks: &BTreeSet<&str>, palette: Palette) -> String {
-    let mut text = String::new();
-    let mut column = 0;
-    for (mark, meaning) in MEANINGS.into_iter().filter(|(mark, _)| marks.contains(mark)) {
-        let width = mark.chars().count() + 1 + meaning.chars().count();
-        let gap = match column {
-            0 => "",
-            column if column + 3 + width > WIDTH => "\n",
-            _ => "   ",
-        };
-        column = if gap == "   " { column + 3 + width } else { width };
-        text += &format!("{gap}{} {meaning}", paint_marks(mark, palette));
-    }
-    text + "\n"
+    let known = MEANINGS.into_iter().filter(|(mark, _)| marks.contains(mark));
+    let said: Vec<String> = known.map(|(mark, meaning)| format!("{} {meaning}", paint_marks(mark, palette))).collect();
+    wrap("", &said.join(" · "))
 }

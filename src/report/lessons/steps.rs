@@ -6,10 +6,10 @@ use super::happened::happened;
 use super::{TaughtCell, folded, protocol};
 use crate::packet::Protocol;
 use crate::plan::{Action, Cell, Connect, Publication};
-use crate::report::WIDTH;
+use crate::report::columns::columns;
 
-/// Where the columns begin that say what was done and what happened.
-const COLUMNS: [usize; 2] = [5, 47];
+/// Where the column begins that says what was done.
+const DONE: usize = 5;
 
 /// A step in words, and what happened in each protocol version that took it.
 struct Line {
@@ -19,54 +19,17 @@ struct Line {
 }
 
 /// The steps, numbered, in two columns.
-pub(super) fn table(cells: &[TaughtCell<'_>]) -> String {
+pub(super) fn table(cells: &[TaughtCell<'_>], width: usize) -> String {
+    let begin = [DONE, DONE + (width - DONE) * 42 / 75];
     let row = |(number, line): (usize, Line)| {
         let only = match line.taken_in.len() == cells.len() {
             true => String::new(),
             false => line.taken_in.iter().map(|protocol| format!(" (in {protocol})")).collect(),
         };
         let happened = folded(line.happened, "\n");
-        columns(&COLUMNS, &[format!("{number:>3}"), format!("{}{only}", line.done), happened])
+        columns(&begin, &[format!("{number:>3}"), format!("{}{only}", line.done), happened], width)
     };
     (1..).zip(lines(cells)).map(row).collect()
-}
-
-/// Texts side by side, each wrapped in its column. The first one begins at the left, the others where it is said.
-pub fn columns(begin: &[usize], texts: &[String]) -> String {
-    let begin = |column: usize| if column == 0 { 0 } else { begin[column - 1] };
-    let ends = (1..texts.len()).map(|column| begin(column).saturating_sub(2)).chain([WIDTH]);
-    let wrapped: Vec<Vec<String>> =
-        texts.iter().zip(ends).enumerate().map(|(column, (text, end))| in_lines(text, end - begin(column))).collect();
-    let mut table = String::new();
-    for place in 0..wrapped.iter().map(Vec::len).max().unwrap_or(0) {
-        let mut line = String::new();
-        for (column, lines) in wrapped.iter().enumerate() {
-            let gap = begin(column).saturating_sub(line.chars().count());
-            line += &format!("{:gap$}{}", "", lines.get(place).map_or("", String::as_str));
-        }
-        table += line.trim_end();
-        table.push('\n');
-    }
-    table
-}
-
-/// Words in lines of so many columns.
-fn in_lines(text: &str, width: usize) -> Vec<String> {
-    let mut lines = Vec::new();
-    for paragraph in text.split('\n') {
-        let mut line = paragraph.chars().take_while(|c| *c == ' ').collect::<String>();
-        for word in paragraph.split_whitespace() {
-            let begins = line.trim().is_empty();
-            if !begins && line.chars().count() + 1 + word.chars().count() > width {
-                lines.push(std::mem::take(&mut line));
-            } else if !begins {
-                line.push(' ');
-            }
-            line += word;
-        }
-        lines.push(line);
-    }
-    lines
 }
 
 /// The steps of all cells in one list. A step that not all of them take says which do.
