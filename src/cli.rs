@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::compare::FailOn;
 use crate::packet::Protocol;
 use crate::run::Settle;
 use crate::scenario::MESSAGES_MAX;
@@ -20,7 +21,7 @@ pub use reach::{Prefixes, Reach, Tls};
     arg_required_else_help = true,
     after_help = "Exit codes: 0 nothing failed · 1 something failed · 2 usage, a file, the broker out of reach, or its \
                   topics forbidden · 3 nothing failed but something is unclear · 4 no cell selected · 130 interrupted.\n\
-                  With --baseline and compare, \"failed\" means \"got worse\"."
+                  With --baseline and compare, \"failed\" means \"got worse\"; what is known (--expect) fails nothing."
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -81,6 +82,10 @@ pub enum Command {
         baseline: PathBuf,
         /// The new results
         results: PathBuf,
+        #[command(flatten)]
+        fail_on: Failing,
+        #[command(flatten)]
+        expected: Expected,
     },
 
     /// Judge stored histories again, without a broker, with the rules of this version
@@ -92,6 +97,13 @@ pub enum Command {
         /// Write the results with the new verdicts as JSON; - is stdout
         #[arg(long, value_name = "FILE")]
         export_json: Option<PathBuf>,
+        /// Tell each finding whole, also where there are many
+        #[arg(long)]
+        details: bool,
+        #[command(flatten)]
+        expected: Expected,
+        #[command(flatten)]
+        accept: Accept,
     },
 
     /// Look whether a run against this broker will work, step by step, and say what to do where it will not
@@ -232,6 +244,15 @@ pub struct Measure {
     /// Compare with these results; then only what got worse fails
     #[arg(long, value_name = "FILE", help_heading = "Results")]
     pub baseline: Option<PathBuf>,
+    #[command(flatten)]
+    pub fail_on: Failing,
+    #[command(flatten)]
+    pub expected: Expected,
+    #[command(flatten)]
+    pub accept: Accept,
+    /// Tell each finding whole, also where there are many
+    #[arg(long, help_heading = "Results")]
+    pub details: bool,
 
     /// Cells side by side [default: all against this machine, 32 elsewhere]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000), help_heading = "Running")]
@@ -253,6 +274,30 @@ pub struct Measure {
     /// How client ids and topics begin [default: random]
     #[arg(long, value_name = "P", help_heading = "Names on the broker")]
     pub prefix: Option<String>,
+}
+
+/// What fails in a comparison.
+#[derive(Debug, Args)]
+pub struct Failing {
+    /// What fails beside what got worse: changed, gone, new
+    #[arg(long, value_name = "KIND", value_delimiter = ',', hide_possible_values = true, help_heading = "Results")]
+    pub fail_on: Vec<FailOn>,
+}
+
+/// What is known to fail.
+#[derive(Debug, Args)]
+pub struct Expected {
+    /// What is known to fail, each with its reason: it fails nothing [default: mqtt-sessions.toml, if it is there]
+    #[arg(long, value_name = "FILE", help_heading = "Results")]
+    pub expect: Option<PathBuf>,
+}
+
+/// Whether what fails becomes known.
+#[derive(Debug, Args)]
+pub struct Accept {
+    /// Add what fails to the file of what is known; write the reasons there yourself
+    #[arg(long, help_heading = "Results")]
+    pub accept: bool,
 }
 
 #[derive(Debug, Args)]

@@ -41,6 +41,7 @@ use crate::results::{
 };
 use crate::visible::visible;
 use crate::vocabulary::Timer;
+pub use absences::SuspectedLimit;
 use facts::Facts;
 use finding::{Finding, Findings};
 use model::Model;

@@ -5,6 +5,7 @@
 
 pub mod axes;
 pub mod broker;
+pub mod choice;
 pub mod cli;
 pub mod command;
 pub mod compare;
@@ -12,8 +13,10 @@ pub mod connection;
 pub mod control;
 pub mod doctor;
 pub mod exit_code;
+pub mod expectations;
 pub mod explore;
 pub mod export;
+pub mod fold;
 pub mod history;
 pub mod history_file;
 mod input;

@@ -46,8 +46,12 @@ fn execute(command: Command) -> Result<ExitCode> {
         Command::List { scenarios, plan } => command::list(scenarios, &plan),
         Command::Explain(options) => on_runtime(command::explain(options)),
         Command::Explore(options) => on_runtime(command::explore(options)),
-        Command::Compare { baseline, results } => command::compare(&baseline, &results),
-        Command::Judge { files, export_json } => command::judge(&files, export_json.as_deref()),
+        Command::Compare { baseline, results, fail_on, expected } => {
+            command::compare(&baseline, &results, &fail_on, &expected)
+        }
+        Command::Judge { files, export_json, details, expected, accept } => {
+            command::judge(&files, export_json.as_deref(), details, &expected, &accept)
+        }
         Command::Doctor(options) => on_runtime(command::doctor(options)),
         Command::Clean(options) => on_runtime(command::clean(options)),
     }

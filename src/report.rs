@@ -3,6 +3,7 @@
 //! [`terminal`] is the whole answer: the table, what the broker chose where the standard leaves it open, and every
 //! finding with its evidence. [`changes`] says what differs from a baseline. A file a format.
 
+mod causes;
 mod changes;
 mod choices;
 mod columns;
@@ -11,8 +12,8 @@ mod examined;
 mod explain;
 mod explored;
 mod findings;
-mod fold;
 mod histories;
+mod known;
 mod lessons;
 mod matrix;
 mod page;
@@ -20,6 +21,7 @@ mod table;
 
 use anstyle::{AnsiColor, Style};
 
+use crate::expectations::Assessment;
 use crate::results::{BrokerLabel, CellResult, Results, Summary, Verdict};
 
 pub use changes::changes;
@@ -76,8 +78,13 @@ pub fn measured(broker: &BrokerLabel, url: &str) -> String {
     format!("Measured: {name}{gap}{url}")
 }
 
-/// The answer of a run: a table or the lessons of each scenario, the choices, the findings, and the line that sums up.
-pub fn terminal(results: &Results, teachings: &[Teaching], page: impl Into<Page>) -> String {
+/// Where a reader meets the word first.
+const CELL: &str =
+    "A cell is one experiment: a scenario with one value for each of its axes, such as the protocol version.";
+
+/// The answer of a run: a table or the lessons of each scenario, the choices, the findings, what was known, and the line that
+/// sums up.
+pub fn terminal(results: &Results, teachings: &[Teaching], known: &Assessment, page: impl Into<Page>) -> String {
     let page = page.into();
     let palette = page.palette;
     let section = |(scenario, cells): (&str, Vec<&CellResult>)| {
@@ -87,8 +94,12 @@ pub fn terminal(results: &Results, teachings: &[Teaching], page: impl Into<Page>
     };
     let mut sections: Vec<String> = scenarios(results).into_iter().map(section).collect();
     sections.extend(choices::section(results, palette));
-    sections.extend(findings::sections(results, palette));
-    sections.push(summary_line(&results.summary, palette));
+    if !sections.is_empty() {
+        sections.insert(0, wrap("", CELL));
+    }
+    sections.extend(findings::sections(results, known, page));
+    sections.extend(known::section(results, known, palette));
+    sections.push(summary_line(&results.summary, palette) + &known::summary(known, palette));
     page.lay_out(&sections.join("\n"))
 }
 

@@ -6,6 +6,7 @@ mod made_up;
 use std::collections::{BTreeMap, BTreeSet};
 
 use made_up::{bend, cell, lose, results};
+use mqtt_sessions::expectations::Assessment;
 use mqtt_sessions::plan::{Settings, cells};
 use mqtt_sessions::report::{Page, Palette, terminal};
 use mqtt_sessions::results::{CellResult, Results, Verdict};
@@ -43,7 +44,7 @@ fn answered(mut cells: Vec<CellResult>, seed: usize) -> Vec<CellResult> {
 }
 
 fn at_width(results: &Results, width: usize) -> String {
-    terminal(results, &[], Page { palette: Palette::Plain, width })
+    terminal(results, &[], &Assessment::default(), Page { width, details: true, ..Page::from(Palette::Plain) })
 }
 
 /// The rows of a table whose cells have no line breaks: what each names, by the axes that vary.

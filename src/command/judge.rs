@@ -6,6 +6,8 @@ use std::time::SystemTime;
 
 use anyhow::{Context, Result, anyhow};
 
+use super::expected::{assess, known, of_results};
+use crate::cli::{Accept, Expected};
 use crate::exit_code::ExitCode;
 use crate::export::{Export, deliver};
 use crate::history_file::HistoryFile;
@@ -20,11 +22,22 @@ use crate::results::{
 ///
 /// # Errors
 /// A file that is neither, with its line and what helps.
-pub fn judge(files: &[PathBuf], export: Option<&Path>) -> Result<ExitCode> {
+pub fn judge(
+    files: &[PathBuf],
+    export: Option<&Path>,
+    details: bool,
+    expected: &Expected,
+    accept: &Accept,
+) -> Result<ExitCode> {
     let is_text = |file: &PathBuf| file.extension().is_some_and(|extension| extension == "txt");
     match files {
-        files if files.iter().all(is_text) => histories(files, export),
-        [results] => results_file(results, export),
+        files if files.iter().all(is_text) => match (&expected.expect, accept.accept) {
+            (None, false) => histories(files, export),
+            _ => {
+                Err(anyhow!("--expect and --accept are for a results file: a history has its expectation in its head"))
+            }
+        },
+        [results] => results_file(results, export, details, expected, accept.accept),
         _ => Err(anyhow!("give one results file, or only histories, whose names end in .txt")),
     }
 }
@@ -108,8 +121,15 @@ fn as_results(files: &[HistoryFile], judged: Vec<Combined>) -> Results {
 }
 
 /// Judges every history that a results file keeps.
-fn results_file(path: &Path, export: Option<&Path>) -> Result<ExitCode> {
+fn results_file(
+    path: &Path,
+    export: Option<&Path>,
+    details: bool,
+    expected: &Expected,
+    accept: bool,
+) -> Result<ExitCode> {
     let mut results = Results::load(path)?;
+    let mut known = known(expected, accept, of_results(&results))?;
     let export = export.map(Export::open).transpose()?;
     let mut left = 0;
     for cell in &mut results.cells {
@@ -130,9 +150,11 @@ fn results_file(path: &Path, export: Option<&Path>) -> Result<ExitCode> {
     let helpers = helpers.with_context(|| format!("{}: the histories of run.helpers", path.display()))?;
     (results.broker_findings, results.run.helpers) = judge_helpers(&helpers);
     results.summary = Summary::of(&results.cells);
-    deliver(|| report::terminal(&results, &[], Page::of_stdout()), &results, export.as_ref())?;
+    let assessment = assess(&mut known, accept, &results)?;
+    let page = Page { details, ..Page::of_stdout() };
+    deliver(|| report::terminal(&results, &[], &assessment, page), &results, export.as_ref())?;
     if left > 0 {
         note(&format!("{left} cells have no history and keep their verdicts; --histories all keeps all histories"));
     }
-    Ok(ExitCode::of_results(&results))
+    Ok(ExitCode::of_results(&results, &assessment))
 }

@@ -5,12 +5,15 @@ use std::collections::{BTreeMap, HashSet};
 use anyhow::Result;
 
 use super::arguments::prefix;
+use super::expected::{assess, known};
 use super::selection::{check_repeat, load, nothing_selected, select, usual};
 use crate::cli::{Histories, Library, Measure};
 use crate::compare::{Comparison, compare, same_options};
 use crate::exit_code::ExitCode;
+use crate::expectations::{Assessment, Place};
 use crate::export::{Export, deliver};
 use crate::measure::{self, BrokerRequest, Lessons, Measured, RunRequest};
+use crate::plan;
 use crate::report::{self, Control, Page, Teaching};
 use crate::results::Results;
 use crate::scenario::Scenario;
@@ -61,6 +64,8 @@ async fn measure(scenarios: Vec<String>, typed: Measure, library: Option<Library
     let cells = select(&loaded, (&typed.plan.amounts).into(), &typed.plan.filter)?;
     check_repeat(&cells, typed.repeat)?;
     let scenario_files = files(&loaded);
+    let own = loaded.iter().flat_map(|(_, scenario)| plan::cells(scenario, (&typed.plan.amounts).into()));
+    let mut known = known(&typed.expected, typed.accept.accept, own.map(|cell| Place::from(&cell)))?;
     let lessons = Lessons::of(loaded, &cells, library.is_some())?;
     if cells.is_empty() {
         return Ok(nothing_selected());
@@ -76,20 +81,23 @@ async fn measure(scenarios: Vec<String>, typed: Measure, library: Option<Library
     let Some(Measured { mut results, control, is_gone, is_clean, interrupted, out_of_time }) = measured else {
         return Ok(ExitCode::Interrupted);
     };
-    let comparison = baseline.map(|baseline| compare(&baseline, &results, Some(&selected))).transpose()?;
+    let assessment = assess(&mut known, typed.accept.accept, &results)?;
+    let mut comparison = baseline.map(|baseline| compare(&baseline, &results, Some(&selected))).transpose()?;
+    comparison.iter_mut().for_each(|comparison| comparison.excuse(&assessment));
     // A lesson tells what happened, also where all went well.
     let whole = (!lessons.teachings.is_empty()).then(|| results.clone());
     if !request.keep_all_histories {
         results.forget_histories_of_passes();
     }
     let told = whole.as_ref().unwrap_or(&results);
-    let text = || text(told, &lessons.teachings, control.as_ref(), comparison.as_ref());
+    let page = Page { details: typed.details, ..Page::of_stdout() };
+    let text = || text(told, &lessons.teachings, (control.as_ref(), &assessment, comparison.as_ref()), page);
     deliver(text, &results, export.as_ref())?;
     let code = match comparison {
         _ if interrupted => ExitCode::Interrupted,
         _ if is_gone => ExitCode::Unclear,
-        Some(comparison) => ExitCode::of_comparison(&comparison),
-        None => ExitCode::of_results(&results),
+        Some(comparison) => ExitCode::of_comparison(&comparison, &typed.fail_on.fail_on),
+        None => ExitCode::of_results(&results, &assessment),
     };
     // A run that leaves something on somebody's broker is no success, and neither is half a run.
     Ok(if code == ExitCode::Success && (!is_clean || out_of_time) { ExitCode::Unclear } else { code })
@@ -101,22 +109,22 @@ fn files(loaded: &[(&str, Scenario)]) -> BTreeMap<String, String> {
     loaded.iter().filter(is_file).map(|(typed, scenario)| (scenario.name.clone(), (*typed).to_owned())).collect()
 }
 
-/// The text that people read of a run.
+/// The text that people read of a run: the results, with what belongs to them.
 fn text(
     results: &Results,
     teachings: &[Teaching],
-    control: Option<&Control>,
-    comparison: Option<&Comparison>,
+    (control, known, comparison): (Option<&Control>, &Assessment, Option<&Comparison>),
+    page: Page,
 ) -> String {
     let measured = report::measured(&results.broker, &results.run.url);
-    let mut text = format!("{measured}\n\n{}", report::terminal(results, teachings, Page::of_stdout()));
+    let mut text = format!("{measured}\n\n{}", report::terminal(results, teachings, known, page));
     if let Some(control) = control {
         text.push('\n');
-        text.push_str(&report::control(results, teachings, control, Page::of_stdout()));
+        text.push_str(&report::control(results, teachings, control, page));
     }
     if let Some(comparison) = comparison {
         text.push_str("\n\n");
-        text.push_str(&report::changes(comparison, Page::of_stdout()));
+        text.push_str(&report::changes(comparison, page));
     }
     text
 }

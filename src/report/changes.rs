@@ -51,8 +51,8 @@ fn paint(kind: Kind, change: &Change, palette: Palette) -> String {
 
 fn summary(comparison: &Comparison, palette: Palette) -> String {
     let counts = Kind::ALL.map(|kind| (kind, comparison.count(kind)));
-    let known = [Kind::New, Kind::Gone];
-    let changed: usize = counts.iter().filter(|(kind, _)| !known.contains(kind)).map(|(_, count)| count).sum();
+    let is_in_both = |change: &&Change| change.before.is_some() && change.after.is_some();
+    let changed = comparison.changes.iter().filter(is_in_both).count();
     let mut words: Vec<String> =
         counts.iter().filter(|(_, count)| *count > 0).map(|(kind, count)| format!("{count} {}", kind.name())).collect();
     words.push(format!("{} unchanged", comparison.compared - changed));

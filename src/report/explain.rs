@@ -10,6 +10,7 @@ mod packets;
 use std::collections::BTreeMap;
 
 use super::{Page, Palette, findings, mark, measured, wrap};
+use crate::choice;
 use crate::history::{Entry, Event};
 use crate::judge::Attempt;
 use crate::results::{CellResult, CellRun, Results, Verdict};
@@ -54,7 +55,9 @@ pub fn explain(explained: &Explained<'_>, page: impl Into<Page>) -> String {
     }
     text.push('\n');
     text += &verdict(cell, run, palette);
-    page.lay_out(&(text + &format!("  Repeat with  {}\n", repeat(explained))))
+    page.lay_out(
+        &(text + &format!("  Repeat with  {}\n", findings::explain_command(explained.results, explained.cell))),
+    )
 }
 
 const HOW_TO_READ: &str = "Each event has its number, as findings cite it, and its time in milliseconds. subscriber#2 is \
@@ -126,18 +129,11 @@ fn verdict(cell: &CellResult, run: &CellRun, palette: Palette) -> String {
         text += &attempt.map(|attempt| format!("  Seen in      attempt {attempt}\n")).unwrap_or_default();
     }
     for (name, value) in &cell.choices {
-        text += &wrap("  Choice       ", &format!("{name} = {value}; the standard leaves it open"));
+        text += &wrap("  Choice       ", &format!("{}; the standard leaves it open", choice::sentence(name, value)));
     }
     text
 }
 
 fn count(number: usize, one: &str, many: &str) -> String {
     if number == 1 { format!("1 {one}") } else { format!("{number} {many}") }
-}
-
-/// The command that makes this explanation again.
-fn repeat(explained: &Explained<'_>) -> String {
-    let id = findings::quoted(&explained.cell.id);
-    let file = findings::scenario_file(explained.results, &explained.cell.scenario);
-    format!("mqtt-sessions explain {id}{file}{}", findings::options(explained.results))
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use super::page::columns_of;
 use super::{Page, Palette, choices, findings, group, mark, matrix, style, wrap};
+use crate::choice;
 use crate::history::History;
 use crate::packet::Protocol;
 use crate::plan::{Action, Cell};
@@ -74,9 +75,7 @@ pub(super) fn section(teaching: &Teaching, results: &Results, page: Page) -> Str
     text += "\n";
     text += &wrap("", HOW_TO_READ);
     if let Some(cell) = taught.iter().find_map(|taught| taught.cells.first()) {
-        let id = findings::quoted(&cell.plan.id);
-        let file = findings::scenario_file(results, &cell.plan.scenario);
-        let command = format!("mqtt-sessions explain {id}{file}{}", findings::options(results));
+        let command = findings::explain_command(results, cell.result);
         text += &format!("Packet by packet: {command}\n");
     }
     for taught in &taught {
@@ -234,10 +233,10 @@ fn why(statements: &[&Statement]) -> String {
 fn left_open(taught: &Taught<'_>) -> String {
     let names: BTreeSet<&String> = taught.cells.iter().flat_map(|cell| cell.result.choices.keys()).collect();
     let line = |name: &String| {
-        let of_cell = |cell: &TaughtCell<'_>| Some((protocol(cell.plan), cell.result.choices.get(name)?.clone()));
-        let values = folded(taught.cells.iter().filter_map(of_cell).collect(), ", ");
-        let what = choices::meaning(name).unwrap_or(name);
-        wrap("  Open      ", &format!("The standard lets the broker choose: {what}. This one chose: {values}."))
+        let of_cell =
+            |cell: &TaughtCell<'_>| Some((protocol(cell.plan), choice::sentence(name, cell.result.choices.get(name)?)));
+        let said = folded(taught.cells.iter().filter_map(of_cell).collect(), "; ");
+        wrap("  Open      ", &format!("The standard leaves open what this broker chose: {said}."))
     };
     names.into_iter().map(line).collect()
 }

@@ -4,9 +4,9 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use super::fold::{Domain, Product};
 use super::page::{Page, wrap};
 use super::{Palette, choices, columns, group, mark};
+use crate::fold::{Domain, Product};
 use crate::results::{Axes, AxisValue, CellResult, Phase, Received, Verdict};
 
 const ROW_AXES: [&str; 4] = ["protocol", "clean_session", "retain", "resubscribe"];

@@ -10,18 +10,20 @@ const WIDTHS: std::ops::RangeInclusive<usize> = 60..=200;
 /// Stands between the opening of a paragraph and its words. Nothing from outside has it: see `visible`.
 const HANG: char = '\u{1f}';
 
-/// What a report stands on.
+/// What a report stands on, and how much of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Page {
     pub palette: Palette,
     /// In columns.
     pub width: usize,
+    /// Every finding is told whole, also where there are many.
+    pub details: bool,
 }
 
 impl From<Palette> for Page {
     /// As wide as where nobody knows the width.
     fn from(palette: Palette) -> Page {
-        Page { palette, width: USUAL }
+        Page { palette, width: USUAL, details: false }
     }
 }
 
@@ -31,7 +33,7 @@ impl Page {
         let said = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse::<usize>().ok());
         let seen = || terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0));
         let width = said.filter(|width| *width > 0).or_else(seen).unwrap_or(USUAL);
-        Page { palette: Palette::Coloured, width: width.clamp(*WIDTHS.start(), *WIDTHS.end()) }
+        Page { palette: Palette::Coloured, width: width.clamp(*WIDTHS.start(), *WIDTHS.end()), details: false }
     }
 
     /// The text with its paragraphs in lines that fit. A word that is longer than the page, such as the id of a cell, stays
@@ -83,7 +85,7 @@ mod tests {
     use super::*;
 
     fn laid_out(text: &str, width: usize) -> String {
-        Page { palette: Palette::Plain, width }.lay_out(text)
+        Page { width, ..Page::from(Palette::Plain) }.lay_out(text)
     }
 
     #[test]

@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::fold::{Domain, Product};
 use super::matrix::is_retained_copy;
 use super::page::{Page, wrap};
 use super::{Palette, columns, group, mark};
+use crate::fold::{Domain, Product};
 use crate::results::{CellResult, Received, Verdict};
 
 /// The cells of one scenario. What all of them have in common is said once, above the table.
