@@ -1,5 +1,6 @@
 //! The command line: what can be typed, and the help that explains it.
 
+mod expected;
 mod reach;
 
 use std::path::PathBuf;
@@ -7,10 +8,10 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::compare::FailOn;
 use crate::packet::Protocol;
 use crate::run::Settle;
 use crate::scenario::MESSAGES_MAX;
+pub use expected::{Accept, Expected, Failing};
 pub use reach::{Prefixes, Reach, Tls};
 
 /// Does your MQTT broker keep its promises when a session breaks?
@@ -274,30 +275,6 @@ pub struct Measure {
     /// How client ids and topics begin [default: random]
     #[arg(long, value_name = "P", help_heading = "Names on the broker")]
     pub prefix: Option<String>,
-}
-
-/// What fails in a comparison.
-#[derive(Debug, Args)]
-pub struct Failing {
-    /// What fails beside what got worse: changed, gone, new
-    #[arg(long, value_name = "KIND", value_delimiter = ',', hide_possible_values = true, help_heading = "Results")]
-    pub fail_on: Vec<FailOn>,
-}
-
-/// What is known to fail.
-#[derive(Debug, Args)]
-pub struct Expected {
-    /// What is known to fail, each with its reason: it fails nothing [default: mqtt-sessions.toml, if it is there]
-    #[arg(long, value_name = "FILE", help_heading = "Results")]
-    pub expect: Option<PathBuf>,
-}
-
-/// Whether what fails becomes known.
-#[derive(Debug, Args)]
-pub struct Accept {
-    /// Add what fails to the file of what is known; write the reasons there yourself
-    #[arg(long, help_heading = "Results")]
-    pub accept: bool,
 }
 
 #[derive(Debug, Args)]

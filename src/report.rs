@@ -94,7 +94,8 @@ pub fn terminal(results: &Results, teachings: &[Teaching], known: &Assessment, p
     };
     let mut sections: Vec<String> = scenarios(results).into_iter().map(section).collect();
     sections.extend(choices::section(results, palette));
-    if !sections.is_empty() {
+    let is_taught = |scenario: &str| teachings.iter().any(|teaching| teaching.scenario == scenario);
+    if scenarios(results).into_iter().any(|(scenario, _)| !is_taught(scenario)) {
         sections.insert(0, wrap("", CELL));
     }
     sections.extend(findings::sections(results, known, page));

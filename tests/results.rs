@@ -116,8 +116,8 @@ fn what_cannot_be_used_is_refused_with_a_sentence() {
     assert_snapshot!(refusal("{\"results\": []}"), @"old.json is not a results file of mqtt-sessions: missing field `format` at line 1 column 15; write one with --export-json");
     assert_snapshot!(refusal("hello"), @"old.json is not a results file of mqtt-sessions: expected value at line 1 column 1; write one with --export-json");
     assert_snapshot!(refusal(&other.to_string()), @r#"old.json is not a results file of mqtt-sessions: its format is "hyperfine"; write one with --export-json"#);
-    assert_snapshot!(refusal(&newer.to_string()), @"old.json has format 3.0, and this version reads 2.x; use a newer mqtt-sessions");
-    assert_snapshot!(refusal(&newer.to_string().replace("\"major\":3", "\"major\":1")), @"old.json has format 1.0, and this version reads 2.x; measure the broker again and write the file anew with --export-json");
+    assert_snapshot!(refusal(&newer.to_string()), @"old.json has format 3.1, and this version reads 2.x; use a newer mqtt-sessions");
+    assert_snapshot!(refusal(&newer.to_string().replace("\"major\":3", "\"major\":1")), @"old.json has format 1.1, and this version reads 2.x; measure the broker again and write the file anew with --export-json");
     assert!(refusal(&lacking.to_string()).contains("missing field `verdict`"));
     for length in [1, 50, text.len() / 2, text.len() - 3] {
         let cut: String = text.chars().take(length).collect();

@@ -5,11 +5,11 @@ mod made_up;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use made_up::{bend, cell, lose, results};
+use made_up::{bend, cell, copy, lose, results};
 use mqtt_sessions::expectations::Assessment;
 use mqtt_sessions::plan::{Settings, cells};
 use mqtt_sessions::report::{Page, Palette, terminal};
-use mqtt_sessions::results::{CellResult, Results, Verdict};
+use mqtt_sessions::results::{AxisValue, CellResult, Phase, Received, Results, Verdict};
 use mqtt_sessions::scenario::Scenario;
 
 /// All cells of a scenario, passed.
@@ -109,6 +109,30 @@ fn a_row_stands_for_the_cells_that_it_names_and_each_cell_is_in_one_row() {
             assert_eq!(named, measured, "{scenario}, {seed}\n{text}");
         }
     }
+}
+
+#[test]
+fn messages_are_counted_by_client_and_topic() {
+    let mut own = cell("own", &[("qos", AxisValue::Number(1))]);
+    own.sent_to = [("a".into(), 7), ("b".into(), 7)].into();
+    own.sent = 14;
+    let with = |client: &str, topic: &str, connection, seq| {
+        let copy = copy(Phase::Resumed, seq, 1, false);
+        Received { client: client.into(), topic: topic.into(), connection, ..copy }
+    };
+    own.received = (1..=7).map(|seq| with("first", "a", 1, seq)).collect();
+    own.received.extend((8..=14).map(|seq| with("first", "b", 1, seq)));
+    own.received.extend([with("second", "a", 1, 1), with("second", "a", 2, 1), with("second", "a", 2, 2)]);
+    let other = cell("own", &[("qos", AxisValue::Number(2))]);
+    let text = at_width(&results(vec![own, other]), 80);
+    let rows: Vec<&str> = text.lines().skip_while(|line| !line.starts_with('─')).skip(1).take(2).collect();
+    assert_eq!(
+        rows,
+        [
+            "1    a 7, b 7  first a 7, first b 7, second a 2 (+1)  ✓ pass",
+            "2    t 3       0                                      ✓ pass",
+        ]
+    );
 }
 
 /// All scenarios, with something of everything that a report can say.

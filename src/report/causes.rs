@@ -82,7 +82,7 @@ impl Cause<'_> {
         broken.sort_unstable();
         broken.dedup();
         let SuspectedLimit { kept, dropped } = limit;
-        format!("looks like a queue limit of {kept}, {dropped} dropped ({})", broken.join(", "))
+        format!("Looks like a queue limit of {kept}, {dropped} dropped ({})", broken.join(", "))
     }
 
     fn violations(&self) -> impl Iterator<Item = &Violation> {

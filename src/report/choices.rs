@@ -1,6 +1,6 @@
 //! What the standard leaves open and this broker decided.
 
-use super::{Palette, cells, group, scenarios, wrap};
+use super::{Palette, cells, group, wrap};
 use crate::choice;
 use crate::fold::Domain;
 use crate::results::{CellResult, Results};
@@ -30,26 +30,24 @@ fn sentences(name: &str, results: &Results) -> String {
     let all = cells(exercised.len());
     let sentence = |(value, members): &(&String, Vec<&CellResult>)| {
         let count = match groups.len() {
+            1 if exercised.len() == 1 => all.clone(),
             1 => format!("all {all}"),
-            _ => format!("{} of {all}{}", members.len(), place(results, members)),
+            _ => format!("{} of {all}{}", members.len(), place(&exercised, members)),
         };
         wrap("  - ", &format!("{} ({count}).", choice::sentence(name, value)))
     };
     groups.iter().map(sentence).collect()
 }
 
-/// Which cells, if that is said in few words.
-fn place(results: &Results, members: &[&CellResult]) -> String {
+/// Which cells of those that exercised the choice, if that is said in few words.
+fn place(exercised: &[&CellResult], members: &[&CellResult]) -> String {
     let mut phrases: Vec<String> = Vec::new();
-    for (scenario, all) in scenarios(results) {
+    for (scenario, all) in group(exercised.iter().copied(), |cell| cell.scenario.as_str()) {
         let own = members.iter().filter(|cell| cell.scenario == scenario);
         let domain = Domain::with_gaps(all.iter().map(|cell| &cell.axes));
         let described = domain.fold(own.map(|cell| &cell.axes));
-        phrases.extend(described.iter().map(|product| format!("{scenario} {}", domain.describe(product))));
+        let phrase = |described: String| format!("{scenario} {described}").trim_end().to_owned();
+        phrases.extend(described.iter().map(|product| phrase(domain.describe(product))));
     }
-    if phrases.len() > PHRASES {
-        String::new()
-    } else {
-        format!(": {}", phrases.join("; ").replace(" ;", ";").trim_end())
-    }
+    if phrases.len() > PHRASES { String::new() } else { format!(": {}", phrases.join("; ")) }
 }

@@ -104,7 +104,7 @@ fn table(teaching: &Teaching, taught: &[Taught<'_>], page: Page) -> String {
         false => rows.iter().map(in_words).collect(),
     };
     let marks: BTreeSet<&str> = tests.iter().flat_map(|test| &test.cells).map(|cell| mark_of(cell.result)).collect();
-    text + "\n" + &matrix::meanings(&marks, palette)
+    text + "\n" + &matrix::meanings(&marks, page)
 }
 
 /// What the table says of a test.

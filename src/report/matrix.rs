@@ -59,7 +59,7 @@ pub(super) fn table(cells: &[&CellResult], page: Page) -> Option<String> {
     text += &wrap("", "Columns: QoS of the publication → QoS of the subscription");
     text += &render(&rows, page);
     text.push('\n');
-    text += &legend(cells, &rows, page.palette);
+    text += &legend(cells, &rows, page);
     Some(text)
 }
 
@@ -209,9 +209,9 @@ fn paint_marks(text: &str, palette: Palette) -> String {
 }
 
 /// Only the marks that occur.
-fn legend(cells: &[&CellResult], rows: &[Row], palette: Palette) -> String {
+fn legend(cells: &[&CellResult], rows: &[Row], page: Page) -> String {
     let marks: BTreeSet<&str> = rows.iter().flat_map(|(_, entries)| entries).flatten().map(Entry::mark).collect();
-    let mut text = meanings(&marks, palette);
+    let mut text = meanings(&marks, page);
     let counts: Vec<Counts> = cells.iter().map(|cell| counts(cell)).collect();
     if counts.iter().any(|counts| counts.retained > 0) {
         text += "+1 a retained copy\n";
@@ -222,9 +222,19 @@ fn legend(cells: &[&CellResult], rows: &[Row], palette: Palette) -> String {
     text
 }
 
-/// What the marks mean.
-pub(super) fn meanings(marks: &BTreeSet<&str>, palette: Palette) -> String {
-    let known = MEANINGS.into_iter().filter(|(mark, _)| marks.contains(mark));
-    let said: Vec<String> = known.map(|(mark, meaning)| format!("{} {meaning}", paint_marks(mark, palette))).collect();
-    wrap("", &said.join(" · "))
+/// What the marks mean. Each meaning stays on one line.
+pub(super) fn meanings(marks: &BTreeSet<&str>, page: Page) -> String {
+    let mut text = String::new();
+    let mut column = 0;
+    for (mark, meaning) in MEANINGS.into_iter().filter(|(mark, _)| marks.contains(mark)) {
+        let width = mark.chars().count() + 1 + meaning.chars().count();
+        let gap = match column {
+            0 => "",
+            column if column + 3 + width > page.width => "\n",
+            _ => "   ",
+        };
+        column = if gap == "   " { column + 3 + width } else { width };
+        text += &format!("{gap}{} {meaning}", paint_marks(mark, page.palette));
+    }
+    text + "\n"
 }
