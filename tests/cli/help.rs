@@ -7,14 +7,14 @@ const OPTIONS: [(&str, &str); 10] = [
     ("", "--color --help --version"),
     (
         "matrix",
-        "--alpn --baseline --broker --broker-name --broker-version --cafile --cert --client-id-prefix --color --connect-timeout \
-         --deadline --export-json --filter --help --histories --insecure --jobs --key --messages --password --password-file --patience --prefix --publisher-password --publisher-password-file --publisher-username --queue-limit --repeat \
+        "--accept --alpn --baseline --broker --broker-name --broker-version --cafile --cert --client-id-prefix --color --connect-timeout \
+         --deadline --details --expect --export-json --fail-on --filter --help --histories --insecure --jobs --key --messages --password --password-file --patience --prefix --publisher-password --publisher-password-file --publisher-username --queue-limit --repeat \
          --settle --time-limit --topic-prefix --username",
     ),
     (
         "run",
-        "--all --alpn --baseline --broker --broker-name --broker-version --cafile --cert --client --client-id-prefix --color \
-         --connect-timeout --deadline --export-json --filter --help --histories --insecure --jobs --key --messages --password --password-file --patience --prefix --publisher-password --publisher-password-file --publisher-username --queue-limit --repeat \
+        "--accept --all --alpn --baseline --broker --broker-name --broker-version --cafile --cert --client --client-id-prefix --color \
+         --connect-timeout --deadline --details --expect --export-json --fail-on --filter --help --histories --insecure --jobs --key --messages --password --password-file --patience --prefix --publisher-password --publisher-password-file --publisher-username --queue-limit --repeat \
          --settle --time-limit --topic-prefix --username",
     ),
     ("list", "--color --filter --help --messages --queue-limit"),
@@ -29,8 +29,8 @@ const OPTIONS: [(&str, &str); 10] = [
          --no-timers --password --password-file --prefix --protocol --publisher-password --publisher-password-file \
          --publisher-username --save --seed --settle --time --topic-prefix --username",
     ),
-    ("compare", "--color --help"),
-    ("judge", "--color --export-json --help"),
+    ("compare", "--color --expect --fail-on --help"),
+    ("judge", "--accept --color --details --expect --export-json --help"),
     (
         "doctor",
         "--alpn --broker --cafile --cert --client-id-prefix --color --connect-timeout --deadline --export-json --help --insecure --key \
