@@ -96,7 +96,7 @@ fn a_baseline_that_is_none() {
         (right.replace("\"major\": 2", "\"major\": 3"), &["format 3.1", "reads 2.x", "use a newer mqtt-sessions"]),
         (
             right.replace("\"major\": 2", "\"major\": 1"),
-            &["format 1.0", "reads 2.x", "write the file anew with --export-json"],
+            &["format 1.1", "reads 2.x", "write the file anew with --export-json"],
         ),
         (twice.to_string(), &["the cell matrix[protocol=3.1.1,", "stands there twice", "--export-json"]),
         (
