@@ -1,7 +1,10 @@
-//! The system under test: a URL, or the embedded broker.
+//! The system under test: a URL, a broker that is started from its file, or the embedded broker.
 
 #[cfg(feature = "embedded")]
 mod embedded;
+mod file;
+mod started;
+mod template;
 mod trust;
 mod url;
 
@@ -18,12 +21,14 @@ use crate::connection::websocket::upgrade::Resource;
 use crate::packet::Login;
 use crate::results::BrokerLabel;
 
+pub use file::{BrokerFile, FileError};
+pub use started::{StartError, Started};
 pub use trust::{TlsOptions, TrustError};
 pub use url::without_login;
 use url::{Location, Network};
 
 /// The word that names the embedded broker where a URL could stand.
-pub const EMBEDDED: &str = "embedded";
+pub const EMBEDDED: &str = BrokerLabel::EMBEDDED;
 
 /// A broker that can be reached.
 pub struct Broker {
@@ -34,6 +39,8 @@ pub struct Broker {
     pub label: BrokerLabel,
     /// Without credentials.
     pub url: String,
+    /// The broker that was started for this run, and ends with it.
+    pub started: Option<Started>,
     #[cfg(feature = "embedded")]
     _embedded: Option<embedded::Embedded>,
 }
@@ -57,6 +64,10 @@ pub enum BrokerError {
     NoPublisher,
     #[error(transparent)]
     Trust(#[from] TrustError),
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error(transparent)]
+    Start(#[from] StartError),
     #[error("{option} is for TLS, which {how} does not speak; write mqtts://HOST or wss://HOST")]
     NoTls { option: &'static str, how: String },
     #[error("this build has no embedded broker; name one with --broker mqtt://HOST[:PORT]")]
@@ -76,6 +87,8 @@ pub struct Given {
     pub name: Option<String>,
     pub version: Option<String>,
     pub tls: TlsOptions,
+    /// The folder of a broker that is started stays.
+    pub keep: bool,
 }
 
 impl Broker {
@@ -87,6 +100,10 @@ impl Broker {
         if broker == EMBEDDED {
             speaks_no_tls(&given.tls, "the embedded broker")?;
             return Broker::embedded(given);
+        }
+        if let Some(file) = BrokerFile::find(broker)? {
+            speaks_no_tls(&given.tls, &file.name)?;
+            return Broker::start(&file, broker, given);
         }
         let location = url::parse(broker).map_err(|why| BrokerError::Url { given: without_login(broker), why })?;
         match location {
@@ -109,6 +126,7 @@ impl Broker {
                 how: EMBEDDED.into(),
             },
             url: format!("mqtt://{address}"),
+            started: None,
             _embedded: Some(embedded),
         })
     }
@@ -116,6 +134,28 @@ impl Broker {
     #[cfg(not(feature = "embedded"))]
     fn embedded(_given: Given) -> Result<Broker, BrokerError> {
         Err(BrokerError::NotBuiltIn)
+    }
+
+    /// Nothing of it stays.
+    pub fn ends_with_the_run(&self) -> bool {
+        self.started.is_some() || self.label.how == EMBEDDED
+    }
+
+    fn start(file: &BrokerFile, typed: &str, given: Given) -> Result<Broker, BrokerError> {
+        let started = Started::start(file, given.keep)?;
+        let label = BrokerLabel {
+            name: given.name.clone().or(Some(file.name.clone())),
+            version: given.version.clone().or(started.version.clone()),
+            how: typed.into(),
+        };
+        let url = format!("mqtt://{}", started.address);
+        let given = Given {
+            user: given.user.or(file.username.clone()),
+            password: given.password.or(file.password.clone()),
+            ..given
+        };
+        let broker = Broker::named(Endpoint::tcp([started.address]), given, url)?;
+        Ok(Broker { label, started: Some(started), ..broker })
     }
 
     fn of_unix(path: PathBuf, given: Given) -> Result<Broker, BrokerError> {
@@ -147,8 +187,9 @@ impl Broker {
             endpoint,
             login: login(given.user, given.password, BrokerError::NoUser)?,
             publisher_login: login(given.publisher_user, given.publisher_password, BrokerError::NoPublisher)?,
-            label: BrokerLabel { name: given.name, version: given.version, how: "url".into() },
+            label: BrokerLabel { name: given.name, version: given.version, how: BrokerLabel::BY_URL.into() },
             url,
+            started: None,
             #[cfg(feature = "embedded")]
             _embedded: None,
         })

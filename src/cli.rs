@@ -1,6 +1,7 @@
 //! The command line: what can be typed, and the help that explains it.
 
 mod expected;
+mod exports;
 mod reach;
 
 use std::path::PathBuf;
@@ -9,9 +10,10 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::packet::Protocol;
-use crate::run::Settle;
+use crate::run::{ATTEMPTS_MAX, Settle};
 use crate::scenario::MESSAGES_MAX;
 pub use expected::{Accept, Expected, Failing};
+pub use exports::ExportFiles;
 pub use reach::{Prefixes, Reach, Tls};
 
 /// Does your MQTT broker keep its promises when a session breaks?
@@ -95,11 +97,10 @@ pub enum Command {
         /// A results file with histories, or text files with one history each, whose names end in .txt
         #[arg(required = true, value_name = "RESULTS|HISTORY.txt")]
         files: Vec<PathBuf>,
-        /// Write the results with the new verdicts as JSON; - is stdout
-        #[arg(long, value_name = "FILE")]
-        export_json: Option<PathBuf>,
+        #[command(flatten)]
+        exports: ExportFiles,
         /// Tell each finding whole, also where there are many
-        #[arg(long)]
+        #[arg(long, help_heading = "Results")]
         details: bool,
         #[command(flatten)]
         expected: Expected,
@@ -139,6 +140,7 @@ const EXPLAIN_EXAMPLES: &str = "Examples (quote the id, since shells read bracke
   mqtt-sessions explain 'backlog[protocol=5.0,publish_qos=2,subscribe_qos=1]'
   mqtt-sessions explain CELL --broker mqtt://localhost    your own broker, not the embedded one
   mqtt-sessions explain CELL --results results.json       what a run with --histories all kept
+  mqtt-sessions explain CELL --times --export-pcap cell.pcapng    beside the broker's log, and for Wireshark
   mqtt-sessions explain CELL --as-scenario > mine.toml    to change it, and to run mine.toml";
 
 /// How much longer a cell waits for what is missing, where nobody says otherwise.
@@ -198,8 +200,17 @@ pub struct Explain {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["scenario", "as_scenario"])]
     pub results: Option<PathBuf>,
     /// Print the cell as a scenario file with all values written out, and run nothing
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["bytes", "times", "export_pcap"])]
     pub as_scenario: bool,
+    /// Print the bytes of each packet, too
+    #[arg(long)]
+    pub bytes: bool,
+    /// Print the time of day (UTC) of each event, as the broker's log has it
+    #[arg(long)]
+    pub times: bool,
+    /// Write the packets for Wireshark, as pcapng; - is stdout
+    #[arg(long, value_name = "FILE")]
+    pub export_pcap: Option<PathBuf>,
 
     #[command(flatten)]
     pub broker: Reach,
@@ -207,6 +218,10 @@ pub struct Explain {
     pub amounts: Amounts,
     #[command(flatten)]
     pub prefixes: Prefixes,
+    /// How many attempts are made at a cell at most; a finding that needs more is inconclusive
+    #[arg(long, value_name = "N", default_value_t = ATTEMPTS_MAX, value_parser = clap::value_parser!(u32).range(1..=i64::from(ATTEMPTS_MAX)))]
+    #[arg(help_heading = "Running")]
+    pub attempts: u32,
     /// How long the cell stays open when it is about to say "absent"; auto follows the round trip, from 25 ms on
     #[arg(long, value_name = "TIME", default_value = "auto", value_parser = settle, help_heading = "Running")]
     pub settle: Settle,
@@ -230,9 +245,8 @@ pub struct Measure {
     /// Broker version to record in the results
     #[arg(long, value_name = "VERSION", help_heading = "Results")]
     pub broker_version: Option<String>,
-    /// Write the results as JSON; - is stdout
-    #[arg(long, value_name = "FILE", help_heading = "Results")]
-    pub export_json: Option<PathBuf>,
+    #[command(flatten)]
+    pub exports: ExportFiles,
     /// Keep the packet histories of all cells, or only of those that are no pass (unclear)
     #[arg(
         long,
@@ -268,6 +282,10 @@ pub struct Measure {
     /// How much longer a cell waits for what is missing, to tell late from never
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration, help_heading = "Running")]
     pub patience: Duration,
+    /// How many attempts are made at a cell at most; a finding that needs more is inconclusive
+    #[arg(long, value_name = "N", default_value_t = ATTEMPTS_MAX, value_parser = clap::value_parser!(u32).range(1..=i64::from(ATTEMPTS_MAX)))]
+    #[arg(help_heading = "Running")]
+    pub attempts: u32,
     /// How long the cells may run; then the run ends in good order, and what was not reached is left out [default: twice what
     /// they can take with a broker that answers at once, and a minute; said at the start where it is long]
     #[arg(long, value_name = "TIME", value_parser = long_time, help_heading = "Running")]

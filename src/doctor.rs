@@ -68,6 +68,11 @@ impl Check {
         Check::bad(Outcome::Unclear, "time", said, "the broker answers slowly; give a longer --deadline")
     }
 
+    /// A signal came before all checks were made.
+    pub fn interrupted() -> Check {
+        Check::bad(Outcome::Unclear, "interrupted", "not all checks were made", "run the doctor again")
+    }
+
     fn warning(check: impl Into<String>, said: impl Into<String>, cure: impl Into<String>) -> Check {
         Check::bad(Outcome::Warning, check, said, cure)
     }

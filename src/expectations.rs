@@ -17,6 +17,7 @@ use crate::axes::Axes;
 use crate::input::read_text;
 use crate::packet::Protocol;
 use crate::plan::{self, Cell, Settings};
+use crate::printed_command::PrintedCommand;
 use crate::results::{CellResult, Level, Results, Verdict, Violation};
 use crate::scenario::Scenario;
 use crate::statement;
@@ -215,6 +216,22 @@ impl Assessment {
     pub fn is_known(&self, id: &str) -> bool {
         self.cells.contains(id)
     }
+
+    /// Why the cell fails, each reason with its link, as the file has it.
+    pub fn reasons(&self, id: &str) -> String {
+        let of_cell = self.of_broker.iter().filter(|own| own.failing.iter().any(|failing| failing == id));
+        let reason = |own: &Assessed| {
+            let link = own.deviation.link.as_ref().map(|link| format!(" {link}")).unwrap_or_default();
+            format!("{}{link}", own.deviation.reason)
+        };
+        of_cell.map(reason).collect::<Vec<_>>().join("; ")
+    }
+
+    /// The broker breaks a MUST beside the cells that is not known.
+    pub fn fails_beside_the_cells(&self, results: &Results) -> bool {
+        let mut broken = results.broker_findings.violations.iter().filter(|violation| violation.level == Level::Must);
+        broken.any(|violation| !self.beside_the_cells.contains(&violation.statement))
+    }
 }
 
 impl Deviation {
@@ -251,7 +268,8 @@ impl Deviation {
         let is_known = |own: &&Pattern| places.iter().any(|place| place.scenario == own.scenario);
         let names_none = |own: &&Pattern| !places.iter().any(|place| own.names(&place.scenario, &place.axes));
         let lost = self.cells.iter().filter(is_known).find(names_none)?;
-        Some(format!("no cell is {}; `mqtt-sessions list {}` prints the cells", lost, lost.scenario))
+        let list = PrintedCommand::new("list").with([&lost.scenario]);
+        Some(format!("no cell is {lost}; `{list}` prints the cells"))
     }
 }
 

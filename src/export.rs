@@ -1,18 +1,26 @@
 //! Where results are written: a file that is known to be writable before the run, or stdout.
 
+mod exports;
+
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-use crate::input::BYTES_MAX;
 use crate::output;
-use crate::results::Results;
 
-/// A place for results.
+pub use exports::{Exported, Exports};
+
+/// A place for results, and the option that named it.
 #[derive(Debug)]
-pub enum Export {
+pub struct Export {
+    option: &'static str,
+    place: Place,
+}
+
+#[derive(Debug)]
+enum Place {
     Stdout,
     /// Replaced whole.
     File(PathBuf),
@@ -26,87 +34,71 @@ pub enum Export {
 pub struct ExportError {
     path: String,
     why: io::Error,
-    cure: &'static str,
+    cure: String,
 }
 
-/// The cure for a path that is no good.
-const OTHER_PATH: &str = "give --export-json a file that you may write, in a directory that exists";
 /// How many symbolic links may lead to a file, as with Linux.
 const LINKS_MAX: usize = 40;
-/// The cure when the run is over.
-const OTHER_DISK: &str = "the results are lost; make room, or give --export-json a file elsewhere, and run again";
 
 impl Export {
-    /// Checks that the file can be written, without touching what it holds.
+    /// Checks that the file of this option can be written, without touching what it holds.
     ///
     /// # Errors
     /// [`ExportError`] names the file.
-    pub fn open(path: &Path) -> Result<Export, ExportError> {
-        if path == Path::new("-") {
-            return Ok(Export::Stdout);
-        }
-        let failed = |why| ExportError { path: path.display().to_string(), why, cure: OTHER_PATH };
-        if path.exists() {
-            let file = File::options().append(true).open(path).map_err(failed)?;
-            if !file.metadata().map_err(failed)?.is_file() {
-                return Ok(Export::Device(path.into(), file));
-            }
-        }
-        // It is removed when it is dropped.
-        target(path).and_then(|target| partial(&target)).map_err(failed)?;
-        Ok(Export::File(path.into()))
+    pub fn open(option: &'static str, path: &Path) -> Result<Export, ExportError> {
+        let cure = || format!("give {option} a file that you may write, in a directory that exists");
+        let failed = |why| ExportError { path: path.display().to_string(), why, cure: cure() };
+        Ok(Export { option, place: Place::open(path).map_err(failed)? })
     }
 
     pub fn is_stdout(&self) -> bool {
-        matches!(self, Export::Stdout)
+        matches!(self.place, Place::Stdout)
     }
 
-    /// Writes the whole text, or leaves what was there before.
+    /// Writes everything, or leaves what was there before.
     ///
     /// # Errors
     /// Says which file, or stdout, could not be written.
-    pub fn write(&self, text: &str) -> anyhow::Result<()> {
-        if text.len() as u64 > BYTES_MAX {
-            let bound = BYTES_MAX / (1024 * 1024);
-            output::note(&format!(
-                "warning: the results have more than {bound} MiB, which no command reads; keep fewer --histories"
-            ));
-        }
-        let (path, written) = match self {
-            Export::Stdout => return Ok(output::print(text)?),
-            Export::File(path) => (path, replace(path, text)),
-            Export::Device(path, file) => (path, { file }.write_all(text.as_bytes())),
+    pub fn write(&self, bytes: &[u8]) -> anyhow::Result<()> {
+        let (path, written) = match &self.place {
+            Place::Stdout => return Ok(output::write(bytes)?),
+            Place::File(path) => (path, replace(path, bytes)),
+            Place::Device(path, file) => (path, { file }.write_all(bytes)),
         };
         match written {
             // The reader of a pipe went away, as it may.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            Err(why) => Err(ExportError { path: path.display().to_string(), why, cure: OTHER_DISK }.into()),
+            Err(why) => {
+                let option = self.option;
+                let cure = format!("it is lost; make room, or give {option} a file elsewhere, and run again");
+                Err(ExportError { path: path.display().to_string(), why, cure }.into())
+            }
             Ok(()) => Ok(()),
         }
     }
 }
 
-/// Writes the results where they are wanted, and then makes and prints the text that belongs to them: a run is not to be
-/// lost for its text. Where one of them fails, the other is still done.
-///
-/// # Errors
-/// Says what could not be written.
-pub fn deliver(text: impl FnOnce() -> String, results: &Results, export: Option<&Export>) -> anyhow::Result<()> {
-    let written = export.map_or(Ok(()), |export| export.write(&results.to_json()));
-    let text = text();
-    if export.is_some_and(Export::is_stdout) {
-        output::note(&text);
-        return written;
+impl Place {
+    fn open(path: &Path) -> io::Result<Place> {
+        if path == Path::new("-") {
+            return Ok(Place::Stdout);
+        }
+        if path.exists() {
+            let file = File::options().append(true).open(path)?;
+            if !file.metadata()?.is_file() {
+                return Ok(Place::Device(path.into(), file));
+            }
+        }
+        // It is removed when it is dropped.
+        partial(&target(path)?)?;
+        Ok(Place::File(path.into()))
     }
-    let printed = output::println(&text);
-    written?;
-    Ok(printed?)
 }
 
-fn replace(path: &Path, text: &str) -> io::Result<()> {
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let target = target(path)?;
     let mut partial = partial(&target)?;
-    partial.write_all(text.as_bytes())?;
+    partial.write_all(bytes)?;
     if let Ok(before) = fs::metadata(&target) {
         partial.as_file().set_permissions(before.permissions())?;
     }
@@ -150,14 +142,18 @@ fn folder(path: &Path) -> &Path {
 mod tests {
     use super::*;
 
+    fn open(path: &Path) -> Result<Export, ExportError> {
+        Export::open("--export-json", path)
+    }
+
     #[test]
     fn a_file_is_replaced_whole_and_checked_before() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("results.json");
         fs::write(&path, "before").unwrap();
-        let export = Export::open(&path).unwrap();
+        let export = open(&path).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "before");
-        export.write("after").unwrap();
+        export.write(b"after").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "after");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
@@ -177,7 +173,7 @@ mod tests {
             symlink(leads_to, path(link)).unwrap();
         }
         for (link, file) in [("one", "deep/known.json"), ("new", "deep/new.json")] {
-            Export::open(&path(link)).unwrap().write("after").unwrap();
+            open(&path(link)).unwrap().write(b"after").unwrap();
             assert_eq!(fs::read_to_string(path(file)).unwrap(), "after");
             assert!(path(link).is_symlink() && !path(file).is_symlink());
         }
@@ -185,7 +181,7 @@ mod tests {
         assert_eq!(mode("deep/known.json"), 0o640);
         fs::write(path("usual"), "").unwrap();
         assert_eq!(mode("deep/new.json"), mode("usual"));
-        assert!(Export::open(&path("round")).is_err());
+        assert!(open(&path("round")).is_err());
     }
 
     #[test]
@@ -199,7 +195,7 @@ mod tests {
         for name in ["results.json.partial".into(), format!("results.json.{}.partial", std::process::id())] {
             symlink("precious", path(name)).unwrap();
         }
-        Export::open(&path("results.json".into())).unwrap().write("results").unwrap();
+        open(&path("results.json".into())).unwrap().write(b"results").unwrap();
         assert_eq!(fs::read_to_string(path("precious".into())).unwrap(), "precious");
         assert_eq!(fs::read_to_string(path("results.json".into())).unwrap(), "results");
     }
@@ -207,9 +203,9 @@ mod tests {
     #[test]
     fn a_file_that_cannot_be_written_is_known_at_once() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(Export::open(folder.path()).is_err());
-        assert!(Export::open(&folder.path().join("no/such/folder.json")).is_err());
+        assert!(open(folder.path()).is_err());
+        assert!(open(&folder.path().join("no/such/folder.json")).is_err());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
-        assert!(Export::open(Path::new("/dev/full")).unwrap().write("text").is_err());
+        assert!(open(Path::new("/dev/full")).unwrap().write(b"text").is_err());
     }
 }

@@ -49,6 +49,7 @@ use races::AsTaken;
 use received::Measured;
 
 pub use obligations::{Attempt, Duty, Obligation, Outcome, attempts, obligations};
+pub use witness::is_its_end as is_end_of_witness;
 
 /// What is said about one attempt at a cell.
 #[derive(Debug)]
@@ -68,6 +69,10 @@ pub fn judge(cell: &Cell, history: &History) -> Judgement {
     let kept = kept_sessions(history, &facts, cell.queue_limit);
     let mut findings = examine(history, &facts, &kept, cell.queue_limit);
     findings.measure(&facts);
+    // On connections of the harness's own the end of one is what is judged.
+    if !cell.clients.is_empty() {
+        witness::excuse(history, &mut findings);
+    }
     findings.merge_messages();
     findings.broken.iter_mut().flat_map(|finding| &mut finding.events).for_each(|at| *at = taken.seen_at(*at));
     Judgement { findings, measured: received::measure(history, &facts) }
@@ -283,6 +288,11 @@ impl Judgement {
     /// How many attempts have to show the same before all that was found counts.
     pub fn attempts_needed(&self) -> u32 {
         self.findings.attempts_needed()
+    }
+
+    /// Nothing was found, and nothing is unclear.
+    pub fn is_pass(&self) -> bool {
+        self.findings.broken.is_empty() && self.findings.limits.is_empty()
     }
 
     /// All that was found is proven, and it suggests a cause that only one more attempt can show to be it.

@@ -5,6 +5,7 @@
 
 pub mod axes;
 pub mod broker;
+pub mod capture;
 pub mod choice;
 pub mod cli;
 pub mod command;
@@ -26,6 +27,7 @@ pub mod measure;
 pub mod output;
 pub mod packet;
 pub mod plan;
+mod printed_command;
 pub mod progress;
 pub mod report;
 pub mod results;

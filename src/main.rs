@@ -49,8 +49,8 @@ fn execute(command: Command) -> Result<ExitCode> {
         Command::Compare { baseline, results, fail_on, expected } => {
             command::compare(&baseline, &results, &fail_on, &expected)
         }
-        Command::Judge { files, export_json, details, expected, accept } => {
-            command::judge(&files, export_json.as_deref(), details, &expected, &accept)
+        Command::Judge { files, exports, details, expected, accept } => {
+            command::judge(&files, &exports, details, &expected, &accept)
         }
         Command::Doctor(options) => on_runtime(command::doctor(options)),
         Command::Clean(options) => on_runtime(command::clean(options)),

@@ -4,6 +4,7 @@ mod leftovers;
 mod lessons;
 mod limits;
 mod reach;
+mod ready;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
@@ -37,6 +38,8 @@ pub struct RunRequest {
     pub prefix: Prefix,
     /// The prefix is not a random one, so an earlier run may have left something under it.
     pub prefix_was_chosen: bool,
+    /// The options that say how names begin, as they were typed.
+    pub names: Vec<String>,
     pub options: Options,
     /// How many cells run side by side; `None` leaves it to the kind of broker.
     pub jobs: Option<usize>,
@@ -46,6 +49,8 @@ pub struct RunRequest {
     pub settle: Settle,
     /// How long a message that is still absent in the last attempt is waited for.
     pub patience: Duration,
+    /// How many attempts are made at a cell at most. A finding that needs more stays unproven.
+    pub attempts_max: u32,
     /// How long the cells may run; `None` leaves it to what the plan can take.
     pub time_limit: Option<Duration>,
     /// Keep the history of cells that pass, too.
@@ -85,7 +90,7 @@ pub async fn measure(request: &RunRequest, cells: Vec<Cell>, lessons: &Lessons) 
         jobs: jobs(request.jobs, target, cells.iter().map(|cell| cell.clients.len()).max().unwrap_or(1))?,
         settle,
         patience: request.patience,
-        attempts_max: u32::MAX,
+        attempts_max: request.attempts_max,
         repeat: request.repeat,
         // A lesson tells what happened, also where all went well.
         keep_all_histories: !lessons.teachings.is_empty() || request.keep_all_histories,
@@ -100,7 +105,7 @@ pub async fn measure(request: &RunRequest, cells: Vec<Cell>, lessons: &Lessons) 
         }
     }
     let cure = how_to_clean(request, broker);
-    note(&before_the_run(prefix, cure.as_deref()));
+    note(&before_the_run(prefix, cure.as_ref()));
     let longest = Longest::of(&cells, target, &options, &reached.versions(), request.time_limit);
     longest.sentence().iter().for_each(|sentence| note(sentence));
     let started = (SystemTime::now(), Instant::now());
@@ -112,9 +117,10 @@ pub async fn measure(request: &RunRequest, cells: Vec<Cell>, lessons: &Lessons) 
     let out_of_time = outcome.cells.len() < planned && outcome.interrupted && !*interrupted.borrow();
     if let Some(gone) = &outcome.gone {
         note(&format!("error: {}", gone.sentence()));
+        broker.started.iter().for_each(|started| note(&format!("{}: {}", started.name, started.last_words())));
     }
     let (is_gone, is_clean) = (outcome.gone.is_some(), outcome.cleanup.is_clean());
-    note(&after_the_run(&outcome.cleanup, prefix, cure.as_deref()));
+    note(&after_the_run(&outcome.cleanup, prefix, cure.as_ref()));
     if outcome.is_shared {
         return Err(anyhow!(run::prefix_is_in_use(prefix)));
     }
@@ -163,6 +169,7 @@ fn results(
             duration_ms: started.elapsed().as_millis() as u64,
             host: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
             url: reached.broker.url.clone(),
+            reached_with: [request.broker.reached_with(&reached.broker), request.names.clone()].concat(),
             settle_ms: settle.as_millis() as u64,
             scenario_files: request.scenario_files.clone(),
             complete: outcome.cells.len() == planned,

@@ -15,8 +15,19 @@ pub struct OutputError(io::Error);
 /// # Errors
 /// [`OutputError`] for a full disk and the like.
 pub fn print(text: &str) -> Result<(), OutputError> {
-    let mut stdout = anstream::stdout();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+    write_to(anstream::stdout(), text.as_bytes())
+}
+
+/// Writes to stdout what is no text for people, byte by byte.
+///
+/// # Errors
+/// As [`print`].
+pub fn write(bytes: &[u8]) -> Result<(), OutputError> {
+    write_to(io::stdout(), bytes)
+}
+
+fn write_to(mut stdout: impl Write, bytes: &[u8]) -> Result<(), OutputError> {
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(OutputError(error)),
         _ => Ok(()),
     }

@@ -155,6 +155,8 @@ pub struct Connack {
     pub wildcards_available: Option<bool>,
     pub subscription_ids_available: Option<bool>,
     pub shared_available: Option<bool>,
+    /// The Authentication Method, which is only for a client that gave one.
+    pub authentication_method: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -6,12 +6,14 @@ mod resolve;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
+
 use crate::axes::Axes;
 use crate::connection::End;
 use crate::packet::{self, Protocol};
 use crate::scenario::{Answers, Part, Point, Scenario, Timer, Verb};
 use crate::session_rules::session_persists;
-use crate::vocabulary::PROOF_WILL_TOPIC;
+use crate::vocabulary::{FENCE_TOPICS, PROOF_WILL_TOPIC};
 
 pub use filter::{Filter, FilterError};
 
@@ -218,6 +220,21 @@ impl Cell {
             | Action::Connect(Connect { will: Some(Will { topic, retain: true, .. }), .. }) => Some(topic.as_str()),
             _ => None,
         })
+    }
+
+    /// The topics to which something is published in this cell: messages, wills, and what proves something.
+    pub fn published_topics(&self) -> BTreeSet<String> {
+        let of_fences = (0..=2).map(|qos| format!("{FENCE_TOPICS}{qos}"));
+        let topics = self.steps.iter().flat_map(|step| match &step.action {
+            Action::Publish(Publication { topic, .. })
+            | Action::Connect(Connect { will: Some(Will { topic, .. }), .. })
+            | Action::Race { connect: Connect { will: Some(Will { topic, .. }), .. }, .. } => vec![topic.clone()],
+            Action::Subscribe { loop_backs: sources, .. } | Action::Receive { fences: sources, .. } => {
+                sources.iter().map(|source| source.topic.clone()).collect()
+            }
+            _ => Vec::new(),
+        });
+        topics.chain(of_fences).collect()
     }
 
     /// The clients whose sessions may outlive their connections.

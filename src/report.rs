@@ -3,37 +3,44 @@
 //! [`terminal`] is the whole answer: the table, what the broker chose where the standard leaves it open, and every
 //! finding with its evidence. [`changes`] says what differs from a baseline. A file a format.
 
+mod annotations;
 mod causes;
 mod changes;
 mod choices;
-mod columns;
 mod control;
 mod examined;
 mod explain;
 mod explored;
 mod findings;
+mod grid;
 mod histories;
+mod junit;
 mod known;
 mod lessons;
+mod markdown;
 mod matrix;
 mod page;
 mod table;
+mod told;
 
 use anstyle::{AnsiColor, Style};
 
 use crate::expectations::Assessment;
 use crate::results::{BrokerLabel, CellResult, Results, Summary, Verdict};
 
+pub use annotations::annotations;
 pub use changes::changes;
 pub use control::{Control, ControlPlayed, control};
 pub use examined::examined;
-pub use explain::{Explained, explain};
+pub use explain::{Detail, Explained, explain};
 pub use explored::{Search, explored};
-pub use findings::quoted;
 pub use histories::{JudgedFile, histories};
+pub use junit::junit;
 pub use lessons::Teaching;
+pub use markdown::markdown;
 pub use page::Page;
 use page::wrap;
+pub use told::Told;
 
 /// Ids that a folded finding names; the others are counted.
 const NAMED_CELLS: usize = 3;
@@ -70,7 +77,7 @@ pub fn measured(broker: &BrokerLabel, url: &str) -> String {
         (None, Some(version)) => format!("version {version}"),
         (None, None) => String::new(),
     };
-    if broker.how == "embedded" {
+    if broker.how == BrokerLabel::EMBEDDED {
         let name = if name.is_empty() { name } else { format!(", {name}") };
         return format!("Measured: the embedded broker{name}. Yours: --broker mqtt://HOST[:PORT]");
     }

@@ -16,7 +16,9 @@ use crate::packet::Protocol;
 
 pub use crate::axes::{Axes, AxisValue};
 pub use file::ResultsError;
-pub use run::{AttemptRun, CellRun, Evidence, HelperEvidence, HelperRun, Run, StoredHistoryError, in_rfc_3339};
+pub use run::{
+    AttemptRun, CellRun, Evidence, HelperEvidence, HelperRun, Run, StoredHistoryError, in_rfc_3339, to_the_millisecond,
+};
 
 /// The name that every results file carries.
 pub const FORMAT_NAME: &str = "mqtt-sessions-results";
@@ -89,8 +91,24 @@ pub struct BrokerLabel {
     /// Null unless a broker file, an option or `$SYS/broker/version` gave it.
     pub name: Option<String>,
     pub version: Option<String>,
-    /// `url`, `embedded`, or the broker file.
+    /// `url`, `embedded`, or the broker file as it was typed.
     pub how: String,
+}
+
+impl BrokerLabel {
+    /// How a broker is labelled that was reached by its URL.
+    pub const BY_URL: &str = "url";
+    /// How the embedded broker is labelled, and typed.
+    pub const EMBEDDED: &str = "embedded";
+
+    /// What stands behind `--broker` to measure it again; nothing for the embedded one.
+    pub fn typed<'a>(&'a self, url: &'a str) -> Option<&'a str> {
+        match self.how.as_str() {
+            BrokerLabel::EMBEDDED => None,
+            BrokerLabel::BY_URL => Some(url),
+            file => Some(file),
+        }
+    }
 }
 
 /// What changes the meaning of a cell. Files with different options cannot be compared.

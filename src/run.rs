@@ -3,6 +3,7 @@
 //! There is no sleep here: a wait is a fence or has a deadline.
 
 mod allowance;
+mod by_name;
 mod client;
 mod endings;
 mod finished;
@@ -38,6 +39,7 @@ use tokio::time::Instant;
 
 pub use gone::Gone;
 pub use hygiene::{Cleanup, Leftovers, Retained, SessionLeft, clean, clean_guessed, clear_all_retained};
+pub use job::ATTEMPTS_MAX;
 pub use longest::Longest;
 pub use names::{Place, Prefix, client_id, topic};
 pub use neighbours::{is_in_use, sentence as prefix_is_in_use};
@@ -59,6 +61,8 @@ use witness::{Ears, Witness};
 
 /// How often the number of cells side by side is lowered when the broker refuses connections.
 const LOWERINGS_MAX: u32 = 4;
+/// How often a cell is tried again because the broker ended the connection of the witness meanwhile.
+const DISTURBANCES_MAX: u32 = 2;
 /// By what it is divided each time.
 const LOWERED_BY: usize = 8;
 
@@ -142,7 +146,13 @@ pub async fn run(
     let pulse = Arc::new(Pulse::new());
     let (warnings, mut warned) = mpsc::unbounded_channel();
     let (neighbour, nonce) = (Arc::new(Notify::new()), names::random_word());
-    let ears = Ears { pulse: pulse.clone(), warnings, neighbour: neighbour.clone(), nonce: nonce.clone() };
+    let ears = Ears {
+        pulse: pulse.clone(),
+        warnings,
+        neighbour: neighbour.clone(),
+        nonce: nonce.clone(),
+        is_told: Arc::default(),
+    };
     let shared = Arc::new(Shared {
         witnesses: witnesses(target, &jobs, &versions, &options.prefix, ears, observer).await,
         target: target.clone(),
@@ -229,12 +239,15 @@ async fn rounds(
         leftovers.note(shared, &jobs);
         let mut refused = Vec::new();
         let mut again = Vec::new();
+        let mut disturbed = Vec::new();
         let may_be_lowered = side_by_side > 1 && lowerings < LOWERINGS_MAX;
         let played = |played| match played {
             Played::Lost(cell, fault) => finished.add_lost(&cell, fault),
             Played::Whole(job) => {
                 observer.cell();
-                if may_be_lowered && job.was_refused(lowerings > 0) {
+                if job.was_disturbed() && job.disturbances < DISTURBANCES_MAX {
+                    disturbed.push(job.after_disturbance());
+                } else if may_be_lowered && job.was_refused(lowerings > 0) {
                     // With fewer cells side by side the connection may come about.
                     refused.push(job.without_last_attempt());
                 } else if attempt < shared.options.attempts_max && job.needs_another_attempt() {
@@ -258,6 +271,7 @@ async fn rounds(
         }
         jobs = again;
         jobs.extend(refused);
+        jobs.extend(disturbed);
     }
     None
 }

@@ -9,6 +9,7 @@ mod document;
 mod legal;
 mod order;
 mod parse;
+mod schema;
 mod value;
 mod verb;
 mod written;

@@ -7,7 +7,7 @@ use made_up::results;
 use mqtt_sessions::history::Event;
 use mqtt_sessions::judge::{self, Duty, Obligation, Outcome as Became};
 use mqtt_sessions::plan::{Action, Cell, Settings, Step, cells};
-use mqtt_sessions::report::{self, Explained, Palette};
+use mqtt_sessions::report::{self, Detail, Explained, Palette};
 use mqtt_sessions::results::{BrokerLabel, CellResult, CellRun, Options, Results, Verdict};
 use mqtt_sessions::run::Outcome;
 use mqtt_sessions::scenario::Scenario;
@@ -42,7 +42,8 @@ fn explained(cell: &CellResult, run: &CellRun) -> String {
     };
     let attempts = judge::attempts(run, &results.options).unwrap();
     let question = Some("What arrives?");
-    let explained = Explained { results: &results, cell, run, question, attempts: &attempts };
+    let explained =
+        Explained { results: &results, cell, run, question, attempts: &attempts, detail: Detail::default() };
     report::explain(&explained, Palette::Plain)
 }
 

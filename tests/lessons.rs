@@ -214,10 +214,10 @@ fn lessons_say_what_was_done_what_happened_and_why() {
     assert_snapshot!(taught(), @"
 What is there after a return?
 
-                                    the tutorial
-test   session    publish subscribe expects found here
-────────────────────────────────────────────────────────────
-kept   persistent QoS 1   QoS 1     all     none  3.1.1: all ✓ 5.0: 1 of 2 ✗
+                                  the tutorial
+test session    publish subscribe expects found here
+──────────────────────────────────────────────────────────────────────────
+kept persistent QoS 1   QoS 1     all     none  3.1.1: all ✓ 5.0: 1 of 2 ✗
 
 ✓ right   ✗ breaks a MUST
 

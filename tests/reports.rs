@@ -500,7 +500,9 @@ fn the_command_repeats_the_cell_as_it_was_run() {
     let broker = |how: &'static str| move |results: &mut Results| results.broker.how = how.into();
     assert_eq!(repeat(|_| ()), "mqtt-sessions run backlog --filter 'ID' --broker mqtt://127.0.0.1:1883");
     assert_eq!(repeat(broker("embedded")), "mqtt-sessions run backlog --filter 'ID'");
-    assert_eq!(repeat(broker("brokers/mosquitto.toml")), "mqtt-sessions run backlog --filter 'ID' --broker mosquitto");
+    let reached = repeat(|results| results.run.reached_with = ["--username", "it's me"].map(String::from).into());
+    let with_user = r"mqtt-sessions run backlog --filter 'ID' --broker mqtt://127.0.0.1:1883 --username 'it'\''s me'";
+    assert_eq!(reached, with_user);
     let ipv6 = repeat(|results| results.run.url = "mqtt://[::1]:1883".into());
     assert_eq!(ipv6, "mqtt-sessions run backlog --filter 'ID' --broker 'mqtt://[::1]:1883'");
     let file = |results: &mut Results| {

@@ -1,8 +1,7 @@
-//! The results file: what is written is what the committed schema says, and what cannot be used is refused.
+//! The results file: what is written is what the schema says, and what cannot be used is refused.
 
 mod made_up;
 
-use std::fs;
 use std::path::Path;
 
 use insta::assert_snapshot;
@@ -11,8 +10,6 @@ use mqtt_sessions::history::History;
 use mqtt_sessions::judge::judge_helpers;
 use mqtt_sessions::results::{HelperEvidence, Results, ResultsError};
 use serde_json::{Value, json};
-
-const SCHEMA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/results/schema.json");
 
 fn sample() -> Results {
     let mut results = matrix();
@@ -26,17 +23,6 @@ fn as_value(results: &Results) -> Value {
 
 fn refusal(text: &str) -> String {
     Results::parse("old.json", text).expect_err("it is no use").to_string()
-}
-
-/// Renew it with `BLESS=1 cargo test --test results`.
-#[test]
-fn the_committed_schema_is_that_of_the_types() {
-    let schema = serde_json::to_string_pretty(&Results::schema()).expect("a schema is JSON") + "\n";
-    if std::env::var_os("BLESS").is_some() {
-        fs::write(SCHEMA, &schema).expect("the schema can be written");
-    }
-    let committed = fs::read_to_string(SCHEMA).unwrap_or_default();
-    assert!(committed == schema, "results/schema.json is stale: BLESS=1 cargo test --test results");
 }
 
 #[test]
@@ -91,7 +77,7 @@ fn axes_keep_their_order() {
 #[test]
 fn keys_of_a_newer_minor_version_are_passed_over() {
     let text = sample().to_json();
-    let newer = text.replacen("\"minor\": 0", "\"minor\": 9", 1);
+    let newer = text.replacen("\"minor\": 1", "\"minor\": 9", 1);
     let newer = newer.replacen('{', "{\"mood\": \"good\",", 1).replace("\"dup\":", "\"mood\": [1, {}], \"dup\":");
     let newer = newer.replace("\"attempts\":", "\"mood\": null, \"attempts\":");
     assert_eq!(

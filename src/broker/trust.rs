@@ -14,6 +14,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, Signatur
 
 use crate::connection::tls::{Tls, is_authority_as_server};
 use crate::input::read_text;
+use crate::printed_command::option;
 
 /// The options of the user for TLS.
 #[derive(Debug, Clone, Default)]
@@ -70,9 +71,9 @@ impl TlsOptions {
     pub fn arguments(&self) -> Vec<String> {
         let files = [("--cafile", &self.cafile), ("--cert", &self.cert), ("--key", &self.key)];
         let files =
-            files.into_iter().filter_map(|(option, path)| Some([option.into(), path.as_ref()?.display().to_string()]));
+            files.into_iter().filter_map(|(name, path)| Some(option(name, &path.as_ref()?.display().to_string())));
         let insecure = self.insecure.then(|| "--insecure".to_owned());
-        let alpn = (!self.alpn.is_empty()).then(|| ["--alpn".to_owned(), self.alpn.join(",")]);
+        let alpn = (!self.alpn.is_empty()).then(|| option("--alpn", &self.alpn.join(",")));
         files.flatten().chain(insecure).chain(alpn.into_iter().flatten()).collect()
     }
 

@@ -13,7 +13,7 @@ use crate::broker::EMBEDDED;
 #[command(next_help_heading = "Broker")]
 pub struct Reach {
     /// mqtt://[USER[:PASSWORD]@]HOST[:PORT], or embedded; also mqtts:// (TLS), ws:// and wss:// (WebSocket, /mqtt where the URL
-    /// has no path), and unix:PATH
+    /// has no path), and unix:PATH; or a broker that is started for the run: mosquitto and others (`list --brokers`), or FILE.toml
     #[arg(long, short, value_name = "URL", env = "MQTT_SESSIONS_BROKER", default_value = EMBEDDED, hide_env_values = true)]
     pub broker: String,
     /// User name, where the URL has none
@@ -34,6 +34,9 @@ pub struct Reach {
     /// Read it from the first line of this file
     #[arg(long, value_name = "FILE")]
     pub publisher_password_file: Option<PathBuf>,
+    /// Keep the folder of a broker that is started, with its configuration, data and log
+    #[arg(long)]
+    pub keep: bool,
     #[command(flatten)]
     pub tls: Tls,
     /// How long any answer is waited for

@@ -9,6 +9,7 @@ use crate::cli::{Amounts, Prefixes, Reach, Tls};
 use crate::input::read_first_line;
 use crate::measure::BrokerRequest;
 use crate::plan::Settings;
+use crate::printed_command::option;
 use crate::results::Options;
 use crate::run::Prefix;
 
@@ -50,15 +51,18 @@ impl Reach {
             broker: self.broker.clone(),
             username: self.username.clone(),
             password: of_file("--password-file", &self.password_file, &self.password)?,
+            password_file: self.password_file.clone(),
             publisher_username: self.publisher_username.clone(),
             publisher_password: of_file(
                 "--publisher-password-file",
                 &self.publisher_password_file,
                 &self.publisher_password,
             )?,
+            publisher_password_file: self.publisher_password_file.clone(),
             name: None,
             version: None,
             tls: (&self.tls).into(),
+            keep: self.keep,
             deadline: self.deadline,
             connect_timeout: self.connect_timeout,
         })
@@ -89,4 +93,14 @@ pub fn prefix(given: Option<&str>, parts: &Prefixes) -> Result<Prefix> {
     let client_id = parts.client_id_prefix.as_deref().unwrap_or(client_id);
     let topic = parts.topic_prefix.as_deref().unwrap_or(topic);
     Prefix::new(client_id, topic).map_err(|why| anyhow!("prefix: {why}"))
+}
+
+/// The options that say how client ids and topics begin, as they were typed.
+pub fn names(given: Option<&str>, parts: &Prefixes) -> Vec<String> {
+    let typed = [
+        ("--prefix", given),
+        ("--client-id-prefix", parts.client_id_prefix.as_deref()),
+        ("--topic-prefix", parts.topic_prefix.as_deref()),
+    ];
+    typed.into_iter().filter_map(|(name, value)| Some(option(name, value?))).flatten().collect()
 }

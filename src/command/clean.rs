@@ -4,7 +4,7 @@ use anyhow::{Result, anyhow};
 
 use super::arguments::prefix;
 use super::selection::{check_repeat, load, select};
-use crate::broker::EMBEDDED;
+use crate::broker::{BrokerFile, EMBEDDED};
 use crate::cli::Clean;
 use crate::exit_code::ExitCode;
 use crate::interruption::{interruption, unless_interrupted};
@@ -18,9 +18,10 @@ use crate::scenario::Scenario;
 /// # Errors
 /// A sentence for the user, wherever the command line, a file or the broker does not allow to go on.
 pub async fn clean(clean: Clean) -> Result<ExitCode> {
-    if clean.broker.broker == EMBEDDED {
+    if clean.broker.broker == EMBEDDED || BrokerFile::find(&clean.broker.broker)?.is_some() {
         return Err(anyhow!(
-            "clean needs --broker URL, as the run had it: an embedded broker ends with its run, and leaves nothing"
+            "clean needs --broker URL, as the run had it: a broker that is embedded or started ends with its run, and \
+             leaves nothing"
         ));
     }
     let broker = clean.broker.request()?;

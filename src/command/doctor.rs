@@ -4,15 +4,17 @@ use anyhow::Result;
 use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
 
-use super::arguments::prefix;
-use crate::broker::EMBEDDED;
+use super::arguments::{names, prefix};
+use crate::broker::Broker;
 use crate::cli::Doctor;
 use crate::doctor::{self, Check, Examined, Outcome};
 use crate::exit_code::ExitCode;
 use crate::export::Export;
 use crate::interruption::{interruption, unless_interrupted};
+use crate::measure::BrokerRequest;
 use crate::output::{note, print};
-use crate::report::{self, Page, quoted};
+use crate::printed_command::PrintedCommand;
+use crate::report::{self, Page};
 use crate::results::Tool;
 use crate::visible::visible_json;
 
@@ -25,7 +27,7 @@ pub async fn doctor(mut typed: Doctor) -> Result<ExitCode> {
     typed.broker = typed.broker.at(typed.url.take());
     let prefix = prefix(typed.prefix.as_deref(), &typed.prefixes)?;
     let request = typed.broker.request()?;
-    let export = typed.export_json.as_deref().map(Export::open).transpose()?;
+    let export = typed.export_json.as_deref().map(|path| Export::open("--export-json", path)).transpose()?;
     let interrupted = interruption();
     let mut examined = Examined::default();
     let bound = doctor::bound(request.deadline, request.connect_timeout);
@@ -41,6 +43,9 @@ pub async fn doctor(mut typed: Doctor) -> Result<ExitCode> {
         let examining = timeout_at(until, patient.examine(&mut examined));
         let ended = unless_interrupted(&interrupted, examining).await;
         is_interrupted = ended.is_none();
+        if is_interrupted {
+            examined.checks.push(Check::interrupted());
+        }
         if ended.is_some_and(|ended| ended.is_err()) {
             examined.checks.push(Check::out_of_time(bound));
         }
@@ -51,8 +56,8 @@ pub async fn doctor(mut typed: Doctor) -> Result<ExitCode> {
     } else if is_late {
         examined.checks.push(Check::out_of_time(bound));
     }
-    let command = patient.map(|patient| typed.matrix(&request.arguments(patient.broker())));
-    tell(&examined, command.as_deref(), export.as_ref())?;
+    let command = patient.map(|patient| measuring(patient.broker(), &request, &typed));
+    tell(&examined, command.as_ref(), export.as_ref())?;
     Ok(match (is_interrupted, examined.has(Outcome::Failed), examined.has(Outcome::Unclear)) {
         (true, ..) => ExitCode::Interrupted,
         (_, true, _) => ExitCode::Usage,
@@ -61,20 +66,11 @@ pub async fn doctor(mut typed: Doctor) -> Result<ExitCode> {
     })
 }
 
-impl Doctor {
-    /// The command that measures the broker; `place` are the options that name it.
-    fn matrix(&self, place: &str) -> String {
-        let mut command = "mqtt-sessions matrix".to_owned();
-        if self.broker.broker != EMBEDDED {
-            command += place;
-        }
-        let names =
-            [("--client-id-prefix", &self.prefixes.client_id_prefix), ("--topic-prefix", &self.prefixes.topic_prefix)];
-        for (option, value) in names {
-            command.extend(value.iter().map(|value| format!(" {option} {}", quoted(value))));
-        }
-        command
-    }
+/// The command that measures the broker.
+fn measuring(broker: &Broker, request: &BrokerRequest, typed: &Doctor) -> PrintedCommand {
+    let url = broker.label.typed(&broker.url);
+    let names = names(typed.prefix.as_deref(), &typed.prefixes);
+    PrintedCommand::new("matrix").at(url, &[request.reached_with(broker), names].concat())
 }
 
 /// The file that `--export-json` writes.
@@ -94,11 +90,11 @@ struct Format {
     minor: u32,
 }
 
-fn tell(examined: &Examined, command: Option<&str>, export: Option<&Export>) -> Result<()> {
+fn tell(examined: &Examined, command: Option<&PrintedCommand>, export: Option<&Export>) -> Result<()> {
     let written = export.map_or(Ok(()), |export| {
         let format = Format { name: "mqtt-sessions-doctor", major: 1, minor: 0 };
         let json = serde_json::to_string_pretty(&Exported { format, tool: Tool::default(), examined })?;
-        export.write(&(visible_json(&json) + "\n"))
+        export.write((visible_json(&json) + "\n").as_bytes())
     });
     let text = report::examined(examined, command, Page::of_stdout());
     if export.is_some_and(Export::is_stdout) {

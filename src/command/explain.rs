@@ -4,14 +4,17 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
 
-use super::arguments::prefix;
-use crate::cli::Explain;
+use super::arguments::{names, prefix};
+use crate::cli::{Explain, ExportFiles};
 use crate::exit_code::ExitCode;
+use crate::expectations::Assessment;
+use crate::export::{Exported, Exports};
 use crate::judge::{self, Combined};
 use crate::measure::{Lessons, Measured, RunRequest, measure};
 use crate::output::{note, print};
 use crate::plan::{self, Cell};
-use crate::report::{self, Explained, Page};
+use crate::printed_command::PrintedCommand;
+use crate::report::{self, Detail, Explained, Page, Told};
 use crate::results::{AxisValue, CellResult, CellRun, Results, Summary};
 use crate::scenario::{Axis, Scenario};
 
@@ -20,8 +23,10 @@ use crate::scenario::{Axis, Scenario};
 /// # Errors
 /// A sentence for the user, wherever the id, a file or the broker does not allow to go on.
 pub async fn explain(explain: Explain) -> Result<ExitCode> {
+    let exports = Exports::open(&ExportFiles { export_pcap: explain.export_pcap.clone(), ..ExportFiles::default() })?;
+    let shown = Shown { exports, detail: Detail { bytes: explain.bytes, times: explain.times } };
     if let Some(path) = &explain.results {
-        return of_file(&explain.cell, path);
+        return of_file(&explain.cell, path, &shown);
     }
     let source = source(&explain)?;
     let scenario = Scenario::load(&source)?;
@@ -36,7 +41,13 @@ pub async fn explain(explain: Explain) -> Result<ExitCode> {
         return Ok(ExitCode::Success);
     }
     let question = scenario.question_of(&cell.axes).to_owned();
-    of_broker(&source, explain, cell, &question).await
+    of_broker(&source, explain, cell, &question, &shown).await
+}
+
+/// What is printed of the cell, and written.
+struct Shown {
+    exports: Exports,
+    detail: Detail,
 }
 
 /// Where the scenario of the cell is found.
@@ -57,7 +68,7 @@ fn source(explain: &Explain) -> Result<String> {
 
 fn no_such_cell(id: &str, ids: &[&str], scenario: &str) -> anyhow::Error {
     let question = nearest(id, ids).map(|nearest| format!("; did you mean '{nearest}'?")).unwrap_or_default();
-    anyhow!("{id}: there is no such cell{question}; `mqtt-sessions list {scenario}` prints the ids")
+    anyhow!("{id}: there is no such cell{question}; `{}` prints the ids", PrintedCommand::new("list").with([scenario]))
 }
 
 /// The id that has most in common with what was typed, if no other has as much and more than half of it is there.
@@ -80,18 +91,20 @@ fn nearest<'a>(typed: &str, ids: &[&'a str]) -> Option<&'a str> {
 }
 
 /// Runs the cell and explains what came.
-async fn of_broker(source: &str, explain: Explain, cell: Cell, question: &str) -> Result<ExitCode> {
+async fn of_broker(source: &str, explain: Explain, cell: Cell, question: &str, shown: &Shown) -> Result<ExitCode> {
     let request = RunRequest {
         broker: explain.broker.request()?,
         scenarios: vec![source.to_owned()],
         scenario_files: explain.scenario.iter().map(|file| (cell.scenario.clone(), file.clone())).collect(),
         prefix: prefix(explain.prefix.as_deref(), &explain.prefixes)?,
         prefix_was_chosen: explain.prefix.is_some(),
+        names: names(explain.prefix.as_deref(), &explain.prefixes),
         options: (&explain.amounts).into(),
         jobs: None,
         repeat: 1,
         settle: explain.settle,
         patience: crate::cli::PATIENCE,
+        attempts_max: explain.attempts,
         time_limit: None,
         keep_all_histories: true,
     };
@@ -99,24 +112,24 @@ async fn of_broker(source: &str, explain: Explain, cell: Cell, question: &str) -
     let Some(Measured { results, interrupted, .. }) = measured else { return Ok(ExitCode::Interrupted) };
     let Some(result) = results.cells.first().filter(|_| !interrupted) else { return Ok(ExitCode::Interrupted) };
     let Some(run) = results.run.cells.get(&result.id) else { return Ok(ExitCode::Interrupted) };
-    tell(&results, result, run, Some(question))?;
+    shown.tell(&results, result, run, Some(question))?;
     Ok(ExitCode::of(&results.summary))
 }
 
 /// Explains the history that a results file keeps of a cell.
-fn of_file(id: &str, path: &Path) -> Result<ExitCode> {
-    let results = Results::load(path)?;
-    let shown = path.display();
+fn of_file(id: &str, path: &Path, shown: &Shown) -> Result<ExitCode> {
+    let mut results = Results::load(path)?;
+    let file = path.display();
     let Some(stored) = results.cells.iter().find(|cell| cell.id == id) else {
         let ids: Vec<&str> = results.cells.iter().map(|cell| cell.id.as_str()).collect();
         let (name, _) = id.split_once('[').unwrap_or((id, ""));
-        return Err(no_such_cell(id, &ids, name).context(format!("{shown} has {} cells", ids.len())));
+        return Err(no_such_cell(id, &ids, name).context(format!("{file} has {} cells", ids.len())));
     };
     let mut run = results.run.cells.get(id).cloned().unwrap_or_default();
-    let judged = judge::judge_again(stored, &run, &results.options).with_context(|| format!("{shown}: {id}"))?;
+    let judged = judge::judge_again(stored, &run, &results.options).with_context(|| format!("{file}: {id}"))?;
     let Some(Combined { result, evidence, attempt }) = judged else {
         return Err(anyhow!(
-            "{shown}: the history of {id} was not kept, since it passed; run with --histories all to keep it, or leave \
+            "{file}: the history of {id} was not kept, since it passed; run with --histories all to keep it, or leave \
              out --results to run the cell"
         ));
     };
@@ -128,7 +141,8 @@ fn of_file(id: &str, path: &Path) -> Result<ExitCode> {
     let built_in = Scenario::built_in_names().find(|name| *name == stored.scenario);
     let scenario = built_in.map(Scenario::load).transpose()?;
     let question = scenario.as_ref().filter(|scenario| has_cell(scenario, stored));
-    tell(&results, &result, &run, question.map(|scenario| scenario.question_of(&result.axes)))?;
+    results.cells.retain(|cell| cell.id == id);
+    shown.tell(&results, &result, &run, question.map(|scenario| scenario.question_of(&result.axes)))?;
     Ok(ExitCode::of(&Summary::of([&result])))
 }
 
@@ -139,9 +153,13 @@ fn has_cell(scenario: &Scenario, cell: &CellResult) -> bool {
     scenario.axes.len() == cell.axes.0.len() && scenario.axes.iter().zip(&cell.axes.0).all(has_value)
 }
 
-fn tell(results: &Results, cell: &CellResult, run: &CellRun, question: Option<&str>) -> Result<()> {
-    let attempts = judge::attempts(run, &results.options)?;
-    let explained = Explained { results, cell, run, question, attempts: &attempts };
-    print(&report::explain(&explained, Page::of_stdout()))?;
-    Ok(())
+impl Shown {
+    /// Explains the one cell of these results.
+    fn tell(&self, results: &Results, cell: &CellResult, run: &CellRun, question: Option<&str>) -> Result<()> {
+        let attempts = judge::attempts(run, &results.options)?;
+        let explained = Explained { results, cell, run, question, attempts: &attempts, detail: self.detail };
+        let text = || report::explain(&explained, Page::of_stdout()).trim_end().to_owned();
+        let told = Told { results, teachings: &[], known: &Assessment::default(), comparison: None };
+        self.exports.deliver(text, &Exported { told, kept: results })
+    }
 }

@@ -2,21 +2,21 @@
 
 use std::fs;
 use std::hash::{BuildHasher, RandomState};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::arguments::prefix;
-use crate::broker::EMBEDDED;
+use super::arguments::{names, prefix};
 use crate::cli::{Explore, PATIENCE};
 use crate::exit_code::ExitCode;
 use crate::explore::{self, Experiment, Finding, Laboratory, Listener, Request, Wishes};
 use crate::interruption::{interruption, unless_interrupted};
 use crate::measure::{self, reach};
 use crate::output::{note, print};
-use crate::report::{self, Page, quoted};
+use crate::printed_command::{PrintedCommand, option};
+use crate::report::{self, Page};
 use crate::run::{Cleanup, Gone, Observer, RunOptions};
 
 /// How long a search lasts that is not told when to end.
@@ -75,8 +75,9 @@ pub async fn explore(mut typed: Explore) -> Result<ExitCode> {
     let telling = Telling { bar: bar(), saving };
     let explored = explore::search(&laboratory, request, &telling).await;
     telling.bar.finish_and_clear();
-    let place = (reached.broker.label.how != EMBEDDED).then(|| broker.arguments(&reached.broker));
-    let repeat = |finding: &Finding| telling.repeat(finding, place.as_deref(), &typed);
+    let url = reached.broker.label.typed(&reached.broker.url);
+    let reached_with = [broker.reached_with(&reached.broker), names(typed.prefix.as_deref(), &typed.prefixes)].concat();
+    let repeat = |finding: &Finding| telling.repeat(finding, &typed).at(url, &reached_with);
     let search = report::Search { broker: &reached.label(), url: &reached.broker.url, repeat: &repeat };
     print(&report::explored(&explored, &search, Page::of_stdout()))?;
     Ok(match (explored.interrupted, explored.is_gone) {
@@ -130,28 +131,17 @@ fn bar() -> ProgressBar {
 }
 
 impl Telling {
-    /// The command that repeats a finding: its file, or its seed; `place` are the options that name the broker.
-    fn repeat(&self, finding: &Finding, place: Option<&str>, typed: &Explore) -> String {
-        let command = match &self.saving {
-            Some(saving) => format!("mqtt-sessions run {}", quoted(&shown(&saving.path(&finding.experiment)))),
-            None => {
-                let seed = finding.seeds.first().copied().unwrap_or_default();
-                let mut command = format!("mqtt-sessions explore --seed {seed} --cases 1");
-                if let Some(protocol) = typed.protocol {
-                    command += &format!(" --protocol {protocol}");
-                }
-                if typed.no_timers {
-                    command += " --no-timers";
-                }
-                command
-            }
-        };
-        command + place.unwrap_or_default()
+    /// The command that repeats a finding, by its file or by its seed.
+    fn repeat(&self, finding: &Finding, typed: &Explore) -> PrintedCommand {
+        if let Some(saving) = &self.saving {
+            return PrintedCommand::new("run").with([saving.path(&finding.experiment).display().to_string()]);
+        }
+        let seed = finding.seeds.first().copied().unwrap_or_default().to_string();
+        let protocol = typed.protocol.map(|protocol| option("--protocol", protocol.name()));
+        let no_timers = typed.no_timers.then_some("--no-timers");
+        let command = PrintedCommand::new("explore").with(["--seed", &seed, "--cases", "1"]);
+        command.with(protocol.into_iter().flatten()).with(no_timers)
     }
-}
-
-fn shown(path: &Path) -> String {
-    path.display().to_string()
 }
 
 impl Observer for Telling {

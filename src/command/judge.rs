@@ -7,13 +7,14 @@ use std::time::SystemTime;
 use anyhow::{Context, Result, anyhow};
 
 use super::expected::{assess, known, of_results};
-use crate::cli::{Accept, Expected};
+use crate::cli::{Accept, Expected, ExportFiles};
 use crate::exit_code::ExitCode;
-use crate::export::{Export, deliver};
+use crate::expectations::Assessment;
+use crate::export::{Exported, Exports};
 use crate::history_file::HistoryFile;
 use crate::judge::{Combined, judge_again, judge_helpers};
 use crate::output::note;
-use crate::report::{self, JudgedFile, Page};
+use crate::report::{self, JudgedFile, Page, Told};
 use crate::results::{
     AttemptRun, BrokerLabel, CellRun, Format, HelperRun, Options, Results, Run, Summary, Tool, in_rfc_3339,
 };
@@ -24,7 +25,7 @@ use crate::results::{
 /// A file that is neither, with its line and what helps.
 pub fn judge(
     files: &[PathBuf],
-    export: Option<&Path>,
+    exports: &ExportFiles,
     details: bool,
     expected: &Expected,
     accept: &Accept,
@@ -32,18 +33,18 @@ pub fn judge(
     let is_text = |file: &PathBuf| file.extension().is_some_and(|extension| extension == "txt");
     match files {
         files if files.iter().all(is_text) => match (&expected.expect, accept.accept) {
-            (None, false) => histories(files, export),
+            (None, false) => histories(files, exports),
             _ => {
                 Err(anyhow!("--expect and --accept are for a results file: a history has its expectation in its head"))
             }
         },
-        [results] => results_file(results, export, details, expected, accept.accept),
+        [results] => results_file(results, exports, details, expected, accept.accept),
         _ => Err(anyhow!("give one results file, or only histories, whose names end in .txt")),
     }
 }
 
 /// Judges histories that are text files, and compares the verdicts with what their heads say.
-fn histories(paths: &[PathBuf], export: Option<&Path>) -> Result<ExitCode> {
+fn histories(paths: &[PathBuf], exports: &ExportFiles) -> Result<ExitCode> {
     let mut files: Vec<HistoryFile> = Vec::new();
     for path in paths {
         let file = HistoryFile::load(path)?;
@@ -52,12 +53,12 @@ fn histories(paths: &[PathBuf], export: Option<&Path>) -> Result<ExitCode> {
         }
         files.push(file);
     }
-    let export = export.map(Export::open).transpose()?;
+    let exports = Exports::open(exports)?;
     let judged: Vec<Combined> = files.iter().map(HistoryFile::judged).collect();
     let told: Vec<JudgedFile<'_>> = files.iter().zip(&judged).map(|(file, judged)| told(file, judged)).collect();
     let text = report::histories(&told, Page::of_stdout());
     let code = exit_code(&told);
-    deliver(|| text, &as_results(&files, judged), export.as_ref())?;
+    deliver(&exports, || text, &as_results(&files, judged), &Assessment::default())?;
     Ok(code)
 }
 
@@ -86,8 +87,7 @@ fn as_results(files: &[HistoryFile], judged: Vec<Combined>) -> Results {
     let mut cells = Vec::new();
     let mut runs = BTreeMap::new();
     for (file, Combined { result, evidence, attempt }) in files.iter().zip(judged) {
-        let attempts =
-            file.attempts.iter().map(|history| AttemptRun { names: BTreeMap::new(), history: history.lines() });
+        let attempts = file.attempts.iter().map(|history| AttemptRun::of(history, BTreeMap::new(), None));
         let mut run = CellRun { attempts: attempts.collect(), ..CellRun::default() };
         run.rest_on(attempt, evidence);
         runs.insert(result.id.clone(), run);
@@ -106,6 +106,7 @@ fn as_results(files: &[HistoryFile], judged: Vec<Combined>) -> Results {
             duration_ms: 0,
             host: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
             url: String::new(),
+            reached_with: Vec::new(),
             settle_ms: 0,
             scenario_files: BTreeMap::new(),
             complete: true,
@@ -120,17 +121,22 @@ fn as_results(files: &[HistoryFile], judged: Vec<Combined>) -> Results {
     }
 }
 
+fn deliver(exports: &Exports, text: impl FnOnce() -> String, results: &Results, known: &Assessment) -> Result<()> {
+    let told = Told { results, teachings: &[], known, comparison: None };
+    exports.deliver(text, &Exported { told, kept: results })
+}
+
 /// Judges every history that a results file keeps.
 fn results_file(
     path: &Path,
-    export: Option<&Path>,
+    exports: &ExportFiles,
     details: bool,
     expected: &Expected,
     accept: bool,
 ) -> Result<ExitCode> {
     let mut results = Results::load(path)?;
     let mut known = known(expected, accept, of_results(&results))?;
-    let export = export.map(Export::open).transpose()?;
+    let exports = Exports::open(exports)?;
     let mut left = 0;
     for cell in &mut results.cells {
         let Some(run) = results.run.cells.get_mut(&cell.id) else {
@@ -152,7 +158,7 @@ fn results_file(
     results.summary = Summary::of(&results.cells);
     let assessment = assess(&mut known, accept, &results)?;
     let page = Page { details, ..Page::of_stdout() };
-    deliver(|| report::terminal(&results, &[], &assessment, page), &results, export.as_ref())?;
+    deliver(&exports, || report::terminal(&results, &[], &assessment, page), &results, &assessment)?;
     if left > 0 {
         note(&format!("{left} cells have no history and keep their verdicts; --histories all keeps all histories"));
     }

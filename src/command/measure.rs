@@ -4,17 +4,17 @@ use std::collections::{BTreeMap, HashSet};
 
 use anyhow::{Result, anyhow};
 
-use super::arguments::prefix;
+use super::arguments::{names, prefix};
 use super::expected::{assess, known};
 use super::selection::{check_repeat, load, nothing_selected, select, usual};
 use crate::cli::{Histories, Library, Measure};
-use crate::compare::{Comparison, compare, same_options};
+use crate::compare::{compare, same_options};
 use crate::exit_code::ExitCode;
-use crate::expectations::{Assessment, Place};
-use crate::export::{Export, deliver};
+use crate::expectations::Place;
+use crate::export::{Exported, Exports};
 use crate::measure::{self, BrokerRequest, Lessons, Measured, RunRequest};
 use crate::plan;
-use crate::report::{self, Control, Page, Teaching};
+use crate::report::{self, Control, Page, Told};
 use crate::results::Results;
 use crate::scenario::Scenario;
 
@@ -31,13 +31,15 @@ impl Measure {
             scenario_files,
             prefix: prefix(self.prefix.as_deref(), &self.prefixes)?,
             prefix_was_chosen: self.prefix.is_some(),
+            names: names(self.prefix.as_deref(), &self.prefixes),
             options: (&self.plan.amounts).into(),
             jobs: self.jobs.map(|jobs| jobs as usize),
             repeat: self.repeat,
             settle: self.settle,
             patience: self.patience,
+            attempts_max: self.attempts,
             time_limit: self.time_limit,
-            keep_all_histories: self.histories == Histories::All,
+            keep_all_histories: false,
         })
     }
 }
@@ -73,8 +75,11 @@ async fn measure(scenarios: Vec<String>, typed: Measure, library: Option<Library
     if cells.is_empty() {
         return Ok(nothing_selected());
     }
-    let request = typed.request(scenarios, scenario_files)?;
-    let export = typed.export_json.as_deref().map(Export::open).transpose()?;
+    let exports = Exports::open(&typed.exports)?;
+    let request = RunRequest {
+        keep_all_histories: exports.need_all_histories() || typed.histories == Histories::All,
+        ..typed.request(scenarios, scenario_files)?
+    };
     let baseline = typed.baseline.as_deref().map(Results::load).transpose()?;
     if let Some(baseline) = &baseline {
         same_options(&baseline.options, &request.options)?;
@@ -87,15 +92,20 @@ async fn measure(scenarios: Vec<String>, typed: Measure, library: Option<Library
     let assessment = assess(&mut known, typed.accept.accept, &results)?;
     let mut comparison = baseline.map(|baseline| compare(&baseline, &results, Some(&selected))).transpose()?;
     comparison.iter_mut().for_each(|comparison| comparison.excuse(&assessment));
-    // A lesson tells what happened, also where all went well.
-    let whole = (!lessons.teachings.is_empty()).then(|| results.clone());
-    if !request.keep_all_histories {
+    // Lessons and captures tell what happened, also where all went well.
+    let needs_all = !lessons.teachings.is_empty() || exports.need_all_histories();
+    let whole = needs_all.then(|| results.clone());
+    if typed.histories != Histories::All {
         results.forget_histories_of_passes();
     }
-    let told = whole.as_ref().unwrap_or(&results);
+    let told = Told {
+        results: whole.as_ref().unwrap_or(&results),
+        teachings: &lessons.teachings,
+        known: &assessment,
+        comparison: comparison.as_ref(),
+    };
     let page = Page { details: typed.details, ..Page::of_stdout() };
-    let text = || text(told, &lessons.teachings, (control.as_ref(), &assessment, comparison.as_ref()), page);
-    deliver(text, &results, export.as_ref())?;
+    exports.deliver(|| text(&told, control.as_ref(), page), &Exported { told, kept: &results })?;
     let code = match comparison {
         _ if interrupted => ExitCode::Interrupted,
         _ if is_gone => ExitCode::Unclear,
@@ -112,13 +122,9 @@ fn files(loaded: &[(&str, Scenario)]) -> BTreeMap<String, String> {
     loaded.iter().filter(is_file).map(|(typed, scenario)| (scenario.name.clone(), (*typed).to_owned())).collect()
 }
 
-/// The text that people read of a run: the results, with what belongs to them.
-fn text(
-    results: &Results,
-    teachings: &[Teaching],
-    (control, known, comparison): (Option<&Control>, &Assessment, Option<&Comparison>),
-    page: Page,
-) -> String {
+/// The text that people read of a run.
+fn text(told: &Told<'_>, control: Option<&Control>, page: Page) -> String {
+    let Told { results, teachings, known, comparison } = told;
     let measured = report::measured(&results.broker, &results.run.url);
     let mut text = format!("{measured}\n\n{}", report::terminal(results, teachings, known, page));
     if let Some(control) = control {

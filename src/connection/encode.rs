@@ -106,6 +106,7 @@ fn connack_bytes(v5: bool, connack: &Connack, out: &mut Vec<u8>) -> Result<(), U
     // Its length was checked, so it fits.
     let text = |text: &String| [&(text.len() as u16).to_be_bytes(), text.as_bytes()].concat();
     property(0x12, connack.assigned_client_id.as_ref().map(text));
+    property(0x15, connack.authentication_method.as_ref().map(text));
     property(0x13, connack.server_keep_alive.map(|seconds| seconds.to_be_bytes().to_vec()));
     property(0x21, connack.receive_maximum.map(|maximum| maximum.to_be_bytes().to_vec()));
     property(0x22, connack.topic_alias_maximum.map(|maximum| maximum.to_be_bytes().to_vec()));

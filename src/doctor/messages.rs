@@ -38,7 +38,11 @@ pub async fn check(patient: &Patient, protocol: Protocol, examined: &mut Examine
     }
     examined.add(match wildcard(patient, protocol).await {
         Ok(()) => Check::good("wildcard", "the filter of all the run's topics is granted"),
-        Err(how) => Check::warning("wildcard", how, "without it some absences stay inconclusive; allow PREFIX/#"),
+        Err(how) => Check::warning(
+            "wildcard",
+            how,
+            "a run subscribes to each topic by name then; allow PREFIX/# to spare it that",
+        ),
     });
     examined.add(match retained(patient, protocol).await {
         Ok(()) => Check::good("retained", "a retained message comes to a new subscription"),
@@ -65,6 +69,9 @@ async fn there_and_back(patient: &Patient, protocol: Protocol, qos: u8) -> Resul
 
 async fn wildcard(patient: &Patient, protocol: Protocol) -> Result<(), String> {
     let mut subscriber = patient.talk(protocol, Role::Main, SUBSCRIBER).await?;
+    if subscriber.connack.wildcards_available == Some(false) {
+        return Err("the broker announced Wildcard Subscription Available 0".into());
+    }
     subscribe(patient, &mut subscriber, &patient.prefix.filter(), 0).await?;
     subscriber.leave().await;
     Ok(())

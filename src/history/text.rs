@@ -174,7 +174,8 @@ fn write_connack(f: &mut fmt::Formatter<'_>, connack: &Connack) -> fmt::Result {
     optional(f, "topic_alias_maximum", connack.topic_alias_maximum)?;
     optional(f, "wildcards_available", connack.wildcards_available.map(u8::from))?;
     optional(f, "subscription_ids_available", connack.subscription_ids_available.map(u8::from))?;
-    optional(f, "shared_available", connack.shared_available.map(u8::from))
+    optional(f, "shared_available", connack.shared_available.map(u8::from))?;
+    optional(f, "authentication_method", connack.authentication_method.as_ref().map(|name| Escaped(name.as_bytes())))
 }
 
 impl fmt::Display for Excess {

@@ -16,6 +16,7 @@ pub const SERVER_UNAVAILABLE: u8 = 0x03;
 pub fn check(model: &Model<'_>, findings: &mut Findings) {
     for connection in &model.facts.connections {
         first_packet(connection, findings);
+        authentication(connection, findings);
         refused(connection, findings);
         without_identifier(model.facts, connection, findings);
         session_present(model, connection, findings);
@@ -36,6 +37,21 @@ fn first_packet(connection: &Connection, findings: &mut Findings) {
         let events = connection.connack.as_ref().map(|(at, _)| *at).into_iter().chain([*second]);
         let finding = findings.broken(rules::ONE_CONNACK, protocol).at(events);
         finding.expected(format!("one CONNACK to {}", connection.client)).observed("a second one");
+    }
+}
+
+/// No client of ours gives an Authentication Method, so that no AUTH may come, and no CONNACK may name a method.
+fn authentication(connection: &Connection, findings: &mut Findings) {
+    let named = connection.connack.as_ref().filter(|(_, connack)| connack.authentication_method.is_some());
+    let named = named.map(|(at, _)| (*at, "a CONNACK with one"));
+    for (at, observed) in named.into_iter().chain(connection.auths.first().map(|at| (*at, "AUTH"))) {
+        let finding =
+            findings.broken(rules::NO_AUTHENTICATION_UNASKED, connection.protocol()).at([connection.opened.at, at]);
+        let expected = format!(
+            "nothing about authentication to {}, whose CONNECT has no Authentication Method",
+            connection.client
+        );
+        finding.expected(expected).observed(observed);
     }
 }
 

@@ -3,6 +3,8 @@
 use super::facts::Facts;
 use super::finding::Findings;
 use super::rules;
+use crate::history::{Event, History, WITNESS};
+use crate::results::Verdict;
 
 pub fn check(facts: &Facts, findings: &mut Findings) {
     let Some(protocol) = facts.protocol_of_witness() else { return };
@@ -23,4 +25,21 @@ pub fn check(facts: &Facts, findings: &mut Findings) {
             finding.expected(format!("DUP 0 on {payload} to the witness: it came at QoS 0")).observed("DUP 1");
         }
     }
+}
+
+/// A broker that restarts ends all connections, and may lose what it kept. The witness is always online, and the end of its
+/// connection is the sign of that: what is found in the same attempt accuses nobody.
+pub fn excuse(history: &History, findings: &mut Findings) {
+    if findings.broken.is_empty() || !history.events().any(is_its_end) {
+        return;
+    }
+    findings.broken.clear();
+    let reason =
+        "the connection of the witness ended in the middle, as where a broker restarts: what followed accuses nobody";
+    findings.limit(Verdict::Inconclusive, reason);
+}
+
+/// The end of the witness's connection.
+pub fn is_its_end(event: &Event) -> bool {
+    matches!(event, Event::Ended(client, _) if **client == *WITNESS)
 }

@@ -4,15 +4,16 @@ use anyhow::{Result, anyhow};
 
 use super::RunRequest;
 use super::reach::Reached;
-use crate::broker::{Broker, EMBEDDED};
+use crate::broker::Broker;
 use crate::packet::Protocol;
 use crate::plan::Cell;
-use crate::report::quoted;
+use crate::printed_command::{PrintedCommand, option};
 use crate::run::{self, Cleanup, Leftovers, Place, Prefix, Retained, SessionLeft};
 use crate::scenario::Scenario;
 
-/// How many attempts a run can make at one cell, counting those that refused connections cut short.
-pub const TRIES_MAX: u32 = 7;
+/// How many attempts a run can make at one cell, counting those that refused connections cut short, and those that the end of the
+/// witness's connection spoilt.
+pub const TRIES_MAX: u32 = 9;
 
 /// Ends whatever earlier runs with this prefix can have left, since ids and topics follow from it.
 ///
@@ -57,29 +58,28 @@ pub async fn clear_what_runs_left(reached: &Reached, prefix: &Prefix, cells: &[C
     Ok(cleanup)
 }
 
-/// The command that ends what this run leaves if it cannot do it itself. An embedded broker leaves nothing.
-pub fn how_to_clean(request: &RunRequest, broker: &Broker) -> Option<String> {
-    if broker.label.how == EMBEDDED {
+/// The command that ends what this run leaves if it cannot do it itself. A broker that ends with the run leaves nothing.
+pub fn how_to_clean(request: &RunRequest, broker: &Broker) -> Option<PrintedCommand> {
+    if broker.ends_with_the_run() {
         return None;
     }
     let RunRequest { prefix, scenarios, repeat, .. } = request;
-    let place = request.broker.arguments(broker);
-    let mut command = format!("mqtt-sessions clean{place} --prefix {}", quoted(&prefix.client_id));
+    let mut options = option("--prefix", &prefix.client_id);
     if prefix.topic != prefix.client_id {
-        command.push_str(&format!(" --topic-prefix {}", quoted(&prefix.topic)));
+        options.extend(option("--topic-prefix", &prefix.topic));
     }
     if *repeat > 1 {
-        command.push_str(&format!(" --repeat {repeat}"));
+        options.extend(option("--repeat", &repeat.to_string()));
     }
-    let is_built_in = |scenario: &String| Scenario::built_in_names().any(|name| name == scenario);
-    if !scenarios.iter().all(is_built_in) {
-        command.extend(scenarios.iter().map(|scenario| format!(" {}", quoted(scenario))));
-    }
-    Some(command)
+    let is_built_in = |scenario: &&String| Scenario::built_in_names().any(|name| name == *scenario);
+    let all_built_in = scenarios.iter().all(|scenario| is_built_in(&scenario));
+    let named = scenarios.iter().filter(|_| !all_built_in);
+    let command = PrintedCommand::new("clean").at(Some(&broker.url), &request.broker.reached_with(broker));
+    Some(command.with(options).with(named))
 }
 
 /// The line that the user reads when the run begins.
-pub fn before_the_run(prefix: &Prefix, cure: Option<&str>) -> String {
+pub fn before_the_run(prefix: &Prefix, cure: Option<&PrintedCommand>) -> String {
     match cure {
         Some(command) => format!("prefix {}: if this run is killed, `{command}` ends what it left", prefix.client_id),
         None => format!("prefix {}", prefix.client_id),
@@ -87,7 +87,7 @@ pub fn before_the_run(prefix: &Prefix, cure: Option<&str>) -> String {
 }
 
 /// The line that the user reads when the run is over and has cleaned up.
-pub fn after_the_run(cleanup: &Cleanup, prefix: &Prefix, cure: Option<&str>) -> String {
+pub fn after_the_run(cleanup: &Cleanup, prefix: &Prefix, cure: Option<&PrintedCommand>) -> String {
     let sentence = cleanup.sentence();
     match cure {
         _ if cleanup.is_clean() => format!("prefix {}: {sentence}", prefix.client_id),

@@ -1,17 +1,22 @@
 //! The broker is found and answers, or the user reads why not and what to do.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use tokio::time::sleep;
 
+use super::ready::until_ready;
 use crate::broker::{Broker, Given, TlsOptions};
 use crate::connection::{End, tls};
 use crate::output::note;
-use crate::packet::Protocol;
-use crate::report::quoted;
+use crate::packet::{Login, Protocol};
+use crate::printed_command::option;
 use crate::results::BrokerLabel;
 use crate::run::{self, Forbidden, Prefix, Probe, Refusal, RefusalKind, Rights, Target};
+
+/// What `--deadline` and `--connect-timeout` are when they are not given.
+const USUAL_WAIT: Duration = Duration::from_secs(5);
 
 /// Which broker, and how long it is waited for.
 #[derive(Debug, Clone)]
@@ -20,13 +25,18 @@ pub struct BrokerRequest {
     pub broker: String,
     pub username: Option<String>,
     pub password: Option<String>,
+    /// Where the password stands, if in a file.
+    pub password_file: Option<PathBuf>,
     /// The login of clients that publish and never subscribe, where it is another one.
     pub publisher_username: Option<String>,
     pub publisher_password: Option<String>,
+    pub publisher_password_file: Option<PathBuf>,
     /// How the results call it.
     pub name: Option<String>,
     pub version: Option<String>,
     pub tls: TlsOptions,
+    /// The folder of a broker that is started stays.
+    pub keep: bool,
     /// The longest wait for any answer.
     pub deadline: Duration,
     /// The longest wait for a connection and its CONNACK.
@@ -44,6 +54,7 @@ impl BrokerRequest {
             name: self.name.clone(),
             version: self.version.clone(),
             tls: self.tls.clone(),
+            keep: self.keep,
         }
     }
 
@@ -53,11 +64,33 @@ impl BrokerRequest {
             .with_publisher(broker.publisher_login.clone())
     }
 
-    /// The options of a command that reaches the same broker. The login is given in the environment.
-    pub fn arguments(&self, broker: &Broker) -> String {
-        let tls = self.tls.arguments();
-        let words = ["--broker", &broker.url].into_iter().chain(tls.iter().map(String::as_str));
-        words.map(|word| format!(" {}", quoted(word))).collect()
+    /// The options beside the URL with which a command reaches the same broker. A password that stands in no file is left
+    /// out: it comes out of the environment again.
+    pub fn reached_with(&self, broker: &Broker) -> Vec<String> {
+        let login =
+            |login: &Option<Login>, password: &Option<String>, file: &Option<PathBuf>, [user, of_file]: [&str; 2]| {
+                let Some(login) = login else { return Vec::new() };
+                // One in the URL comes before the file.
+                let file = file.as_ref().filter(|_| password.as_ref() == Some(&login.password));
+                let file = file.map(|file| option(of_file, &file.display().to_string()));
+                [option(user, &login.user), file.unwrap_or_default()].concat()
+            };
+        // That of a broker's own file is in the file.
+        let main_login = broker.login.clone().filter(|_| broker.started.is_none() || self.username.is_some());
+        let main = ["--username", "--password-file"];
+        let publisher = ["--publisher-username", "--publisher-password-file"];
+        let wait = |name: &str, wait: Duration| match wait {
+            USUAL_WAIT => Vec::new(),
+            wait => option(name, &humantime::format_duration(wait).to_string()),
+        };
+        [
+            login(&main_login, &self.password, &self.password_file, main),
+            login(&broker.publisher_login, &self.publisher_password, &self.publisher_password_file, publisher),
+            self.tls.arguments(),
+            wait("--connect-timeout", self.connect_timeout),
+            wait("--deadline", self.deadline),
+        ]
+        .concat()
     }
 }
 
@@ -75,11 +108,12 @@ pub struct Reached {
 /// # Errors
 /// Why nothing can be measured: no version is answered, or a CONNECT is refused for another reason than its version.
 pub async fn reach(request: &BrokerRequest, prefix: &Prefix) -> Result<Reached> {
-    let broker = Broker::find(&request.broker, request.given(), request.connect_timeout).await?;
+    let mut broker = Broker::find(&request.broker, request.given(), request.connect_timeout).await?;
     if request.tls.insecure {
         note(&format!("warning: --insecure: whoever answers at {} is trusted", broker.url));
     }
     let target = request.target(&broker);
+    until_ready(&mut broker, &target, prefix).await?;
     let probes = probe_both(&target, prefix).await;
     check_reachable(&probes, &broker.url, target.login.is_some())
         .map_err(|obstacle| cannot_measure(&broker, &obstacle))?;

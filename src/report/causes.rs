@@ -1,8 +1,9 @@
 //! What broke, each cause once: a statement, a queue limit that nobody declared, or the reason why nothing can be said.
 
-use super::findings::{any_message, explain_command};
+use super::findings::any_message;
 use super::{Palette, cells, mark, style, wrap};
 use crate::judge::SuspectedLimit;
+use crate::printed_command::PrintedCommand;
 use crate::results::{CellResult, Level, Results, Verdict, Violation};
 use crate::statement;
 
@@ -78,11 +79,16 @@ impl Cause<'_> {
 
     fn limit(&self) -> String {
         let Some(limit) = self.usual_limit() else { return String::new() };
+        let SuspectedLimit { kept, dropped } = limit;
+        format!("Looks like a queue limit of {kept}, {dropped} dropped ({})", self.statements().join(", "))
+    }
+
+    /// The ids of the statements that are broken; none for a reason.
+    pub fn statements(&self) -> Vec<&str> {
         let mut broken: Vec<&str> = self.violations().map(|own| own.statement.as_str()).collect();
         broken.sort_unstable();
         broken.dedup();
-        let SuspectedLimit { kept, dropped } = limit;
-        format!("Looks like a queue limit of {kept}, {dropped} dropped ({})", broken.join(", "))
+        broken
     }
 
     fn violations(&self) -> impl Iterator<Item = &Violation> {
@@ -113,8 +119,7 @@ pub(super) fn overview(results: &Results, causes: &[Cause<'_>], palette: Palette
         let advice = cause.advice().map(|advice| format!("; {advice}")).unwrap_or_default();
         let first = format!("{mark} {:>9}  ", cells(cause.cells.len()));
         text += &wrap(&first, &format!("{}{advice}", cause.sentence()));
-        text += &format!("{:13}{}\n", "", explain_command(results, example));
+        text += &format!("{:13}{}\n", "", PrintedCommand::explain(results, &example.id, &example.scenario));
     }
-    text + "\n"
-        + &wrap("", "Each command shows one of the cells packet by packet; --details tells every finding whole.")
+    text
 }

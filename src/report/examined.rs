@@ -2,6 +2,7 @@
 
 use super::{Page, mark, style, wrap};
 use crate::doctor::{Examined, Outcome};
+use crate::printed_command::PrintedCommand;
 use crate::results::Verdict;
 use crate::visible::visible;
 
@@ -9,7 +10,7 @@ use crate::visible::visible;
 const NAME_WIDTH: usize = 14;
 
 /// The checks in their order, and whether a run will work; `matrix` is the command that runs it.
-pub fn examined(examined: &Examined, matrix: Option<&str>, page: impl Into<Page>) -> String {
+pub fn examined(examined: &Examined, matrix: Option<&PrintedCommand>, page: impl Into<Page>) -> String {
     let page: Page = page.into();
     let palette = page.palette;
     let mut text = String::new();

@@ -8,15 +8,20 @@ mod obligations;
 mod packets;
 
 use std::collections::BTreeMap;
+use std::time::SystemTime;
 
 use super::{Page, Palette, findings, mark, measured, wrap};
 use crate::choice;
-use crate::history::{Entry, Event};
+use crate::history::{Entry, Event, Time};
 use crate::judge::Attempt;
-use crate::results::{CellResult, CellRun, Results, Verdict};
+use crate::packet::Packet;
+use crate::printed_command::PrintedCommand;
+use crate::results::{AttemptRun, CellResult, CellRun, Results, Verdict, to_the_millisecond};
 use crate::visible::visible;
 use gloss::Glossary;
 
+/// How many bytes stand in a row.
+const ROW_BYTES: usize = 16;
 /// What stands before the text below an event.
 const INDENT: &str = "        ";
 
@@ -30,18 +35,29 @@ pub struct Explained<'a> {
     pub question: Option<&'a str>,
     /// The attempts of `run`, in the same order.
     pub attempts: &'a [Attempt],
+    pub detail: Detail,
+}
+
+/// What else is printed of each event.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Detail {
+    /// The bytes of its packet.
+    pub bytes: bool,
+    /// The time of day in place of that since the attempt began.
+    pub times: bool,
 }
 
 /// The whole explanation.
 pub fn explain(explained: &Explained<'_>, page: impl Into<Page>) -> String {
     let page: Page = page.into();
     let palette = page.palette;
-    let Explained { results, cell, run, question, attempts, .. } = explained;
+    let Explained { results, cell, run, question, attempts, detail } = explained;
     let mut text = format!("{}\n\n", measured(&results.broker, &results.run.url));
     text += &format!("{}\n", palette.heading(&cell.id));
     text += &question.map(|question| wrap("", question)).unwrap_or_default();
     text.push('\n');
-    text += &wrap("", HOW_TO_READ);
+    let times = if detail.times { TIMES_OF_DAY } else { TIMES_SINCE };
+    text += &wrap("", &format!("Each event has its number, as findings cite it, and {times}. {HOW_TO_READ}"));
     let mut glossary = Glossary::default();
     for (place, attempt) in attempts.iter().enumerate() {
         if attempts.len() > 1 {
@@ -50,17 +66,19 @@ pub fn explain(explained: &Explained<'_>, page: impl Into<Page>) -> String {
             text += &format!("\n{}\n", palette.heading(&line));
         }
         text += &run.attempts.get(place).map(|attempt| names(&attempt.names, palette)).unwrap_or_default();
-        text += &exchange(attempt, &mut glossary, palette);
+        let began = run.attempts.get(place).and_then(AttemptRun::began).filter(|_| detail.times);
+        text += &exchange(attempt, &mut glossary, (began, detail.bytes), palette);
         text += &obligations::left_over(attempt, palette);
     }
     text.push('\n');
     text += &verdict(cell, run, palette);
-    page.lay_out(
-        &(text + &format!("  Repeat with  {}\n", findings::explain_command(explained.results, explained.cell))),
-    )
+    let repeat = PrintedCommand::explain(results, &cell.id, &cell.scenario);
+    page.lay_out(&(text + &format!("  Repeat with  {repeat}\n")))
 }
 
-const HOW_TO_READ: &str = "Each event has its number, as findings cite it, and its time in milliseconds. subscriber#2 is \
+const TIMES_SINCE: &str = "its time in milliseconds";
+const TIMES_OF_DAY: &str = "its time of day in UTC, where the results have it";
+const HOW_TO_READ: &str = "subscriber#2 is \
      the second Network Connection of the client subscriber; -> is sent by the client, <- comes from the broker; id is the \
      Packet Identifier. The events of one connection stand in the order on the wire. Between clients the order within a \
      step proves nothing.";
@@ -76,18 +94,25 @@ fn names(names: &BTreeMap<String, String>, palette: Palette) -> String {
 }
 
 /// The events of one attempt.
-fn exchange(attempt: &Attempt, glossary: &mut Glossary, palette: Palette) -> String {
+fn exchange(
+    attempt: &Attempt,
+    glossary: &mut Glossary,
+    (began, with_bytes): (Option<SystemTime>, bool),
+    palette: Palette,
+) -> String {
     let mut text = String::new();
     let events: Vec<Event> = attempt.history.events().cloned().collect();
-    let times = attempt.history.entries.iter().filter_map(|entry| entry.time);
-    let width = times.map(|time| time.to_string().len() + 1).max().unwrap_or(0);
+    let time = |entry: &Entry| entry.time.map(|time| moment(time, began) + " ").unwrap_or_default();
+    let width = attempt.history.entries.iter().map(|entry| time(entry).len()).max().unwrap_or(0);
     for (at, entry) in attempt.history.entries.iter().enumerate() {
         match &entry.event {
             Event::Step(step) => text += &format!("\n{}\n", palette.heading(&visible(step))),
             event => {
-                let time = entry.time.map(|time| format!("{time} ")).unwrap_or_default();
-                let head = format!("{:>5}  {time:>width$}{}", at + 1, head(entry));
+                let head = format!("{:>5}  {:>width$}{}", at + 1, time(entry), head(entry));
                 text += &wrap(&head, &visible(&packets::said(event)));
+                if with_bytes && event.packet().is_some() {
+                    text += &dump(entry);
+                }
                 if let Some(gloss) = glossary.gloss(&events, at) {
                     text += &wrap(INDENT, &gloss);
                 }
@@ -96,6 +121,29 @@ fn exchange(attempt: &Attempt, glossary: &mut Glossary, palette: Palette) -> Str
         text += &obligations::at(attempt, at, palette);
     }
     text
+}
+
+/// The time since the attempt began, or that of the day.
+fn moment(time: Time, began: Option<SystemTime>) -> String {
+    let Some(began) = began else { return time.to_string() };
+    let of_day = to_the_millisecond(began + time.as_duration());
+    of_day.split(['T', 'Z']).nth(1).unwrap_or_default().to_owned()
+}
+
+/// The bytes of a packet, in rows that fit.
+fn dump(entry: &Entry) -> String {
+    let Some(raw) = &entry.raw else {
+        let is_connect = matches!(entry.event.packet(), Some(Packet::Connect(_)));
+        let why = if is_connect { ", since they may hold a password" } else { "" };
+        return format!("{INDENT}its bytes are not kept{why}\n");
+    };
+    let row = |bytes: &[u8]| {
+        let hexadecimal: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let shown = |byte: &u8| if byte.is_ascii_graphic() { char::from(*byte) } else { '.' };
+        let text: String = bytes.iter().map(shown).collect();
+        format!("{INDENT}{:<47}  {text}\n", hexadecimal.join(" "))
+    };
+    raw.chunks(ROW_BYTES).map(row).collect()
 }
 
 /// The client with the number of its connection, and the direction.

@@ -3,6 +3,7 @@
 use super::findings::violated;
 use super::{Page, Palette, mark, measured, wrap};
 use crate::explore::{Explored, Finding};
+use crate::printed_command::PrintedCommand;
 use crate::results::{BrokerLabel, CellResult, Verdict};
 
 /// How many seeds a finding names.
@@ -15,7 +16,7 @@ pub struct Search<'a> {
     pub broker: &'a BrokerLabel,
     pub url: &'a str,
     /// The command that repeats a finding.
-    pub repeat: &'a dyn Fn(&Finding) -> String,
+    pub repeat: &'a dyn Fn(&Finding) -> PrintedCommand,
 }
 
 /// The findings, what is unclear, and the line that sums up.
@@ -39,7 +40,7 @@ pub fn explored(explored: &Explored, search: &Search<'_>, page: impl Into<Page>)
     page.lay_out(&(text + &summary(explored, palette)))
 }
 
-fn found(finding: &Finding, repeat: &str, palette: Palette) -> String {
+fn found(finding: &Finding, repeat: &PrintedCommand, palette: Palette) -> String {
     let Finding { cell, experiment, seeds, .. } = finding;
     let verdict = format!("{} {}", mark(cell.verdict), cell.verdict.name());
     let line = wrap(&format!("{verdict} "), &format!("in {}: {}", experiments(seeds.len()), named(seeds)));

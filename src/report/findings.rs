@@ -6,6 +6,7 @@ use super::{Page, Palette, cells, group, mark, name_cells, scenarios, wrap};
 use crate::expectations::Assessment;
 use crate::fold::Domain;
 use crate::history::Message;
+use crate::printed_command::PrintedCommand;
 use crate::results::{CellResult, CellRun, Level, Results, Verdict, Violation};
 use crate::statement;
 
@@ -17,22 +18,19 @@ const FEW: usize = 3;
 const EVENTS: usize = 5;
 /// A shorter time than this is at once, in milliseconds.
 const TIMES_FROM_MS: u64 = 100;
-/// What `--messages` is when it is not given.
-const USUAL_MESSAGES: u32 = 3;
 
 /// What broke and is not known, worst first: an overview of the causes, or few causes whole, or each finding whole. Then what
 /// could not be judged, and what passed late.
 pub(super) fn sections(results: &Results, known: &Assessment, page: Page) -> Vec<String> {
     let palette = page.palette;
-    let is_told = |cell: &&CellResult| !known.is_known(&cell.id);
-    let causes = causes(results.cells.iter().filter(is_told));
     let mut sections: Vec<String> = of_broker(results, palette).into_iter().collect();
     if page.details {
         sections.extend(each_finding(results, known, palette));
-    } else if causes.len() <= FEW {
-        sections.extend(causes.iter().map(|cause| whole(results, cause, palette)));
+    } else if let Some(overview) = what_broke(results, known, palette) {
+        let more = "Each command shows one of the cells packet by packet; --details tells every finding whole.";
+        sections.push(overview + "\n" + &wrap("", more));
     } else {
-        sections.push(overview(results, &causes, palette));
+        sections.extend(not_known(results, known).iter().map(|cause| whole(results, cause, palette)));
     }
     for (_, all) in scenarios(results) {
         let found: Vec<&CellResult> = of_verdict(&all, Verdict::Unsupported).collect();
@@ -41,6 +39,16 @@ pub(super) fn sections(results: &Results, known: &Assessment, page: Page) -> Vec
     let passes: Vec<&CellResult> = results.cells.iter().filter(|cell| cell.verdict == Verdict::Pass).collect();
     sections.extend(late_passes(results, &passes));
     sections
+}
+
+/// The causes that are not known, a few lines for each, where they are many.
+pub(super) fn what_broke(results: &Results, known: &Assessment, palette: Palette) -> Option<String> {
+    let causes = not_known(results, known);
+    (causes.len() > FEW).then(|| overview(results, &causes, palette))
+}
+
+fn not_known<'a>(results: &'a Results, known: &Assessment) -> Vec<Cause<'a>> {
+    causes(results.cells.iter().filter(|cell| !known.is_known(&cell.id)))
 }
 
 /// A block for each group of cells that say the same.
@@ -95,6 +103,11 @@ fn headline(verdict: Verdict, members: &[&CellResult], place: &str, palette: Pal
 
 fn more_like_it(count: usize) -> String {
     if count < 2 { String::new() } else { format!("  And          {} more like it in this cell\n", count - 1) }
+}
+
+/// The finding of one cell, by itself.
+pub(super) fn of_cell(results: &Results, cell: &CellResult) -> String {
+    block(results, &[cell], &[cell], Palette::Plain)
 }
 
 /// What two cells have to have in common to be one block. Their events differ in number and are left out.
@@ -186,7 +199,7 @@ pub(super) fn events(lines: &[(usize, &str)]) -> String {
 }
 
 /// What the broker broke beside the cells.
-fn of_broker(results: &Results, palette: Palette) -> Option<String> {
+pub(super) fn of_broker(results: &Results, palette: Palette) -> Option<String> {
     let violations = &results.broker_findings.violations;
     let worst = if violations.iter().any(|v| v.level == Level::Must) { Verdict::Fail } else { Verdict::Warn };
     let verdict = format!("{} {}", mark(worst), worst.name());
@@ -242,57 +255,10 @@ fn unsupported(all: &[&CellResult], found: &[&CellResult], palette: Palette) -> 
     (!text.is_empty()).then_some(text)
 }
 
-/// The command that runs this cell alone, as a shell takes it.
-fn repeat(results: &Results, cell: &CellResult) -> String {
-    let scenario = &cell.scenario;
-    let mut command = match (results.run.scenario_files.get(scenario), scenario.as_str()) {
-        (Some(file), _) => format!("mqtt-sessions run {}", quoted(file)),
-        (None, "matrix") => "mqtt-sessions matrix".to_owned(),
-        (None, built_in) => format!("mqtt-sessions run {}", quoted(built_in)),
-    };
-    command += &format!(" --filter {}", quoted(&cell.id));
-    command + &options(results)
-}
-
-/// The command that shows this cell packet by packet.
-pub(super) fn explain_command(results: &Results, cell: &CellResult) -> String {
-    let file = scenario_file(results, &cell.scenario);
-    format!("mqtt-sessions explain {}{file}{}", quoted(&cell.id), options(results))
-}
-
-/// The option of `explain` that names the file of a scenario, where it is not a built-in one.
-pub(super) fn scenario_file(results: &Results, scenario: &str) -> String {
-    let file = results.run.scenario_files.get(scenario);
-    file.map(|file| format!(" --scenario {}", quoted(file))).unwrap_or_default()
-}
-
-/// The options of a command that measures the same broker in the same way.
-pub(super) fn options(results: &Results) -> String {
-    let mut command = String::new();
-    match results.broker.how.as_str() {
-        "embedded" => {}
-        "url" => command += &format!(" --broker {}", quoted(&results.run.url)),
-        file => {
-            let name = std::path::Path::new(file).file_stem().map_or(file.into(), |stem| stem.to_string_lossy());
-            command += &format!(" --broker {}", quoted(&name));
-        }
-    }
-    if results.options.messages != USUAL_MESSAGES {
-        command += &format!(" --messages {}", results.options.messages);
-    }
-    if let Some(limit) = results.options.queue_limit {
-        command += &format!(" --queue-limit {limit}");
-    }
-    command
-}
-
-/// The word as a shell takes it: in single quotes, unless a shell reads nothing into it.
-pub fn quoted(word: &str) -> String {
-    let plain = |character: char| character.is_ascii_alphanumeric() || "-_./:@".contains(character);
-    match word.chars().all(plain) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
-    }
+/// The command that runs this cell alone.
+fn repeat(results: &Results, cell: &CellResult) -> PrintedCommand {
+    let filter = ["--filter", &cell.id];
+    PrintedCommand::run(results, &cell.scenario).with(filter).measuring_as(results)
 }
 
 #[cfg(test)]

@@ -6,12 +6,13 @@ pub(super) mod steps;
 
 use std::collections::BTreeSet;
 
-use super::page::columns_of;
-use super::{Page, Palette, choices, findings, group, mark, matrix, style, wrap};
+use super::grid::{Drawing, Grid};
+use super::{Page, Palette, choices, group, mark, matrix, style, wrap};
 use crate::choice;
 use crate::history::History;
 use crate::packet::Protocol;
 use crate::plan::{Action, Cell};
+use crate::printed_command::PrintedCommand;
 use crate::results::{CellResult, CellRun, Phase, Results, Verdict};
 use crate::scenario::{LESSON, Lesson};
 use crate::statement::{Duty, Statement};
@@ -75,7 +76,7 @@ pub(super) fn section(teaching: &Teaching, results: &Results, page: Page) -> Str
     text += "\n";
     text += &wrap("", HOW_TO_READ);
     if let Some(cell) = taught.iter().find_map(|taught| taught.cells.first()) {
-        let command = findings::explain_command(results, cell.result);
+        let command = PrintedCommand::explain(results, &cell.plan.id, &cell.plan.scenario);
         text += &format!("Packet by packet: {command}\n");
     }
     for taught in &taught {
@@ -85,6 +86,9 @@ pub(super) fn section(teaching: &Teaching, results: &Results, page: Page) -> Str
     text
 }
 
+/// What is said of a test.
+const HEADS: [&str; 7] = ["test", "session", "publish", "subscribe", "expects", "found", "here"];
+
 /// The tests with the tutorial's results beside ours.
 fn table(teaching: &Teaching, taught: &[Taught<'_>], page: Page) -> String {
     let palette = page.palette;
@@ -93,35 +97,41 @@ fn table(teaching: &Teaching, taught: &[Taught<'_>], page: Page) -> String {
     if tests.is_empty() {
         return text;
     }
-    let rows: Vec<[String; 7]> = tests.iter().filter_map(|test| row(test, palette)).collect();
-    let lines: String = rows.iter().map(in_columns).collect();
+    let rows: Vec<[String; 7]> = tests.iter().filter_map(|test| row(test)).collect();
     text += "\n";
-    text += &match lines.lines().all(|line| columns_of(line) <= page.width) {
-        true => {
-            let heads = ["test", "session", "publish", "subscribe", "expects", "found", "here"].map(str::to_owned);
-            format!("{:36}the tutorial\n{}{}\n{lines}", "", in_columns(&heads), "─".repeat(60))
-        }
-        false => rows.iter().map(in_words).collect(),
-    };
+    text += &in_columns(&rows, page).unwrap_or_else(|| rows.iter().map(|row| in_words(row, palette)).collect());
     let marks: BTreeSet<&str> = tests.iter().flat_map(|test| &test.cells).map(|cell| mark_of(cell.result)).collect();
     text + "\n" + &matrix::meanings(&marks, page)
 }
 
 /// What the table says of a test.
-fn row(test: &Taught<'_>, palette: Palette) -> Option<[String; 7]> {
+fn row(test: &Taught<'_>) -> Option<[String; 7]> {
     let [session, publish, subscribe] = settings(test.cells.first()?.plan).map(str::to_owned);
     let said = |text: &Option<String>| text.clone().unwrap_or_default();
     let (expected, found) = (said(&test.lesson.expected), said(&test.lesson.actual));
-    Some([test.lesson.name.clone(), session, publish, subscribe, expected, found, here(test, palette)])
+    Some([test.lesson.name.clone(), session, publish, subscribe, expected, found, here(test)])
 }
 
-fn in_columns([test, session, publish, subscribe, expected, found, here]: &[String; 7]) -> String {
-    let line = format!("{test:<7}{session:<11}{publish:<8}{subscribe:<10}{expected:<8}{found:<6}{here}");
-    line.trim_end().to_owned() + "\n"
+/// A line for each test, if the page is wide enough.
+fn in_columns(rows: &[[String; 7]], page: Page) -> Option<String> {
+    let grid = Grid { head: HEADS.map(str::to_owned).into(), rows: rows.iter().map(|row| row.to_vec()).collect() };
+    let drawn = grid.fit(&Drawing { gap: 1, right: 0..0 }, page.width)?;
+    let mut lines = drawn.lines();
+    let (head, rule) = (lines.next()?, lines.next()?);
+    let lines: Vec<&str> = lines.collect();
+    let before_tutorial = head.split_once(HEADS[4])?.0.chars().count();
+    let mut text = format!("{:before_tutorial$}the tutorial\n{head}\n{rule}\n", "");
+    for (line, row) in lines.iter().zip(rows) {
+        // What was found here ends the line, or the line is broken.
+        let before = line.strip_suffix(row[6].as_str())?;
+        text += &format!("{before}{}\n", matrix::paint_marks(&row[6], page.palette));
+    }
+    (lines.len() == rows.len()).then_some(text)
 }
 
 /// For a page that is too narrow for the table.
-fn in_words([test, session, publish, subscribe, expected, found, here]: &[String; 7]) -> String {
+fn in_words([test, session, publish, subscribe, expected, found, here]: &[String; 7], palette: Palette) -> String {
+    let here = matrix::paint_marks(here, palette);
     let setting = format!("{session} session, published at {publish}, subscribed at {subscribe}");
     wrap(&format!("{test}: "), &format!("{setting}; the tutorial expects {expected} and found {found}; here: {here}"))
 }
@@ -146,11 +156,11 @@ fn settings(cell: &Cell) -> [&'static str; 3] {
 }
 
 /// What arrived in each protocol version, in one word where they agree.
-fn here(taught: &Taught<'_>, palette: Palette) -> String {
-    let said = taught.cells.iter().map(|cell| {
-        let mark = palette.verdict(cell.result.verdict, mark_of(cell.result));
-        (protocol(cell.plan), format!("{} {mark}", arrived(cell)).trim().to_owned())
-    });
+fn here(taught: &Taught<'_>) -> String {
+    let said = taught
+        .cells
+        .iter()
+        .map(|cell| (protocol(cell.plan), format!("{} {}", arrived(cell), mark_of(cell.result)).trim().to_owned()));
     folded(said.collect(), " ")
 }
 
@@ -204,7 +214,7 @@ fn lesson(taught: &Taught<'_>, page: Page) -> String {
     text += "\n";
     if let Some(actual) = &lesson.actual {
         let expected = lesson.expected.as_deref().unwrap_or("nothing");
-        let here = here(taught, Palette::Plain);
+        let here = here(taught);
         text += &wrap("  Tutorial  ", &format!("expected: {expected}; found: {actual}; here: {here}"));
     }
     text += &why(&lesson.statements);

@@ -4,8 +4,9 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
+use super::grid::{Drawing, Grid};
 use super::page::{Page, wrap};
-use super::{Palette, choices, columns, group, mark};
+use super::{Palette, choices, group, mark};
 use crate::fold::{Domain, Product};
 use crate::results::{Axes, AxisValue, CellResult, Phase, Received, Verdict};
 
@@ -15,6 +16,10 @@ const COLUMN_AXES: [&str; 2] = ["publish_qos", "subscribe_qos"];
 
 /// The pairs of publish and subscribe QoS, one for each column.
 const COLUMNS: [(u32, u32); 9] = [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (2, 0), (2, 1), (2, 2)];
+
+const COLUMN_TITLE: &str = "Columns: QoS of the publication → QoS of the subscription";
+
+const DRAWING: Drawing = Drawing { gap: 1, right: ROW_AXES.len()..usize::MAX };
 
 /// The mark of a pass whose count the standard leaves open.
 pub(super) const CHOSEN: &str = "*";
@@ -53,14 +58,24 @@ type Row = (Axes, Vec<Option<Entry>>);
 /// The table, or nothing if these are not cells of the matrix.
 pub(super) fn table(cells: &[&CellResult], page: Page) -> Option<String> {
     let rows = rows(cells)?;
-    let sent = cells.iter().map(|cell| cell.sent).max().unwrap_or_default();
-    let heading = format!("How many of {sent} messages arrived after the return");
-    let mut text = wrap("", &page.palette.heading(&heading));
-    text += &wrap("", "Columns: QoS of the publication → QoS of the subscription");
+    let mut text = wrap("", &page.palette.heading(&title(cells)));
+    text += &wrap("", COLUMN_TITLE);
     text += &render(&rows, page);
     text.push('\n');
     text += &legend(cells, &rows, page);
     Some(text)
+}
+
+/// The same for a format that draws tables itself: what is above the table, the table, and what is below it.
+pub(super) fn grid(cells: &[&CellResult], page: Page) -> Option<(String, Grid, String)> {
+    let rows = rows(cells)?;
+    let title = format!("{}. {COLUMN_TITLE}", title(cells));
+    Some((title, entries(&rows, 0..COLUMNS.len(), ROW_AXES), legend(cells, &rows, page)))
+}
+
+fn title(cells: &[&CellResult]) -> String {
+    let sent = cells.iter().map(|cell| cell.sent).max().unwrap_or_default();
+    format!("How many of {sent} messages arrived after the return")
 }
 
 fn rows(cells: &[&CellResult]) -> Option<Vec<Row>> {
@@ -159,32 +174,29 @@ fn fold<'a>(domain: &Domain, rows: &'a [Row], columns: Range<usize>) -> Vec<(Pro
     folded
 }
 
+/// The head and the folded rows of some columns.
+fn entries(rows: &[Row], columns: Range<usize>, row_heads: [&str; ROW_AXES.len()]) -> Grid {
+    let domain = Domain::of(rows.iter().map(|(axes, _)| axes));
+    let heads = COLUMNS[columns.clone()].iter().map(|(publish, subscribe)| format!("{publish}→{subscribe}"));
+    let row = |(product, entries): (Product, &[Option<Entry>])| {
+        let axes = (0..ROW_AXES.len()).map(|axis| domain.values(&product, axis));
+        axes.chain(entries.iter().map(|entry| entry.as_ref().map(Entry::text).unwrap_or_default())).collect()
+    };
+    Grid {
+        head: row_heads.map(str::to_owned).into_iter().chain(heads).collect(),
+        rows: fold(&domain, rows, columns).into_iter().map(row).collect(),
+    }
+}
+
 /// As few tables as fit: all pairs of QoS in one, or one for each QoS of the publication, or one for each pair.
 fn render(rows: &[Row], page: Page) -> String {
-    let domain = Domain::of(rows.iter().map(|(axes, _)| axes));
     let tables = |count: usize, width: usize| -> Option<String> {
         let starts = (0..COLUMNS.len()).step_by(count);
-        let parts = starts.map(|first| part(&domain, rows, first..first + count, width));
-        parts.map(|drawn| drawn.map(|drawn| colour(&drawn, page.palette))).collect()
+        let parts = starts.map(|first| entries(rows, first..first + count, ROW_HEADS).fit(&DRAWING, width));
+        parts.map(|drawn| Some(format!("\n{}", colour(&drawn?, page.palette)))).collect()
     };
     let fitting = [COLUMNS.len(), 3].into_iter().find_map(|count| tables(count, page.width));
     fitting.or_else(|| tables(1, usize::MAX)).unwrap_or_default()
-}
-
-fn part(domain: &Domain, rows: &[Row], columns: Range<usize>, width: usize) -> Option<String> {
-    let heads = COLUMNS[columns.clone()].iter().map(|(publish, subscribe)| format!("{publish}→{subscribe}"));
-    let mut table = vec![ROW_HEADS.iter().map(|head| (*head).to_owned()).chain(heads).collect::<Vec<String>>()];
-    for (product, entries) in fold(domain, rows, columns) {
-        let axes = (0..ROW_AXES.len()).map(|axis| domain.values(&product, axis));
-        let entries = entries.iter().map(|entry| entry.as_ref().map(Entry::text).unwrap_or_default());
-        table.push(axes.chain(entries).collect());
-    }
-    for column in ROW_AXES.len()..table[0].len() {
-        let widest = table.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-        table.iter_mut().for_each(|row| row[column] = format!("{:>widest$}", row[column]));
-    }
-    let drawn = columns::table(&table, 1, width)?;
-    Some(format!("\n{drawn}"))
 }
 
 /// Colours the marks below the head. The axes' own values contain none of them.
@@ -195,7 +207,7 @@ fn colour(drawn: &str, palette: Palette) -> String {
     }
 }
 
-fn paint_marks(text: &str, palette: Palette) -> String {
+pub(super) fn paint_marks(text: &str, palette: Palette) -> String {
     let mut painted = String::new();
     for character in text.chars() {
         let character = character.to_string();

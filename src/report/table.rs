@@ -3,9 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::grid::{Drawing, Grid};
 use super::matrix::is_retained_copy;
 use super::page::{Page, wrap};
-use super::{Palette, columns, group, mark};
+use super::{Palette, group, mark};
 use crate::fold::{Domain, Product};
 use crate::results::{CellResult, Received, Verdict};
 
@@ -20,7 +21,7 @@ pub(super) fn table(scenario: &str, cells: &[&CellResult], page: Page) -> String
     let naming = Naming::of(cells);
     let rows = rows(&domain, cells, &naming);
     text += "\n";
-    text += &match columns::table(&in_columns(&domain, &rows), 2, page.width) {
+    text += &match in_columns(&domain, &rows, page.width) {
         Some(table) => table.lines().map(|line| paint_verdict(line, page.palette) + "\n").collect(),
         None => as_list(&domain, &rows, page.palette),
     };
@@ -148,16 +149,32 @@ fn verdict(cell: &CellResult) -> String {
     format!("{} {}", mark(cell.verdict), cell.verdict.name())
 }
 
-fn in_columns(domain: &Domain, rows: &[Answer]) -> Vec<Vec<String>> {
+/// The same for a format that draws tables itself: what all cells have in common, the table, and what its columns count.
+pub(super) fn grid(cells: &[&CellResult]) -> (String, Grid, String) {
+    let domain = Domain::of(cells.iter().map(|cell| &cell.axes));
+    let naming = Naming::of(cells);
+    let rows = rows(&domain, cells, &naming);
+    (domain.constants(), answers(&domain, &rows), naming.legend(&rows))
+}
+
+fn answers(domain: &Domain, rows: &[Answer]) -> Grid {
     let axes: Vec<usize> = domain.varying().collect();
-    // An axis has a long name and short values.
-    let heads = axes.iter().map(|&axis| domain.axis_name(axis).replace('_', "_\n"));
-    let head = heads.chain(["sent", "received", "verdict"].map(str::to_owned)).collect();
+    let heads = axes.iter().map(|&axis| domain.axis_name(axis).to_owned());
     let row = |row: &Answer| {
         let values = axes.iter().map(|&axis| domain.values(&row.product, axis));
         values.chain([row.sent.clone(), row.received.clone(), row.verdict.clone()]).collect()
     };
-    [vec![head], rows.iter().map(row).collect()].concat()
+    Grid {
+        head: heads.chain(["sent", "received", "verdict"].map(str::to_owned)).collect(),
+        rows: rows.iter().map(row).collect(),
+    }
+}
+
+fn in_columns(domain: &Domain, rows: &[Answer], width: usize) -> Option<String> {
+    let mut grid = answers(domain, rows);
+    // An axis has a long name and short values.
+    grid.head.iter_mut().for_each(|head| *head = head.replace('_', "_\n"));
+    grid.fit(&Drawing { gap: 2, right: 0..0 }, width)
 }
 
 /// A page that is too narrow for the table has a paragraph for each row.

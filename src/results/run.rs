@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use schemars::JsonSchema;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::history::{History, HistoryError};
+use crate::history::{Entry, History, HistoryError};
 
 /// Everything that differs from run to run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -22,6 +24,10 @@ pub struct Run {
     pub host: String,
     /// Without credentials.
     pub url: String,
+    /// The options beside the URL that reached the broker, as they were typed, for a command that repeats a cell. No password is
+    /// among them.
+    #[serde(default)]
+    pub reached_with: Vec<String>,
     pub settle_ms: u64,
     /// The files of scenarios that are not built in, by the name of the scenario.
     pub scenario_files: BTreeMap<String, String>,
@@ -44,8 +50,16 @@ const LAST_SECOND: Duration = Duration::from_secs(253_402_300_799);
 /// A time as the results tell it. A clock that stands before 1970 or after the year 9999 is told as near as can be: it must
 /// not cost a run its results.
 pub fn in_rfc_3339(time: SystemTime) -> String {
-    let told = time.clamp(UNIX_EPOCH, UNIX_EPOCH + LAST_SECOND);
-    humantime::format_rfc3339_seconds(told).to_string()
+    humantime::format_rfc3339_seconds(as_can_be_told(time)).to_string()
+}
+
+/// As [`in_rfc_3339`], with milliseconds.
+pub fn to_the_millisecond(time: SystemTime) -> String {
+    humantime::format_rfc3339_millis(as_can_be_told(time)).to_string()
+}
+
+fn as_can_be_told(time: SystemTime) -> SystemTime {
+    time.clamp(UNIX_EPOCH, UNIX_EPOCH + LAST_SECOND)
 }
 
 /// Reads an object that has no key twice: JSON permits it, and the first value would be lost.
@@ -85,12 +99,19 @@ pub struct CellRun {
 /// One attempt at a cell.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AttemptRun {
+    /// RFC 3339, UTC, with milliseconds: the zero of the times in the history. Empty where nobody noted it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub began_at: String,
     /// From the scenario's name of a client to its client id on the wire, and from the scenario's name of a topic or
     /// filter to the one on the wire. A topic that has the name of a client stands as `topic NAME`; `witness` is the tool's
     /// own client, and `assigned1` a client id that the broker assigned.
     pub names: BTreeMap<String, String>,
     /// What was on the wire, one line an event, in the order in which the harness saw it; empty where it was not kept.
     pub history: Vec<String>,
+    /// For each line of the history the bytes of its packet, in Base64; empty where it has none. Those of CONNECT, which may
+    /// hold a password, and of packets of more than 1024 bytes are not kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bytes: Vec<String>,
 }
 
 /// Where a violation is seen.
@@ -165,12 +186,35 @@ fn numbered_lines<'a>(history: &'a [String], events: &[usize]) -> Vec<(usize, &'
 }
 
 impl AttemptRun {
-    /// The history; empty where it was not kept.
+    /// An attempt with this history.
+    pub fn of(history: &History, names: BTreeMap<String, String>, began_at: Option<SystemTime>) -> AttemptRun {
+        let bytes = |entry: &Entry| entry.raw.as_ref().map(|raw| BASE64_STANDARD.encode(raw)).unwrap_or_default();
+        let began_at = began_at.map(to_the_millisecond);
+        AttemptRun {
+            began_at: began_at.unwrap_or_default(),
+            names,
+            history: history.lines(),
+            bytes: history.entries.iter().map(bytes).collect(),
+        }
+    }
+
+    /// When it began, if that was noted.
+    pub fn began(&self) -> Option<SystemTime> {
+        humantime::parse_rfc3339(&self.began_at).ok()
+    }
+
+    /// The history, with the bytes of the packets; empty where it was not kept.
     ///
     /// # Errors
-    /// [`HistoryError`] where the stored lines are no history.
+    /// [`HistoryError`] where the stored lines are no history, or have bytes that cannot be read.
     pub fn parsed(&self) -> Result<History, HistoryError> {
-        History::parse(self.history.iter().map(String::as_str))
+        let mut history = History::parse(self.history.iter().map(String::as_str))?;
+        for (place, (entry, bytes)) in history.entries.iter_mut().zip(&self.bytes).enumerate() {
+            let no_base64 = |_| HistoryError { line: place + 1, why: "its bytes are no Base64".into() };
+            let bytes = BASE64_STANDARD.decode(bytes).map_err(no_base64)?;
+            entry.raw = (!bytes.is_empty()).then(|| bytes.into());
+        }
+        Ok(history)
     }
 }
 
@@ -189,7 +233,10 @@ impl CellRun {
 
     /// Drops what was on the wire. How many attempts there were, and their names, stay.
     pub fn forget_histories(&mut self) {
-        self.attempts.iter_mut().for_each(|attempt| attempt.history.clear());
+        for attempt in &mut self.attempts {
+            attempt.history.clear();
+            attempt.bytes.clear();
+        }
     }
 
     /// The history of each attempt, oldest first; empty ones where they were not kept.

@@ -30,7 +30,7 @@ impl Finished {
     /// A cell that was not played, since the broker refused its protocol version.
     pub fn add_unplayed(&mut self, cell: &Cell, history: &History) {
         let judgement = judge::judge(cell, history);
-        let attempt = Attempt { names: BTreeMap::new(), history: history.clone(), judgement };
+        let attempt = Attempt { began_at: None, names: BTreeMap::new(), history: history.clone(), judgement };
         self.add_attempts(cell, vec![attempt], Duration::ZERO);
     }
 
@@ -93,5 +93,5 @@ impl Finished {
 
 /// An attempt as the results keep it, apart from what was judged about it.
 fn stored(attempt: Attempt) -> (AttemptRun, Judgement) {
-    (AttemptRun { names: attempt.names, history: attempt.history.lines() }, attempt.judgement)
+    (AttemptRun::of(&attempt.history, attempt.names, attempt.began_at), attempt.judgement)
 }

@@ -9,8 +9,9 @@ use super::probe::{self, RefusalKind};
 use super::witness::{KEEP_ALIVE_S, Witness};
 use crate::history::{Event, History};
 
-/// How often the harness tries to connect before it says that nobody is there, unless the broker leaves it waiting.
-const TRIES: u32 = 2;
+/// How often the harness tries to connect before it says that nobody is there, unless the broker leaves it waiting. A broker that
+/// restarts is back within a few waits.
+const TRIES: u32 = 6;
 /// How long the broker may take to answer a PINGREQ of the witness's, where no connection comes about.
 const SIGN_WAIT: Duration = Duration::from_millis(500);
 /// How many cells the sentence names.

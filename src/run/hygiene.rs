@@ -292,7 +292,7 @@ async fn clear_retained(target: &Target, prefix: &Prefix, protocol: Protocol, to
             break;
         }
     }
-    match retained_under(target, prefix, protocol).await {
+    match retained_under(target, prefix, protocol, &topics).await {
         // A broker that takes no retained message ends the connection that clears one, and has nothing to clear.
         Some(left) => retained.left = left.len(),
         None => {
@@ -330,11 +330,13 @@ fn is_pingresp(packet: &Packet) -> Option<()> {
     (*packet == Packet::Pingresp).then_some(())
 }
 
-/// The topics under the prefix that hold a retained message, or nothing where the broker does not let us look.
-async fn retained_under(target: &Target, prefix: &Prefix, protocol: Protocol) -> Option<Vec<String>> {
+/// The topics under the prefix that hold a retained message, or nothing where the broker does not let us look. Where it grants no
+/// wildcard, those that are known are looked at by name.
+async fn retained_under(target: &Target, prefix: &Prefix, protocol: Protocol, known: &[String]) -> Option<Vec<String>> {
     let mut cleaner = cleaner(target, Role::Main, prefix, protocol).await?;
-    let filters = vec![Filter::new(prefix.filter(), 0)];
-    cleaner.say([Packet::Subscribe(Subscribe { id: 1, filters, ..Subscribe::default() })]).await;
+    let below = prefix.filter();
+    let is_available = cleaner.connack.wildcards_available != Some(false);
+    let wildcard = std::slice::from_ref(&below).chunks(1).filter(|_| is_available);
     let mut topics: Vec<String> = Vec::new();
     let mut look = |packet: &Packet| match packet {
         // What is not below the prefix is none of ours, whatever the broker sends.
@@ -350,7 +352,17 @@ async fn retained_under(target: &Target, prefix: &Prefix, protocol: Protocol) ->
         Packet::Suback(suback) => Some(!suback.codes.iter().any(|code| is_failure(*code))),
         _ => None,
     };
-    let granted = cleaner.hear(Instant::now() + target.deadline, &mut look).await.ok()?;
+    let mut granted = false;
+    for filters in wildcard.chain(known.chunks(TOPICS_AT_ONCE)) {
+        let filters: Vec<Filter> = filters.iter().map(|filter| Filter::new(filter.as_str(), 0)).collect();
+        let is_wildcard = filters[0].filter == below;
+        cleaner.say([Packet::Subscribe(Subscribe { id: 1, filters, ..Subscribe::default() })]).await;
+        granted = cleaner.hear(Instant::now() + target.deadline, &mut look).await.ok()?;
+        // One grant of the wildcard is enough, and so is one refusal of a name.
+        if granted == is_wildcard {
+            break;
+        }
+    }
     cleaner.say([Packet::Pingreq]).await;
     let answered = cleaner
         .hear(Instant::now() + target.deadline, |packet| {
@@ -366,7 +378,7 @@ async fn retained_under(target: &Target, prefix: &Prefix, protocol: Protocol) ->
 
 /// Clears whatever is retained under the prefix, for a run that could not do it itself.
 pub async fn clear_all_retained(target: &Target, prefix: &Prefix, protocol: Protocol) -> Retained {
-    match retained_under(target, prefix, protocol).await {
+    match retained_under(target, prefix, protocol, &[]).await {
         Some(topics) => clear_retained(target, prefix, protocol, topics).await,
         None => Retained { unchecked: true, ..Retained::default() },
     }

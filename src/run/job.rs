@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::Shared;
 use super::allowance::Allowance;
@@ -29,11 +29,15 @@ pub struct Job {
     pub attempts: Vec<Attempt>,
     /// How often ids were used up, counting attempts that the broker's refusal of connections cut short.
     pub tries: u32,
+    /// How often the end of the witness's connection spoilt an attempt.
+    pub disturbances: u32,
     pub duration: Duration,
 }
 
 /// One attempt at a cell, played and judged.
 pub struct Attempt {
+    /// `None` if it was not played.
+    pub began_at: Option<SystemTime>,
     /// From the scenario's names of clients and topics to those on the wire.
     pub names: BTreeMap<String, String>,
     pub history: History,
@@ -48,6 +52,7 @@ impl Job {
             repetition,
             attempts: Vec::new(),
             tries: 0,
+            disturbances: 0,
             duration: Duration::ZERO,
         })
     }
@@ -61,13 +66,18 @@ impl Job {
         let publisher = self.cell.steps.iter().find(|step| matches!(step.action, Action::Publish(_)));
         let protocol = publisher.map_or(self.cell.clients[0].protocol, |step| self.cell.clients[step.client].protocol);
         let allowance = Allowance::of(&self.cell, &shared.common);
+        let witness = match shared.witnesses.get(&protocol) {
+            Some(witness) => witness.mailbox(&names, &self.cell, allowance.clone()).await,
+            None => None,
+        };
+        let began_at = Some(SystemTime::now());
         let mut player = Player {
             cell: &self.cell,
             target: &shared.target,
             clients: self.cell.clients.iter().cloned().map(Client::new).collect(),
-            allowances: vec![allowance.clone(); self.cell.clients.len()],
+            allowances: vec![allowance; self.cell.clients.len()],
             record: Record::new(self.cell.clients.iter().map(|client| client.name.clone())),
-            witness: shared.witnesses.get(&protocol).and_then(|witness| witness.mailbox(names.tag(), allowance)),
+            witness,
             names: names.clone(),
             settle: settle::of_attempt(shared.options.settle, attempt),
             // What was waited for in vain is not waited for again.
@@ -90,7 +100,7 @@ impl Job {
         if history.events().any(|event| event.client().is_some_and(|client| **client == *WITNESS)) {
             names.insert(WITNESS.into(), witness::client_id(&shared.options.prefix, protocol, &shared.nonce));
         }
-        self.attempts.push(Attempt { names, history, judgement });
+        self.attempts.push(Attempt { began_at, names, history, judgement });
         self.duration += started.elapsed();
         self
     }
@@ -135,6 +145,18 @@ impl Job {
     /// True if the last attempt broke off as it would if the broker were gone.
     pub fn is_suspicious(&self) -> bool {
         self.attempts.last().is_some_and(|attempt| gone::is_suspicious(&attempt.history))
+    }
+
+    /// True if the broker ended the connection of the witness during the last attempt, as one that restarts does, and the attempt
+    /// did not pass all the same.
+    pub fn was_disturbed(&self) -> bool {
+        let is_disturbed = |attempt: &Attempt| attempt.history.events().any(judge::is_end_of_witness);
+        self.attempts.last().is_some_and(|attempt| !attempt.judgement.is_pass() && is_disturbed(attempt))
+    }
+
+    pub fn after_disturbance(mut self) -> Job {
+        self.disturbances += 1;
+        self.without_last_attempt()
     }
 
     pub fn without_last_attempt(mut self) -> Job {

@@ -7,6 +7,8 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::connection::secret;
 use crate::history::Message;
 
@@ -112,6 +114,11 @@ impl Names {
         let mut shown = bytes.to_vec();
         secret::hide_all(self.secrets.iter(), &mut shown);
         shown
+    }
+
+    /// The bytes of a packet that came, without the passwords.
+    pub fn kept(&self, raw: Bytes) -> Bytes {
+        if self.secrets.is_empty() { raw } else { self.shown(&raw).into() }
     }
 
     /// How a payload that is not ours stands in the history: whole, or by its length and a digest.
@@ -301,6 +308,13 @@ mod tests {
         assert_eq!(names.local_payload(b"noncezzz:m1."), Err(b"?elsewhere".to_vec()));
         let changed = [names.payload(Message::Experiment(1), 0), b"x".to_vec()].concat();
         assert!(names.local_payload(&changed).is_err());
+    }
+
+    #[test]
+    fn bytes_are_kept_without_the_passwords() {
+        let came = Bytes::from_static(b"\x20\x09 a secret");
+        assert_eq!(names().kept(came.clone()), came);
+        assert_eq!(names().hiding([b"secret".to_vec()].into()).kept(came), &b"\x20\x09 a ******"[..]);
     }
 
     #[test]

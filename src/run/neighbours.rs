@@ -95,6 +95,7 @@ pub fn said_here(target: &Target, prefix: &Prefix, protocol: Protocol, word: Wor
     None
 }
 
-fn topic(prefix: &Prefix) -> String {
+/// Where all of it is said.
+pub fn topic(prefix: &Prefix) -> String {
     format!("{}/greetings", prefix.topic)
 }

@@ -89,6 +89,11 @@ impl Refusal {
         }
     }
 
+    /// Nothing came at all.
+    pub fn is_silence(&self) -> bool {
+        self.kind == RefusalKind::Silence
+    }
+
     /// Whether the broker may still answer the other version: this was no CONNACK at all, or one about the version.
     pub fn is_of_version(&self) -> bool {
         match self.kind {

@@ -94,7 +94,7 @@ impl Record {
         if let Packet::Connack(Connack { assigned_client_id: Some(id), .. }) = &mut local {
             *id = self.local_assigned(names, id);
         }
-        self.push(client, at, Event::Received(self.clients[client].clone(), local), Some(raw));
+        self.push(client, at, Event::Received(self.clients[client].clone(), local), Some(names.kept(raw)));
         message
     }
 

@@ -1,44 +1,36 @@
 //! An always-online subscriber to everything that the run publishes.
 //!
+//! Where the broker grants no wildcard, it subscribes to the topics of each cell by name (`by_name.rs`).
+//!
 //! It separates "the broker lost it for this session" from "the broker never routed it". It subscribes at QoS 0, where
 //! it has no window and no queue of its own to overflow. Its silence is never a finding by itself. It reads past what cannot
 //! be decoded, and connects again when its connection ends; both are kept, so that the broker can be judged by them.
 
-use std::borrow::Cow;
-use std::future::poll_fn;
+mod watch;
+
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::timeout;
 
 use super::Target;
 use super::allowance::Allowance;
-use super::client::answer;
-use super::mailbox::{Mailbox, Mailboxes, Seen, Sighting};
-use super::names::Prefix;
-use super::neighbours::{Word, heard, said_here};
-use super::probe::{self, RefusalKind};
+use super::by_name::Wish;
+use super::mailbox::{Mailbox, Mailboxes, Named};
+use super::names::{Names, Prefix};
 use super::pulse::Pulse;
-use crate::connection::{Connection, End, Incoming};
-use crate::history::{Client, Entry, Event, Excess, History, WITNESS};
-use crate::packet::{Filter, Packet, Protocol, Subscribe};
-use crate::scenario::Answers;
-use crate::session_rules::is_failure;
+use crate::history::History;
+use crate::packet::Protocol;
+use crate::plan::Cell;
+use watch::Watch;
 
-/// How often the witness shows that it is alive; well within its keep alive.
-const PING_EVERY: Duration = Duration::from_secs(20);
 /// The witness's keep alive, in seconds.
 pub const KEEP_ALIVE_S: u16 = 60;
 /// How many characters of the nonce are part of the client id, which has 23 at most with the longest prefix.
 pub const NONCE_CHARS: usize = 3;
-/// How many events are kept that belong to no cell.
-const NOTED_MAX: usize = 1000;
-/// How often it connects again in all.
-const REOPENINGS_MAX: u32 = 5;
-/// The reason code of a DISCONNECT for a client whose identifier another one uses (5.0, section 3.14.2.1).
-const SESSION_TAKEN_OVER: u8 = 0x8e;
 
 /// The witness of one protocol version.
 pub struct Witness {
@@ -48,6 +40,10 @@ pub struct Witness {
     leave: Arc<Notify>,
     /// Asks it to send PINGREQ.
     ping: Arc<Notify>,
+    /// Where cells ask for their topics, if the broker grants no wildcard.
+    wishes: Option<mpsc::UnboundedSender<Wish>>,
+    /// How long a cell waits for its topics.
+    deadline: Duration,
     reading: JoinHandle<Option<History>>,
 }
 
@@ -61,6 +57,8 @@ pub struct Ears {
     pub neighbour: Arc<Notify>,
     /// What tells this run from others.
     pub nonce: String,
+    /// The user was told that a witness's connection had ended.
+    pub is_told: Arc<AtomicBool>,
 }
 
 /// The client id of the witness of one protocol version. Those of two runs differ, so that neither takes the other over.
@@ -77,23 +75,12 @@ impl Witness {
     pub async fn start(target: &Target, protocol: Protocol, prefix: &Prefix, ears: Ears) -> Result<Witness, String> {
         let mailboxes = Mailboxes::default();
         let (leave, ping) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-        let mut watch = Watch {
-            target: target.clone(),
-            protocol,
-            prefix: prefix.clone(),
-            ears,
-            mailboxes: mailboxes.clone(),
-            began: Instant::now(),
-            opened: 0,
-            entries: vec![Event::Step(format!("0 connect {WITNESS}")).into()],
-            is_remarkable: false,
-            is_taken_over: false,
-            is_shared: false,
-            is_told: false,
-        };
-        let connection = watch.open().await.map_err(|failure| failure.how)?;
-        let reading = tokio::spawn(watch.watch(connection, leave.clone(), ping.clone()));
-        Ok(Witness { prefix: prefix.clone(), mailboxes, leave, ping, reading })
+        let mut watch = Watch::new(target.clone(), protocol, prefix.clone(), ears, mailboxes.clone());
+        let connection = watch.begin().await?;
+        let (wishes, wished) = mpsc::unbounded_channel();
+        let wishes = watch.is_by_name().then_some(wishes);
+        let reading = tokio::spawn(watch.watch(connection, leave.clone(), ping.clone(), wished));
+        Ok(Witness { prefix: prefix.clone(), mailboxes, leave, ping, wishes, deadline: target.deadline, reading })
     }
 
     /// Disconnects the witness in good order, and gives what it saw that belongs to no cell, if there was anything.
@@ -107,271 +94,19 @@ impl Witness {
         self.ping.notify_one();
     }
 
-    /// Where the messages of the attempt with this tag will arrive; `None` if the witness has given up.
-    /// More than the allowance is not kept for it.
-    pub fn mailbox(&self, tag: &str, allowance: Allowance) -> Option<Mailbox> {
-        self.mailboxes.open(format!("{}/{tag}", self.prefix.topic), allowance)
+    /// Where the messages of an attempt with these names will arrive; `None` if the witness has given up, or is not let to the
+    /// topics. More than the allowance is not kept for it.
+    pub async fn mailbox(&self, names: &Names, cell: &Cell, allowance: Allowance) -> Option<Mailbox> {
+        let tag = format!("{}/{}", self.prefix.topic, names.tag());
+        let Some(wishes) = &self.wishes else { return self.mailboxes.open(tag, allowance, None) };
+        let topics = cell.published_topics().into_iter().map(|topic| names.topic(&topic));
+        let topics: Vec<String> = topics.filter(|topic| self.prefix.holds(topic)).collect();
+        let named = Named { topics: topics.clone(), wishes: wishes.clone() };
+        let mailbox = self.mailboxes.open(tag, allowance, Some(named))?;
+        let (granted, is_granted) = oneshot::channel();
+        wishes.send(Wish::Subscribe(topics, granted)).ok()?;
+        // If the connection ends before, the cell learns that, and the next one has its topics.
+        let has_topics = timeout(self.deadline, is_granted).await.ok()?.unwrap_or(true);
+        has_topics.then_some(mailbox)
     }
-}
-
-/// Why the witness has no connection.
-struct Failure {
-    /// As half a sentence.
-    how: String,
-    /// Nobody answered.
-    out_of_reach: bool,
-}
-
-/// The witness's task.
-struct Watch {
-    target: Target,
-    protocol: Protocol,
-    prefix: Prefix,
-    ears: Ears,
-    mailboxes: Mailboxes,
-    began: Instant,
-    /// How many Network Connections were opened.
-    opened: u32,
-    /// What happened on them, but for the copies and their handshakes.
-    entries: Vec<Entry>,
-    /// Something happened that the broker can be judged by.
-    is_remarkable: bool,
-    is_taken_over: bool,
-    /// Another run has greeted.
-    is_shared: bool,
-    /// The user was told that the connection had ended.
-    is_told: bool,
-}
-
-impl Watch {
-    /// Connects and subscribes.
-    ///
-    /// # Errors
-    /// How that failed, as half a sentence.
-    async fn open(&mut self) -> Result<Connection, Failure> {
-        let client_id = client_id(&self.prefix, self.protocol, &self.ears.nonce);
-        let mut connect = self.target.connect(self.protocol, client_id, true, KEEP_ALIVE_S);
-        let connected = probe::connect(&self.target, connect.clone()).await;
-        let (mut connection, connack) = connected.map_err(|refusal| Failure {
-            how: format!("its CONNECT: {}", refusal.how),
-            out_of_reach: matches!(refusal.kind, RefusalKind::Unreachable(_) | RefusalKind::Silence),
-        })?;
-        connection.read_past_undecodable();
-        self.opened += 1;
-        (connect.client_id, connect.login) = (WITNESS.into(), None);
-        self.note(|name| Event::Sent(name, Packet::Connect(connect)));
-        self.note(|name| Event::Received(name, Packet::Connack(connack)));
-        let subscribe = |filter: String| {
-            Packet::Subscribe(Subscribe { id: 1, filters: vec![Filter::new(filter, 0)], ..Subscribe::default() })
-        };
-        let filter = self.prefix.filter();
-        let failure = |how: String| Failure { how, out_of_reach: false };
-        connection.send(&subscribe(filter.clone())).map_err(|error| failure(error.to_string()))?;
-        connection.flush().await;
-        self.note(|name| Event::Sent(name, subscribe("#".into())));
-        match timeout(self.target.deadline, self.granted(&mut connection)).await {
-            Ok(Some(code)) if !is_failure(code) => {
-                self.greet(&mut connection);
-                connection.flush().await;
-                Ok(connection)
-            }
-            Ok(Some(code)) => Err(failure(format!("SUBSCRIBE to {filter} was refused with {code:#04x}"))),
-            Ok(None) => Err(failure(format!("the connection ended at SUBSCRIBE to {filter}"))),
-            Err(_) => Err(failure(format!("SUBSCRIBE to {filter} was not answered"))),
-        }
-    }
-
-    /// The code of the SUBACK; `None` if the connection ends before.
-    async fn granted(&mut self, connection: &mut Connection) -> Option<u8> {
-        loop {
-            let batch = poll_fn(|cx| connection.poll_incoming(cx)).await;
-            let granted = batch.iter().find_map(|incoming| match incoming {
-                Incoming::Packet(Packet::Suback(suback), _) => Some(suback.codes.first().copied()),
-                Incoming::End(_) => Some(None),
-                _ => None,
-            });
-            for incoming in batch {
-                self.take(connection, incoming);
-            }
-            if let Some(granted) = granted {
-                return granted;
-            }
-        }
-    }
-
-    /// Reads until it is told to leave, or until it cannot connect any more.
-    async fn watch(mut self, mut connection: Connection, leave: Arc<Notify>, ping: Arc<Notify>) -> Option<History> {
-        loop {
-            match self.read(connection, &leave, &ping).await {
-                None => break,
-                Some(how) => {
-                    let reopened = tokio::select! {
-                        reopened = self.reopen(how) => reopened,
-                        () = leave.notified() => break,
-                    };
-                    let Some(reopened) = reopened else {
-                        self.mailboxes.close();
-                        leave.notified().await;
-                        break;
-                    };
-                    connection = reopened;
-                }
-            }
-        }
-        self.is_remarkable.then(|| History { entries: self.entries })
-    }
-
-    /// Reads until the connection ends, and gives how; `None` once it was left in good order.
-    async fn read(&mut self, mut connection: Connection, leave: &Notify, ping: &Notify) -> Option<End> {
-        let mut ping_due = Instant::now() + PING_EVERY;
-        loop {
-            let next = timeout_at(ping_due, poll_fn(|cx| connection.poll_incoming(cx)));
-            let batch = tokio::select! {
-                batch = next => batch.unwrap_or_default(),
-                () = ping.notified() => Vec::new(),
-                () = leave.notified() => {
-                    connection.leave().await;
-                    return None;
-                }
-            };
-            if batch.is_empty() {
-                // A packet without strings can always be encoded.
-                let _ = connection.send(&Packet::Pingreq);
-                ping_due = Instant::now() + PING_EVERY;
-            } else {
-                self.ears.pulse.hear();
-            }
-            let end = batch.into_iter().filter_map(|incoming| self.take(&mut connection, incoming)).last();
-            if end.is_some() {
-                return end;
-            }
-            connection.flush().await;
-        }
-    }
-
-    /// Looks at what came in, and gives how the connection ended if that is it.
-    fn take(&mut self, connection: &mut Connection, incoming: Incoming) -> Option<End> {
-        let at = Instant::now();
-        match incoming {
-            Incoming::Packet(packet, raw) => {
-                // At QoS 0 there is nothing to acknowledge, but a broker may ignore the QoS that it granted.
-                if let Some(answer) = answer(&packet, Answers::All) {
-                    let _ = connection.send(&answer);
-                }
-                match packet {
-                    Packet::Publish(publish) => match heard(&self.prefix, &publish) {
-                        Some(word) => self.answer(connection, word),
-                        None => {
-                            let tag = self.tag(&publish.topic);
-                            self.mailboxes.deliver(&tag, self.sighting(at, Seen::Copy(publish, raw)));
-                        }
-                    },
-                    Packet::Suback(_) => self.note(|name| Event::Received(name, packet)),
-                    Packet::Pingresp | Packet::Ack(_) => {}
-                    other => {
-                        self.is_taken_over |= matches!(other, Packet::Disconnect { reason: SESSION_TAKEN_OVER, .. });
-                        self.is_remarkable = true;
-                        self.note(|name| Event::Received(name, other));
-                    }
-                }
-                None
-            }
-            Incoming::Undecodable { bytes, why } => {
-                let topic = topic_of(&bytes).map(|topic| self.tag(&topic));
-                let seen = Seen::Undecodable(bytes.clone(), why.clone());
-                let sighting = self.sighting(at, seen);
-                if !topic.is_some_and(|tag| self.mailboxes.deliver(&tag, sighting)) {
-                    self.is_remarkable = true;
-                    self.note(|name| Event::Undecodable(name, bytes, why));
-                }
-                None
-            }
-            Incoming::TooLong(bytes) => {
-                self.is_remarkable = true;
-                self.note(|name| Event::WithoutEnd(name, Excess::Packet(bytes)));
-                None
-            }
-            Incoming::End(end) => {
-                self.is_remarkable = true;
-                self.note(|name| Event::Ended(name, end));
-                self.mailboxes.ended(at, self.opened, end);
-                Some(end)
-            }
-        }
-    }
-
-    /// Another run asks whether anybody is there, or greets: then both have to end.
-    fn answer(&mut self, connection: &mut Connection, word: Word<'_>) {
-        if word == Word::Greeting(self.ears.nonce.as_bytes()) {
-            return;
-        }
-        let is_known = matches!(word, Word::Greeting(_)) && std::mem::replace(&mut self.is_shared, true);
-        if !is_known {
-            self.greet(connection);
-        }
-        if self.is_shared {
-            self.ears.neighbour.notify_one();
-        }
-    }
-
-    /// Tells all other runs with this prefix that this one is under way.
-    fn greet(&self, connection: &mut Connection) {
-        let greeting = Word::Greeting(self.ears.nonce.as_bytes());
-        if let Some(packet) = said_here(&self.target, &self.prefix, self.protocol, greeting) {
-            // A greeting is short enough.
-            let _ = connection.send(&packet);
-        }
-    }
-
-    /// Connects again, a few times in all; `None` if it cannot. The user is told once.
-    async fn reopen(&mut self, how: End) -> Option<Connection> {
-        let too_often = Failure { how: "it was ended too often".into(), out_of_reach: false };
-        let again = if self.opened > REOPENINGS_MAX { Err(too_often) } else { self.open().await };
-        let ended = how.verb();
-        let sentence = match &again {
-            Ok(_) if std::mem::replace(&mut self.is_told, true) => None,
-            _ if self.is_taken_over => Some("somebody else uses the prefix: the witness was taken over".to_owned()),
-            Ok(_) => {
-                Some(format!("the broker {ended} the connection of the witness for {}, which is back", self.protocol))
-            }
-            // If the broker is gone the cells show it, and it is said once.
-            Err(failure) if failure.out_of_reach => None,
-            Err(Failure { how: why, .. }) => {
-                Some(format!("the broker {ended} the connection of the witness for {}: {why}", self.protocol))
-            }
-        };
-        if let Some(sentence) = sentence {
-            // Nobody listens at the end of the run.
-            let _ = self.ears.warnings.send(sentence);
-        }
-        again.ok()
-    }
-
-    /// The head of the topics of a cell, up to its tag.
-    fn tag(&self, topic: &str) -> String {
-        let rest = topic.strip_prefix(&self.prefix.topic).unwrap_or_default();
-        format!("{}/{}", self.prefix.topic, rest.split('/').nth(1).unwrap_or_default())
-    }
-
-    fn sighting(&self, at: Instant, seen: Seen) -> Sighting {
-        Sighting { at, connection: self.opened, seen }
-    }
-
-    fn note(&mut self, event: impl FnOnce(Client) -> Event) {
-        if self.entries.len() >= NOTED_MAX {
-            return;
-        }
-        let time = Some(self.began.elapsed().into());
-        let event = event(WITNESS.into());
-        self.entries.push(Entry { time, connection: Some(self.opened), ..Entry::from(event) });
-    }
-}
-
-/// The topic of a frame that is a PUBLISH by its first byte, as far as it is text.
-fn topic_of(frame: &[u8]) -> Option<Cow<'_, str>> {
-    let (first, rest) = frame.split_first()?;
-    let length_bytes = rest.iter().take_while(|byte| **byte & 0x80 != 0).count() + 1;
-    let (length, rest) = rest.get(length_bytes..)?.split_first_chunk()?;
-    let topic = rest.get(..usize::from(u16::from_be_bytes(*length)))?;
-    (first >> 4 == 3).then(|| String::from_utf8_lossy(topic))
 }

@@ -17,13 +17,18 @@ use super::{ActionPlan, Axis, ClientPlan, Exception, FromAxis, Lesson, Part, Sce
 use crate::axes::AxisValue;
 use crate::vocabulary::{FENCE_TOPICS, PROOF_WILL_TOPIC, WITNESS};
 
+pub(super) use clients::{CLIENT_KEYS, WILL_KEYS};
+pub(super) use lessons::LESSON_KEYS;
+pub(super) use steps::{FILTER_KEYS, IDENTIFIER_MAX};
+
 /// The most messages that one step publishes.
 pub const MESSAGES_MAX: u32 = 10_000;
 /// The most cells that one scenario spans.
 const CELLS_MAX: usize = 100_000;
 const CLIENTS_MAX: usize = 8;
-const STEPS_MAX: usize = 100;
-const NAME_MAX: usize = 20;
+pub(super) const STEPS_MAX: usize = 100;
+pub(super) const NAME_MAX: usize = 20;
+pub(super) const ROOT_KEYS: &[&str] = &["name", "question", "axes", "except", "clients", "steps", "lessons"];
 /// The topic of a step that names none.
 const DEFAULT_TOPIC: &str = "t";
 /// Words that mean something else in a history.
@@ -56,7 +61,7 @@ pub fn parse(file: &str, text: &str) -> Result<Scenario, ScenarioError> {
     let document = Document { file, text };
     let table = document.parse()?;
     let root = Section::root(&document, table.get_ref());
-    root.only(&["name", "question", "axes", "except", "clients", "steps", "lessons"])?;
+    root.only(ROOT_KEYS)?;
     let mut reader = Reader { document: &document, axes: Vec::new(), used: HashSet::new() };
 
     let (_, name) = root.need("name", "a text")?;

@@ -168,5 +168,6 @@ pub const STATEMENTS: &[Statement] = &[
     v5(Must, Judged, "MQTT-4.9.0-1", "Begin each connection with a send quota that is not 0 and not above the Receive Maximum of this connection."),
     v5(Must, Same("MQTT-3.3.4-9"), "MQTT-4.9.0-2", "Send no QoS 1 or QoS 2 PUBLISH while the send quota is 0."),
     v5(Must, Same("MQTT-3.3.4-10"), "MQTT-4.9.0-3", "Go on with all other packets while the send quota is 0."),
+    v5(Must, Judged, "MQTT-4.12.0-6", "Send no AUTH, and no Authentication Method in the CONNACK, to a client whose CONNECT has no Authentication Method."),
     v5(None, Judged, "4.13", "The standard lets a server close a connection on an error, and the client made none."),
 ];

@@ -7,21 +7,21 @@ const OPTIONS: [(&str, &str); 10] = [
     ("", "--color --help --version"),
     (
         "matrix",
-        "--accept --alpn --baseline --broker --broker-name --broker-version --cafile --cert --client-id-prefix --color --connect-timeout \
-         --deadline --details --expect --export-json --fail-on --filter --help --histories --insecure --jobs --key --messages --password --password-file --patience --prefix --publisher-password --publisher-password-file --publisher-username --queue-limit --repeat \
+        "--accept --alpn --attempts --baseline --broker --broker-name --broker-version --cafile --cert --client-id-prefix --color --connect-timeout \
+         --deadline --details --expect --export-json --export-junit --export-markdown --export-pcap --fail-on --filter --help --histories --insecure --jobs --key --messages --password --password-file --patience --prefix --publisher-password --publisher-password-file --publisher-username --queue-limit --repeat \
          --settle --time-limit --topic-prefix --username",
     ),
     (
         "run",
-        "--accept --all --alpn --baseline --broker --broker-name --broker-version --cafile --cert --client --client-id-prefix --color \
-         --connect-timeout --deadline --details --expect --export-json --fail-on --filter --help --histories --insecure --jobs --key --messages --password --password-file --patience --prefix --publisher-password --publisher-password-file --publisher-username --queue-limit --repeat \
+        "--accept --all --alpn --attempts --baseline --broker --broker-name --broker-version --cafile --cert --client --client-id-prefix --color \
+         --connect-timeout --deadline --details --expect --export-json --export-junit --export-markdown --export-pcap --fail-on --filter --help --histories --insecure --jobs --key --messages --password --password-file --patience --prefix --publisher-password --publisher-password-file --publisher-username --queue-limit --repeat \
          --settle --time-limit --topic-prefix --username",
     ),
     ("list", "--color --filter --help --messages --queue-limit"),
     (
         "explain",
-        "--alpn --as-scenario --broker --cafile --cert --client-id-prefix --color --connect-timeout --deadline --help --insecure --key --messages --password \
-         --password-file --prefix --publisher-password --publisher-password-file --publisher-username --queue-limit --results --scenario --settle --topic-prefix --username",
+        "--alpn --as-scenario --attempts --broker --bytes --cafile --cert --client-id-prefix --color --connect-timeout --deadline --export-pcap --help --insecure --key --messages --password \
+         --password-file --prefix --publisher-password --publisher-password-file --publisher-username --queue-limit --results --scenario --settle --times --topic-prefix --username",
     ),
     (
         "explore",
@@ -30,7 +30,10 @@ const OPTIONS: [(&str, &str); 10] = [
          --publisher-username --save --seed --settle --time --topic-prefix --username",
     ),
     ("compare", "--color --expect --fail-on --help"),
-    ("judge", "--accept --color --details --expect --export-json --help"),
+    (
+        "judge",
+        "--accept --color --details --expect --export-json --export-junit --export-markdown --export-pcap --help",
+    ),
     (
         "doctor",
         "--alpn --broker --cafile --cert --client-id-prefix --color --connect-timeout --deadline --export-json --help --insecure --key \

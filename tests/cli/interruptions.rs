@@ -37,9 +37,8 @@ fn withholding(broker: &Broker, deaf: Arc<AtomicBool>) -> (String, Receiver<()>)
 }
 
 /// Starts a run, one cell after the other, and comes back when it is stuck in the middle.
-fn stuck(url: &str, reached: &Receiver<()>, export: &str) -> Child {
-    let arguments = ["--jobs", "1", "--export-json", export];
-    let child = matrix(url, &[&QUEUED[..], &ENDLESS, &arguments].concat()).spawn().unwrap();
+fn stuck(url: &str, reached: &Receiver<()>, exports: &[&str]) -> Child {
+    let child = matrix(url, &[&QUEUED[..], &ENDLESS, &["--jobs", "1"], exports].concat()).spawn().unwrap();
     reached.recv_timeout(PATIENCE).unwrap();
     child
 }
@@ -54,10 +53,11 @@ fn rest(mut pipe: impl Read) -> String {
 fn the_first_signal_ends_the_run_in_good_order() {
     for name in ["INT", "TERM", "HUP"] {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("results.json");
+        let [path, junit] = ["results.json", "junit.xml"].map(|name| folder.path().join(name));
         let broker = Broker::correct();
         let (url, reached) = withholding(&broker, Arc::default());
-        let mut child = stuck(&url, &reached, path.to_str().unwrap());
+        let exports = ["--export-json", path.to_str().unwrap(), "--export-junit", junit.to_str().unwrap()];
+        let mut child = stuck(&url, &reached, &exports);
         assert!(!broker.sessions().is_empty());
         signal(&child, name);
         let stderr = rest(child.stderr.take().unwrap());
@@ -68,6 +68,7 @@ fn the_first_signal_ends_the_run_in_good_order() {
         each_cell(&results, |_| Verdict::Pass);
         assert!(results.cells[0].id.contains("protocol=3.1.1"));
         assert!(rest(child.stdout.take().unwrap()).contains("1 cell: 1 pass"));
+        assert!(std::fs::read_to_string(&junit).unwrap().contains("<testsuites name=\"mqtt-sessions\" tests=\"1\""));
         assert_nothing_left(&broker);
     }
 }
@@ -76,7 +77,7 @@ fn the_first_signal_ends_the_run_in_good_order() {
 fn the_second_signal_ends_the_program_at_once() {
     let deaf = Arc::new(AtomicBool::new(false));
     let (url, reached) = withholding(&Broker::correct(), deaf.clone());
-    let mut child = stuck(&url, &reached, "-");
+    let mut child = stuck(&url, &reached, &["--export-json", "-"]);
     // From now on nothing can be ended in good order.
     deaf.store(true, SeqCst);
     signal(&child, "INT");
@@ -172,4 +173,37 @@ fn a_harness_that_was_held_up_says_so() {
     let late: Vec<u32> =
         stdout.split(" late ").skip(1).filter_map(|rest| rest.split_once(" ms\"")?.0.parse().ok()).collect();
     assert!(late.iter().any(|milliseconds| (600..10_000).contains(milliseconds)), "{late:?} in {stdout}");
+}
+
+/// A broker that leaves the return of each session without an answer, and tells so.
+#[test]
+fn a_doctor_that_is_interrupted_leaves_nothing_and_promises_nothing() {
+    let broker = Broker::correct();
+    let (told, reached) = mpsc::channel();
+    let (told, known) = (Mutex::new(told), Mutex::new(HashSet::new()));
+    let url = proxy(&broker, move |_, packet| match packet {
+        Packet::Connect(connect) if !connect.clean && connect.session_expiry != Some(0) => {
+            if known.lock().unwrap().insert(connect.client_id.clone()) {
+                return Fate::Pass;
+            }
+            told.lock().unwrap().send(()).unwrap();
+            Fate::Swallow
+        }
+        _ => Fate::Pass,
+    });
+    for json in [false, true] {
+        let export = if json { &["--export-json", "-"][..] } else { &[] };
+        let arguments = [&["doctor", &url], &ENDLESS[..], export].concat();
+        let mut child = crate::program::program(arguments).spawn().unwrap();
+        reached.recv_timeout(PATIENCE).unwrap();
+        assert!(!broker.sessions().is_empty());
+        signal(&child, "INT");
+        let stdout = rest(child.stdout.take().unwrap());
+        let stderr = rest(child.stderr.take().unwrap());
+        assert_eq!(end_of(&mut child).code(), Some(130), "{stdout}{stderr}");
+        assert!(stderr.contains("interrupted: ending sessions"), "{stderr}");
+        assert!(!format!("{stdout}{stderr}").contains("run will work"), "{stdout}{stderr}");
+        assert!(stdout.contains("clean-up") && !stdout.contains("failed"), "{stdout}");
+        assert_nothing_left(&broker);
+    }
 }

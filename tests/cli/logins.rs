@@ -1,4 +1,4 @@
-//! Credentials reach the broker, and nobody else.
+//! Passwords reach the broker, and nobody else. User names stand in the commands that a run prints, so that they work when copied.
 
 use std::path::Path;
 use std::process::Command;
@@ -12,9 +12,9 @@ use crate::program::{QUEUED, matrix, program, run};
 use crate::proxy::{Fate, is_experiment, proxy, proxy_by_client};
 use crate::support::broker::Broker;
 
-const USER: &str = "hidden-user";
+const USER: &str = "reader";
 const PASSWORD: &str = "hidden-pw";
-const PUBLISHER: &str = "hidden-pub";
+const PUBLISHER: &str = "writer";
 const PUBLISHERS_PASSWORD: &str = "hidden-2pw";
 
 #[track_caller]
@@ -40,7 +40,7 @@ fn three_ways(url: &str) -> [Command; 3] {
 }
 
 #[test]
-fn a_login_is_sent_and_shown_to_nobody() {
+fn a_login_is_sent_and_its_password_shown_to_nobody() {
     let seen: Arc<Mutex<Vec<Option<Login>>>> = Arc::default();
     let broker = proxy(&Broker::correct(), {
         let seen = seen.clone();

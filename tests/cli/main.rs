@@ -9,6 +9,7 @@ mod doctor;
 mod expectations;
 mod explain;
 mod explore;
+mod exports;
 mod files;
 mod floods;
 mod forbidden;
@@ -27,14 +28,18 @@ mod peers;
 mod program;
 mod proxy;
 mod relays;
+mod repeats;
+mod restarts;
 mod rights;
 mod runs;
 mod slips;
+mod started;
 mod terminal;
 mod tls;
 mod transports;
 mod unreachable;
 mod upgrades;
+mod wildcards;
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -26,7 +26,7 @@ pub fn program<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>
     for name in ["BROKER", "USERNAME", "PASSWORD", "PUBLISHER_USERNAME", "PUBLISHER_PASSWORD"] {
         command.env_remove(format!("MQTT_SESSIONS_{name}"));
     }
-    for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS"] {
+    for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "GITHUB_ACTIONS"] {
         command.env_remove(name);
     }
     command

@@ -3,11 +3,11 @@
 use std::fs;
 
 use mqtt_sessions::plan::{Settings, cells};
-use mqtt_sessions::results::Results;
+use mqtt_sessions::results::{Results, Verdict};
 use mqtt_sessions::scenario::Scenario;
 
 use crate::peers::{correct, serve, url};
-use crate::program::{QUEUED, matrix, program, run};
+use crate::program::{QUEUED, each_cell, matrix, program, run};
 use crate::support::broker::{Broker, Defect};
 
 /// Steps of a user's own: a retained message meets a subscriber that comes later.
@@ -146,4 +146,16 @@ fn two_runs_differ_only_under_run() {
     let [first, second] = [0, 1].map(results);
     let differing = first.lines().zip(second.lines()).find(|(one, other)| one != other);
     assert!(first == second, "the results differ outside `run`: {differing:?}");
+}
+
+/// DUP 1 on a first copy counts only if it comes again with a pause.
+#[test]
+fn one_attempt_is_no_proof_of_what_has_to_be_asked_again() {
+    let lying = url(serve(&Broker::lying(Defect::DupOnFirst)));
+    for (attempts, verdict) in [("3", Verdict::Fail), ("1", Verdict::Inconclusive)] {
+        let arguments = ["--attempts", attempts, "--histories", "all", "--export-json", "-"];
+        let results = run(matrix(&lying, &[&QUEUED[..], &arguments].concat())).results();
+        each_cell(&results, |_| verdict);
+        assert!(results.run.cells.values().all(|run| (run.attempts.len() == 1) == (attempts == "1")));
+    }
 }

@@ -47,6 +47,7 @@ pub fn results(mut cells: Vec<CellResult>) -> Results {
             host: "linux x86_64".into(),
             url: "mqtt://127.0.0.1:1883".into(),
             settle_ms: 100,
+            reached_with: Vec::new(),
             scenario_files: BTreeMap::new(),
             complete: true,
             planned: cells.len() as u32,
@@ -125,6 +126,7 @@ pub fn tried(histories: &[&[&str]]) -> CellRun {
     let attempt = |(number, history): (usize, &&[&str])| AttemptRun {
         names: BTreeMap::from([("subscriber".into(), format!("ms1a2b{number}"))]),
         history: history.iter().map(|line| (*line).into()).collect(),
+        ..AttemptRun::default()
     };
     let mut run =
         CellRun { duration_ms: 7, attempts: (1..).zip(histories).map(attempt).collect(), ..CellRun::default() };

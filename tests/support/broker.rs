@@ -91,7 +91,15 @@ impl Broker {
     /// # Errors
     /// The operating system's.
     pub async fn listen(&self) -> io::Result<(SocketAddr, JoinHandle<()>)> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        self.listen_on(0).await
+    }
+
+    /// As [`Broker::listen`], on this port of 127.0.0.1.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub async fn listen_on(&self, port: u16) -> io::Result<(SocketAddr, JoinHandle<()>)> {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await?;
         let address = listener.local_addr()?;
         let broker = self.clone();
         let accepting = tokio::spawn(async move {

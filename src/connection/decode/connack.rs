@@ -44,6 +44,7 @@ fn set(connack: &mut Connack, property: &Property<'_>) -> Result<(), Undecodable
     match kind {
         0x11 => connack.session_expiry = Some(value),
         0x12 => connack.assigned_client_id = Some(property.text()?),
+        0x15 => connack.authentication_method = Some(property.text()?),
         0x13 => connack.server_keep_alive = Some(value as u16),
         0x21 => connack.receive_maximum = Some(value as u16),
         0x22 => connack.topic_alias_maximum = Some(value as u16),
@@ -53,8 +54,8 @@ fn set(connack: &mut Connack, property: &Property<'_>) -> Result<(), Undecodable
         0x28 => connack.wildcards_available = Some(property.flag()),
         0x29 => connack.subscription_ids_available = Some(property.flag()),
         0x2a => connack.shared_available = Some(property.flag()),
-        // Properties on authentication, requests and replies, other servers, and the reader.
-        0x15 | 0x16 | 0x1a | 0x1c | 0x1f | USER_PROPERTY => {}
+        // Authentication Data, and properties on requests and replies, other servers, and the reader.
+        0x16 | 0x1a | 0x1c | 0x1f | USER_PROPERTY => {}
         kind => return Err(Undecodable::ForeignProperty { packet: "CONNACK", kind }),
     }
     Ok(())

@@ -45,6 +45,7 @@ fn what_is_written_is_read_again() {
         wildcards_available: Some(true),
         subscription_ids_available: Some(false),
         shared_available: Some(false),
+        authentication_method: Some("SCRAM-SHA-1".into()),
     };
     for protocol in Protocol::ALL {
         let v5 = protocol == Protocol::V5;

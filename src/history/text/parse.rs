@@ -196,6 +196,7 @@ fn parse_packet(what: &str) -> Result<Packet, String> {
             maximum_qos: fields.optional("maximum_qos")?,
             retain_available: fields.optional_flag("retain_available")?,
             assigned_client_id: fields.optional_string("assigned_client_id")?,
+            authentication_method: fields.optional_string("authentication_method")?,
             server_keep_alive: fields.optional("server_keep_alive")?,
             maximum_packet_size: fields.optional("maximum_packet_size")?,
             topic_alias_maximum: fields.optional("topic_alias_maximum")?,

@@ -35,6 +35,8 @@ pub struct Connection {
     pub flows: Vec<Flow>,
     /// What came before the CONNACK.
     pub before_connack: Vec<(usize, &'static str)>,
+    /// Every AUTH.
+    pub auths: Vec<usize>,
     /// Where the client sent DISCONNECT, with the reason code.
     pub left: Option<(Place, u8)>,
     /// The Session Expiry Interval that its DISCONNECT set.
@@ -187,6 +189,7 @@ impl Connection {
             deliveries: Vec::new(),
             flows: Vec::new(),
             before_connack: Vec::new(),
+            auths: Vec::new(),
             left: None,
             expiry_at_end: None,
             closed: None,

@@ -270,6 +270,7 @@ impl Reader {
                 let own = |u: &&mut Unsubscribing| u.id == unsuback.id && u.unsuback.is_none();
                 connection.unsubscribes.iter_mut().filter(own).for_each(|u| u.unsuback = Some(place));
             }
+            Packet::Auth { .. } => connection.auths.push(place.at),
             Packet::Disconnect { reason, session_expiry } => {
                 connection.dismissed = Some((place.at, *reason, *session_expiry));
             }

@@ -116,6 +116,7 @@ fn connack(connack: &Connack) -> Vec<String> {
     details.extend(connack.server_keep_alive.map(|seconds| format!("Server Keep Alive {seconds} s")));
     details.extend(connack.maximum_packet_size.map(|most| format!("Maximum Packet Size {most}")));
     details.extend(connack.topic_alias_maximum.map(|most| format!("Topic Alias Maximum {most}")));
+    details.extend(connack.authentication_method.as_ref().map(|name| format!("Authentication Method {name}")));
     for (name, there) in [
         ("Wildcard Subscription Available", connack.wildcards_available),
         ("Subscription Identifier Available", connack.subscription_ids_available),

@@ -6,10 +6,11 @@ use super::happened::happened;
 use super::{TaughtCell, folded, protocol};
 use crate::packet::Protocol;
 use crate::plan::{Action, Cell, Connect, Publication};
-use crate::report::columns::columns;
+use crate::report::grid::{Drawing, Grid};
 
-/// Where the column begins that says what was done.
-const DONE: usize = 5;
+/// How wide the numbers are.
+const NUMBER: usize = 3;
+const GAP: usize = 2;
 
 /// A step in words, and what happened in each protocol version that took it.
 struct Line {
@@ -20,16 +21,18 @@ struct Line {
 
 /// The steps, numbered, in two columns.
 pub(super) fn table(cells: &[TaughtCell<'_>], width: usize) -> String {
-    let begin = [DONE, DONE + (width - DONE) * 42 / 75];
+    let left = width - NUMBER - GAP;
+    let done = left * 42 / 75;
     let row = |(number, line): (usize, Line)| {
         let only = match line.taken_in.len() == cells.len() {
             true => String::new(),
             false => line.taken_in.iter().map(|protocol| format!(" (in {protocol})")).collect(),
         };
         let happened = folded(line.happened, "\n");
-        columns(&begin, &[format!("{number:>3}"), format!("{}{only}", line.done), happened], width)
+        vec![number.to_string(), format!("{}{only}", line.done), happened]
     };
-    (1..).zip(lines(cells)).map(row).collect()
+    let grid = Grid { head: Vec::new(), rows: (1..).zip(lines(cells)).map(row).collect() };
+    grid.drawn(&Drawing { gap: GAP, right: 0..1 }, &[NUMBER, done - GAP, left - done])
 }
 
 /// The steps of all cells in one list. A step that not all of them take says which do.

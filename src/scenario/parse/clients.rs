@@ -10,6 +10,12 @@ use crate::scenario::{ClientId, ClientPlan, ConnectPlan, WillPlan};
 /// The wishes of a CONNECT, at a client and in a step.
 pub const CONNECT_KEYS: [&str; 6] =
     ["clean_start", "session_expiry", "receive_maximum", "maximum_packet_size", "topic_alias_maximum", "keep_alive"];
+/// The keys of a client: those, and the wishes of its CONNECT.
+pub const CLIENT_KEYS: [&str; 10] = {
+    let [a, b, c, d, e, f] = CONNECT_KEYS;
+    ["protocol", "clean_session", "client_id", "will", a, b, c, d, e, f]
+};
+pub const WILL_KEYS: [&str; 4] = ["topic", "qos", "retain", "delay"];
 /// The largest number in a field of two bytes.
 const TWO_BYTES: u32 = u16::MAX as u32;
 /// The topic of a will that names none.
@@ -41,7 +47,7 @@ impl<'a> Reader<'a> {
     ) -> Result<ClientPlan, ScenarioError> {
         let name = self.name("client", at, key)?;
         let client = Section::of(self.document, "a client", at.clone(), value)?;
-        client.only(&[&["protocol", "clean_session", "client_id", "will"], &CONNECT_KEYS[..]].concat())?;
+        client.only(&CLIENT_KEYS)?;
         Ok(ClientPlan {
             name,
             client_id: self.client_id(&client, before)?,
@@ -72,7 +78,7 @@ impl<'a> Reader<'a> {
     }
 
     fn will(&mut self, will: &Section<'a>) -> Result<WillPlan, ScenarioError> {
-        will.only(&["topic", "qos", "retain", "delay"])?;
+        will.only(&WILL_KEYS)?;
         Ok(WillPlan {
             topic: self.topic(will, WILL_TOPIC)?,
             qos: self.required(will, "qos")?,

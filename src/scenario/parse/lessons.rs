@@ -10,6 +10,10 @@ use crate::packet::Protocol;
 use crate::scenario::{Axis, LESSON, Lesson, Part, combinations};
 use crate::statement::{self, Statement};
 
+/// The keys of a lesson.
+pub const LESSON_KEYS: [&str; 8] =
+    ["name", "question", "expected", "actual", "statements", "except", "clients", "steps"];
+
 impl<'a> Reader<'a> {
     pub(super) fn lessons(
         &mut self,
@@ -48,7 +52,7 @@ impl<'a> Reader<'a> {
 
     fn lesson(&mut self, entry: &'a Entry<'a>, before: &[Part]) -> Result<Part, ScenarioError> {
         let section = Section::of(self.document, "a lesson", entry.span(), entry)?;
-        section.only(&["name", "question", "expected", "actual", "statements", "except", "clients", "steps"])?;
+        section.only(&LESSON_KEYS)?;
         let (_, name) = section.need("name", "a text")?;
         let at = name.span();
         let name = self.name("lesson", &at, self.text("name", name)?)?;

@@ -14,9 +14,9 @@ use crate::scenario::{
 };
 
 /// The keys of a Topic Filter.
-const FILTER_KEYS: [&str; 6] = ["topic", "share", "qos", "no_local", "retain_as_published", "retain_handling"];
+pub const FILTER_KEYS: [&str; 6] = ["topic", "share", "qos", "no_local", "retain_as_published", "retain_handling"];
 /// The largest Subscription Identifier (5.0, section 3.8.2.1.2).
-const IDENTIFIER_MAX: u32 = 268_435_455;
+pub const IDENTIFIER_MAX: u32 = 268_435_455;
 const WHEN: &str = "when";
 
 impl<'a> Reader<'a> {

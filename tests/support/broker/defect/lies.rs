@@ -600,6 +600,13 @@ defects! {
     "second-connack" SecondConnack silent
         { "3.2" | "MQTT-3.2.0-2" }
 
+    /// Each SUBACK is followed by AUTH, which is a reserved type of packet in 3.1.1.
+    "unasked-auth" UnaskedAuth silent
+        { "2.1" | "MQTT-4.12.0-6" }
+    /// The CONNACK for a session that is there names an Authentication Method.
+    "names-an-authentication-method" NamesAnAuthenticationMethod silent
+        { | "MQTT-4.12.0-6" }
+
     // Connections that end, or fall silent, although the client keeps to the standard.
 
     /// A PUBREL that is sent again is answered by the end of the connection.

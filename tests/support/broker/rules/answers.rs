@@ -147,6 +147,11 @@ impl Rules {
             (Defect::SecondConnack, packet @ Packet::Suback(_)) => {
                 Some(vec![packet, Packet::Connack(Connack::default())])
             }
+            (Defect::UnaskedAuth, packet @ Packet::Suback(_)) => Some(vec![packet, Packet::Auth { reason: 0x18 }]),
+            (Defect::NamesAnAuthenticationMethod, Packet::Connack(connack)) => {
+                let authentication_method = connack.session_present.then(|| "SCRAM-SHA-1".into());
+                Some(vec![Packet::Connack(Connack { authentication_method, ..connack })])
+            }
             (Defect::SubackWrongId, Packet::Suback(mut suback)) => {
                 suback.id = suback.id.wrapping_add(1).max(1);
                 Some(vec![Packet::Suback(suback)])

@@ -1,0 +1,198 @@
+//! Broker files: how a broker is started, as TOML. Those of `brokers/` are built in; a user may have more.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::template::Template;
+
+/// The built-in files, by the name of the broker.
+const BUILT_IN: &[(&str, &str)] = &[
+    ("activemq", include_str!("../../brokers/activemq.toml")),
+    ("aedes", include_str!("../../brokers/aedes.toml")),
+    ("aedes-2", include_str!("../../brokers/aedes-2.toml")),
+    ("ejabberd", include_str!("../../brokers/ejabberd.toml")),
+    ("mosquitto", include_str!("../../brokers/mosquitto.toml")),
+    ("nats", include_str!("../../brokers/nats.toml")),
+    ("rabbitmq", include_str!("../../brokers/rabbitmq.toml")),
+];
+
+/// How a file of the user's own ends.
+const EXTENSION: &str = "toml";
+/// How long a broker may take until it answers a CONNECT, where its file does not say.
+const READY_WITHIN_S: u32 = 30;
+
+/// A broker file.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BrokerFile {
+    pub name: String,
+    /// The command that installs it.
+    pub install: String,
+    /// What has to be found in PATH, or where Debian has daemons. Each is a value of its name.
+    #[serde(default)]
+    pub programs: Vec<String>,
+    /// Files that have to be there before.
+    #[serde(default)]
+    pub needs: Vec<Template>,
+    /// The command that runs it in the foreground.
+    pub start: Vec<Template>,
+    #[serde(default)]
+    pub environment: BTreeMap<String, Template>,
+    /// Configuration, by the name below the broker's own folder.
+    #[serde(default)]
+    pub files: BTreeMap<String, Template>,
+    pub version: Option<VersionCommand>,
+    /// Who may log in, where not everybody may.
+    pub username: Option<String>,
+    pub password: Option<String>,
+    /// In seconds.
+    #[serde(default = "ready_within_s")]
+    pub ready_within_s: u32,
+    /// What may stand in any of the texts above, by name.
+    #[serde(default)]
+    pub values: BTreeMap<String, Template>,
+    /// Other configurations of the same broker, by name.
+    #[serde(default)]
+    pub variants: BTreeMap<String, Variant>,
+}
+
+/// How a broker tells its version.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VersionCommand {
+    pub command: Vec<Template>,
+    /// What stands in front of the version in the command's output.
+    #[serde(default)]
+    pub behind: String,
+}
+
+/// Another configuration of a broker.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Variant {
+    /// What the broker does then, as half a sentence.
+    pub about: String,
+    /// In place of those of the file.
+    #[serde(default)]
+    pub values: BTreeMap<String, Template>,
+}
+
+fn ready_within_s() -> u32 {
+    READY_WITHIN_S
+}
+
+/// Why a broker file cannot be used: what and where, and what is accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    #[error("--broker {typed}: cannot read the broker file: {why}")]
+    Unreadable { typed: String, why: String },
+    #[error("--broker {typed}: {why}")]
+    Malformed { typed: String, why: String },
+    #[error("--broker {typed}: {name} has no variant {variant}; {known}")]
+    NoVariant { typed: String, name: String, variant: String, known: String },
+}
+
+impl BrokerFile {
+    /// The file that is meant by what stands behind `--broker`: `NAME`, `NAME:VARIANT`, `FILE.toml` or `FILE.toml:VARIANT`, with the
+    /// values of the variant; `None` if no broker file is meant.
+    ///
+    /// # Errors
+    /// [`FileError`], a sentence for the user.
+    pub fn find(typed: &str) -> Result<Option<BrokerFile>, FileError> {
+        let (name, variant) = match typed.rsplit_once(':') {
+            Some((name, variant)) if !variant.contains('/') => (name, Some(variant)),
+            _ => (typed, None),
+        };
+        let is_file = Path::new(name).extension().is_some_and(|extension| extension == EXTENSION);
+        let built_in = BUILT_IN.iter().find(|(built_in, _)| *built_in == name);
+        let text = match built_in {
+            Some((_, text)) => (*text).to_owned(),
+            None if is_file => crate::input::read_text(Path::new(name))
+                .map_err(|error| FileError::Unreadable { typed: typed.into(), why: error.to_string() })?,
+            None => return Ok(None),
+        };
+        let file = BrokerFile::parse(&text).map_err(|why| FileError::Malformed { typed: typed.into(), why })?;
+        let Some(variant) = variant else { return Ok(Some(file)) };
+        // A port behind a name means a host of this name.
+        if built_in.is_some() && variant.parse::<u16>().is_ok() {
+            return Ok(None);
+        }
+        file.with_variant(typed, variant).map(Some)
+    }
+
+    /// The built-in ones.
+    pub fn built_in() -> impl Iterator<Item = BrokerFile> {
+        BUILT_IN.iter().filter_map(|(_, text)| BrokerFile::parse(text).ok())
+    }
+
+    fn parse(text: &str) -> Result<BrokerFile, String> {
+        let file: BrokerFile = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
+        match file.start.is_empty() {
+            true => Err("start is empty; it is the command that runs the broker in the foreground".into()),
+            false => Ok(file),
+        }
+    }
+
+    fn with_variant(mut self, typed: &str, variant: &str) -> Result<BrokerFile, FileError> {
+        match self.variants.get(variant) {
+            Some(found) => {
+                self.values.extend(found.values.clone());
+                Ok(self)
+            }
+            None => Err(FileError::NoVariant {
+                typed: typed.into(),
+                name: self.name.clone(),
+                variant: variant.into(),
+                known: match self.variants.len() {
+                    0 => "it has none".into(),
+                    _ => format!("it has {}", self.variants.keys().cloned().collect::<Vec<_>>().join(", ")),
+                },
+            }),
+        }
+    }
+
+    /// How long the broker may take until it answers a CONNECT.
+    pub fn ready_within(&self) -> Duration {
+        Duration::from_secs(self.ready_within_s.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_built_in_file_has_the_name_of_its_broker() {
+        for (name, text) in BUILT_IN {
+            let file = BrokerFile::parse(text).unwrap_or_else(|why| panic!("{name}: {why}"));
+            assert_eq!(file.name, *name);
+        }
+    }
+
+    #[test]
+    fn a_variant_has_values_of_its_own() {
+        let plain = BrokerFile::find("mosquitto").unwrap().unwrap();
+        let persistent = BrokerFile::find("mosquitto:persistent").unwrap().unwrap();
+        assert_ne!(plain.values["settings"], persistent.values["settings"]);
+        let error = BrokerFile::find("mosquitto:perfect").unwrap_err().to_string();
+        assert!(error.starts_with("--broker mosquitto:perfect: mosquitto has no variant perfect; it has "), "{error}");
+    }
+
+    #[test]
+    fn a_host_is_no_broker_file() {
+        for typed in ["localhost", "mqtt://mosquitto", "mosquitto:1883", "[::1]:1883", "unix:/tmp/x"] {
+            assert_eq!(BrokerFile::find(typed).unwrap(), None, "{typed}");
+        }
+    }
+
+    #[test]
+    fn a_mistake_in_a_file_is_told_with_its_line() {
+        let why = BrokerFile::parse("name = \"x\"\ninstall = \"y\"\nstart = [\"x\"]\nprogram = 1\n").unwrap_err();
+        assert!(why.contains("line 4") && why.contains("program"), "{why}");
+        let why = BrokerFile::parse("name = \"x\"\ninstall = \"y\"\nstart = [\"${\"]\n").unwrap_err();
+        assert!(why.contains("line 3") && why.contains("${"), "{why}");
+    }
+}

@@ -1,0 +1,23 @@
+//! The options that write files.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// The files that a command writes beside what it prints; each is complete or what it was before.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Results")]
+pub struct ExportFiles {
+    /// Write the results as JSON; - is stdout
+    #[arg(long, value_name = "FILE")]
+    pub export_json: Option<PathBuf>,
+    /// Write a test case for each cell as JUnit XML; - is stdout
+    #[arg(long, value_name = "FILE")]
+    pub export_junit: Option<PathBuf>,
+    /// Write a job summary as Markdown; - is stdout
+    #[arg(long, value_name = "FILE")]
+    pub export_markdown: Option<PathBuf>,
+    /// Write the packets for Wireshark, as pcapng; - is stdout
+    #[arg(long, value_name = "FILE")]
+    pub export_pcap: Option<PathBuf>,
+}

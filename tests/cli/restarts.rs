@@ -1,0 +1,80 @@
+//! A broker that restarts in the middle of a run and has lost all sessions: nobody is accused, and the rest of the run is right.
+
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use mqtt_sessions::results::Verdict;
+
+use crate::peers::{assert_nothing_left, serve, url};
+use crate::program::{each_cell, matrix, run};
+use crate::support::broker::Broker;
+
+/// How many connections there are before the restart: the first cells are done, and many are under way.
+const BEFORE: usize = 150;
+/// How many connections end at once while the broker is away.
+const AWAY: usize = 20;
+
+struct Restarting {
+    brokers: [SocketAddr; 2],
+    accepted: AtomicUsize,
+    open: Mutex<Vec<TcpStream>>,
+}
+
+impl Restarting {
+    fn carry(&self, client: TcpStream) {
+        let number = self.accepted.fetch_add(1, SeqCst);
+        if number == BEFORE {
+            for stream in self.open.lock().unwrap().drain(..) {
+                let _ = stream.shutdown(Shutdown::Both);
+            }
+        }
+        if (BEFORE..BEFORE + AWAY).contains(&number) {
+            return;
+        }
+        let server = TcpStream::connect(self.brokers[usize::from(number > BEFORE)]).unwrap();
+        // Only speed depends on it.
+        let _ = client.set_nodelay(true).and(server.set_nodelay(true));
+        let handles = [client.try_clone().unwrap(), server.try_clone().unwrap()];
+        if number < BEFORE {
+            self.open.lock().unwrap().extend(handles);
+        }
+        let copy = |mut from: TcpStream, mut to: TcpStream| {
+            thread::spawn(move || {
+                // Either side may break the connection.
+                let _ = std::io::copy(&mut from, &mut to);
+                let _ = to.shutdown(Shutdown::Write);
+            })
+        };
+        copy(client.try_clone().unwrap(), server.try_clone().unwrap());
+        copy(server, client);
+    }
+}
+
+#[test]
+fn a_broker_that_restarts_without_its_sessions_is_not_accused() {
+    let brokers = [Broker::correct(), Broker::correct()];
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let restarting = Arc::new(Restarting {
+        brokers: [serve(&brokers[0]), serve(&brokers[1])],
+        accepted: AtomicUsize::new(0),
+        open: Mutex::default(),
+    });
+    let relay = restarting.clone();
+    thread::spawn(move || listener.incoming().flatten().for_each(|client| relay.carry(client)));
+    let ended = run(matrix(&url(address), &["--jobs", "64", "--export-json", "-"]));
+    assert!(restarting.accepted.load(SeqCst) > BEFORE + AWAY, "{}", ended.stderr);
+    let results = ended.results();
+    assert_eq!(results.cells.len(), 144);
+    each_cell(&results, |_| Verdict::Pass);
+    assert!(results.broker_findings.violations.is_empty(), "{:?}", results.broker_findings);
+    let warnings: Vec<&str> = ended.stderr.lines().filter(|line| line.contains("warning")).collect();
+    assert!(
+        matches!(warnings[..], [one] if one.contains("which is back; cells that this disturbed are tried again")),
+        "{warnings:?}"
+    );
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_nothing_left(&brokers[1]);
+}

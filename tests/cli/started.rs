@@ -1,0 +1,194 @@
+//! Brokers that are started from a file: what is right, what goes wrong, and that nothing of them stays.
+
+use std::env;
+use std::fs;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use mqtt_sessions::results::Verdict;
+use tempfile::TempDir;
+
+use crate::program::{Ended, QUEUED, each_cell, end_of, matrix, run, signal, wait_for_line};
+use crate::support::broker::Broker;
+
+/// The port on which this program is a broker.
+const PORT: &str = "PORT_OF_THE_TEST_BROKER";
+/// How long a process may take to end that was killed.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// This test is a broker where it is told a port, until somebody ends it.
+#[test]
+fn serves_where_it_is_told_a_port() {
+    let Some(port) = env::var(PORT).ok().and_then(|port| port.parse().ok()) else { return };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (_, serving) = Broker::correct().listen_on(port).await.unwrap();
+        serving.await.unwrap();
+    });
+}
+
+/// A folder with a broker file, and with what its broker writes.
+struct Files {
+    folder: TempDir,
+}
+
+impl Files {
+    /// A file with these lines, to which a name and an `install` are added.
+    fn with(lines: &str) -> Files {
+        let folder = tempfile::tempdir().unwrap();
+        let text = format!("name = \"made-up\"\ninstall = \"make up\"\n{lines}\n");
+        fs::write(folder.path().join("broker.toml"), text).unwrap();
+        Files { folder }
+    }
+
+    /// A broker that runs this script of the shell.
+    fn script(script: &str) -> Files {
+        let files = Files::with("");
+        let script = script.replace("${out}", files.path("").to_str().unwrap());
+        let lines = format!("start = [\"sh\", \"-c\", '''{script}''']\nready_within_s = 2");
+        let text = fs::read_to_string(files.path("broker.toml")).unwrap() + &lines;
+        fs::write(files.path("broker.toml"), text).unwrap();
+        files
+    }
+
+    /// This program as a broker, behind this script.
+    fn broker(script: &str) -> Files {
+        let program = env::current_exe().unwrap();
+        let serve = format!("exec '{}' --exact started::serves_where_it_is_told_a_port", program.display());
+        let files = Files::script(&format!("{script} {PORT}=${{port}} {serve}"));
+        let text = fs::read_to_string(files.path("broker.toml")).unwrap().replace("within_s = 2", "within_s = 60");
+        fs::write(files.path("broker.toml"), text).unwrap();
+        files
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// `matrix` against it, with the folders of brokers in a folder of its own.
+    fn matrix(&self, arguments: &[&str]) -> Command {
+        fs::create_dir_all(self.path("tmp")).unwrap();
+        let mut command = matrix(self.path("broker.toml").to_str().unwrap(), &[&QUEUED[..], arguments].concat());
+        command.env("TMPDIR", self.path("tmp"));
+        command
+    }
+
+    /// Nothing of the broker is there any more: no folder, and none of the processes that it told.
+    #[track_caller]
+    fn nothing_is_left(&self) {
+        let folders: Vec<_> = fs::read_dir(self.path("tmp")).unwrap().collect();
+        assert!(folders.is_empty(), "{folders:?}");
+        self.no_process_is_left();
+    }
+
+    #[track_caller]
+    fn no_process_is_left(&self) {
+        let told = fs::read_to_string(self.path("processes")).unwrap_or_default();
+        let processes: Vec<&str> = told.split_whitespace().collect();
+        assert!(!processes.is_empty(), "the broker told of no process");
+        let began = Instant::now();
+        while processes.iter().any(|id| is_running(id)) {
+            assert!(began.elapsed() < PATIENCE, "still there: {processes:?}");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+/// A process that was killed and that nobody waited for is not running.
+fn is_running(id: &str) -> bool {
+    let status = fs::read_to_string(Path::new("/proc").join(id).join("status")).unwrap_or_default();
+    status.contains("State:") && !status.contains("State:\tZ")
+}
+
+#[track_caller]
+fn gave_up(ended: &Ended, phrases: &[&str]) {
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    for phrase in phrases {
+        assert!(ended.stderr.contains(phrase), "no \"{phrase}\" in {}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_broker_is_started_measured_and_ended() {
+    let files = Files::broker("echo $$ > ${out}/processes;");
+    let ended = run(files.matrix(&["--export-json=-"]));
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let results = ended.results();
+    each_cell(&results, |_| Verdict::Pass);
+    assert_eq!(results.broker.name.as_deref(), Some("made-up"));
+    assert!(!ended.stderr.contains("mqtt-sessions clean"), "{}", ended.stderr);
+    files.nothing_is_left();
+}
+
+#[test]
+fn what_it_left_stays_where_that_is_asked_for() {
+    let files = Files::broker("echo $$ > ${out}/processes; echo hello; echo data > data;");
+    let ended = run(files.matrix(&["--keep"]));
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    files.no_process_is_left();
+    let kept = fs::read_dir(files.path("tmp")).unwrap().next().unwrap().unwrap().path();
+    assert!(ended.stderr.contains(kept.to_str().unwrap()), "{}", ended.stderr);
+    assert_eq!(fs::read_to_string(kept.join("data")).unwrap(), "data\n");
+    assert!(fs::read_to_string(kept.join("output.log")).unwrap().starts_with("hello\n"));
+}
+
+#[test]
+fn a_broker_that_ends_at_once_is_told_with_its_last_words() {
+    let files = Files::script("echo $$ > ${out}/processes; echo one; printf 'port \\033[31m taken\n' >&2; exit 1");
+    let ended = run(files.matrix(&[]));
+    gave_up(&ended, &["made-up ended before it answered a CONNECT", "one\nport \\x1b[31m taken"]);
+    files.nothing_is_left();
+}
+
+#[test]
+fn a_broker_that_never_gets_ready_is_told_in_time() {
+    // It leaves a child behind, takes no TERM, and fills its log.
+    let script = "trap '' TERM; sleep 600 & echo $$ $! > ${out}/processes; yes noise | head -c 5000000; wait";
+    let files = Files::script(script);
+    let ended = run(files.matrix(&[]));
+    gave_up(&ended, &["made-up answered no CONNECT within 2 s", "noise"]);
+    assert!(ended.stderr.len() < 1000, "{} bytes", ended.stderr.len());
+    files.nothing_is_left();
+}
+
+#[test]
+fn it_ends_with_the_program_however_that_ends() {
+    for (name, code) in [("INT", Some(130)), ("TERM", Some(130)), ("KILL", None)] {
+        let files = Files::broker("sleep 600 & echo $$ $! > ${out}/processes;");
+        // A Keep Alive that nothing ends holds up the run.
+        let mut child = files.matrix(&["--settle=1h"]).spawn().unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        wait_for_line(&mut stderr, "prefix");
+        signal(&child, name);
+        assert_eq!(end_of(&mut child).code(), code, "{name}");
+        match code {
+            Some(_) => files.nothing_is_left(),
+            None => files.no_process_is_left(),
+        }
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_used_is_told_with_the_place() {
+    let typed = |lines: &str| Files::with(lines);
+    let cases = [
+        ("start = []", &["start is empty"][..]),
+        ("start = [1]", &["line 3", "string"]),
+        ("strat = [\"x\"]", &["strat", "line 3"]),
+        ("start = [\"${prot}\"]", &["${prot} has no value; there are cache, folder, port"]),
+        (
+            "start = [\"x\"]\nprograms = [\"no-such-broker\"]",
+            &["no program no-such-broker", "install it with `make up`"],
+        ),
+        ("start = [\"x\"]\nneeds = [\"/no/such\"]", &["there is no /no/such", "`make up`"]),
+        ("start = [\"/no/such/program\"]", &["ended before it answered a CONNECT", "/no/such/program"]),
+    ];
+    for (lines, phrases) in cases {
+        gave_up(&run(typed(lines).matrix(&[])), phrases);
+    }
+    gave_up(&run(matrix("/no/such.toml", &[])), &["--broker /no/such.toml", "cannot read the broker file"]);
+    gave_up(&run(matrix("mosquitto:perfect", &[])), &["mosquitto has no variant perfect; it has max_qos_1"]);
+}
