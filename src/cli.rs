@@ -1,5 +1,6 @@
 //! The command line: what can be typed, and the help that explains it.
 
+mod expected;
 mod exports;
 mod reach;
 
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::packet::Protocol;
 use crate::run::{ATTEMPTS_MAX, Settle};
 use crate::scenario::MESSAGES_MAX;
+pub use expected::{Accept, Expected, Failing};
 pub use exports::ExportFiles;
 pub use reach::{Prefixes, Reach, Tls};
 
@@ -22,7 +24,7 @@ pub use reach::{Prefixes, Reach, Tls};
     arg_required_else_help = true,
     after_help = "Exit codes: 0 nothing failed · 1 something failed · 2 usage, a file, the broker out of reach, or its \
                   topics forbidden · 3 nothing failed but something is unclear · 4 no cell selected · 130 interrupted.\n\
-                  With --baseline and compare, \"failed\" means \"got worse\"."
+                  With --baseline and compare, \"failed\" means \"got worse\"; what is known (--expect) fails nothing."
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -87,6 +89,10 @@ pub enum Command {
         baseline: PathBuf,
         /// The new results
         results: PathBuf,
+        #[command(flatten)]
+        fail_on: Failing,
+        #[command(flatten)]
+        expected: Expected,
     },
 
     /// Judge stored histories again, without a broker, with the rules of this version
@@ -97,6 +103,13 @@ pub enum Command {
         files: Vec<PathBuf>,
         #[command(flatten)]
         exports: ExportFiles,
+        /// Tell each finding whole, also where there are many
+        #[arg(long, help_heading = "Results")]
+        details: bool,
+        #[command(flatten)]
+        expected: Expected,
+        #[command(flatten)]
+        accept: Accept,
     },
 
     /// Look whether a run against this broker will work, step by step, and say what to do where it will not
@@ -258,6 +271,15 @@ pub struct Measure {
     /// Compare with these results; then only what got worse fails
     #[arg(long, value_name = "FILE", help_heading = "Results")]
     pub baseline: Option<PathBuf>,
+    #[command(flatten)]
+    pub fail_on: Failing,
+    #[command(flatten)]
+    pub expected: Expected,
+    #[command(flatten)]
+    pub accept: Accept,
+    /// Tell each finding whole, also where there are many
+    #[arg(long, help_heading = "Results")]
+    pub details: bool,
 
     /// Cells side by side [default: all against this machine, 32 elsewhere]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000), help_heading = "Running")]

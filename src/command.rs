@@ -7,6 +7,7 @@ mod arguments;
 mod clean;
 mod compare;
 mod doctor;
+mod expected;
 mod explain;
 mod explore;
 mod judge;

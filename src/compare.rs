@@ -5,6 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use clap::ValueEnum;
+
+use crate::choice;
+use crate::expectations::Assessment;
 use crate::results::{CellResult, Level, Options, Results, Verdict, Violation};
 
 /// What differs between a baseline and a later run.
@@ -33,11 +37,26 @@ pub struct Change {
     pub detail: String,
 }
 
+/// A kind of change that fails beside what got worse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FailOn {
+    /// What got worse, and new cells that fail: it always counts.
+    Worse,
+    /// Any change of a cell that is in both.
+    Changed,
+    /// Cells that are not there any more.
+    Gone,
+    /// Cells that the baseline does not have.
+    New,
+}
+
 /// Ordered as reports speak of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// To fail, from pass to warn, from pass or warn to unsupported, or a failed cell that breaks a further statement.
     Worse,
+    /// It got worse, or is new and fails, as is known of this broker.
+    Known,
     /// To inconclusive or error: nothing can be said any more.
     Unclear,
     /// Any other verdict that changed.
@@ -53,12 +72,21 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Kind; 7] =
-        [Kind::Worse, Kind::Unclear, Kind::Better, Kind::ChangedChoice, Kind::ChangedFinding, Kind::New, Kind::Gone];
+    pub const ALL: [Kind; 8] = [
+        Kind::Worse,
+        Kind::Known,
+        Kind::Unclear,
+        Kind::Better,
+        Kind::ChangedChoice,
+        Kind::ChangedFinding,
+        Kind::New,
+        Kind::Gone,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
             Kind::Worse => "worse",
+            Kind::Known => "known",
             Kind::Unclear => "unclear",
             Kind::Better => "better",
             Kind::ChangedChoice => "changed choice",
@@ -133,6 +161,27 @@ impl Comparison {
         self.changes.iter().filter(|change| change.kind == kind).count()
     }
 
+    /// Tells apart what is known: it fails nothing. The change itself stays.
+    pub fn excuse(&mut self, known: &Assessment) {
+        for change in self.changes.iter_mut().filter(|change| known.is_known(&change.id)) {
+            if matches!(change.kind, Kind::Worse | Kind::New) {
+                change.kind = Kind::Known;
+            }
+        }
+        self.new_of_broker.retain(|statement| !known.beside_the_cells.contains(statement));
+    }
+
+    /// True if something got worse, or if there is a change of one of these kinds.
+    pub fn fails(&self, on: &[FailOn]) -> bool {
+        let is_one = |kind: Kind| match kind {
+            Kind::Unclear | Kind::Better | Kind::ChangedChoice | Kind::ChangedFinding => on.contains(&FailOn::Changed),
+            Kind::Gone => on.contains(&FailOn::Gone),
+            Kind::New => on.contains(&FailOn::New),
+            Kind::Worse | Kind::Known => false,
+        };
+        self.got_worse() || self.changes.iter().any(|change| is_one(change.kind))
+    }
+
     /// True if something got worse, if a new cell fails, or if the broker breaks a further statement beside the cells.
     pub fn got_worse(&self) -> bool {
         !self.new_of_broker.is_empty()
@@ -199,10 +248,14 @@ fn verdicts(before: Verdict, after: Verdict) -> Option<Kind> {
 
 fn choices(before: &CellResult, after: &CellResult) -> Vec<String> {
     let names: BTreeSet<&String> = before.choices.keys().chain(after.choices.keys()).collect();
-    let value =
-        |cell: &CellResult, name: &String| cell.choices.get(name).map_or("not exercised", String::as_str).to_owned();
-    let changes = names.into_iter().map(|name| (name, value(before, name), value(after, name)));
-    changes.filter(|(_, before, after)| before != after).map(|(name, b, a)| format!("{name}: {b} → {a}")).collect()
+    let differing = names.into_iter().filter(|name| before.choices.get(*name) != after.choices.get(*name));
+    let said = |cell: &CellResult, name: &str| cell.choices.get(name).map(|value| choice::sentence(name, value));
+    let change = |name: &String| match (said(before, name), said(after, name)) {
+        (Some(before), Some(after)) => format!("before: {before}; now: {after}"),
+        (Some(before), None) => format!("no longer seen: {before}"),
+        (None, after) => format!("seen now: {}", after.unwrap_or_default()),
+    };
+    differing.map(change).collect()
 }
 
 /// Statements that are cited on one side only: now, and no longer.

@@ -41,6 +41,7 @@ use crate::results::{
 };
 use crate::visible::visible;
 use crate::vocabulary::Timer;
+pub use absences::SuspectedLimit;
 use facts::Facts;
 use finding::{Finding, Findings};
 use model::Model;
@@ -342,6 +343,7 @@ impl Judgement {
             verdict,
             reason,
             sent: self.measured.sent,
+            sent_to: self.measured.sent_to,
             published: self.measured.published,
             session_present: self.measured.session_present,
             granted_qos: self.measured.granted_qos,

@@ -6,6 +6,7 @@
 pub mod axes;
 pub mod broker;
 pub mod capture;
+pub mod choice;
 pub mod cli;
 pub mod command;
 pub mod compare;
@@ -13,8 +14,10 @@ pub mod connection;
 pub mod control;
 pub mod doctor;
 pub mod exit_code;
+pub mod expectations;
 pub mod explore;
 pub mod export;
+pub mod fold;
 pub mod history;
 pub mod history_file;
 mod input;

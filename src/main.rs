@@ -46,8 +46,12 @@ fn execute(command: Command) -> Result<ExitCode> {
         Command::List { scenarios, listed, plan } => command::list(scenarios, listed, &plan),
         Command::Explain(options) => on_runtime(command::explain(options)),
         Command::Explore(options) => on_runtime(command::explore(options)),
-        Command::Compare { baseline, results } => command::compare(&baseline, &results),
-        Command::Judge { files, exports } => command::judge(&files, &exports),
+        Command::Compare { baseline, results, fail_on, expected } => {
+            command::compare(&baseline, &results, &fail_on, &expected)
+        }
+        Command::Judge { files, exports, details, expected, accept } => {
+            command::judge(&files, &exports, details, &expected, &accept)
+        }
         Command::Doctor(options) => on_runtime(command::doctor(options)),
         Command::Clean(options) => on_runtime(command::clean(options)),
     }

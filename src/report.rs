@@ -5,6 +5,7 @@
 
 mod annotations;
 mod catalogue;
+mod causes;
 mod changes;
 mod choices;
 mod control;
@@ -12,18 +13,21 @@ mod examined;
 mod explain;
 mod explored;
 mod findings;
-mod fold;
+mod grid;
 mod histories;
 mod junit;
+mod known;
 mod lessons;
 mod markdown;
 mod matrix;
+mod page;
 mod statements;
 mod table;
 mod told;
 
 use anstyle::{AnsiColor, Style};
 
+use crate::expectations::Assessment;
 use crate::results::{BrokerLabel, CellResult, Results, Summary, Verdict};
 
 pub use annotations::annotations;
@@ -37,11 +41,10 @@ pub use histories::{JudgedFile, histories};
 pub use junit::junit;
 pub use lessons::Teaching;
 pub use markdown::markdown;
+pub use page::Page;
+use page::wrap;
 pub use statements::{all_statements, statement};
 pub use told::Told;
-
-/// What fits on every terminal.
-const WIDTH: usize = 80;
 
 /// Ids that a folded finding names; the others are counted.
 const NAMED_CELLS: usize = 3;
@@ -86,18 +89,30 @@ pub fn measured(broker: &BrokerLabel, url: &str) -> String {
     format!("Measured: {name}{gap}{url}")
 }
 
-/// The answer of a run: a table or the lessons of each scenario, the choices, the findings, and the line that sums up.
-pub fn terminal(results: &Results, teachings: &[Teaching], palette: Palette) -> String {
+/// Where a reader meets the word first.
+const CELL: &str =
+    "A cell is one experiment: a scenario with one value for each of its axes, such as the protocol version.";
+
+/// The answer of a run: a table or the lessons of each scenario, the choices, the findings, what was known, and the line that
+/// sums up.
+pub fn terminal(results: &Results, teachings: &[Teaching], known: &Assessment, page: impl Into<Page>) -> String {
+    let page = page.into();
+    let palette = page.palette;
     let section = |(scenario, cells): (&str, Vec<&CellResult>)| {
         let teaching = teachings.iter().find(|teaching| teaching.scenario == scenario);
-        let lessons = teaching.map(|teaching| lessons::section(teaching, results, palette));
-        lessons.or_else(|| matrix::table(&cells, palette)).unwrap_or_else(|| table::table(scenario, &cells, palette))
+        let lessons = teaching.map(|teaching| lessons::section(teaching, results, page));
+        lessons.or_else(|| matrix::table(&cells, page)).unwrap_or_else(|| table::table(scenario, &cells, page))
     };
     let mut sections: Vec<String> = scenarios(results).into_iter().map(section).collect();
     sections.extend(choices::section(results, palette));
-    sections.extend(findings::sections(results, palette));
-    sections.push(summary_line(&results.summary, palette));
-    sections.join("\n")
+    let is_taught = |scenario: &str| teachings.iter().any(|teaching| teaching.scenario == scenario);
+    if scenarios(results).into_iter().any(|(scenario, _)| !is_taught(scenario)) {
+        sections.insert(0, wrap("", CELL));
+    }
+    sections.extend(findings::sections(results, known, page));
+    sections.extend(known::section(results, known, palette));
+    sections.push(summary_line(&results.summary, palette) + &known::summary(known, palette));
+    page.lay_out(&sections.join("\n"))
 }
 
 /// `144 cells: 3 fail, 141 pass`, worst first.
@@ -171,25 +186,4 @@ fn name_cells<'a>(ids: impl ExactSizeIterator<Item = &'a str>) -> String {
         text += &format!("  and {more} more cell{}\n", if more == 1 { "" } else { "s" });
     }
     text
-}
-
-/// Words in lines of [`WIDTH`] columns: `first` opens the first line, the others begin below its end.
-fn wrap(first: &str, text: &str) -> String {
-    let indent = first.chars().count();
-    let mut wrapped = first.to_owned();
-    let mut column = indent;
-    for word in text.split_whitespace() {
-        let length = word.chars().count();
-        if column > indent && column + 1 + length > WIDTH {
-            wrapped += &format!("\n{:indent$}", "");
-            column = indent;
-        } else if column > indent {
-            wrapped.push(' ');
-            column += 1;
-        }
-        wrapped += word;
-        column += length;
-    }
-    wrapped.push('\n');
-    wrapped
 }

@@ -200,8 +200,11 @@ pub struct CellResult {
     pub verdict: Verdict,
     /// One sentence, null for a pass.
     pub reason: Option<String>,
-    /// The experiment's messages that were sent.
+    /// The experiment's messages that were sent, by all clients to all topics.
     pub sent: u32,
+    /// The same by topic, with the scenario's names. Empty in files of format 2.0.
+    #[serde(default)]
+    pub sent_to: BTreeMap<String, u32>,
     /// Those of them that the broker accepted.
     pub published: u32,
     /// Session Present in the CONNACK of the return.
@@ -222,7 +225,7 @@ pub struct CellResult {
     pub violations: Vec<Violation>,
 }
 
-/// A PUBLISH on the experiment's topic that the subscriber got after its return.
+/// A PUBLISH on a topic of the experiment's that came to a client.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Received {
     /// The scenario's name of the client.
@@ -232,6 +235,9 @@ pub struct Received {
     /// The scenario's name of the topic, also where a Topic Alias stood for it.
     pub topic: String,
     pub phase: Phase,
+    /// The `receive` step of the scenario that waited for it, from 1, as the history numbers steps; 0 in files of format 2.0.
+    #[serde(default)]
+    pub step: u32,
     /// Which of the experiment's messages, from 1; null if the payload is not ours.
     pub seq: Option<u32>,
     pub qos: u8,

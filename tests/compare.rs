@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use insta::assert_snapshot;
 use made_up::{bend, keep, lose, matrix};
-use mqtt_sessions::compare::{Comparison, Kind, compare};
+use mqtt_sessions::compare::{Comparison, FailOn, Kind, compare};
 use mqtt_sessions::report::{Palette, changes};
 use mqtt_sessions::results::{CellResult, Level, Results, Verdict};
 
@@ -150,7 +150,10 @@ fn a_choice_that_changed_is_reported_and_fails_nothing() {
     let comparison = between(&matrix(), &results);
     assert!(!comparison.got_worse());
     assert_snapshot!(changes(&comparison, Palette::Plain), @"
-changed choice  pass, 8 cells; qos0_both_while_away: dropped → queued
+changed choice  pass, 8 cells; before: Messages published at QoS 0 for a QoS 0
+                subscription while its client is away are dropped; now: Messages
+                published at QoS 0 for a QoS 0 subscription while its client is
+                away are queued
   matrix[protocol=3.1.1,clean_session=false,publish_qos=0,subscribe_qos=0,retain=false,resubscribe=false]
   matrix[protocol=3.1.1,clean_session=false,publish_qos=0,subscribe_qos=0,retain=false,resubscribe=true]
   matrix[protocol=3.1.1,clean_session=false,publish_qos=0,subscribe_qos=0,retain=true,resubscribe=false]
@@ -235,7 +238,10 @@ better          fail → pass, 8 cells
   matrix[protocol=3.1.1,clean_session=false,publish_qos=2,subscribe_qos=2,retain=false,resubscribe=true]
   matrix[protocol=3.1.1,clean_session=false,publish_qos=2,subscribe_qos=2,retain=true,resubscribe=false]
   and 5 more cells
-changed choice  pass, 4 cells; qos0_both_while_away: dropped → queued
+changed choice  pass, 4 cells; before: Messages published at QoS 0 for a QoS 0
+                subscription while its client is away are dropped; now: Messages
+                published at QoS 0 for a QoS 0 subscription while its client is
+                away are queued
   matrix[protocol=3.1.1,clean_session=false,publish_qos=0,subscribe_qos=0,retain=false,resubscribe=false]
   matrix[protocol=3.1.1,clean_session=false,publish_qos=0,subscribe_qos=0,retain=false,resubscribe=true]
   matrix[protocol=3.1.1,clean_session=false,publish_qos=0,subscribe_qos=0,retain=true,resubscribe=false]
@@ -250,4 +256,28 @@ gone            pass, 4 cells
 
 139 cells compared: 4 worse, 4 unclear, 8 better, 4 changed choice, 1 new, 4 gone, 119 unchanged
 ");
+}
+
+#[test]
+fn other_changes_fail_where_that_is_asked_for() {
+    let chosen = bent(&["clean_session=false,publish_qos=0,subscribe_qos=0"], |cell| {
+        cell.choices.insert("qos0_both_while_away".into(), "queued".into());
+    });
+    let mut less = matrix();
+    less.cells.retain(|cell| cell.id != ONE);
+    let unclear = bent(&[ONE], given(Verdict::Inconclusive));
+    let cases = [
+        (between(&matrix(), &bent(&[ONE], lose)), [true, true, true, true]),
+        (between(&matrix(), &chosen), [false, true, false, false]),
+        (between(&matrix(), &unclear), [false, true, false, false]),
+        (between(&matrix(), &less), [false, false, true, false]),
+        (between(&less, &matrix()), [false, false, false, true]),
+        (between(&matrix(), &matrix()), [false; 4]),
+    ];
+    for (comparison, expected) in cases {
+        let kinds = [FailOn::Worse, FailOn::Changed, FailOn::Gone, FailOn::New];
+        assert_eq!(kinds.map(|kind| comparison.fails(&[kind])), expected, "{:?}", comparison.changes);
+        assert_eq!(comparison.fails(&kinds), expected.contains(&true));
+        assert_eq!(comparison.fails(&[]), expected[0]);
+    }
 }

@@ -3,10 +3,12 @@
 mod made_up;
 
 use std::collections::HashSet;
+use std::sync::LazyLock;
 
 use made_up::{bend, cell, keep, lose, matrix, results};
 use mqtt_sessions::capture::capture;
 use mqtt_sessions::compare::compare;
+use mqtt_sessions::expectations::{Assessed, Assessment, Deviation};
 use mqtt_sessions::report::{Told, annotations, junit, markdown};
 use mqtt_sessions::results::{AxisValue, Level, Results, Verdict, Violation};
 use pcap_file::pcapng::{Block, PcapNgReader};
@@ -15,8 +17,11 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus};
 /// What spoils a text for those who do not mind: control characters, and the marks of XML, Markdown and GitHub.
 const HOSTILE: &str = "</failure>]]>&amp; ``` | \u{1}\u{1b}[31m\n::error::x";
 
+/// Nothing is known to fail.
+static NOTHING: LazyLock<Assessment> = LazyLock::new(Assessment::default);
+
 fn told(results: &Results) -> Told<'_> {
-    Told { results, teachings: &[], comparison: None }
+    Told { results, teachings: &[], known: &NOTHING, comparison: None }
 }
 
 /// One cell with each verdict.
@@ -111,6 +116,45 @@ fn with_a_baseline_only_what_got_worse_is_a_failure() {
     assert!(shown(skipped).1.starts_with("known, as in the baseline: MQTT-4.5.0-1"), "{skipped:?}");
     assert!(annotations(&told)[0].contains("2 cells") && annotations(&told).len() == 1, "{:?}", annotations(&told));
     assert!(markdown(&told).contains("144 cells compared: 2 worse, 142 unchanged"), "{}", markdown(&told));
+}
+
+#[test]
+fn what_is_known_is_no_failure_and_says_why() {
+    let mut all = matrix();
+    bend(&mut all, &["protocol=5.0,clean_session=false,publish_qos=1,subscribe_qos=1"], lose);
+    bend(&mut all, &["protocol=3.1.1,clean_session=false,publish_qos=2,subscribe_qos=2,retain=false"], lose);
+    let failing = all.cells.iter().filter(|cell| cell.id.contains("protocol=5.0") && cell.verdict == Verdict::Fail);
+    let failing: Vec<String> = failing.map(|cell| cell.id.clone()).collect();
+    let deviation = Deviation {
+        statements: vec!["MQTT-4.5.0-1".into()],
+        reason: "it forgets".into(),
+        link: Some("https://example.org/7".into()),
+        ..Deviation::default()
+    };
+    let mended = vec!["cuts".to_owned()];
+    let known = Assessment {
+        file: Some("known.toml".into()),
+        cells: failing.iter().cloned().collect(),
+        of_broker: vec![Assessed { deviation, failing, mended }],
+        ..Assessment::default()
+    };
+    let told = Told { known: &known, ..told(&all) };
+    let report = parsed(&junit(&told));
+    assert_eq!((report.failures, report.skipped), (2, 4));
+    let skipped = report.test_suites[0].test_cases.iter().find(|case| shown(case).0 == "skipped").unwrap();
+    assert_eq!(shown(skipped).1, "known: it forgets https://example.org/7");
+    let lines = annotations(&told);
+    assert!(lines.len() == 1 && lines[0].starts_with("::error title=MQTT-3.1.2-5%2C 2 cells::"), "{lines:?}");
+    let summary = markdown(&told);
+    for part in [
+        "144 cells: 6 fail, 138 pass\n4 of those that fail are known, and fail nothing here\n",
+        "<details><summary>Known deviations, from known.toml</summary>",
+        "✗ known   1. MQTT-4.5.0-1: it forgets (4 cells) https://example.org/7\n",
+        "✓ mended  1. MQTT-4.5.0-1: cuts fails no more; take it out of the file\n",
+    ] {
+        assert!(summary.contains(part), "{part} is missing in {summary}");
+    }
+    assert_eq!(summary.matches("<summary>✗ fail").count(), 1, "{summary}");
 }
 
 #[test]
@@ -234,6 +278,9 @@ fn ten_annotations_are_all_and_the_last_one_counts_the_rest() {
     }
     let lines = annotations(&told(&results(cells)));
     assert_eq!(lines.len(), 10);
-    assert_eq!(lines[0], "::warning title=inconclusive%2C 2 cells::reason 0%0Amqtt-sessions explain 'mine[number=0]'");
+    assert_eq!(
+        lines[0],
+        "::warning title=inconclusive%2C 2 cells::reason 0%0Amqtt-sessions explain 'mine[number=0]' --broker mqtt://127.0.0.1:1883"
+    );
     assert!(lines[9].ends_with("::4 more causes stand in the log"), "{}", lines[9]);
 }

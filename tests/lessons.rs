@@ -4,6 +4,7 @@ mod made_up;
 
 use insta::assert_snapshot;
 use made_up::{results, tried};
+use mqtt_sessions::expectations::Assessment;
 use mqtt_sessions::history::History;
 use mqtt_sessions::judge;
 use mqtt_sessions::plan::{Cell, Settings, cells};
@@ -213,7 +214,7 @@ nameless -> DISCONNECT";
 /// The part of the text before the findings.
 fn taught() -> String {
     let (teaching, results) = lessons();
-    let text = terminal(&results, &[teaching], Palette::Plain);
+    let text = terminal(&results, &[teaching], &Assessment::default(), Palette::Plain);
     text.split_once("\n✗ fail").map_or(text.clone(), |(lessons, _)| lessons.to_owned())
 }
 
@@ -256,8 +257,8 @@ Is the message there?
             - Ask for Clean Session 1 when the client identifier is empty.
               [3.1.1 MQTT-3.1.3-7]
   So        The message has to be there.
-  Open      The standard lets the broker choose: messages that no subscription
-            of the session explains. This one chose: some.
+  Open      The standard leaves open what this broker chose: Messages come that
+            no subscription of the session explains.
   Verdict   3.1.1: ✓ pass   5.0: ✗ fail
   To do     Look twice.
 
@@ -275,8 +276,7 @@ Who may be without a name?
   Verdict   ✓ pass
 
 Left open by the standard, chosen by this broker
-  unsolicited_messages: messages that no subscription of the session explains
-    some         in all 1 cell
+  - Messages come that no subscription of the session explains (1 cell).
 ");
 }
 
@@ -293,7 +293,7 @@ reader <- end fin";
         let place = results.cells.iter().position(|result| result.id == cell.id).unwrap();
         results.cells[place] = result(cell, refused, Verdict::Inconclusive);
     }
-    let text = terminal(&results, &[teaching], Palette::Plain);
+    let text = terminal(&results, &[teaching], &Assessment::default(), Palette::Plain);
     assert!(text.contains("kept            persistent 1→1  no      all     none  not played ?"), "{text}");
     assert!(text.contains("expected: all; found: none; here: not played ?"), "{text}");
 }
@@ -301,7 +301,7 @@ reader <- end fin";
 #[test]
 fn colours_change_no_word() {
     let (teaching, results) = lessons();
-    let text = |palette| terminal(&results, std::slice::from_ref(&teaching), palette);
+    let text = |palette| terminal(&results, std::slice::from_ref(&teaching), &Assessment::default(), palette);
     let (plain, coloured) = (text(Palette::Plain), text(Palette::Coloured));
     assert_ne!(coloured, plain);
     assert_eq!(anstream::adapter::strip_str(&coloured).to_string(), plain);
@@ -325,7 +325,7 @@ fn two_clients_that_agree() {
 Is it the broker or my client? The same in 3.1.1 with rumqttc
 
   lesson               this tool                    rumqttc
-────────────────────────────────────────────────────────────────────────
+────────────────────────────────────────────────────────────────────────────────
   kept                 m1 m2 at QoS 1               m1 m2 at QoS 1
   nameless             refused with 0x02            not played: it asks for no
                                                     such thing
@@ -346,7 +346,7 @@ fn two_clients_that_differ() {
 Is it the broker or my client? The same in 3.1.1 with rumqttc
 
   lesson               this tool                    rumqttc
-────────────────────────────────────────────────────────────────────────
+────────────────────────────────────────────────────────────────────────────────
 ≠ kept                 m1 m2 at QoS 1               m1 at QoS 1
   nameless             refused with 0x02            not played: it asks for no
                                                     such thing

@@ -79,6 +79,21 @@ fn what_a_broker_may_interleave_is_levelled() {
 }
 
 #[test]
+fn what_was_sent_and_what_came_are_told_by_topic_client_and_step() {
+    let record = returned(&[M1, M3]);
+    assert_eq!(
+        record.sent_to.iter().map(|(topic, sent)| (topic.as_str(), *sent)).collect::<Vec<_>>(),
+        [("t", 4), ("u", 1)]
+    );
+    let came: Vec<_> = record
+        .received
+        .iter()
+        .map(|copy| (copy.client.as_str(), copy.topic.as_str(), copy.connection, copy.step))
+        .collect();
+    assert_eq!(came, [("one", "t", 2, 12), ("one", "u", 2, 12)]);
+}
+
+#[test]
 fn the_order_that_a_broker_has_to_keep_is_kept() {
     assert_eq!(copies(&returned(&[M5, M2, M3, M4, M1]))[..3], ["one#2 m5", "one#2 m1", "one#2 m2"]);
 }

@@ -5,11 +5,12 @@ mod made_up;
 use insta::assert_snapshot;
 use made_up::{bend, cell, copy, keep, lose, matrix, results};
 use mqtt_sessions::exit_code::ExitCode;
+use mqtt_sessions::expectations::Assessment;
 use mqtt_sessions::report::{Palette, measured, summary_line, terminal};
 use mqtt_sessions::results::{AttemptRun, AxisValue, BrokerLabel, HelperEvidence, Phase, Results, Summary, Verdict};
 
 fn plain(results: &Results) -> String {
-    terminal(results, &[], Palette::Plain)
+    terminal(results, &[], &Assessment::default(), Palette::Plain)
 }
 
 /// The table and its legend.
@@ -32,12 +33,15 @@ fn widest(text: &str) -> usize {
 #[test]
 fn a_good_broker_is_six_rows() {
     assert_snapshot!(plain(&matrix()), @"
+A cell is one experiment: a scenario with one value for each of its axes, such
+as the protocol version.
+
 How many of 3 messages arrived after the return
 Columns: QoS of the publication → QoS of the subscription
 
 protocol  clean_  retain resub- 0→0 0→1 0→2 1→0  1→1  1→2 2→0  2→1  2→2
           session        scribe
-────────────────────────────────────────────────────────────────────────
+───────────────────────────────────────────────────────────────────────
 3.1.1 5.0 false   any    false   0*  0*  0*  0*   3✓   3✓  0*   3✓   3✓
 3.1.1 5.0 false   false  true    0*  0*  0*  0*   3✓   3✓  0*   3✓   3✓
 3.1.1 5.0 false   true   true   +1* +1* +1* +1* 3+1✓ 3+1✓ +1* 3+1✓ 3+1✓
@@ -49,14 +53,13 @@ protocol  clean_  retain resub- 0→0 0→1 0→2 1→0  1→1  1→2 2→0  2�
 +1 a retained copy
 
 Left open by the standard, chosen by this broker
-  qos0_both_while_away: published and subscribed at QoS 0, away
-    dropped      in all 8 cells
-  qos0_publication_while_away: published at QoS 0, subscribed at 1 or 2, away
-    dropped      in all 16 cells
-  qos0_subscription_while_away: published at QoS 1 or 2, subscribed at 0, away
-    dropped      in all 16 cells
-  retained_qos0: a QoS 0 message with RETAIN 1, for later SUBSCRIBEs
-    kept         in all 12 cells
+  - Messages published at QoS 0 for a QoS 0 subscription while its client is
+    away are dropped (all 8 cells).
+  - Messages published at QoS 0 for a QoS 1 or 2 subscription while its client
+    is away are dropped (all 16 cells).
+  - Messages published at QoS 1 or 2 for a QoS 0 subscription while its client
+    is away are dropped (all 16 cells).
+  - A QoS 0 message with RETAIN 1 is kept for later SUBSCRIBEs (all 12 cells).
 
 144 cells: 144 pass
 ");
@@ -68,12 +71,15 @@ fn a_bad_cell_has_its_row_and_its_block() {
     let parts = ["5.0,clean_session=false,publish_qos=2,subscribe_qos=1,retain=false,resubscribe=false"];
     bend(&mut results, &parts, lose);
     assert_snapshot!(table(&results), @"
+A cell is one experiment: a scenario with one value for each of its axes, such
+as the protocol version.
+
 How many of 3 messages arrived after the return
 Columns: QoS of the publication → QoS of the subscription
 
 protocol  clean_  retain resub- 0→0 0→1 0→2 1→0  1→1  1→2 2→0  2→1  2→2
           session        scribe
-────────────────────────────────────────────────────────────────────────
+───────────────────────────────────────────────────────────────────────
 3.1.1     false   false  false   0*  0*  0*  0*   3✓   3✓  0*   3✓   3✓
 3.1.1 5.0 false   false  true    0*  0*  0*  0*   3✓   3✓  0*   3✓   3✓
 3.1.1 5.0 false   true   false   0*  0*  0*  0*   3✓   3✓  0*   3✓   3✓
@@ -108,12 +114,15 @@ fn one_protocol_is_named() {
     let mut results = matrix();
     keep(&mut results, &["protocol=5.0"]);
     assert_snapshot!(table(&results), @"
+A cell is one experiment: a scenario with one value for each of its axes, such
+as the protocol version.
+
 How many of 3 messages arrived after the return
 Columns: QoS of the publication → QoS of the subscription
 
 protocol clean_  retain resub- 0→0 0→1 0→2 1→0  1→1  1→2 2→0  2→1  2→2
          session        scribe
-───────────────────────────────────────────────────────────────────────
+──────────────────────────────────────────────────────────────────────
 5.0      false   any    false   0*  0*  0*  0*   3✓   3✓  0*   3✓   3✓
 5.0      false   false  true    0*  0*  0*  0*   3✓   3✓  0*   3✓   3✓
 5.0      false   true   true   +1* +1* +1* +1* 3+1✓ 3+1✓ +1* 3+1✓ 3+1✓
@@ -134,12 +143,15 @@ fn what_was_filtered_out_is_blank() {
         &["publish_qos=1,subscribe_qos=1,retain=true", "3.1.1,clean_session=false,publish_qos=2,subscribe_qos=2"],
     );
     assert_snapshot!(table(&results), @"
+A cell is one experiment: a scenario with one value for each of its axes, such
+as the protocol version.
+
 How many of 3 messages arrived after the return
 Columns: QoS of the publication → QoS of the subscription
 
 protocol  clean_  retain resub- 0→0 0→1 0→2 1→0  1→1 1→2 2→0 2→1  2→2
           session        scribe
-──────────────────────────────────────────────────────────────────────
+─────────────────────────────────────────────────────────────────────
 3.1.1     false   false  any                                       3✓
 3.1.1     false   true   false                    3✓               3✓
 3.1.1     false   true   true                   3+1✓             3+1✓
@@ -175,12 +187,15 @@ fn every_verdict_has_its_mark() {
         cell.received.extend((1..=2).map(|seq| copy(Phase::Again, seq, 1, false)));
     });
     assert_snapshot!(table(&results), @"
+A cell is one experiment: a scenario with one value for each of its axes, such
+as the protocol version.
+
 How many of 3 messages arrived after the return
 Columns: QoS of the publication → QoS of the subscription
 
 protocol clean_  retain resub- 0→0 0→1 0→2 1→0      1→1  1→2 2→0  2→1 2→2
          session        scribe
-──────────────────────────────────────────────────────────────────────────
+─────────────────────────────────────────────────────────────────────────
 3.1.1    false   any    false   0?   E  0*  0*   3(+2)!   3✓  0*   3✓   -
 3.1.1    false   false  true    0?   E  0*  0*   3(+2)!   3✓  0*   3✓   -
 3.1.1    false   true   true   +1?   E +1* +1* 3+1(+2)! 3+1✓ +1* 3+1✓   -
@@ -288,12 +303,15 @@ fn long_counts_make_three_tables() {
         cell.received.extend((1..=250).map(|seq| copy(Phase::Again, seq, 1, false)));
     });
     assert_snapshot!(table(&results), @"
+A cell is one experiment: a scenario with one value for each of its axes, such
+as the protocol version.
+
 How many of 3 messages arrived after the return
 Columns: QoS of the publication → QoS of the subscription
 
 protocol  clean_  retain resub-          0→0          0→1          0→2
           session        scribe
-───────────────────────────────────────────────────────────────────────
+──────────────────────────────────────────────────────────────────────
 3.1.1 5.0 false   any    false    250(+250)*   250(+250)*   250(+250)*
 3.1.1 5.0 false   false  true     250(+250)*   250(+250)*   250(+250)*
 3.1.1 5.0 false   true   true   250+1(+250)* 250+1(+250)* 250+1(+250)*
@@ -303,7 +321,7 @@ protocol  clean_  retain resub-          0→0          0→1          0→2
 
 protocol  clean_  retain resub-          1→0          1→1          1→2
           session        scribe
-───────────────────────────────────────────────────────────────────────
+──────────────────────────────────────────────────────────────────────
 3.1.1 5.0 false   any    false    250(+250)*   250(+250)✓   250(+250)✓
 3.1.1 5.0 false   false  true     250(+250)*   250(+250)✓   250(+250)✓
 3.1.1 5.0 false   true   true   250+1(+250)* 250+1(+250)✓ 250+1(+250)✓
@@ -313,7 +331,7 @@ protocol  clean_  retain resub-          1→0          1→1          1→2
 
 protocol  clean_  retain resub-          2→0          2→1          2→2
           session        scribe
-───────────────────────────────────────────────────────────────────────
+──────────────────────────────────────────────────────────────────────
 3.1.1 5.0 false   any    false    250(+250)*   250(+250)✓   250(+250)✓
 3.1.1 5.0 false   false  true     250(+250)*   250(+250)✓   250(+250)✓
 3.1.1 5.0 false   true   true   250+1(+250)* 250+1(+250)✓ 250+1(+250)✓
@@ -353,17 +371,16 @@ fn a_choice_that_depends_on_an_axis_says_so() {
     let (_, choices) = text.split_once("\nLeft open").expect("there are choices");
     assert_snapshot!(choices, @"
  by the standard, chosen by this broker
-  of_a_newer_version
-    yes          in all 4 cells
-  qos0_both_while_away: published and subscribed at QoS 0, away
-    dropped      in all 8 cells
-  qos0_publication_while_away: published at QoS 0, subscribed at 1 or 2, away
-    dropped      in 8 of 16 cells: protocol=3.1.1
-    queued       in 8 of 16 cells: protocol=5.0
-  qos0_subscription_while_away: published at QoS 1 or 2, subscribed at 0, away
-    dropped      in all 16 cells
-  retained_qos0: a QoS 0 message with RETAIN 1, for later SUBSCRIBEs
-    kept         in all 12 cells
+  - of_a_newer_version: yes (all 4 cells).
+  - Messages published at QoS 0 for a QoS 0 subscription while its client is
+    away are dropped (all 8 cells).
+  - Messages published at QoS 0 for a QoS 1 or 2 subscription while its client
+    is away are dropped (8 of 16 cells: matrix protocol=3.1.1).
+  - Messages published at QoS 0 for a QoS 1 or 2 subscription while its client
+    is away are queued (8 of 16 cells: matrix protocol=5.0).
+  - Messages published at QoS 1 or 2 for a QoS 0 subscription while its client
+    is away are dropped (all 16 cells).
+  - A QoS 0 message with RETAIN 1 is kept for later SUBSCRIBEs (all 12 cells).
 
 144 cells: 144 pass
 ");
@@ -398,14 +415,20 @@ fn another_scenario_has_a_row_for_each_answer() {
     results.broker.how = "embedded".into();
     results.options.messages = 25;
     assert_snapshot!(plain(&results), @"
+A cell is one experiment: a scenario with one value for each of its axes, such
+as the protocol version.
+
 Scenario backlog
 In every cell: window=20
 
-protocol   qos  sent  after return  verdict
-─────────────────────────────────────────────
-3.1.1 5.0  0 1  25    25            ✓ pass
-3.1.1      2    25    25            ✓ pass
-5.0        2    25    0             ✗ fail
+protocol   qos  sent  received  verdict
+───────────────────────────────────────
+3.1.1 5.0  0 1  25    25        ✓ pass
+3.1.1      2    25    25        ✓ pass
+5.0        2    25    0         ✗ fail
+
+sent: the messages of the experiment; received: those that subscriber got, each
+once
 
 ✗ fail in 1 cell
   backlog[protocol=5.0,qos=2,window=20]
@@ -417,7 +440,8 @@ protocol   qos  sent  after return  verdict
                arrived
   Events        1  12.3 publisher#1 <- PUBACK id=3
                 2  14.0 subscriber#2 <- CONNACK session_present=1 code=0x00
-  Attempts     3; the events are those of attempt 3
+  Attempts     each was played 3 times, with names of its own each time; the
+               events are those of attempt 3
   Repeat with  mqtt-sessions run backlog --filter 'backlog[protocol=5.0,qos=2,window=20]' --messages 25
 
 6 cells: 1 fail, 5 pass
@@ -431,7 +455,7 @@ fn several_scenarios_follow_one_another() {
     results.summary = Summary::of(&results.cells);
     let text = plain(&results);
     assert!(text.contains("Scenario backlog") && text.contains("How many of 3 messages"), "{text}");
-    assert!(text.contains("qos0_both_while_away (matrix)"), "{text}");
+    assert!(text.contains("RETAIN 1 is kept for later SUBSCRIBEs (all 12 cells)."), "{text}");
     assert!(text.ends_with("150 cells: 150 pass\n"), "{text}");
 }
 
@@ -442,8 +466,11 @@ fn what_passed_late_is_said() {
         run.attempts.push(AttemptRun::default());
     }
     assert_snapshot!(findings_without_choices(&results), @"
-4 cells passed only in a later attempt, with a longer settle window and fewer
-cells side by side.
+sent: the messages of the experiment; received: those that subscriber got, each
+once
+
+4 cells passed only when played again, with fewer cells side by side and a
+longer settle window, which is how long the tool waits for what may still come.
   backlog[protocol=3.1.1,qos=0,window=20]
   backlog[protocol=3.1.1,qos=1,window=20]
   backlog[protocol=3.1.1,qos=2,window=20]
@@ -495,7 +522,7 @@ fn plain_text_is_the_coloured_text_without_colour() {
     let mut results = matrix();
     bend(&mut results, &["5.0,clean_session=false,publish_qos=2,subscribe_qos=1"], lose);
     bend(&mut results, &["3.1.1,clean_session=true,publish_qos=0"], |cell| cell.verdict = Verdict::Unsupported);
-    let (plain, coloured) = (plain(&results), terminal(&results, &[], Palette::Coloured));
+    let (plain, coloured) = (plain(&results), terminal(&results, &[], &Assessment::default(), Palette::Coloured));
     assert!(!plain.contains('\u{1b}'));
     assert!(coloured.contains("\u{1b}[31m✗"), "{coloured}");
     assert_eq!(without_colour(&coloured), plain);
@@ -544,7 +571,7 @@ fn what_is_broken_beside_the_cells_has_its_events() {
     results.run.helpers.histories = vec![Vec::new(), history];
     results.run.helpers.evidence = vec![HelperEvidence { violation: 0, history: 2, events: vec![2] }];
     keep(&mut results, &["clean_session=true"]);
-    assert_eq!(ExitCode::of_results(&results), ExitCode::Failed);
+    assert_eq!(ExitCode::of_results(&results, &Assessment::default()), ExitCode::Failed);
     assert_snapshot!(findings(&results), @"
 ✗ fail on connections of the tool's own, beside the cells
   Cited        MQTT-3.1.2-5 (MQTT 3.1.1, MUST): While a client with Clean

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use jsonschema::Validator;
+use mqtt_sessions::expectations::Expectations;
 use mqtt_sessions::results::Results;
 use mqtt_sessions::scenario::Scenario;
 use serde_json::{Value, json};
@@ -13,9 +14,14 @@ fn committed(path: &str) -> PathBuf {
 }
 
 /// What the types say, and the file that says it to others.
-fn schemas() -> [(Value, &'static str); 2] {
+fn schemas() -> [(Value, &'static str); 3] {
     let results = serde_json::to_value(Results::schema()).expect("a schema is JSON");
-    [(results, "schemas/results.json"), (Scenario::schema(), "schemas/scenario.json")]
+    let expectations = serde_json::to_value(Expectations::schema()).expect("a schema is JSON");
+    [
+        (results, "schemas/results.json"),
+        (Scenario::schema(), "schemas/scenario.json"),
+        (expectations, "schemas/expectations.json"),
+    ]
 }
 
 fn validator(schema: &Value) -> Validator {
@@ -37,11 +43,32 @@ fn the_committed_schemas_are_those_of_the_types() {
 
 #[test]
 fn every_committed_file_keeps_to_its_schema() {
-    let [(results, _), (scenario, _)] = schemas();
+    let [(results, _), (scenario, _), _] = schemas();
     keeps_to(&results, "results", "json", |text| serde_json::from_str(text).expect("it is JSON"));
-    keeps_to(&scenario, "scenarios", "toml", |text| {
-        serde_json::to_value(toml::from_str::<toml::Table>(text).expect("it is TOML")).expect("it is a table")
-    });
+    keeps_to(&scenario, "scenarios", "toml", of_toml);
+}
+
+fn of_toml(text: &str) -> Value {
+    serde_json::to_value(toml::from_str::<toml::Table>(text).expect("it is TOML")).expect("it is a table")
+}
+
+/// As the parser takes and refuses it.
+#[test]
+fn known_deviations_as_they_are_documented_keep_to_their_schema() {
+    let [.., (expectations, _)] = schemas();
+    let validator = validator(&expectations);
+    let readme = fs::read_to_string(committed("README.md")).expect("it can be read");
+    let from = readme.find("[[known]]").expect("it has an example");
+    let example = &readme[from..][..readme[from..].find("```").expect("the example ends")];
+    assert!(validator.is_valid(&of_toml(example)), "{example}");
+    for slip in [
+        example.replace("reason =", "reasons ="),
+        example.replace("reason =", "# reason ="),
+        example.replace("cells = [", "cells = [1, "),
+        example.replace("[[known]]", "[[knwon]]"),
+    ] {
+        assert!(!validator.is_valid(&of_toml(&slip)), "{slip}");
+    }
 }
 
 /// Holds each file with this extension in a folder against a schema.

@@ -120,6 +120,7 @@ fn cell() -> CellResult {
         verdict: Verdict::Pass,
         reason: None,
         sent: 0,
+        sent_to: BTreeMap::new(),
         published: 0,
         session_present: None,
         granted_qos: None,

@@ -4,18 +4,24 @@ use std::path::Path;
 
 use anyhow::Result;
 
+use super::expected::{known, of_results};
+use crate::cli::{Expected, Failing};
 use crate::compare;
 use crate::exit_code::ExitCode;
 use crate::output::println;
-use crate::report::{self, Palette};
+use crate::report::{self, Page};
 use crate::results::Results;
 
 /// Says what changed from one results file to the other.
 ///
 /// # Errors
-/// A file that is no results file, or two files that were not measured in the same way.
-pub fn compare(baseline: &Path, results: &Path) -> Result<ExitCode> {
-    let comparison = compare::compare(&Results::load(baseline)?, &Results::load(results)?, None)?;
-    println(&report::changes(&comparison, Palette::Coloured))?;
-    Ok(ExitCode::of_comparison(&comparison))
+/// A file that is no results file, two files that were not measured in the same way, or a file of known deviations with a
+/// mistake.
+pub fn compare(baseline: &Path, results: &Path, failing: &Failing, expected: &Expected) -> Result<ExitCode> {
+    let (baseline, results) = (Results::load(baseline)?, Results::load(results)?);
+    let known = known(expected, false, of_results(&results))?;
+    let mut comparison = compare::compare(&baseline, &results, None)?;
+    comparison.excuse(&known.assess(&results));
+    println(&report::changes(&comparison, Page::of_stdout()))?;
+    Ok(ExitCode::of_comparison(&comparison, &failing.fail_on))
 }

@@ -14,7 +14,7 @@ use crate::interruption::{interruption, unless_interrupted};
 use crate::measure::BrokerRequest;
 use crate::output::{note, print};
 use crate::printed_command::PrintedCommand;
-use crate::report::{self, Palette};
+use crate::report::{self, Page};
 use crate::results::Tool;
 use crate::visible::visible_json;
 
@@ -96,7 +96,7 @@ fn tell(examined: &Examined, command: Option<&PrintedCommand>, export: Option<&E
         let json = serde_json::to_string_pretty(&Exported { format, tool: Tool::default(), examined })?;
         export.write((visible_json(&json) + "\n").as_bytes())
     });
-    let text = report::examined(examined, command, Palette::Coloured);
+    let text = report::examined(examined, command, Page::of_stdout());
     if export.is_some_and(Export::is_stdout) {
         note(&text);
         return written;

@@ -7,13 +7,14 @@ use anyhow::{Context, Result, anyhow};
 use super::arguments::{names, prefix};
 use crate::cli::{Explain, ExportFiles};
 use crate::exit_code::ExitCode;
+use crate::expectations::Assessment;
 use crate::export::{Exported, Exports};
 use crate::judge::{self, Combined};
 use crate::measure::{Lessons, Measured, RunRequest, measure};
 use crate::output::{note, print};
 use crate::plan::{self, Cell};
 use crate::printed_command::PrintedCommand;
-use crate::report::{self, Detail, Explained, Palette, Told};
+use crate::report::{self, Detail, Explained, Page, Told};
 use crate::results::{AxisValue, CellResult, CellRun, Results, Summary};
 use crate::scenario::{Axis, Scenario};
 use crate::slip::{did_you_mean, nearest_id};
@@ -31,7 +32,7 @@ pub async fn explain(explain: Explain) -> Result<ExitCode> {
     }
     if explain.scenario.is_none() && !explain.as_scenario && statement::is_id(&explain.cell) {
         let found = statement::named(&explain.cell)?;
-        print(&report::statement(&found, Palette::Coloured))?;
+        print(&report::statement(&found, Page::of_stdout()))?;
         return Ok(ExitCode::Success);
     }
     let source = source(&explain)?;
@@ -146,8 +147,8 @@ impl Shown {
     fn tell(&self, results: &Results, cell: &CellResult, run: &CellRun, question: Option<&str>) -> Result<()> {
         let attempts = judge::attempts(run, &results.options)?;
         let explained = Explained { results, cell, run, question, attempts: &attempts, detail: self.detail };
-        let text = || report::explain(&explained, Palette::Coloured).trim_end().to_owned();
-        let told = Told { results, teachings: &[], comparison: None };
+        let text = || report::explain(&explained, Page::of_stdout()).trim_end().to_owned();
+        let told = Told { results, teachings: &[], known: &Assessment::default(), comparison: None };
         self.exports.deliver(text, &Exported { told, kept: results })
     }
 }

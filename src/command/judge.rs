@@ -6,13 +6,15 @@ use std::time::SystemTime;
 
 use anyhow::{Context, Result, anyhow};
 
-use crate::cli::ExportFiles;
+use super::expected::{assess, known, of_results};
+use crate::cli::{Accept, Expected, ExportFiles};
 use crate::exit_code::ExitCode;
+use crate::expectations::Assessment;
 use crate::export::{Exported, Exports};
 use crate::history_file::HistoryFile;
 use crate::judge::{Combined, judge_again, judge_helpers};
 use crate::output::note;
-use crate::report::{self, JudgedFile, Palette, Told};
+use crate::report::{self, JudgedFile, Page, Told};
 use crate::results::{
     AttemptRun, BrokerLabel, CellRun, Format, HelperRun, Options, Results, Run, Summary, Tool, in_rfc_3339,
 };
@@ -21,11 +23,22 @@ use crate::results::{
 ///
 /// # Errors
 /// A file that is neither, with its line and what helps.
-pub fn judge(files: &[PathBuf], exports: &ExportFiles) -> Result<ExitCode> {
+pub fn judge(
+    files: &[PathBuf],
+    exports: &ExportFiles,
+    details: bool,
+    expected: &Expected,
+    accept: &Accept,
+) -> Result<ExitCode> {
     let is_text = |file: &PathBuf| file.extension().is_some_and(|extension| extension == "txt");
     match files {
-        files if files.iter().all(is_text) => histories(files, exports),
-        [results] => results_file(results, exports),
+        files if files.iter().all(is_text) => match (&expected.expect, accept.accept) {
+            (None, false) => histories(files, exports),
+            _ => {
+                Err(anyhow!("--expect and --accept are for a results file: a history has its expectation in its head"))
+            }
+        },
+        [results] => results_file(results, exports, details, expected, accept.accept),
         _ => Err(anyhow!("give one results file, or only histories, whose names end in .txt")),
     }
 }
@@ -43,9 +56,9 @@ fn histories(paths: &[PathBuf], exports: &ExportFiles) -> Result<ExitCode> {
     let exports = Exports::open(exports)?;
     let judged: Vec<Combined> = files.iter().map(HistoryFile::judged).collect();
     let told: Vec<JudgedFile<'_>> = files.iter().zip(&judged).map(|(file, judged)| told(file, judged)).collect();
-    let text = report::histories(&told, Palette::Coloured);
+    let text = report::histories(&told, Page::of_stdout());
     let code = exit_code(&told);
-    deliver(&exports, || text, &as_results(&files, judged))?;
+    deliver(&exports, || text, &as_results(&files, judged), &Assessment::default())?;
     Ok(code)
 }
 
@@ -108,14 +121,21 @@ fn as_results(files: &[HistoryFile], judged: Vec<Combined>) -> Results {
     }
 }
 
-fn deliver(exports: &Exports, text: impl FnOnce() -> String, results: &Results) -> Result<()> {
-    let told = Told { results, teachings: &[], comparison: None };
+fn deliver(exports: &Exports, text: impl FnOnce() -> String, results: &Results, known: &Assessment) -> Result<()> {
+    let told = Told { results, teachings: &[], known, comparison: None };
     exports.deliver(text, &Exported { told, kept: results })
 }
 
 /// Judges every history that a results file keeps.
-fn results_file(path: &Path, exports: &ExportFiles) -> Result<ExitCode> {
+fn results_file(
+    path: &Path,
+    exports: &ExportFiles,
+    details: bool,
+    expected: &Expected,
+    accept: bool,
+) -> Result<ExitCode> {
     let mut results = Results::load(path)?;
+    let mut known = known(expected, accept, of_results(&results))?;
     let exports = Exports::open(exports)?;
     let mut left = 0;
     for cell in &mut results.cells {
@@ -136,9 +156,11 @@ fn results_file(path: &Path, exports: &ExportFiles) -> Result<ExitCode> {
     let helpers = helpers.with_context(|| format!("{}: the histories of run.helpers", path.display()))?;
     (results.broker_findings, results.run.helpers) = judge_helpers(&helpers);
     results.summary = Summary::of(&results.cells);
-    deliver(&exports, || report::terminal(&results, &[], Palette::Coloured), &results)?;
+    let assessment = assess(&mut known, accept, &results)?;
+    let page = Page { details, ..Page::of_stdout() };
+    deliver(&exports, || report::terminal(&results, &[], &assessment, page), &results, &assessment)?;
     if left > 0 {
         note(&format!("{left} cells have no history and keep their verdicts; --histories all keeps all histories"));
     }
-    Ok(ExitCode::of_results(&results))
+    Ok(ExitCode::of_results(&results, &assessment))
 }

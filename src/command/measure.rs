@@ -2,16 +2,19 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 
 use super::arguments::{names, prefix};
+use super::expected::{assess, known};
 use super::selection::{check_repeat, load, nothing_selected, select, usual};
 use crate::cli::{Histories, Library, Measure};
 use crate::compare::{compare, same_options};
 use crate::exit_code::ExitCode;
+use crate::expectations::Place;
 use crate::export::{Exported, Exports};
 use crate::measure::{self, BrokerRequest, Lessons, Measured, RunRequest};
-use crate::report::{self, Control, Palette, Told};
+use crate::plan;
+use crate::report::{self, Control, Page, Told};
 use crate::results::Results;
 use crate::scenario::Scenario;
 
@@ -59,6 +62,9 @@ pub async fn run(scenarios: Vec<String>, all: bool, library: Option<Library>, op
 }
 
 async fn measure(scenarios: Vec<String>, typed: Measure, library: Option<Library>) -> Result<ExitCode> {
+    if typed.baseline.is_none() && !typed.fail_on.fail_on.is_empty() {
+        return Err(anyhow!("--fail-on says which changes fail: give the results to compare with as --baseline"));
+    }
     let loaded = load(&scenarios)?;
     let cells = select(&loaded, (&typed.plan.amounts).into(), &typed.plan.filter)?;
     check_repeat(&cells, typed.repeat)?;
@@ -66,6 +72,8 @@ async fn measure(scenarios: Vec<String>, typed: Measure, library: Option<Library
         return Ok(nothing_selected(&loaded, (&typed.plan.amounts).into(), &typed.plan.filter));
     }
     let scenario_files = files(&loaded);
+    let own = loaded.iter().flat_map(|(_, scenario)| plan::cells(scenario, (&typed.plan.amounts).into()));
+    let mut known = known(&typed.expected, typed.accept.accept, own.map(|cell| Place::from(&cell)))?;
     let lessons = Lessons::of(loaded, &cells, library.is_some())?;
     let exports = Exports::open(&typed.exports)?;
     let request = RunRequest {
@@ -81,7 +89,9 @@ async fn measure(scenarios: Vec<String>, typed: Measure, library: Option<Library
     let Some(Measured { mut results, control, is_gone, is_clean, interrupted, out_of_time }) = measured else {
         return Ok(ExitCode::Interrupted);
     };
-    let comparison = baseline.map(|baseline| compare(&baseline, &results, Some(&selected))).transpose()?;
+    let assessment = assess(&mut known, typed.accept.accept, &results)?;
+    let mut comparison = baseline.map(|baseline| compare(&baseline, &results, Some(&selected))).transpose()?;
+    comparison.iter_mut().for_each(|comparison| comparison.excuse(&assessment));
     // Lessons and captures tell what happened, also where all went well.
     let needs_all = !lessons.teachings.is_empty() || exports.need_all_histories();
     let whole = needs_all.then(|| results.clone());
@@ -91,14 +101,16 @@ async fn measure(scenarios: Vec<String>, typed: Measure, library: Option<Library
     let told = Told {
         results: whole.as_ref().unwrap_or(&results),
         teachings: &lessons.teachings,
+        known: &assessment,
         comparison: comparison.as_ref(),
     };
-    exports.deliver(|| text(&told, control.as_ref()), &Exported { told, kept: &results })?;
+    let page = Page { details: typed.details, ..Page::of_stdout() };
+    exports.deliver(|| text(&told, control.as_ref(), page), &Exported { told, kept: &results })?;
     let code = match comparison {
         _ if interrupted => ExitCode::Interrupted,
         _ if is_gone => ExitCode::Unclear,
-        Some(comparison) => ExitCode::of_comparison(&comparison),
-        None => ExitCode::of_results(&results),
+        Some(comparison) => ExitCode::of_comparison(&comparison, &typed.fail_on.fail_on),
+        None => ExitCode::of_results(&results, &assessment),
     };
     // A run that leaves something on somebody's broker is no success, and neither is half a run.
     Ok(if code == ExitCode::Success && (!is_clean || out_of_time) { ExitCode::Unclear } else { code })
@@ -111,17 +123,17 @@ fn files(loaded: &[(&str, Scenario)]) -> BTreeMap<String, String> {
 }
 
 /// The text that people read of a run.
-fn text(told: &Told<'_>, control: Option<&Control>) -> String {
-    let Told { results, teachings, comparison } = told;
+fn text(told: &Told<'_>, control: Option<&Control>, page: Page) -> String {
+    let Told { results, teachings, known, comparison } = told;
     let measured = report::measured(&results.broker, &results.run.url);
-    let mut text = format!("{measured}\n\n{}", report::terminal(results, teachings, Palette::Coloured));
+    let mut text = format!("{measured}\n\n{}", report::terminal(results, teachings, known, page));
     if let Some(control) = control {
         text.push('\n');
-        text.push_str(&report::control(results, teachings, control, Palette::Coloured));
+        text.push_str(&report::control(results, teachings, control, page));
     }
     if let Some(comparison) = comparison {
         text.push_str("\n\n");
-        text.push_str(&report::changes(comparison, Palette::Coloured));
+        text.push_str(&report::changes(comparison, page));
     }
     text
 }

@@ -14,6 +14,7 @@ use super::{subscriptions, wills};
 use crate::history::Message;
 use crate::results::Verdict;
 
+pub use limit::SuspectedLimit;
 pub use retained::asks;
 
 /// A message that is owed to a session and did not come.

@@ -1,6 +1,6 @@
 //! What the record of a cell says beside the verdict: what was sent, granted and received, as numbers.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 
 use super::facts::{Connection, Delivery, Facts, Publication, Subscribing};
@@ -14,6 +14,7 @@ use crate::visible::visible;
 #[derive(Debug, Default)]
 pub struct Measured {
     pub sent: u32,
+    pub sent_to: BTreeMap<String, u32>,
     pub published: u32,
     pub session_present: Option<bool>,
     pub granted_qos: Option<u8>,
@@ -25,8 +26,13 @@ pub struct Measured {
 pub fn measure(history: &History, facts: &Facts) -> Measured {
     let experiment: Vec<&Publication> =
         facts.publications.iter().filter(|p| matches!(p.message, Message::Experiment(_))).collect();
+    let mut sent_to = BTreeMap::new();
+    for publication in &experiment {
+        *sent_to.entry(visible(&publication.topic).into_owned()).or_default() += 1;
+    }
     let mut measured = Measured {
         sent: experiment.len() as u32,
+        sent_to,
         published: experiment.iter().filter(|publication| publication.accepted.is_some()).count() as u32,
         received: received(history, facts),
         ..Measured::default()
@@ -61,13 +67,15 @@ fn received(history: &History, facts: &Facts) -> Vec<Received> {
     let mut received: Vec<(Lane<'_>, Received)> = Vec::new();
     for connection in &facts.connections {
         let arrivals = Arrivals::on(facts, connection, &published);
-        let waited_until = waited_until(&receive_steps, facts, connection);
-        let awaited = connection.deliveries.iter().filter(|delivery| delivery.place.at < waited_until);
-        let on_topic = awaited.filter(|delivery| topics.contains(delivery.topic.as_str()));
+        let waiting = steps_on(&receive_steps, facts, connection);
+        let on_topic = connection.deliveries.iter().filter(|delivery| topics.contains(delivery.topic.as_str()));
         let copies = on_topic.filter(|delivery| {
             !matches!(delivery.message, Some(Message::LoopBack(_) | Message::Fence(_) | Message::Will(_)))
         });
-        received.extend(copies.map(|delivery| (arrivals.lane(delivery), arrivals.copy(delivery))));
+        received.extend(copies.filter_map(|delivery| {
+            let step = waiting.iter().find(|step| delivery.place.at < step.events.end)?;
+            Some((arrivals.lane(delivery), arrivals.copy(delivery, step.number)))
+        }));
     }
     // The sort is stable, so what one lane holds stays in the order of its arrival.
     received.sort_by(|one, other| place(one).cmp(&place(other)));
@@ -76,6 +84,8 @@ fn received(history: &History, facts: &Facts) -> Vec<Received> {
 
 /// A step in which the harness waits for all that may come to a client, as a range of places in the history.
 struct ReceiveStep<'a> {
+    /// From 1.
+    number: u32,
     client: &'a str,
     events: Range<usize>,
 }
@@ -88,19 +98,21 @@ fn receive_steps(history: &History) -> Vec<ReceiveStep<'_>> {
     let receive = steps.filter_map(|((at, event), end)| {
         // A step opens as `8 receive subscriber`.
         let Event::Step(line) = event else { return None };
-        let (verb, client) = line.split_once(' ')?.1.split_once(' ')?;
-        (verb == Verb::Receive.word()).then_some(ReceiveStep { client, events: at..end })
+        let (number, deed) = line.split_once(' ')?;
+        let (verb, client) = deed.split_once(' ')?;
+        let number = number.parse().ok()?;
+        (verb == Verb::Receive.word()).then_some(ReceiveStep { number, client, events: at..end })
     });
     receive.collect()
 }
 
-/// The end of the last receive step on a connection, or 0. What comes later came by chance: its client went away, or was
-/// taken over, or the cell ended, and nobody waited for what was still under way.
-fn waited_until(steps: &[ReceiveStep<'_>], facts: &Facts, connection: &Connection) -> usize {
+/// The receive steps on a connection, in their order. What comes behind the last of them came by chance: its client went
+/// away, or was taken over, or the cell ended, and nobody waited for what was still under way.
+fn steps_on<'s, 'a>(steps: &'s [ReceiveStep<'a>], facts: &Facts, connection: &Connection) -> Vec<&'s ReceiveStep<'a>> {
     let next = facts.connections_of(&connection.client).find(|other| other.index > connection.index);
     let on_it = connection.opened.at..next.map_or(usize::MAX, |next| next.opened.at);
     let own = steps.iter().filter(|step| step.client == &*connection.client && on_it.contains(&step.events.start));
-    own.map(|step| step.events.end).max().unwrap_or(0)
+    own.collect()
 }
 
 /// What decides about the place of a copy among all that came.
@@ -155,13 +167,14 @@ impl<'a> Arrivals<'a> {
         }
     }
 
-    fn copy(&self, delivery: &Delivery) -> Received {
+    fn copy(&self, delivery: &Delivery, step: u32) -> Received {
         let publish = &delivery.publish;
         Received {
             client: self.connection.client.to_string(),
             connection: self.number,
             topic: visible(&delivery.topic).into_owned(),
             phase: self.phase(delivery),
+            step,
             seq: match delivery.message {
                 Some(Message::Experiment(number)) => Some(number),
                 _ => None,

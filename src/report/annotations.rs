@@ -2,9 +2,11 @@
 //!
 //! The form is that of the workflow commands `::error title=...::...`.
 
+use super::causes::{Cause, causes};
 use super::junit::broken;
-use super::{Told, cells, group};
-use crate::results::{CellResult, Verdict};
+use super::{Told, cells};
+use crate::printed_command::PrintedCommand;
+use crate::results::{Results, Verdict};
 
 /// GitHub shows so many of a step, and drops the others.
 const ANNOTATIONS_MAX: usize = 10;
@@ -17,17 +19,8 @@ pub fn annotations(told: &Told<'_>) -> Vec<String> {
         let said = broken(&results.broker_findings.violations, "");
         lines.push(line("error", "the broker breaks a MUST beside the cells", &said));
     }
-    let of = |verdict| results.cells.iter().filter(move |cell| cell.verdict == verdict && !told.is_known(cell));
-    for (statements, members) in group(of(Verdict::Fail), statements) {
-        let title = format!("{}, {}", statements.join(", "), cells(members.len()));
-        lines.extend(members.first().map(|first| line("error", &title, &said(first))));
-    }
-    for verdict in [Verdict::Error, Verdict::Inconclusive] {
-        for (_, members) in group(of(verdict), |cell| cell.reason.as_deref()) {
-            let title = format!("{}, {}", verdict.name(), cells(members.len()));
-            lines.extend(members.first().map(|first| line("warning", &title, &said(first))));
-        }
-    }
+    let causes = causes(results.cells.iter().filter(|cell| !told.is_known(cell)));
+    lines.extend(causes.iter().filter_map(|cause| of_cause(results, cause)));
     let more = lines.len().saturating_sub(ANNOTATIONS_MAX);
     if more > 0 {
         lines.truncate(ANNOTATIONS_MAX - 1);
@@ -36,17 +29,24 @@ pub fn annotations(told: &Told<'_>) -> Vec<String> {
     lines
 }
 
-/// The cause of a failure, as far as it can be known without asking the broker.
-fn statements(cell: &CellResult) -> Vec<&str> {
-    let mut statements: Vec<&str> = cell.violations.iter().map(|violation| violation.statement.as_str()).collect();
-    statements.dedup();
-    statements
-}
-
-fn said(cell: &CellResult) -> String {
-    let reason = cell.reason.as_deref().unwrap_or("no reason was given");
-    let expected = cell.violations.first().map(|violation| format!("Expected: {}\n", violation.expected));
-    format!("{}{}\nmqtt-sessions explain '{}'", expected.unwrap_or_default(), broken(&cell.violations, reason), cell.id)
+/// The line of a cause that fails or is unclear.
+fn of_cause(results: &Results, cause: &Cause<'_>) -> Option<String> {
+    let command = match cause.verdict {
+        Verdict::Fail => "error",
+        Verdict::Error | Verdict::Inconclusive => "warning",
+        Verdict::Warn | Verdict::Unsupported | Verdict::Pass => return None,
+    };
+    let (first, number) = cause.cells.first()?;
+    let statements = cause.statements();
+    let what = if statements.is_empty() { cause.verdict.name().to_owned() } else { statements.join(", ") };
+    let mut said = vec![cause.sentence()];
+    if let Some(violation) = number.and_then(|number| first.violations.get(number)) {
+        said.push(format!("Expected: {}", violation.expected));
+        said.push(format!("Observed: {}", violation.observed));
+    }
+    said.extend(cause.advice().map(|advice| format!("Advice: {advice}.")));
+    said.push(PrintedCommand::explain(results, &first.id, &first.scenario).to_string());
+    Some(line(command, &format!("{what}, {}", cells(cause.cells.len())), &said.join("\n")))
 }
 
 fn line(command: &str, title: &str, text: &str) -> String {

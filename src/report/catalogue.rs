@@ -1,31 +1,34 @@
 //! The scenarios, each with what it asks and how many cells it spans in each protocol version.
 
-use super::lessons::steps::columns;
+use super::grid::{Drawing, Grid};
+use super::page::Page;
 use crate::broker::BrokerFile;
 use crate::packet::Protocol;
 use crate::plan::Cell;
 use crate::scenario::Scenario;
 
-/// Where the columns begin: cells in 3.1.1, in 5.0, in both at once, and the question.
-const COLUMNS: [usize; 4] = [18, 24, 29, 35];
-/// Where the questions begin in a help, which counts no cells.
-const IN_HELP: [usize; 1] = [20];
-
+/// How wide the columns before the question are: the name, and the cells in 3.1.1, in 5.0, and in both at once.
+const COLUMNS: [usize; 4] = [18, 5, 4, 4];
+/// How wide the column before the questions is in a help, which counts no cells.
+const IN_HELP: [usize; 1] = [18];
 /// Where it begins what is said of a broker or a variant.
 const OF_BROKERS: usize = 22;
 
 /// All scenarios, a row each. Those after `usual` run only where they are named.
-pub fn catalogue(scenarios: &[(Scenario, Vec<Cell>)], usual: usize) -> String {
-    let head = ["scenario", "3.1.1", "5.0", "both", "what it asks"].map(str::to_owned);
-    let mut text = columns(&COLUMNS, &head) + &"─".repeat(super::WIDTH) + "\n";
-    for (place, (scenario, cells)) in scenarios.iter().enumerate() {
-        if place == usual {
-            text += "\nOnly where they are named:\n";
-        }
+pub fn catalogue(scenarios: &[(Scenario, Vec<Cell>)], usual: usize, page: Page) -> String {
+    let row = |(place, (scenario, cells)): (usize, &(Scenario, Vec<Cell>))| {
         let [v3, v5, both] = counts(cells).map(|count| if count == 0 { String::new() } else { count.to_string() });
-        text += &columns(&COLUMNS, &[scenario.name.clone(), v3, v5, both, question(scenario)]);
-    }
-    text + "\nboth: one client speaks 3.1.1, another one 5.0\n"
+        let rare = if place < usual { "" } else { " Only where it is named." };
+        vec![scenario.name.clone(), v3, v5, both, question(scenario) + rare]
+    };
+    let grid = Grid {
+        head: ["scenario", "3.1.1", "5.0", "both", "what it asks"].map(str::to_owned).into(),
+        rows: scenarios.iter().enumerate().map(row).collect(),
+    };
+    let drawing = Drawing { gap: 2, right: 1..4 };
+    let before = COLUMNS.iter().map(|width| width + drawing.gap).sum::<usize>();
+    grid.drawn(&drawing, &[&COLUMNS[..], &[page.width.saturating_sub(before)]].concat())
+        + "\nboth: one client speaks 3.1.1, another one 5.0\n"
         + "run SCENARIO runs one, list SCENARIO prints its cells, list --cells all cells\n"
 }
 
@@ -49,9 +52,9 @@ pub fn brokers(files: &[(BrokerFile, Result<Option<String>, String>)]) -> String
 }
 
 /// The names and questions alone.
-pub fn scenarios_in_help(scenarios: &[Scenario]) -> String {
-    let row = |scenario: &Scenario| columns(&IN_HELP, &[format!("  {}", scenario.name), question(scenario)]);
-    "Scenarios:\n".to_owned() + &scenarios.iter().map(row).collect::<String>()
+pub fn scenarios_in_help(scenarios: &[Scenario], page: Page) -> String {
+    let row = |scenario: &Scenario| vec![format!("  {}", scenario.name), question(scenario)];
+    "Scenarios:\n".to_owned() + &Grid::beside(scenarios.iter().map(row).collect(), &IN_HELP, page.width)
 }
 
 /// What the scenario asks, and in how many lessons.

@@ -1,11 +1,13 @@
 //! What differs from a baseline. Cells that changed in the same way are one block.
 
-use super::{Palette, cells, group, name_cells, style, wrap};
+use super::{Page, Palette, cells, group, name_cells, style, wrap};
 use crate::compare::{Change, Comparison, Kind};
 use crate::results::Verdict;
 
 /// The changes, worst first, and the line that sums them up.
-pub fn changes(comparison: &Comparison, palette: Palette) -> String {
+pub fn changes(comparison: &Comparison, page: impl Into<Page>) -> String {
+    let page: Page = page.into();
+    let palette = page.palette;
     let mut text = String::new();
     for kind in Kind::ALL {
         let of_kind = comparison.changes.iter().filter(|change| change.kind == kind);
@@ -22,7 +24,7 @@ pub fn changes(comparison: &Comparison, palette: Palette) -> String {
     if !text.is_empty() {
         text.push('\n');
     }
-    text + &summary(comparison, palette)
+    page.lay_out(&(text + &summary(comparison, palette)))
 }
 
 fn block(kind: Kind, members: &[&Change], palette: Palette) -> String {
@@ -49,8 +51,8 @@ fn paint(kind: Kind, change: &Change, palette: Palette) -> String {
 
 fn summary(comparison: &Comparison, palette: Palette) -> String {
     let counts = Kind::ALL.map(|kind| (kind, comparison.count(kind)));
-    let known = [Kind::New, Kind::Gone];
-    let changed: usize = counts.iter().filter(|(kind, _)| !known.contains(kind)).map(|(_, count)| count).sum();
+    let is_in_both = |change: &&Change| change.before.is_some() && change.after.is_some();
+    let changed = comparison.changes.iter().filter(is_in_both).count();
     let mut words: Vec<String> =
         counts.iter().filter(|(_, count)| *count > 0).map(|(kind, count)| format!("{count} {}", kind.name())).collect();
     words.push(format!("{} unchanged", comparison.compared - changed));

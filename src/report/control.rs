@@ -1,9 +1,10 @@
 //! The same lessons with two clients, the harness and a client library: is it the broker or the client?
 
+use super::grid::{Drawing, Grid};
 use super::lessons::happened::happened;
-use super::lessons::steps::{columns, done};
+use super::lessons::steps::done;
 use super::lessons::{TaughtCell, Teaching};
-use super::{Palette, wrap};
+use super::{Page, Palette, wrap};
 use crate::history::History;
 use crate::packet::Protocol;
 use crate::plan::{Action, Cell};
@@ -25,8 +26,9 @@ pub struct ControlPlayed {
     pub history: Result<History, String>,
 }
 
-/// Where the columns begin.
-const COLUMNS: [usize; 3] = [2, 23, 52];
+/// How wide the column with the name of the lesson is, and the mark before it.
+const LESSON: usize = 21;
+const GAP: usize = 2;
 
 /// One lesson with both clients.
 struct Row<'a> {
@@ -37,20 +39,21 @@ struct Row<'a> {
 }
 
 /// What came to both clients in each lesson, side by side, and the steps in which they differ.
-pub fn control(results: &Results, teachings: &[Teaching], control: &Control, palette: Palette) -> String {
+pub fn control(results: &Results, teachings: &[Teaching], control: &Control, page: impl Into<Page>) -> String {
+    let page: Page = page.into();
+    let palette = page.palette;
     let rows: Vec<Row<'_>> = teachings.iter().flat_map(|teaching| rows(teaching, results, control)).collect();
     let client = control.client;
     let mut text = palette.heading(&format!("Is it the broker or my client? The same in 3.1.1 with {client}")) + "\n\n";
-    text += &columns(&COLUMNS, &["", "lesson", "this tool", client].map(String::from));
-    text += &format!("{}\n", "─".repeat(72));
-    for row in &rows {
-        let mark = if differences(row).is_empty() { "" } else { "≠" };
-        let other = row.other.as_ref().map_or_else(|why| (*why).to_owned(), |said| arrived(row.cell, said));
-        let own = if row.own.is_empty() { "not played".into() } else { arrived(row.cell, &row.own) };
-        text += &columns(&COLUMNS, &[mark.into(), row.lesson.into(), own, other]);
-    }
+    let grid = Grid {
+        head: ["  lesson", "this tool", client].map(String::from).into(),
+        rows: rows.iter().map(in_columns).collect(),
+    };
+    let left = page.width - LESSON - GAP;
+    let own = left / 2 + 1;
+    text += &grid.drawn(&Drawing { gap: GAP, right: 0..0 }, &[LESSON, own - GAP, left - own]);
     text.push('\n');
-    text + &where_they_differ(&rows, client, palette)
+    page.lay_out(&(text + &where_they_differ(&rows, client, palette)))
 }
 
 fn rows<'a>(teaching: &'a Teaching, results: &'a Results, control: &'a Control) -> Vec<Row<'a>> {
@@ -69,6 +72,13 @@ fn rows<'a>(teaching: &'a Teaching, results: &'a Results, control: &'a Control) 
         })
     };
     cells.filter(|(_, cell)| super::lessons::protocol(cell.plan) == Protocol::V3).filter_map(row).collect()
+}
+
+fn in_columns(row: &Row<'_>) -> Vec<String> {
+    let mark = if differences(row).is_empty() { " " } else { "≠" };
+    let other = row.other.as_ref().map_or_else(|why| (*why).to_owned(), |said| arrived(row.cell, said));
+    let own = if row.own.is_empty() { "not played".into() } else { arrived(row.cell, &row.own) };
+    vec![format!("{mark} {}", row.lesson), own, other]
 }
 
 /// What came in the steps that take messages; where there are none, what came of the connections.

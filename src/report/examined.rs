@@ -1,6 +1,6 @@
 //! What the doctor found, a line each.
 
-use super::{Palette, mark, style, wrap};
+use super::{Page, mark, style, wrap};
 use crate::doctor::{Examined, Outcome};
 use crate::printed_command::PrintedCommand;
 use crate::results::Verdict;
@@ -10,7 +10,9 @@ use crate::visible::visible;
 const NAME_WIDTH: usize = 14;
 
 /// The checks in their order, and whether a run will work; `matrix` is the command that runs it.
-pub fn examined(examined: &Examined, matrix: Option<&PrintedCommand>, palette: Palette) -> String {
+pub fn examined(examined: &Examined, matrix: Option<&PrintedCommand>, page: impl Into<Page>) -> String {
+    let page: Page = page.into();
+    let palette = page.palette;
     let mut text = String::new();
     if let Some(url) = &examined.url {
         let label = examined.broker.as_ref();
@@ -37,5 +39,5 @@ pub fn examined(examined: &Examined, matrix: Option<&PrintedCommand>, palette: P
         Some(command) => format!("A run will work: {command}"),
         None => "Whether a run works is unclear.".to_owned(),
     };
-    text + "\n" + &sum + "\n"
+    page.lay_out(&(text + "\n" + &sum + "\n"))
 }

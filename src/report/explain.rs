@@ -10,7 +10,8 @@ mod packets;
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use super::{Palette, findings, mark, measured, wrap};
+use super::{Page, Palette, findings, mark, measured, wrap};
+use crate::choice;
 use crate::history::{Entry, Event, Time};
 use crate::judge::Attempt;
 use crate::packet::Packet;
@@ -47,7 +48,9 @@ pub struct Detail {
 }
 
 /// The whole explanation.
-pub fn explain(explained: &Explained<'_>, palette: Palette) -> String {
+pub fn explain(explained: &Explained<'_>, page: impl Into<Page>) -> String {
+    let page: Page = page.into();
+    let palette = page.palette;
     let Explained { results, cell, run, question, attempts, detail } = explained;
     let mut text = format!("{}\n\n", measured(&results.broker, &results.run.url));
     text += &format!("{}\n", palette.heading(&cell.id));
@@ -70,7 +73,7 @@ pub fn explain(explained: &Explained<'_>, palette: Palette) -> String {
     text.push('\n');
     text += &verdict(cell, run, palette);
     let repeat = PrintedCommand::explain(results, &cell.id, &cell.scenario);
-    text + &format!("  Repeat with  {repeat}\n")
+    page.lay_out(&(text + &format!("  Repeat with  {repeat}\n")))
 }
 
 const TIMES_SINCE: &str = "its time in milliseconds";
@@ -174,7 +177,7 @@ fn verdict(cell: &CellResult, run: &CellRun, palette: Palette) -> String {
         text += &attempt.map(|attempt| format!("  Seen in      attempt {attempt}\n")).unwrap_or_default();
     }
     for (name, value) in &cell.choices {
-        text += &wrap("  Choice       ", &format!("{name} = {value}; the standard leaves it open"));
+        text += &wrap("  Choice       ", &format!("{}; the standard leaves it open", choice::sentence(name, value)));
     }
     text
 }

@@ -1,7 +1,7 @@
 //! What random experiments found: each finding with the simplest experiment that shows it.
 
 use super::findings::violated;
-use super::{Palette, mark, measured, wrap};
+use super::{Page, Palette, mark, measured, wrap};
 use crate::explore::{Explored, Finding};
 use crate::printed_command::PrintedCommand;
 use crate::results::{BrokerLabel, CellResult, Verdict};
@@ -20,7 +20,9 @@ pub struct Search<'a> {
 }
 
 /// The findings, what is unclear, and the line that sums up.
-pub fn explored(explored: &Explored, search: &Search<'_>, palette: Palette) -> String {
+pub fn explored(explored: &Explored, search: &Search<'_>, page: impl Into<Page>) -> String {
+    let page: Page = page.into();
+    let palette = page.palette;
     let mut text = format!("{}\n\n", measured(search.broker, search.url));
     for finding in &explored.findings {
         text += &found(finding, &(search.repeat)(finding), palette);
@@ -35,7 +37,7 @@ pub fn explored(explored: &Explored, search: &Search<'_>, palette: Palette) -> S
     if !explored.unrepeated.is_empty() || !explored.examples.is_empty() {
         text.push('\n');
     }
-    text + &summary(explored, palette)
+    page.lay_out(&(text + &summary(explored, palette)))
 }
 
 fn found(finding: &Finding, repeat: &PrintedCommand, palette: Palette) -> String {

@@ -1,8 +1,10 @@
 //! Every cell that is not a pass: what was cited, expected and observed, the events that show it, and the command that
-//! repeats it. Cells that say the same are one block.
+//! repeats it. One cause is told once; with all details, cells that say the same are one block.
 
-use super::fold::Domain;
-use super::{Palette, cells, group, mark, name_cells, scenarios, wrap};
+use super::causes::{Cause, causes, overview};
+use super::{Page, Palette, cells, group, mark, name_cells, scenarios, wrap};
+use crate::expectations::Assessment;
+use crate::fold::Domain;
 use crate::history::Message;
 use crate::printed_command::PrintedCommand;
 use crate::results::{CellResult, CellRun, Level, Results, Verdict, Violation};
@@ -10,28 +12,97 @@ use crate::statement;
 
 /// Products that say where a finding was seen; with more, the ids have to do.
 const PHRASES: usize = 3;
+/// So many causes are told whole.
+const FEW: usize = 3;
 /// Events of one violation that are printed.
 const EVENTS: usize = 5;
 /// A shorter time than this is at once, in milliseconds.
 const TIMES_FROM_MS: u64 = 100;
 
-/// One text for each finding, worst first.
-pub(super) fn sections(results: &Results, palette: Palette) -> Vec<String> {
+/// What broke and is not known, worst first: an overview of the causes, or few causes whole, or each finding whole. Then what
+/// could not be judged, and what passed late.
+pub(super) fn sections(results: &Results, known: &Assessment, page: Page) -> Vec<String> {
+    let palette = page.palette;
     let mut sections: Vec<String> = of_broker(results, palette).into_iter().collect();
-    for verdict in Verdict::WORST_FIRST {
+    if page.details {
+        sections.extend(each_finding(results, known, palette));
+    } else if let Some(overview) = what_broke(results, known, palette) {
+        let more = "Each command shows one of the cells packet by packet; --details tells every finding whole.";
+        sections.push(overview + "\n" + &wrap("", more));
+    } else {
+        sections.extend(not_known(results, known).iter().map(|cause| whole(results, cause, palette)));
+    }
+    for (_, all) in scenarios(results) {
+        let found: Vec<&CellResult> = of_verdict(&all, Verdict::Unsupported).collect();
+        sections.extend(unsupported(&all, &found, palette));
+    }
+    let passes: Vec<&CellResult> = results.cells.iter().filter(|cell| cell.verdict == Verdict::Pass).collect();
+    sections.extend(late_passes(results, &passes));
+    sections
+}
+
+/// The causes that are not known, a few lines for each, where they are many.
+pub(super) fn what_broke(results: &Results, known: &Assessment, palette: Palette) -> Option<String> {
+    let causes = not_known(results, known);
+    (causes.len() > FEW).then(|| overview(results, &causes, palette))
+}
+
+fn not_known<'a>(results: &'a Results, known: &Assessment) -> Vec<Cause<'a>> {
+    causes(results.cells.iter().filter(|cell| !known.is_known(&cell.id)))
+}
+
+/// A block for each group of cells that say the same.
+fn each_finding(results: &Results, known: &Assessment, palette: Palette) -> Vec<String> {
+    let mut blocks = Vec::new();
+    for verdict in Verdict::WORST_FIRST.into_iter().filter(|own| !matches!(own, Verdict::Pass | Verdict::Unsupported)) {
         for (_, all) in scenarios(results) {
-            let found: Vec<&CellResult> = all.iter().copied().filter(|cell| cell.verdict == verdict).collect();
-            match verdict {
-                Verdict::Pass => sections.extend(late_passes(results, &found)),
-                Verdict::Unsupported => sections.extend(unsupported(&all, &found, palette)),
-                _ => {
-                    let blocks = group(found.iter().copied(), what_is_said);
-                    sections.extend(blocks.iter().map(|(_, members)| block(results, &all, members, palette)));
-                }
-            }
+            let found = of_verdict(&all, verdict).filter(|cell| !known.is_known(&cell.id));
+            let alike = group(found, what_is_said);
+            blocks.extend(alike.iter().map(|(_, members)| block(results, &all, members, palette)));
         }
     }
-    sections
+    blocks
+}
+
+fn of_verdict<'a>(cells: &[&'a CellResult], verdict: Verdict) -> impl Iterator<Item = &'a CellResult> {
+    cells.iter().copied().filter(move |cell| cell.verdict == verdict)
+}
+
+/// One cause with the evidence of its first cell.
+fn whole(results: &Results, cause: &Cause<'_>, palette: Palette) -> String {
+    let members: Vec<&CellResult> = cause.cells.iter().map(|(cell, _)| *cell).collect();
+    let Some((first, number)) = cause.cells.first() else { return String::new() };
+    let scenarios = group(members.iter().copied(), |cell| cell.scenario.as_str()).len();
+    let all: Vec<&CellResult> = results.cells.iter().filter(|cell| cell.scenario == first.scenario).collect();
+    let place = match scenarios {
+        1 => place(&all, &members).map(|place| format!(": {place}")).unwrap_or_default(),
+        count => format!(" of {count} scenarios"),
+    };
+    let mut text = headline(cause.verdict, &members, &place, palette);
+    match number.and_then(|number| Some((number, first.violations.get(number)?))) {
+        Some((number, violation)) => {
+            let run = results.run.cells.get(&first.id);
+            text += &violated(violation);
+            text += &run.map(|run| measured(run, number) + &events(&run.lines_of(number))).unwrap_or_default();
+            let alike = |own: &&Violation| kind(own) == kind(violation);
+            text += &more_like_it(first.violations.iter().filter(alike).count());
+        }
+        None => text += &wrap("  Reason       ", first.reason.as_deref().unwrap_or("none was given")),
+    }
+    text += &cause.advice().map(|advice| wrap("  Advice       ", &format!("{advice}."))).unwrap_or_default();
+    text += &attempts(results, &members);
+    text + &format!("  Repeat with  {}\n", repeat(results, first))
+}
+
+fn headline(verdict: Verdict, members: &[&CellResult], place: &str, palette: Palette) -> String {
+    let words = format!("{} {}", mark(verdict), verdict.name());
+    let text = wrap(&format!("{words} "), &format!("in {}{place}", cells(members.len())));
+    let text = text.replacen(&words, &palette.verdict(verdict, &words), 1);
+    text + &name_cells(members.iter().map(|cell| cell.id.as_str()))
+}
+
+fn more_like_it(count: usize) -> String {
+    if count < 2 { String::new() } else { format!("  And          {} more like it in this cell\n", count - 1) }
 }
 
 /// The finding of one cell, by itself.
@@ -64,7 +135,7 @@ fn kind(violation: &Violation) -> Kind<'_> {
 }
 
 /// The text without the numbers of the messages in it: `m2 after fence1` and `m3 after fence1` say the same.
-fn any_message(text: &str) -> String {
+pub(super) fn any_message(text: &str) -> String {
     let without_number = |word: &str| {
         let message = word.trim_end_matches([':', ',', ';']);
         match Message::of(message.as_bytes()) {
@@ -77,11 +148,8 @@ fn any_message(text: &str) -> String {
 
 fn block(results: &Results, all: &[&CellResult], members: &[&CellResult], palette: Palette) -> String {
     let Some(first) = members.first() else { return String::new() };
-    let verdict = format!("{} {}", mark(first.verdict), first.verdict.name());
     let place = place(all, members).map(|place| format!(": {place}")).unwrap_or_default();
-    let rest = wrap(&format!("{verdict} "), &format!("in {}{place}", cells(members.len())));
-    let mut text = rest.replacen(&verdict, &palette.verdict(first.verdict, &verdict), 1);
-    text += &name_cells(members.iter().map(|cell| cell.id.as_str()));
+    let mut text = headline(first.verdict, members, &place, palette);
     // What is broken is the reason of a fail and of a warning alone.
     if first.violations.is_empty() || !matches!(first.verdict, Verdict::Fail | Verdict::Warn) {
         text += &wrap("  Reason       ", first.reason.as_deref().unwrap_or("none was given"));
@@ -94,9 +162,7 @@ fn block(results: &Results, all: &[&CellResult], members: &[&CellResult], palett
             text += &violated(violation);
             text += &run.map(|run| measured(run, *number) + &events(&run.lines_of(*number))).unwrap_or_default();
         }
-        if alike.len() > 1 {
-            text += &format!("  And          {} more like it in this cell\n", alike.len() - 1);
-        }
+        text += &more_like_it(alike.len());
     }
     text += &attempts(results, members);
     text += &format!("  Repeat with  {}\n", repeat(results, first));
@@ -124,7 +190,7 @@ pub(super) fn events(lines: &[(usize, &str)]) -> String {
     let mut text = String::new();
     for (place, (event, line)) in lines.iter().take(EVENTS).enumerate() {
         let head = if place == 0 { "Events" } else { "" };
-        text += &format!("  {head:<11}{event:>4}  {line}\n");
+        text += &wrap(&format!("  {head:<11}{event:>4}  "), line);
     }
     if lines.len() > EVENTS {
         text += &format!("  {:<11}      and {} more\n", "", lines.len() - EVENTS);
@@ -164,7 +230,7 @@ fn attempts(results: &Results, members: &[&CellResult]) -> String {
     let range = if least == most { most.to_string() } else { format!("{least} to {most}") };
     let shown = runs().next().and_then(|run| run.evidence.first()).map(|evidence| evidence.attempt);
     let shown = shown.map(|attempt| format!("; the events are those of attempt {attempt}")).unwrap_or_default();
-    wrap("  Attempts     ", &format!("{range}{shown}"))
+    wrap("  Attempts     ", &format!("each was played {range} times, with names of its own each time{shown}"))
 }
 
 /// The cells that lacked evidence at first, and had it when they were tried again.
@@ -172,7 +238,8 @@ fn late_passes(results: &Results, passes: &[&CellResult]) -> Option<String> {
     let tried_again = |cell: &&&CellResult| results.run.cells.get(&cell.id).is_some_and(|run| run.attempts.len() > 1);
     let late: Vec<&str> = passes.iter().filter(tried_again).map(|cell| cell.id.as_str()).collect();
     let count = cells(late.len());
-    let text = "passed only in a later attempt, with a longer settle window and fewer cells side by side.";
+    let text = "passed only when played again, with fewer cells side by side and a longer settle window, which is how long \
+                the tool waits for what may still come.";
     (!late.is_empty()).then(|| wrap("", &format!("{count} {text}")) + &name_cells(late.into_iter()))
 }
 

@@ -1,6 +1,6 @@
 //! Histories that stand in text files: what the judge says about each, and where the head of the file says otherwise.
 
-use super::{Palette, mark, wrap};
+use super::{Page, Palette, mark, wrap};
 use crate::results::{CellResult, Summary, Verdict};
 
 /// A history from a file, judged.
@@ -14,7 +14,9 @@ pub struct JudgedFile<'a> {
 }
 
 /// A line for each file with its verdict and the statements that are cited, and what there is to say about it.
-pub fn histories(files: &[JudgedFile<'_>], palette: Palette) -> String {
+pub fn histories(files: &[JudgedFile<'_>], page: impl Into<Page>) -> String {
+    let page: Page = page.into();
+    let palette = page.palette;
     let mut text: String = files.iter().map(|file| one(file, palette)).collect();
     text.push('\n');
     let summary = Summary::of(files.iter().map(|file| file.result));
@@ -29,7 +31,7 @@ pub fn histories(files: &[JudgedFile<'_>], palette: Palette) -> String {
     if heads > 0 {
         text += &format!("{otherwise} of {heads} heads say otherwise\n");
     }
-    text
+    page.lay_out(&text)
 }
 
 fn one(file: &JudgedFile<'_>, palette: Palette) -> String {

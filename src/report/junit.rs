@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::{Palette, Told, findings, scenarios};
+use super::{Page, Palette, Told, findings, scenarios};
 use crate::results::{CellResult, Level, Results, Verdict, Violation};
 
 /// The first part of each class name: what stands before the dot is a package in Jenkins.
@@ -15,7 +15,7 @@ const PACKAGE: &str = "mqtt-sessions";
 /// The test suite of what the broker broke beside the cells.
 const BESIDE: &str = "connections of the tool's own";
 
-/// The JUnit file. With a baseline only what got worse is a failure, as in the exit code.
+/// The JUnit file. What is known is no failure, and with a baseline only what got worse is one, as in the exit code.
 pub fn junit(told: &Told<'_>) -> Vec<u8> {
     let results = told.results;
     let mut report = Report::new(PACKAGE);
@@ -50,13 +50,14 @@ fn duration(results: &Results, cell: &CellResult) -> Option<Duration> {
 }
 
 fn test_case(told: &Told<'_>, cell: &CellResult) -> TestCase {
-    let finding = || findings::of_cell(told.results, cell);
+    let finding = || laid_out(&findings::of_cell(told.results, cell));
     let reason = cell.reason.as_deref().unwrap_or("no reason was given");
     let status = match cell.verdict {
         Verdict::Pass | Verdict::Warn => TestCaseStatus::success(),
         Verdict::Unsupported | Verdict::Inconclusive => skipped(&format!("{}: {reason}", cell.verdict.name())),
         Verdict::Error => problem(NonSuccessKind::Error, "error", reason, &finding()),
-        Verdict::Fail if told.is_known(cell) => {
+        Verdict::Fail if told.known.is_known(&cell.id) => skipped(&format!("known: {}", told.known.reasons(&cell.id))),
+        Verdict::Fail if told.is_as_before(cell) => {
             let message = format!("known, as in the baseline: {}", broken(&cell.violations, reason));
             skipped(&message)
         }
@@ -73,6 +74,10 @@ fn test_case(told: &Told<'_>, cell: &CellResult) -> TestCase {
         case.set_system_out(finding());
     }
     case
+}
+
+fn laid_out(text: &str) -> String {
+    Page::from(Palette::Plain).lay_out(text)
 }
 
 fn skipped(message: &str) -> TestCaseStatus {
@@ -100,7 +105,7 @@ pub(super) fn broken(violations: &[Violation], reason: &str) -> String {
 
 /// What the broker broke on connections that belong to no cell.
 fn beside(told: &Told<'_>) -> Option<TestSuite> {
-    let text = findings::of_broker(told.results, Palette::Plain)?;
+    let text = laid_out(&findings::of_broker(told.results, Palette::Plain)?);
     let message = broken(&told.results.broker_findings.violations, "");
     let mut case = match told.breaks_beside() {
         true => {

@@ -6,7 +6,9 @@ pub(super) mod steps;
 
 use std::collections::BTreeSet;
 
-use super::{Palette, choices, group, mark, matrix, style, wrap};
+use super::grid::{Drawing, Grid};
+use super::{Page, Palette, choices, group, mark, matrix, style, wrap};
+use crate::choice;
 use crate::history::History;
 use crate::packet::Protocol;
 use crate::plan::{Action, Cell};
@@ -14,6 +16,7 @@ use crate::printed_command::PrintedCommand;
 use crate::results::{CellResult, CellRun, Phase, Results, Verdict};
 use crate::scenario::{LESSON, Lesson};
 use crate::statement::{Duty, Statement};
+use crate::topic;
 
 /// The lessons of a scenario, and the cells that were planned for them.
 #[derive(Debug, Clone)]
@@ -67,9 +70,9 @@ const HOW_TO_READ: &str = "A persistent session is clean_session=false; in MQTT 
      that was played.";
 
 /// All lessons of a scenario.
-pub(super) fn section(teaching: &Teaching, results: &Results, palette: Palette) -> String {
+pub(super) fn section(teaching: &Teaching, results: &Results, page: Page) -> String {
     let taught = teaching.taught(results);
-    let mut text = table(teaching, &taught, palette);
+    let mut text = table(teaching, &taught, page);
     text += "\n";
     text += &wrap("", HOW_TO_READ);
     if let Some(cell) = taught.iter().find_map(|taught| taught.cells.first()) {
@@ -78,38 +81,61 @@ pub(super) fn section(teaching: &Teaching, results: &Results, palette: Palette) 
     }
     for taught in &taught {
         text += "\n";
-        text += &lesson(taught, palette);
+        text += &lesson(taught, page);
     }
     text
 }
 
+/// What is said of an experiment of which the tutorial expects something.
+const HEADS: [&str; 7] = ["lesson", "session", "QoS", "retain", "expects", "found", "here"];
+
 /// The experiments of which the tutorial expects something, with its results beside ours.
-fn table(teaching: &Teaching, taught: &[Taught<'_>], palette: Palette) -> String {
+fn table(teaching: &Teaching, taught: &[Taught<'_>], page: Page) -> String {
+    let palette = page.palette;
     let is_test = |taught: &&Taught<'_>| taught.lesson.expected.is_some() || taught.lesson.actual.is_some();
     let tests: Vec<&Taught<'_>> = taught.iter().filter(is_test).collect();
-    let mut text = palette.heading(wrap("", &teaching.question).trim_end()) + "\n";
+    let mut text = wrap("", &palette.heading(&teaching.question));
     if tests.is_empty() {
         return text;
     }
-    text += &format!("\n{:40}the tutorial\n", "");
-    text += &row(["lesson", "session", "QoS", "retain", "expects", "found", "here"]);
-    text += &format!("{}\n", "─".repeat(62));
-    for test in &tests {
-        let Some(cell) = test.cells.first() else { continue };
-        let [session, qos, retain] = settings(cell.plan);
-        let found = test.lesson.actual.as_deref().unwrap_or("");
-        let expected = test.lesson.expected.as_deref().unwrap_or("");
-        text += &row([&test.lesson.name, &session, &qos, &retain, expected, found, &here(test, palette)]);
-    }
+    let rows: Vec<[String; 7]> = tests.iter().filter_map(|test| row(test)).collect();
+    text += "\n";
+    text += &in_columns(&rows, page).unwrap_or_else(|| rows.iter().map(|row| in_words(row, palette)).collect());
     let marks: BTreeSet<&str> = tests.iter().flat_map(|test| &test.cells).map(|cell| mark_of(cell.result)).collect();
     text += "\nQoS 1→0: published at QoS 1, subscribed at QoS 0\n";
-    text + &matrix::meanings(&marks, palette)
+    text + &matrix::meanings(&marks, page)
 }
 
-fn row(columns: [&str; 7]) -> String {
-    let [test, session, qos, retain, expected, found, here] = columns;
-    let line = format!("{test:<16}{session:<11}{qos:<5}{retain:<8}{expected:<8}{found:<6}{here}");
-    line.trim_end().to_owned() + "\n"
+/// What the table says of a test.
+fn row(test: &Taught<'_>) -> Option<[String; 7]> {
+    let [session, qos, retain] = settings(test.cells.first()?.plan);
+    let said = |text: &Option<String>| text.clone().unwrap_or_default();
+    let (expected, found) = (said(&test.lesson.expected), said(&test.lesson.actual));
+    Some([test.lesson.name.clone(), session, qos, retain, expected, found, here(test)])
+}
+
+/// A line for each test, if the page is wide enough.
+fn in_columns(rows: &[[String; 7]], page: Page) -> Option<String> {
+    let grid = Grid { head: HEADS.map(str::to_owned).into(), rows: rows.iter().map(|row| row.to_vec()).collect() };
+    let drawn = grid.fit(&Drawing { gap: 1, right: 0..0 }, page.width)?;
+    let mut lines = drawn.lines();
+    let (head, rule) = (lines.next()?, lines.next()?);
+    let lines: Vec<&str> = lines.collect();
+    let before_tutorial = head.split_once(HEADS[4])?.0.chars().count();
+    let mut text = format!("{:before_tutorial$}the tutorial\n{head}\n{rule}\n", "");
+    for (line, row) in lines.iter().zip(rows) {
+        // What was found here ends the line, or the line is broken.
+        let before = line.strip_suffix(row[6].as_str())?;
+        text += &format!("{before}{}\n", matrix::paint_marks(&row[6], page.palette));
+    }
+    (lines.len() == rows.len()).then_some(text)
+}
+
+/// For a page that is too narrow for the table.
+fn in_words([test, session, qos, retain, expected, found, here]: &[String; 7], palette: Palette) -> String {
+    let here = matrix::paint_marks(here, palette);
+    let setting = format!("{session} session, QoS {qos}, retain {retain}");
+    wrap(&format!("{test}: "), &format!("{setting}; the tutorial expects {expected}, found {found}; here: {here}"))
 }
 
 /// Session, QoS of the publication and of the subscription, and RETAIN, as the steps have them.
@@ -136,29 +162,36 @@ fn settings(cell: &Cell) -> [String; 3] {
 }
 
 /// What arrived in each protocol version, in one word where they agree.
-fn here(taught: &Taught<'_>, palette: Palette) -> String {
-    let said = taught.cells.iter().map(|cell| {
-        let mark = palette.verdict(cell.result.verdict, mark_of(cell.result));
-        (protocol(cell.plan), format!("{} {mark}", arrived(cell)).trim().to_owned())
-    });
+fn here(taught: &Taught<'_>) -> String {
+    let said = taught
+        .cells
+        .iter()
+        .map(|cell| (protocol(cell.plan), format!("{} {}", arrived(cell), mark_of(cell.result)).trim().to_owned()));
     folded(said.collect(), " ")
 }
 
-/// Which of the messages came after the return. Where it was not played to its end, nothing is known of them.
+/// Which of the messages that the first subscription is about came after the return. Where it was not played to its end, nothing is
+/// known of them.
 fn arrived(cell: &TaughtCell<'_>) -> String {
-    if !happened::is_played(cell.plan, &cell.history) {
+    let TaughtCell { plan, result, .. } = cell;
+    if !happened::is_played(plan, &cell.history) {
         return "not played".into();
     }
-    let cell = cell.result;
-    if matches!(cell.verdict, Verdict::Unsupported | Verdict::Error) {
+    if matches!(result.verdict, Verdict::Unsupported | Verdict::Error) {
         return String::new();
     }
-    let back = cell.received.iter().filter(|copy| matches!(copy.phase, Phase::Resumed | Phase::Resubscribed));
-    let messages: BTreeSet<u32> = back.filter_map(|copy| copy.seq).collect();
+    let filter = plan.steps.iter().find_map(|step| match &step.action {
+        Action::Subscribe { filters, .. } => filters.first().map(|filter| filter.filter.as_str()),
+        _ => None,
+    });
+    let is_about = |topic: &str| filter.is_none_or(|filter| topic::matches(filter, topic));
+    let back = result.received.iter().filter(|copy| matches!(copy.phase, Phase::Resumed | Phase::Resubscribed));
+    let messages: BTreeSet<u32> = back.filter(|copy| is_about(&copy.topic)).filter_map(|copy| copy.seq).collect();
+    let sent: u32 = result.sent_to.iter().filter(|(topic, _)| is_about(topic)).map(|(_, count)| count).sum();
     match messages.len() as u32 {
         0 => "none".into(),
-        count if count == cell.sent => "all".into(),
-        count => format!("{count} of {}", cell.sent),
+        count if count == sent => "all".into(),
+        count => format!("{count} of {sent}"),
     }
 }
 
@@ -182,13 +215,14 @@ fn mark_of(cell: &CellResult) -> &'static str {
 }
 
 /// One lesson: its question, its steps with what came of each, the tutorial's result, why, what follows, and what to do.
-fn lesson(taught: &Taught<'_>, palette: Palette) -> String {
+fn lesson(taught: &Taught<'_>, page: Page) -> String {
+    let palette = page.palette;
     let lesson = taught.lesson;
     let title = lesson.title.as_ref().map(|title| format!(": {title}")).unwrap_or_default();
-    let mut text = palette.heading(wrap("", &format!("{}{title}", lesson.name)).trim_end()) + "\n";
+    let mut text = wrap("", &palette.heading(&format!("{}{title}", lesson.name)));
     text += &wrap("", &lesson.question);
     text += "\n";
-    text += &steps::table(&taught.cells);
+    text += &steps::table(&taught.cells, page.width);
     text += "\n";
     text += &tutorial(taught);
     text += &why(&lesson.statements);
@@ -211,7 +245,7 @@ fn tutorial(taught: &Taught<'_>) -> String {
     results.extend(lesson.expected.as_ref().map(|expected| format!("expected: {expected}")));
     results.extend(lesson.actual.as_ref().map(|actual| format!("found: {actual}")));
     if !results.is_empty() {
-        results.push(format!("here: {}", here(taught, Palette::Plain)));
+        results.push(format!("here: {}", here(taught)));
         let head = if text.is_empty() { "Tutorial" } else { "" };
         text += &paragraph(head, Some(&results.join("; ")));
     }
@@ -239,10 +273,10 @@ fn why(statements: &[&Statement]) -> String {
 fn left_open(taught: &Taught<'_>) -> String {
     let names: BTreeSet<&String> = taught.cells.iter().flat_map(|cell| cell.result.choices.keys()).collect();
     let line = |name: &String| {
-        let of_cell = |cell: &TaughtCell<'_>| Some((protocol(cell.plan), cell.result.choices.get(name)?.clone()));
-        let values = folded(taught.cells.iter().filter_map(of_cell).collect(), ", ");
-        let what = choices::meaning(name).unwrap_or(name);
-        wrap("  Open      ", &format!("The standard lets the broker choose: {what}. This one chose: {values}."))
+        let of_cell =
+            |cell: &TaughtCell<'_>| Some((protocol(cell.plan), choice::sentence(name, cell.result.choices.get(name)?)));
+        let said = folded(taught.cells.iter().filter_map(of_cell).collect(), "; ");
+        wrap("  Open      ", &format!("The standard leaves open what this broker chose: {said}."))
     };
     names.into_iter().map(line).collect()
 }

@@ -1,27 +1,23 @@
 //! Results -> Markdown for the job summary of a CI server: the table, what the broker chose, and the findings folded.
 
-use super::{Palette, Told, changes, choices, findings, lessons, matrix, measured, scenarios, summary_line, table};
+use super::grid::Grid;
+use super::{
+    Page, Palette, Told, changes, choices, findings, known, lessons, matrix, measured, scenarios, summary_line, table,
+};
 use crate::results::CellResult;
 
 /// GitHub takes a summary of 1 MiB, and nothing of a longer one.
 const BYTES_MAX: usize = 1_000_000;
 /// Room for the sentence that says how much was left out.
 const SPARE_BYTES: usize = 200;
-/// How the second line of a wrapped sentence begins.
-const WRAPPED: &str = "    ";
-
-/// A table: its head, and its rows.
-pub(super) struct Grid {
-    pub head: Vec<String>,
-    pub rows: Vec<Vec<String>>,
-}
 
 /// The summary, with less than a million bytes.
 pub fn markdown(told: &Told<'_>) -> String {
     let results = told.results;
     let measured = measured(&results.broker, &results.run.url);
     let mut text = format!("## {}\n\n", escaped(measured.trim_end()));
-    text += &format!("{}\n", escaped(summary_line(&results.summary, Palette::Plain).trim_end()));
+    let summary = summary_line(&results.summary, Palette::Plain) + &known::summary(told.known, Palette::Plain);
+    text += &format!("{}\n", escaped(one_line(&summary).trim_end()));
     if !results.run.complete {
         let (came, planned) = (results.cells.len(), results.run.planned);
         text += &format!("\nThe run was cut short: {came} of {planned} cells are here.\n");
@@ -31,9 +27,13 @@ pub fn markdown(told: &Told<'_>) -> String {
         parts.push(format!("### Against the baseline\n\n{}", fenced(&changes(comparison, Palette::Plain))));
     }
     parts.extend(scenarios(results).into_iter().map(|(scenario, cells)| scenario_part(told, scenario, &cells)));
-    let findings = findings::sections(results, Palette::Plain);
+    let whole = Page { details: true, ..Page::from(Palette::Plain) };
+    let findings = findings::sections(results, told.known, whole);
     parts.extend((!findings.is_empty()).then(|| "### Findings\n".to_owned()));
+    parts
+        .extend(findings::what_broke(results, told.known, Palette::Plain).map(|overview| fenced(&laid_out(&overview))));
     parts.extend(findings.iter().map(|finding| folded(finding)));
+    parts.extend(known::section(results, told.known, Palette::Plain).map(|known| folded(&known)));
     parts.extend(choices::section(results, Palette::Plain).map(|choices| folded(&choices)));
     let whole = parts.len();
     for (place, part) in parts.iter().enumerate() {
@@ -52,18 +52,15 @@ fn scenario_part(told: &Told<'_>, scenario: &str, cells: &[&CellResult]) -> Stri
     let heading = format!("### Scenario {}\n\n", escaped(scenario));
     let teaching = told.teachings.iter().find(|teaching| teaching.scenario == scenario);
     if let Some(teaching) = teaching {
-        return heading + &fenced(&lessons::section(teaching, told.results, Palette::Plain));
+        return heading + &fenced(&laid_out(&lessons::section(teaching, told.results, Palette::Plain.into())));
     }
-    match matrix::grid(cells) {
-        Some((title, grid, legend)) => {
-            format!("{heading}{}\n\n{}\n{}", escaped(&title), grid.markdown(), fenced(&legend))
-        }
-        None => {
-            let (constants, grid) = table::grid(cells);
-            let constants = if constants.is_empty() { constants } else { format!("In every cell: {constants}\n\n") };
-            heading + &escaped(&constants) + &grid.markdown()
-        }
-    }
+    let (above, grid, legend) = matrix::grid(cells, Palette::Plain.into()).unwrap_or_else(|| {
+        let (constants, grid, legend) = table::grid(cells);
+        let above = if constants.is_empty() { constants } else { format!("In every cell: {constants}") };
+        (above, grid, legend)
+    });
+    let above = if above.is_empty() { above } else { escaped(&above) + "\n\n" };
+    format!("{heading}{above}{}\n{}", grid.markdown(), fenced(&laid_out(&legend)))
 }
 
 impl Grid {
@@ -79,17 +76,20 @@ impl Grid {
 
 /// A text of which only the first line is seen until it is unfolded.
 fn folded(text: &str) -> String {
-    let mut lines = text.trim_end().lines().peekable();
-    let mut first = lines.next().unwrap_or_default().to_owned();
-    // A long first line goes on below, further to the right than anything else that may follow.
-    while let Some(more) = lines.next_if(|line| line.starts_with(WRAPPED)) {
-        first += " ";
-        first += more.trim_start();
-    }
-    let summary = first.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    let rest: Vec<&str> = lines.collect();
-    let rest = if rest.is_empty() { String::new() } else { fenced(&rest.join("\n")) };
+    let (first, rest) = text.trim_end().split_once('\n').unwrap_or((text.trim_end(), ""));
+    let summary = one_line(first).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let rest = if rest.is_empty() { String::new() } else { fenced(&laid_out(rest)) };
     format!("<details><summary>{summary}</summary>\n\n{rest}\n</details>\n")
+}
+
+/// The paragraphs in lines that fit a page.
+fn laid_out(text: &str) -> String {
+    Page::from(Palette::Plain).lay_out(text)
+}
+
+/// Each paragraph in one line.
+fn one_line(text: &str) -> String {
+    Page { width: usize::MAX, ..Page::from(Palette::Plain) }.lay_out(text)
 }
 
 /// A text as it stands, between fences that are longer than any in it.
@@ -113,6 +113,7 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::wrap;
 
     #[test]
     fn nothing_in_a_text_ends_its_fence_or_its_cell() {
@@ -121,7 +122,7 @@ mod tests {
         let grid = Grid { head: vec!["a\nb".into()], rows: vec![vec!["1|2".into()]] };
         assert_eq!(grid.markdown(), "| a b |\n| --- |\n| 1\\|2 |\n");
         assert_eq!(
-            folded("one </summary>\n       more\ntwo"),
+            folded(&(wrap("", "one </summary> more") + "two")),
             "<details><summary>one &lt;/summary&gt; more</summary>\n\n```text\ntwo\n```\n\n</details>\n"
         );
     }

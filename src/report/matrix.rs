@@ -4,11 +4,10 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
-
-use super::fold::{Domain, Product};
-use super::markdown::Grid;
-use super::{Palette, WIDTH, choices, group, mark};
+use super::grid::{Drawing, Grid};
+use super::page::{Page, wrap};
+use super::{Palette, choices, group, mark};
+use crate::fold::{Domain, Product};
 use crate::results::{Axes, AxisValue, CellResult, Phase, Received, Verdict};
 
 const ROW_AXES: [&str; 4] = ["protocol", "clean_session", "retain", "resubscribe"];
@@ -19,6 +18,8 @@ const COLUMN_AXES: [&str; 2] = ["publish_qos", "subscribe_qos"];
 const COLUMNS: [(u32, u32); 9] = [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (2, 0), (2, 1), (2, 2)];
 
 const COLUMN_TITLE: &str = "Columns: QoS of the publication → QoS of the subscription";
+
+const DRAWING: Drawing = Drawing { gap: 1, right: ROW_AXES.len()..usize::MAX };
 
 /// The mark of a pass whose count the standard leaves open.
 pub(super) const CHOSEN: &str = "*";
@@ -33,9 +34,6 @@ const MEANINGS: [(&str, &str); 7] = [
     ("E", "error of the harness or the network"),
 ];
 
-/// No lines but one below the head: width is scarce.
-const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─'));
-
 /// What came back in one cell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Entry {
@@ -47,7 +45,7 @@ struct Entry {
 
 /// Distinct messages, by how they came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Counts {
+struct Counts {
     queued: usize,
     retained: usize,
     /// Once more, on a further connection.
@@ -58,30 +56,21 @@ pub(super) struct Counts {
 type Row = (Axes, Vec<Option<Entry>>);
 
 /// The table, or nothing if these are not cells of the matrix.
-pub(super) fn table(cells: &[&CellResult], palette: Palette) -> Option<String> {
+pub(super) fn table(cells: &[&CellResult], page: Page) -> Option<String> {
     let rows = rows(cells)?;
-    let mut text = palette.heading(&title(cells)) + "\n";
-    text += COLUMN_TITLE;
-    text += "\n";
-    let whole = render(&rows, 0..COLUMNS.len());
-    if whole.lines().all(|line| line.chars().count() <= WIDTH) {
-        text += &colour(&whole, palette);
-    } else {
-        // Long counts: a table for each QoS of the publication.
-        for first in (0..COLUMNS.len()).step_by(3) {
-            text += &colour(&render(&rows, first..first + 3), palette);
-        }
-    }
+    let mut text = wrap("", &page.palette.heading(&title(cells)));
+    text += &wrap("", COLUMN_TITLE);
+    text += &render(&rows, page);
     text.push('\n');
-    text += &legend(cells, &rows, palette);
+    text += &legend(cells, &rows, page);
     Some(text)
 }
 
 /// The same for a format that draws tables itself: what is above the table, the table, and what is below it.
-pub(super) fn grid(cells: &[&CellResult]) -> Option<(String, Grid, String)> {
+pub(super) fn grid(cells: &[&CellResult], page: Page) -> Option<(String, Grid, String)> {
     let rows = rows(cells)?;
     let title = format!("{}. {COLUMN_TITLE}", title(cells));
-    Some((title, entries(&rows, 0..COLUMNS.len(), ROW_AXES), legend(cells, &rows, Palette::Plain)))
+    Some((title, entries(&rows, 0..COLUMNS.len(), ROW_AXES), legend(cells, &rows, page)))
 }
 
 fn title(cells: &[&CellResult]) -> String {
@@ -118,15 +107,19 @@ fn entry(cell: &CellResult) -> Entry {
     Entry { verdict: cell.verdict, chosen: choices::decide_count(cell), counts: counted.then(|| counts(cell)) }
 }
 
+/// Whether a SUBSCRIBE brought it. Without one there is no retained copy: what has RETAIN 1 there was queued, and its flag is a
+/// finding.
+pub(super) fn is_retained_copy(copy: &Received) -> bool {
+    copy.retain && copy.phase != Phase::Resumed
+}
+
 /// The messages that came after the return of a client. A message that came twice counts once: the verdict speaks of the
 /// second copy.
-pub(super) fn counts(cell: &CellResult) -> Counts {
-    // Without a SUBSCRIBE there is no retained copy: what has RETAIN 1 there was queued, and its flag is a finding.
-    let retained = |copy: &Received| copy.retain && copy.phase != Phase::Resumed;
+fn counts(cell: &CellResult) -> Counts {
     let distinct = |again: bool, retain: bool| {
         let back = cell.received.iter().filter(|copy| copy.phase != Phase::First);
         let copies = back.filter(|copy| (copy.phase == Phase::Again) == again);
-        let copies = copies.filter(|copy| retained(copy) == retain);
+        let copies = copies.filter(|copy| is_retained_copy(copy) == retain);
         copies.filter_map(|copy| copy.seq).collect::<BTreeSet<u32>>().len()
     };
     Counts {
@@ -150,13 +143,8 @@ impl std::fmt::Display for Counts {
 }
 
 impl Counts {
-    /// True if nothing came.
-    pub(super) fn is_none(&self) -> bool {
-        self.queued + self.retained + self.again == 0
-    }
-
     /// `(+3)` came once more.
-    pub(super) fn again(&self) -> String {
+    fn again(&self) -> String {
         if self.again > 0 { format!("(+{})", self.again) } else { String::new() }
     }
 }
@@ -200,18 +188,15 @@ fn entries(rows: &[Row], columns: Range<usize>, row_heads: [&str; ROW_AXES.len()
     }
 }
 
-fn render(rows: &[Row], columns: Range<usize>) -> String {
-    let Grid { head, rows } = entries(rows, columns, ROW_HEADS);
-    let mut table = Table::new();
-    table.force_no_tty().load_style(STYLE).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(head).add_rows(rows);
-    for (place, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, 1));
-        if place >= ROW_AXES.len() {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    format!("\n{}\n", table.trim_fmt())
+/// As few tables as fit: all pairs of QoS in one, or one for each QoS of the publication, or one for each pair.
+fn render(rows: &[Row], page: Page) -> String {
+    let tables = |count: usize, width: usize| -> Option<String> {
+        let starts = (0..COLUMNS.len()).step_by(count);
+        let parts = starts.map(|first| entries(rows, first..first + count, ROW_HEADS).fit(&DRAWING, width));
+        parts.map(|drawn| Some(format!("\n{}", colour(&drawn?, page.palette)))).collect()
+    };
+    let fitting = [COLUMNS.len(), 3].into_iter().find_map(|count| tables(count, page.width));
+    fitting.or_else(|| tables(1, usize::MAX)).unwrap_or_default()
 }
 
 /// Colours the marks below the head. The axes' own values contain none of them.
@@ -222,7 +207,7 @@ fn colour(drawn: &str, palette: Palette) -> String {
     }
 }
 
-fn paint_marks(text: &str, palette: Palette) -> String {
+pub(super) fn paint_marks(text: &str, palette: Palette) -> String {
     let mut painted = String::new();
     for character in text.chars() {
         let character = character.to_string();
@@ -236,9 +221,9 @@ fn paint_marks(text: &str, palette: Palette) -> String {
 }
 
 /// Only the marks that occur.
-fn legend(cells: &[&CellResult], rows: &[Row], palette: Palette) -> String {
+fn legend(cells: &[&CellResult], rows: &[Row], page: Page) -> String {
     let marks: BTreeSet<&str> = rows.iter().flat_map(|(_, entries)| entries).flatten().map(Entry::mark).collect();
-    let mut text = meanings(&marks, palette);
+    let mut text = meanings(&marks, page);
     let counts: Vec<Counts> = cells.iter().map(|cell| counts(cell)).collect();
     if counts.iter().any(|counts| counts.retained > 0) {
         text += "+1 a retained copy\n";
@@ -249,19 +234,19 @@ fn legend(cells: &[&CellResult], rows: &[Row], palette: Palette) -> String {
     text
 }
 
-/// What the marks mean.
-pub(super) fn meanings(marks: &BTreeSet<&str>, palette: Palette) -> String {
+/// What the marks mean. Each meaning stays on one line.
+pub(super) fn meanings(marks: &BTreeSet<&str>, page: Page) -> String {
     let mut text = String::new();
     let mut column = 0;
     for (mark, meaning) in MEANINGS.into_iter().filter(|(mark, _)| marks.contains(mark)) {
         let width = mark.chars().count() + 1 + meaning.chars().count();
         let gap = match column {
             0 => "",
-            column if column + 3 + width > WIDTH => "\n",
+            column if column + 3 + width > page.width => "\n",
             _ => "   ",
         };
         column = if gap == "   " { column + 3 + width } else { width };
-        text += &format!("{gap}{} {meaning}", paint_marks(mark, palette));
+        text += &format!("{gap}{} {meaning}", paint_marks(mark, page.palette));
     }
     text + "\n"
 }

@@ -3,39 +3,37 @@
 
 use std::collections::BTreeSet;
 
-use super::lessons::steps::columns;
-use super::{Palette, choices, wrap};
+use super::grid::Grid;
+use super::page::{Page, wrap};
+use crate::choice;
 use crate::packet::Protocol;
 use crate::scenario::Scenario;
 use crate::statement::{self, Duty, Lie, Statement, statements};
 
-/// Where the columns of the list begin: level, and the text.
-const COLUMNS: [usize; 2] = [22, 30];
-/// Where the description of a lie begins.
-const DESCRIPTION: [usize; 1] = [6];
+/// How wide the columns of the list are before the text: the id, and the level.
+const COLUMNS: [usize; 2] = [20, 6];
 /// Scenarios that a line of the list names; the others are counted.
 const NAMED_SCENARIOS: usize = 4;
 /// Cells that an explanation names.
 const NAMED_CELLS: usize = 5;
 
 /// Every statement with its level, its paraphrase, and where it is judged; below them what the standard leaves open.
-pub fn all_statements(palette: Palette) -> String {
+pub fn all_statements(page: Page) -> String {
+    let heading = |text: &str| format!("{}\n\n", page.palette.heading(text));
+    let list = |rows: Vec<Vec<String>>| Grid::beside(rows, &COLUMNS, page.width) + "\n";
     let mut text = String::new();
     for protocol in Protocol::ALL {
-        text += &format!("{}\n\n", palette.heading(&format!("MQTT {protocol}")));
-        for statement in statements(protocol) {
-            let id = format!("{protocol} {}", statement.id);
+        text += &heading(&format!("MQTT {protocol}"));
+        let row = |statement: &Statement| {
             let said = format!("{}\n{}", statement.paraphrase, judged_in(statement));
-            text += &columns(&COLUMNS, &[id, statement.level.name().into(), said]);
-        }
-        text.push('\n');
+            vec![format!("{protocol} {}", statement.id), statement.level.name().into(), said]
+        };
+        text += &list(statements(protocol).iter().map(row).collect());
     }
-    text +=
-        &format!("{}\n\n", palette.heading("MAY: left open by the standard, recorded as a choice and never failed"));
-    for (name, meaning) in choices::all() {
-        text += &columns(&COLUMNS, &["".into(), "MAY".into(), format!("{name}: {meaning}")]);
-    }
-    text + "\nmqtt-sessions explain MQTT-3.1.2-5 says more about one of them.\n"
+    text += &heading("MAY: left open by the standard, recorded as a choice and never failed");
+    let row = |(name, sentence): (&str, String)| vec![String::new(), "MAY".into(), format!("{sentence} [{name}]")];
+    text += &list(choice::all().map(row).collect());
+    text + "mqtt-sessions explain MQTT-3.1.2-5 says more about one of them.\n"
 }
 
 /// Where the statement is judged, or why it is not, in a line or two.
@@ -70,14 +68,14 @@ fn scenarios(lies: &[Lie]) -> Vec<&'static str> {
 }
 
 /// What each version demands under this number, what a broker does that breaks it, and how to see it.
-pub fn statement(found: &[&Statement], palette: Palette) -> String {
-    let texts: Vec<String> = found.iter().map(|statement| explained(statement, palette)).collect();
-    texts.join("\n")
+pub fn statement(found: &[&Statement], page: Page) -> String {
+    let texts: Vec<String> = found.iter().map(|statement| explained(statement, page)).collect();
+    page.lay_out(&texts.join("\n"))
 }
 
-fn explained(statement: &Statement, palette: Palette) -> String {
+fn explained(statement: &Statement, page: Page) -> String {
     let Statement { protocol, id, level, .. } = statement;
-    let mut text = palette.heading(&format!("{id} in MQTT {protocol} ({})", level.name())) + "\n";
+    let mut text = page.palette.heading(&format!("{id} in MQTT {protocol} ({})", level.name())) + "\n";
     text += &wrap("", statement.paraphrase);
     text += &format!("Section {}: {}\n\n", statement.section(), statement.link());
     match statement.duty {
@@ -102,7 +100,7 @@ fn shown_by(statement: &Statement) -> String {
     }
     let mut text = String::from("A broker breaks it that does one of these:\n");
     for lie in &lies {
-        text += &columns(&DESCRIPTION, &["    -".into(), format!("{} [{}]", lie.description, lie.name)]);
+        text += &wrap("    - ", &format!("{} [{}]", lie.description, lie.name));
     }
     let scenarios = scenarios(&lies);
     if scenarios.is_empty() {

@@ -8,14 +8,14 @@ const OPTIONS: [(&str, &str); 10] = [
     ("", "--color --help --version"),
     (
         "matrix",
-        "--alpn --attempts --baseline --broker --broker-name --broker-version --cafile --cert --client-id-prefix --color --connect-timeout \
-         --deadline --export-json --export-junit --export-markdown --export-pcap --filter --help --histories --insecure --jobs --keep --key --messages --password --password-file --patience --prefix --publisher-password --publisher-password-file --publisher-username --queue-limit --repeat \
+        "--accept --alpn --attempts --baseline --broker --broker-name --broker-version --cafile --cert --client-id-prefix --color --connect-timeout \
+         --deadline --details --expect --export-json --export-junit --export-markdown --export-pcap --fail-on --filter --help --histories --insecure --jobs --keep --key --messages --password --password-file --patience --prefix --publisher-password --publisher-password-file --publisher-username --queue-limit --repeat \
          --settle --time-limit --topic-prefix --username",
     ),
     (
         "run",
-        "--all --alpn --attempts --baseline --broker --broker-name --broker-version --cafile --cert --client --client-id-prefix --color \
-         --connect-timeout --deadline --export-json --export-junit --export-markdown --export-pcap --filter --help --histories --insecure --jobs --keep --key --messages --password --password-file --patience --prefix --publisher-password --publisher-password-file --publisher-username --queue-limit --repeat \
+        "--accept --all --alpn --attempts --baseline --broker --broker-name --broker-version --cafile --cert --client --client-id-prefix --color \
+         --connect-timeout --deadline --details --expect --export-json --export-junit --export-markdown --export-pcap --fail-on --filter --help --histories --insecure --jobs --keep --key --messages --password --password-file --patience --prefix --publisher-password --publisher-password-file --publisher-username --queue-limit --repeat \
          --settle --time-limit --topic-prefix --username",
     ),
     ("list", "--brokers --cells --color --filter --help --messages --queue-limit --statements"),
@@ -30,8 +30,11 @@ const OPTIONS: [(&str, &str); 10] = [
          --no-timers --password --password-file --prefix --protocol --publisher-password --publisher-password-file \
          --publisher-username --save --seed --settle --time --topic-prefix --username",
     ),
-    ("compare", "--color --help"),
-    ("judge", "--color --export-json --export-junit --export-markdown --export-pcap --help"),
+    ("compare", "--color --expect --fail-on --help"),
+    (
+        "judge",
+        "--accept --color --details --expect --export-json --export-junit --export-markdown --export-pcap --help",
+    ),
     (
         "doctor",
         "--alpn --broker --cafile --cert --client-id-prefix --color --connect-timeout --deadline --export-json --help --insecure --keep --key \

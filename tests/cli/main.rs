@@ -6,6 +6,7 @@ mod certificates;
 mod connacks;
 mod cuts;
 mod doctor;
+mod expectations;
 mod explain;
 mod explore;
 mod exports;

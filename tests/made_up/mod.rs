@@ -110,6 +110,7 @@ pub fn cell(scenario: &str, axes: &[(&str, AxisValue)]) -> CellResult {
         verdict: Verdict::Pass,
         reason: None,
         sent: MESSAGES,
+        sent_to: BTreeMap::from([("t".into(), MESSAGES)]),
         published: MESSAGES,
         session_present: Some(true),
         granted_qos: Some(1),
@@ -135,8 +136,20 @@ pub fn tried(histories: &[&[&str]]) -> CellRun {
 
 pub fn copy(phase: Phase, seq: u32, qos: u32, retain: bool) -> Received {
     let connection = if phase == Phase::Again { 3 } else { 2 };
-    let (client, topic, qos) = ("subscriber".into(), "t".into(), qos as u8);
-    Received { client, connection, topic, phase, seq: Some(seq), qos, retain, dup: false, complete: true, late: false }
+    let (client, topic, step, qos) = ("subscriber".into(), "t".into(), 7, qos as u8);
+    Received {
+        client,
+        connection,
+        topic,
+        phase,
+        step,
+        seq: Some(seq),
+        qos,
+        retain,
+        dup: false,
+        complete: true,
+        late: false,
+    }
 }
 
 /// Bends the cells whose id has all of these parts, and sums up anew. Each violation gets the same two events.

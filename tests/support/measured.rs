@@ -28,12 +28,17 @@ pub fn measure_cells(broker: &Broker, cells: Vec<Cell>) -> Vec<CellResult> {
 
 /// Runs cells against the broker, and keeps all histories. Time passes only while everybody waits, so it costs none.
 pub fn run_cells(broker: &Broker, cells: Vec<Cell>) -> Outcome {
+    // The order of client ids decides in which order the broker serves them, so they are the same in each run.
+    run_cells_as("mstester", broker, cells)
+}
+
+/// As [`run_cells`], with client ids and topics that begin so.
+pub fn run_cells_as(prefix: &str, broker: &Broker, cells: Vec<Cell>) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let second = Duration::from_secs(1);
         let target = Target::new(broker.endpoint(), None, 5 * second, 5 * second);
-        // The order of client ids decides in which order the broker serves them, so they are the same in each run.
-        let prefix = Prefix::new("mstester", "mstester").unwrap();
+        let prefix = Prefix::new(prefix, prefix).unwrap();
         let mut probes = Vec::new();
         for protocol in Protocol::ALL {
             probes.push(run::probe(&target, &prefix, protocol).await);

@@ -30,7 +30,29 @@ pub fn looks_like_one(evidence: &Evidence<'_, '_>, owed: &[&Publication], lost: 
     let has_trace = evidence.ledger.copies.iter().any(|copy| missing.contains(&std::ptr::from_ref(copy.publication)));
     let kept = owed.len() - lost.len().min(owed.len());
     let end = missing_end(owed, lost).filter(|_| !has_window && !has_trace && kept > 1)?;
-    Some(format!("looks like a queue limit of {kept}, {} dropped", end.dropped().trim_start_matches("drop_")))
+    Some(format!("{LOOKS_LIKE}{kept}, {}{DROPPED}", end.dropped().trim_start_matches("drop_")))
+}
+
+/// How the guess begins and ends.
+const LOOKS_LIKE: &str = "looks like a queue limit of ";
+const DROPPED: &str = " dropped";
+
+/// A queue limit that what was observed suggests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SuspectedLimit<'a> {
+    /// The limit, in messages.
+    pub kept: u32,
+    /// Which end of the backlog is lost: `newest` or `oldest`.
+    pub dropped: &'a str,
+}
+
+impl SuspectedLimit<'_> {
+    /// Reads the guess from the text of a finding, if it was told.
+    pub fn read(observed: &str) -> Option<SuspectedLimit<'_>> {
+        let (_, guess) = observed.rsplit_once(LOOKS_LIKE)?;
+        let (kept, dropped) = guess.strip_suffix(DROPPED)?.split_once(", ")?;
+        Some(SuspectedLimit { kept: kept.parse().ok()?, dropped })
+    }
 }
 
 /// Which end of the backlog is missing.

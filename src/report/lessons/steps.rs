@@ -6,10 +6,11 @@ use super::happened::happened;
 use super::{TaughtCell, folded, protocol};
 use crate::packet::Protocol;
 use crate::plan::{Action, Cell, Connect, Publication};
-use crate::report::WIDTH;
+use crate::report::grid::{Drawing, Grid};
 
-/// Where the columns begin that say what was done and what happened.
-const COLUMNS: [usize; 2] = [5, 47];
+/// How wide the numbers are.
+const NUMBER: usize = 3;
+const GAP: usize = 2;
 
 /// A step in words, and what happened in each protocol version that took it.
 struct Line {
@@ -19,54 +20,19 @@ struct Line {
 }
 
 /// The steps, numbered, in two columns.
-pub(super) fn table(cells: &[TaughtCell<'_>]) -> String {
+pub(super) fn table(cells: &[TaughtCell<'_>], width: usize) -> String {
+    let left = width - NUMBER - GAP;
+    let done = left * 42 / 75;
     let row = |(number, line): (usize, Line)| {
         let only = match line.taken_in.len() == cells.len() {
             true => String::new(),
             false => line.taken_in.iter().map(|protocol| format!(" (in {protocol})")).collect(),
         };
         let happened = folded(line.happened, "\n");
-        columns(&COLUMNS, &[format!("{number:>3}"), format!("{}{only}", line.done), happened])
+        vec![number.to_string(), format!("{}{only}", line.done), happened]
     };
-    (1..).zip(lines(cells)).map(row).collect()
-}
-
-/// Texts side by side, each wrapped in its column. The first one begins at the left, the others where it is said.
-pub fn columns(begin: &[usize], texts: &[String]) -> String {
-    let begin = |column: usize| if column == 0 { 0 } else { begin[column - 1] };
-    let ends = (1..texts.len()).map(|column| begin(column).saturating_sub(2)).chain([WIDTH]);
-    let wrapped: Vec<Vec<String>> =
-        texts.iter().zip(ends).enumerate().map(|(column, (text, end))| in_lines(text, end - begin(column))).collect();
-    let mut table = String::new();
-    for place in 0..wrapped.iter().map(Vec::len).max().unwrap_or(0) {
-        let mut line = String::new();
-        for (column, lines) in wrapped.iter().enumerate() {
-            let gap = begin(column).saturating_sub(line.chars().count());
-            line += &format!("{:gap$}{}", "", lines.get(place).map_or("", String::as_str));
-        }
-        table += line.trim_end();
-        table.push('\n');
-    }
-    table
-}
-
-/// Words in lines of so many columns.
-fn in_lines(text: &str, width: usize) -> Vec<String> {
-    let mut lines = Vec::new();
-    for paragraph in text.split('\n') {
-        let mut line = paragraph.chars().take_while(|c| *c == ' ').collect::<String>();
-        for word in paragraph.split_whitespace() {
-            let begins = line.trim().is_empty();
-            if !begins && line.chars().count() + 1 + word.chars().count() > width {
-                lines.push(std::mem::take(&mut line));
-            } else if !begins {
-                line.push(' ');
-            }
-            line += word;
-        }
-        lines.push(line);
-    }
-    lines
+    let grid = Grid { head: Vec::new(), rows: (1..).zip(lines(cells)).map(row).collect() };
+    grid.drawn(&Drawing { gap: GAP, right: 0..1 }, &[NUMBER, done - GAP, left - done])
 }
 
 /// The steps of all cells in one list. A step that not all of them take says which do.

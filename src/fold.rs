@@ -9,7 +9,8 @@ use std::collections::{BTreeSet, HashMap};
 use crate::results::{Axes, AxisValue};
 
 /// The axes of some cells, and the values that occur among them.
-pub(super) struct Domain {
+#[derive(Debug)]
+pub struct Domain {
     axes: Vec<(String, Vec<AxisValue>)>,
     /// The cells, each by the places of its values, where products may reach across what is none of them.
     cells: Option<BTreeSet<Vec<Option<usize>>>>,
@@ -17,11 +18,11 @@ pub(super) struct Domain {
 
 /// Every combination of the chosen values: for each axis of the [`Domain`], places in its list of values.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Product(Vec<BTreeSet<usize>>);
+pub struct Product(Vec<BTreeSet<usize>>);
 
 impl Product {
     /// By the first cell; of two with the same first cell, the one that says more.
-    pub(super) fn order(&self) -> impl Ord + use<> {
+    pub fn order(&self) -> impl Ord + use<> {
         let first: Vec<Option<usize>> = self.0.iter().map(|values| values.first().copied()).collect();
         (first, self.0.iter().map(|values| Reverse(values.len())).collect::<Vec<_>>())
     }
@@ -29,13 +30,13 @@ impl Product {
 
 impl Domain {
     /// The same, with products that may hold combinations which are no cell: fewer words for scenarios that have gaps.
-    pub(super) fn with_gaps<'a>(cells: impl IntoIterator<Item = &'a Axes> + Clone) -> Domain {
+    pub fn with_gaps<'a>(cells: impl IntoIterator<Item = &'a Axes> + Clone) -> Domain {
         let mut domain = Domain::of(cells.clone());
         domain.cells = Some(cells.into_iter().map(|cell| domain.places(cell).collect()).collect());
         domain
     }
 
-    pub(super) fn of<'a>(cells: impl IntoIterator<Item = &'a Axes>) -> Domain {
+    pub fn of<'a>(cells: impl IntoIterator<Item = &'a Axes>) -> Domain {
         let mut axes: Vec<(String, Vec<AxisValue>)> = Vec::new();
         for (axis, value) in cells.into_iter().flat_map(|cell| &cell.0) {
             match axes.iter_mut().find(|(name, _)| name == axis) {
@@ -56,22 +57,22 @@ impl Domain {
     }
 
     /// The axes with more than one value.
-    pub(super) fn varying(&self) -> impl Iterator<Item = usize> {
+    pub fn varying(&self) -> impl Iterator<Item = usize> {
         (0..self.axes.len()).filter(|&axis| self.axes[axis].1.len() > 1)
     }
 
-    pub(super) fn axis_name(&self, axis: usize) -> &str {
+    pub fn axis_name(&self, axis: usize) -> &str {
         &self.axes[axis].0
     }
 
     /// `protocol=5.0 retain=true`: what all cells have in common.
-    pub(super) fn constants(&self) -> String {
+    pub fn constants(&self) -> String {
         let constants = self.axes.iter().filter(|(_, values)| values.len() == 1);
         constants.map(|(axis, values)| format!("{axis}={}", values[0])).collect::<Vec<_>>().join(" ")
     }
 
     /// The same cells as few products. Each order of merging gives another cover; a few are tried.
-    pub(super) fn fold<'a>(&self, cells: impl IntoIterator<Item = &'a Axes>) -> Vec<Product> {
+    pub fn fold<'a>(&self, cells: impl IntoIterator<Item = &'a Axes>) -> Vec<Product> {
         let points: Vec<Product> = cells.into_iter().map(|cell| self.point(cell)).collect();
         let forward: Vec<usize> = (0..self.axes.len()).collect();
         let mut best = self.cover(points.clone(), &forward);
@@ -91,24 +92,28 @@ impl Domain {
     }
 
     /// The values of one axis for a table: `any` for all of several. Versions of the protocol are always named.
-    pub(super) fn values(&self, product: &Product, axis: usize) -> String {
+    pub fn values(&self, product: &Product, axis: usize) -> String {
         let (name, values) = &self.axes[axis];
         match self.is_any(product, axis) && values.len() > 1 && name != "protocol" {
             true => "any".into(),
-            false => self.list(product, axis, " "),
+            false => self.texts(product, axis).join(" "),
         }
     }
 
     /// `clean_session=false publish_qos=1,2`, as `--filter` takes it; axes with every value are left out.
-    pub(super) fn describe(&self, product: &Product) -> String {
-        let chosen = (0..self.axes.len()).filter(|&axis| !self.is_any(product, axis));
-        let phrases = chosen.map(|axis| format!("{}={}", self.axis_name(axis), self.list(product, axis, ",")));
-        phrases.collect::<Vec<_>>().join(" ")
+    pub fn describe(&self, product: &Product) -> String {
+        let chosen = self.chosen(product).into_iter();
+        chosen.map(|(axis, values)| format!("{axis}={}", values.join(","))).collect::<Vec<_>>().join(" ")
     }
 
-    fn list(&self, product: &Product, axis: usize, separator: &str) -> String {
-        let values = product.0[axis].iter().map(|&value| self.axes[axis].1[value].to_string());
-        values.collect::<Vec<_>>().join(separator)
+    /// The axes that do not have every value, with the values that they have.
+    pub fn chosen(&self, product: &Product) -> Vec<(String, Vec<String>)> {
+        let chosen = (0..self.axes.len()).filter(|&axis| !self.is_any(product, axis));
+        chosen.map(|axis| (self.axis_name(axis).to_owned(), self.texts(product, axis))).collect()
+    }
+
+    fn texts(&self, product: &Product, axis: usize) -> Vec<String> {
+        product.0[axis].iter().map(|&value| self.axes[axis].1[value].to_string()).collect()
     }
 
     fn is_any(&self, product: &Product, axis: usize) -> bool {

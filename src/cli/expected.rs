@@ -1,0 +1,31 @@
+//! The options that say what fails: against a baseline, and beside what is known.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::compare::FailOn;
+
+/// What fails in a comparison.
+#[derive(Debug, Args)]
+pub struct Failing {
+    /// What fails beside what got worse: changed, gone, new
+    #[arg(long, value_name = "KIND", value_delimiter = ',', hide_possible_values = true, help_heading = "Results")]
+    pub fail_on: Vec<FailOn>,
+}
+
+/// What is known to fail.
+#[derive(Debug, Args)]
+pub struct Expected {
+    /// What is known to fail, each with its reason: it fails nothing [default: mqtt-sessions.toml, if it is there]
+    #[arg(long, value_name = "FILE", help_heading = "Results")]
+    pub expect: Option<PathBuf>,
+}
+
+/// Whether what fails becomes known.
+#[derive(Debug, Args)]
+pub struct Accept {
+    /// Add what fails to the file of what is known; write the reasons there yourself
+    #[arg(long, help_heading = "Results")]
+    pub accept: bool,
+}

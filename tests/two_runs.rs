@@ -1,0 +1,22 @@
+//! Two runs against a broker that behaves the same differ only under `run`, in every scenario.
+
+mod support;
+
+use mqtt_sessions::plan::{Settings, cells};
+use mqtt_sessions::scenario::Scenario;
+use support::broker::Broker;
+use support::measured::run_cells_as;
+
+#[test]
+fn what_is_said_of_a_broker_is_the_same_in_each_run() {
+    for scenario in Scenario::usual_names() {
+        let planned = cells(&Scenario::load(scenario).unwrap(), Settings { messages: 3, queue_limit: None });
+        // Other client ids are served in another order.
+        let [one, other] =
+            ["msaaaaaa", "mszzzzzz"].map(|prefix| run_cells_as(prefix, &Broker::correct(), planned.clone()).cells);
+        assert_eq!(one.len(), planned.len(), "{scenario}");
+        for (one, other) in one.iter().zip(&other) {
+            assert_eq!(one, other, "{scenario}");
+        }
+    }
+}
