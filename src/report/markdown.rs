@@ -8,6 +8,8 @@ use crate::results::CellResult;
 
 /// GitHub takes a summary of 1 MiB, and nothing of a longer one.
 const BYTES_MAX: usize = 1_000_000;
+/// A longer overview of the causes is left out.
+const OVERVIEW_BYTES: usize = 100_000;
 /// Room for the sentence that says how much was left out.
 const SPARE_BYTES: usize = 200;
 
@@ -27,11 +29,12 @@ pub fn markdown(told: &Told<'_>) -> String {
         parts.push(format!("### Against the baseline\n\n{}", fenced(&changes(comparison, Palette::Plain))));
     }
     parts.extend(scenarios(results).into_iter().map(|(scenario, cells)| scenario_part(told, scenario, &cells)));
-    let whole = Page { details: true, ..Page::from(Palette::Plain) };
-    let findings = findings::sections(results, told.known, whole);
+    let page = Page { details: true, ..Page::from(Palette::Plain) };
+    let findings = findings::sections(results, told.known, page);
     parts.extend((!findings.is_empty()).then(|| "### Findings\n".to_owned()));
-    parts
-        .extend(findings::what_broke(results, told.known, Palette::Plain).map(|overview| fenced(&laid_out(&overview))));
+    // What is long is no overview.
+    let overview = findings::what_broke(results, told.known, Palette::Plain).filter(|text| text.len() < OVERVIEW_BYTES);
+    parts.extend(overview.map(|overview| fenced(&laid_out(&overview))));
     parts.extend(findings.iter().map(|finding| folded(finding)));
     parts.extend(known::section(results, told.known, Palette::Plain).map(|known| folded(&known)));
     parts.extend(choices::section(results, Palette::Plain).map(|choices| folded(&choices)));
