@@ -223,10 +223,10 @@ fn lessons_say_what_was_done_what_happened_and_why() {
     assert_snapshot!(taught(), @"
 What is there after a return?
 
-                                        the tutorial
-lesson          session    QoS  retain  expects found here
-──────────────────────────────────────────────────────────────
-kept            persistent 1→1  no      all     none  3.1.1: all ✓ 5.0: 1 of 2 ✗
+                             the tutorial
+lesson session    QoS retain expects found here
+─────────────────────────────────────────────────────────────────────
+kept   persistent 1→1 no     all     none  3.1.1: all ✓ 5.0: 1 of 2 ✗
 
 QoS 1→0: published at QoS 1, subscribed at QoS 0
 ✓ right   ✗ breaks a MUST
@@ -294,7 +294,7 @@ reader <- end fin";
         results.cells[place] = result(cell, refused, Verdict::Inconclusive);
     }
     let text = terminal(&results, &[teaching], &Assessment::default(), Palette::Plain);
-    assert!(text.contains("kept            persistent 1→1  no      all     none  not played ?"), "{text}");
+    assert!(text.contains("kept   persistent 1→1 no     all     none  not played ?"), "{text}");
     assert!(text.contains("expected: all; found: none; here: not played ?"), "{text}");
 }
 
