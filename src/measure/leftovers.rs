@@ -71,9 +71,10 @@ pub fn how_to_clean(request: &RunRequest, broker: &Broker) -> Option<PrintedComm
     if *repeat > 1 {
         options.extend(option("--repeat", &repeat.to_string()));
     }
-    let is_built_in = |scenario: &&String| Scenario::built_in_names().any(|name| name == *scenario);
-    let all_built_in = scenarios.iter().all(|scenario| is_built_in(&scenario));
-    let named = scenarios.iter().filter(|_| !all_built_in);
+    // Without a name the sessions of all built-in scenarios are looked for, which takes longer.
+    let is_all = Scenario::usual_names().all(|name| scenarios.iter().any(|own| own == name));
+    let is_built_in = |scenario: &String| Scenario::built_in_names().any(|name| name == scenario);
+    let named = scenarios.iter().filter(|_| !is_all || !scenarios.iter().all(is_built_in));
     let command = PrintedCommand::new("clean").at(Some(&broker.url), &request.broker.reached_with(broker));
     Some(command.with(options).with(named))
 }

@@ -30,8 +30,10 @@ fn the_broker_dies_in_the_middle() {
         assert!(results.cells.len() < 144 && results.summary.fail == 0, "{}", ended.stderr);
         ended.complained(&["the broker is gone", "these cells were under way: matrix["]);
         assert!(ended.stderr.contains("may be left"), "{}", ended.stderr);
-        let again =
-            format!("`mqtt-sessions clean --broker {broker} --deadline 1s --prefix {}` ends them", results.run.prefix);
+        let again = format!(
+            "`mqtt-sessions clean --broker {broker} --deadline 1s --prefix {} matrix` ends them",
+            results.run.prefix
+        );
         assert!(ended.stderr.contains(&again), "{}", ended.stderr);
     }
 }

@@ -23,9 +23,9 @@ fn the_tutorial_is_printed_as_lessons() {
     says(
         &ended,
         &[
-            "test_2          persistent 0→0  no      all     none  none *",
-            "test_4          persistent 1→1  no      all     all   all ✓",
-            "retained_clean  clean      1→1  yes     last          1 of 3 ✓",
+            "test_2          persistent 0→0 no     all     none  none *",
+            "test_4          persistent 1→1 no     all     all   all ✓",
+            "retained_clean  clean      1→1 yes    last          1 of 3 ✓",
             "test_2: A persistent session, QoS 0\n",
             "  So        The broker has to store messages of QoS 1 and QoS 2. A QoS 0 message\n",
             "  To do     Publish and subscribe at QoS 1 or 2",
