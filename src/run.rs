@@ -57,7 +57,7 @@ use allowance::Common;
 use finished::Finished;
 use job::Job;
 use pulse::Pulse;
-use witness::{Ears, Witness};
+use witness::{Ears, NotStarted, Witness};
 
 /// How often the number of cells side by side is lowered when the broker refuses connections.
 const LOWERINGS_MAX: u32 = 4;
@@ -130,7 +130,7 @@ pub async fn run(
     probes: &[Probe],
     options: &RunOptions,
     observer: &dyn Observer,
-    interrupted: watch::Receiver<bool>,
+    mut interrupted: watch::Receiver<bool>,
 ) -> Outcome {
     let versions: Vec<Protocol> =
         probes.iter().filter(|probe| probe.outcome.is_ok()).map(|probe| probe.protocol).collect();
@@ -153,8 +153,9 @@ pub async fn run(
         nonce: nonce.clone(),
         is_told: Arc::default(),
     };
+    let (witnesses, not_started) = witnesses(target, &jobs, &versions, options, ears, observer).await;
     let shared = Arc::new(Shared {
-        witnesses: witnesses(target, &jobs, &versions, &options.prefix, ears, observer).await,
+        witnesses,
         target: target.clone(),
         options: options.clone(),
         nonce,
@@ -171,15 +172,23 @@ pub async fn run(
         () = pulse.beat_on() => (None, false),
         () = tell(&mut warned, observer) => (None, false),
     };
-    // What comes in the clean-up cuts nothing short.
     let is_interrupted = *interrupted.borrow();
-    drop(interrupted);
     let mut helpers: Vec<History> =
         probes.iter().filter(|probe| probe.is_remarkable).map(|probe| probe.history.clone()).collect();
     let witnesses = Arc::into_inner(shared).map(|shared| shared.witnesses).unwrap_or_default();
     for witness in witnesses.into_values() {
         helpers.extend(witness.leave().await);
     }
+    for mut histories in not_started {
+        tokio::select! {
+            seen = &mut histories => helpers.extend(seen.unwrap_or_default()),
+            // Whoever has no cell to wait for waits for nothing else.
+            () = std::future::ready(()), if gone.is_some() || is_shared => histories.abort(),
+            _ = interrupted.wait_for(|interrupted| *interrupted) => histories.abort(),
+        }
+    }
+    // What comes in the clean-up cuts nothing short.
+    drop(interrupted);
     let cleanup = match gone {
         Some(_) => Cleanup::of_gone(&leftovers),
         None => hygiene::clean(target, &options.prefix, leftovers, &versions).await,
@@ -200,25 +209,29 @@ fn speaks(cell: &Cell, protocol: Protocol) -> bool {
     cell.clients.iter().any(|client| client.protocol == protocol)
 }
 
-/// A witness for each protocol version in the plan. Without one the run goes on, and says so.
+/// A witness for each protocol version in the plan. Without one the run goes on, and says so; what such a one saw comes later.
 async fn witnesses(
     target: &Target,
     jobs: &[Job],
     versions: &[Protocol],
-    prefix: &Prefix,
+    options: &RunOptions,
     ears: Ears,
     observer: &dyn Observer,
-) -> HashMap<Protocol, Witness> {
+) -> (HashMap<Protocol, Witness>, Vec<JoinHandle<Vec<History>>>) {
     let mut witnesses = HashMap::new();
+    let mut not_started = Vec::new();
     for protocol in versions.iter().filter(|version| jobs.iter().any(|job| speaks(&job.cell, **version))) {
-        match Witness::start(target, *protocol, prefix, ears.clone()).await {
+        match Witness::start(target, *protocol, &options.prefix, ears.clone(), options.patience).await {
             Ok(witness) => {
                 witnesses.insert(*protocol, witness);
             }
-            Err(why) => observer.warn(format!("no witness for {protocol}, so some absences stay inconclusive: {why}")),
+            Err(NotStarted { why, histories }) => {
+                observer.warn(format!("no witness for {protocol}, so some absences stay inconclusive: {why}"));
+                not_started.push(histories);
+            }
         }
     }
-    witnesses
+    (witnesses, not_started)
 }
 
 /// Plays all jobs, then again those whose findings need another attempt, unless the broker is gone.

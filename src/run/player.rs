@@ -237,11 +237,11 @@ impl Player<'_> {
         self.send(client, Packet::Subscribe(packet::Subscribe { id, filters, subscription_id: None }))
     }
 
-    /// Leaves in good order wherever a connection is still open.
+    /// Leaves in good order wherever a connection is still open, so that as few sessions as possible are left to the clean-up.
     async fn close(&mut self) {
         for client in &mut self.clients {
             if let Some(connection) = client.connection.take() {
-                connection.leave().await;
+                connection.leave_for_good().await;
             }
         }
     }

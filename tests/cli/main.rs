@@ -39,6 +39,7 @@ mod transports;
 mod unreachable;
 mod upgrades;
 mod wildcards;
+mod witnesses;
 
 #[path = "../support/mod.rs"]
 mod support;
