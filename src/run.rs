@@ -14,6 +14,7 @@ mod longest;
 mod mailbox;
 mod names;
 mod neighbours;
+mod pace;
 mod player;
 mod points;
 mod probe;
@@ -56,6 +57,7 @@ use crate::results::{CellResult, CellRun};
 use allowance::Common;
 use finished::Finished;
 use job::Job;
+use pace::Pace;
 use pulse::Pulse;
 use witness::{Ears, NotStarted, Witness};
 
@@ -63,6 +65,8 @@ use witness::{Ears, NotStarted, Witness};
 const LOWERINGS_MAX: u32 = 4;
 /// How often a cell is tried again because the broker ended the connection of the witness meanwhile.
 const DISTURBANCES_MAX: u32 = 2;
+/// How often a cell that plays alone is tried again after a pause.
+const PAUSES_MAX: u32 = 2;
 /// By what it is divided each time.
 const LOWERED_BY: usize = 8;
 
@@ -120,6 +124,7 @@ struct Shared {
     witnesses: HashMap<Protocol, Witness>,
     pulse: Arc<Pulse>,
     common: Arc<Common>,
+    pace: Pace,
     began: Instant,
 }
 
@@ -162,6 +167,7 @@ pub async fn run(
         protocol: versions.first().copied().unwrap_or(Protocol::V3),
         pulse: pulse.clone(),
         common: Arc::default(),
+        pace: Pace::default(),
         began: Instant::now(),
     });
     let mut leftovers = Leftovers::default();
@@ -253,16 +259,23 @@ async fn rounds(
         let mut refused = Vec::new();
         let mut again = Vec::new();
         let mut disturbed = Vec::new();
+        let mut paused = Vec::new();
         let may_be_lowered = side_by_side > 1 && lowerings < LOWERINGS_MAX;
         let played = |played| match played {
             Played::Lost(cell, fault) => finished.add_lost(&cell, fault),
             Played::Whole(job) => {
                 observer.cell();
+                let was_refused = job.was_refused(lowerings > 0);
+                if !was_refused {
+                    shared.pace.let_in();
+                }
                 if job.was_disturbed() && job.disturbances < DISTURBANCES_MAX {
                     disturbed.push(job.after_disturbance());
-                } else if may_be_lowered && job.was_refused(lowerings > 0) {
+                } else if may_be_lowered && was_refused {
                     // With fewer cells side by side the connection may come about.
                     refused.push(job.without_last_attempt());
+                } else if side_by_side == 1 && was_refused && job.pauses < PAUSES_MAX && shared.pace.refused() {
+                    paused.push(job.after_pause());
                 } else if attempt < shared.options.attempts_max && job.needs_another_attempt() {
                     again.push(job);
                 } else {
@@ -285,6 +298,7 @@ async fn rounds(
         jobs = again;
         jobs.extend(refused);
         jobs.extend(disturbed);
+        jobs.extend(paused);
     }
     None
 }
@@ -375,23 +389,4 @@ async fn looked(looking: &mut Option<(JoinHandle<Option<String>>, usize)>) -> (O
     let (looked, suspects) = (look.await.unwrap_or_default(), *suspects);
     *looking = None;
     (looked, suspects)
-}
-
-impl Leftovers {
-    /// Notes what the next attempt at these jobs may leave on the broker.
-    fn note(&mut self, shared: &Shared, jobs: &[Job]) {
-        for job in jobs {
-            let names = job.names(shared, job.tries + 1);
-            let persistent: Vec<usize> = job.cell.persistent_clients().collect();
-            let own = job.cell.clients.iter().enumerate().filter(|(index, client)| client.client_id == Some(*index));
-            self.sessions.extend(own.map(|(index, client)| SessionLeft {
-                client_id: names.client_id(index),
-                protocol: client.protocol,
-                role: job.cell.role(index),
-                // Whoever uses the identifier may have made the session.
-                persists: persistent.iter().any(|other| job.cell.clients[*other].client_id == Some(index)),
-            }));
-            self.retained.extend(job.cell.retained_topics().map(|topic| names.topic(topic)));
-        }
-    }
 }

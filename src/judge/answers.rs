@@ -30,10 +30,10 @@ fn rule_of_answer(awaited: Awaited) -> Option<Rule> {
 }
 
 pub fn check(history: &History, facts: &Facts, findings: &mut Findings) {
-    // Bytes that are no packet are no refusal of a version.
+    // Bytes that are no packet are no refusal of a version. Behind the first step of a cell a probe asks for something else.
     let is_refused = |probe: &&Connection| probe.undecodable.is_none() && !probe.is_accepted();
     let mut probes = facts.connections.iter().filter(|connection| connection.client.as_ref() == PROBE);
-    if let Some(connection) = probes.find(is_refused).filter(|probe| probe.index == 0) {
+    if let Some(connection) = probes.find(is_refused).filter(|probe| probe.opened.at <= 1) {
         findings.limit(Verdict::Unsupported, format!("protocol {}: {}", connection.protocol(), refusal(connection)));
         return;
     }

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::Target;
+use super::job::Job;
 use super::names::Prefix;
 use super::probe;
 use super::talk::Talk;
 use super::witness::KEEP_ALIVE_S;
+use super::{Shared, Target};
 use crate::packet::{Filter, Packet, Protocol, Publish, Subscribe};
 use crate::plan::Role;
 use crate::session_rules::is_failure;
@@ -69,6 +70,25 @@ pub struct Retained {
     pub left: usize,
     /// The broker did not let us look for them.
     pub unchecked: bool,
+}
+
+impl Leftovers {
+    /// Notes what the next attempt at these jobs may leave on the broker.
+    pub(super) fn note(&mut self, shared: &Shared, jobs: &[Job]) {
+        for job in jobs {
+            let names = job.names(shared, job.tries + 1);
+            let persistent: Vec<usize> = job.cell.persistent_clients().collect();
+            let own = job.cell.clients.iter().enumerate().filter(|(index, client)| client.client_id == Some(*index));
+            self.sessions.extend(own.map(|(index, client)| SessionLeft {
+                client_id: names.client_id(index),
+                protocol: client.protocol,
+                role: job.cell.role(index),
+                // Whoever uses the identifier may have made the session.
+                persists: persistent.iter().any(|other| job.cell.clients[*other].client_id == Some(index)),
+            }));
+            self.retained.extend(job.cell.retained_topics().map(|topic| names.topic(topic)));
+        }
+    }
 }
 
 impl Cleanup {

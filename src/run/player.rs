@@ -223,6 +223,9 @@ impl Player<'_> {
                 self.record.noted(Event::Received(PROBE.into(), Packet::Connack(*connack)));
             }
             Err(Refusal { kind: RefusalKind::Closed(end), .. }) => self.record.noted(Event::Ended(PROBE.into(), end)),
+            Err(Refusal { kind: RefusalKind::Unreachable(_), .. }) => {
+                self.record.noted(Event::Unreachable(PROBE.into()));
+            }
             Err(_) => {}
         }
     }

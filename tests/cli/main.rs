@@ -32,6 +32,7 @@ mod restarts;
 mod rights;
 mod runs;
 mod slips;
+mod slow_ways;
 mod started;
 mod terminal;
 mod tls;

@@ -21,6 +21,8 @@ use crate::run::witness::KEEP_ALIVE_S;
 const SIDE_BY_SIDE: usize = 64;
 /// The same for those that were too many at once. Then they come alone.
 const FEWER_SIDE_BY_SIDE: usize = 4;
+/// The pause for a broker that takes only so many connections in a second, as long as it takes some.
+const A_SECOND: Duration = Duration::from_secs(1);
 /// Of how many sessions that ended with their connections it is checked that they did.
 const LOOKED_AT: usize = 8;
 
@@ -79,21 +81,25 @@ enum Staged {
     Unanswered(SessionLeft),
 }
 
-/// Does the same with each session, several at a time, and with fewer at a time once more with those for which no connection came
+/// Does the same with each session, several at a time, and with fewer at a time again with those for which no connection came
 /// about.
 pub async fn each(target: &Target, sessions: Vec<SessionLeft>, stage: Stage, until: Instant) -> Passed {
     let mut all = pass(target, sessions, stage, SIDE_BY_SIDE, until).await;
-    let alone = probe::ROOM_PAUSES.map(|pause| (1, pause));
+    let alone = probe::ROOM_PAUSES.into_iter().chain(iter::repeat(A_SECOND)).map(|pause| (1, pause));
     for (fewer, pause) in iter::once((FEWER_SIDE_BY_SIDE, Duration::ZERO)).chain(alone) {
         // A broker that is gone answers nobody, and one that has no room for many answers the few who come now.
-        if all.succeeded.len() + all.present.len() == 0 || all.unanswered.is_empty() {
+        if all.is_vain() || all.unanswered.is_empty() || Instant::now() + pause >= until {
             break;
         }
         sleep(pause).await;
         let passed = pass(target, all.unanswered, stage, fewer, until).await;
+        let is_over = pause == A_SECOND && passed.is_vain();
         all.succeeded.extend(passed.succeeded);
         all.present.extend(passed.present);
         all.unanswered = passed.unanswered;
+        if is_over {
+            break;
+        }
     }
     all
 }
@@ -106,6 +112,13 @@ pub struct Passed {
     pub present: Vec<SessionLeft>,
     /// Those for which no connection came about, and those that were not tried any more.
     pub unanswered: Vec<SessionLeft>,
+}
+
+impl Passed {
+    /// The broker answered nobody.
+    fn is_vain(&self) -> bool {
+        self.succeeded.len() + self.present.len() == 0
+    }
 }
 
 /// Those that are not done when the time is over count as unanswered, or are forgotten.
