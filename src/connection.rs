@@ -284,12 +284,24 @@ impl Connection {
     }
 
     /// Sends DISCONNECT and waits a moment for the broker to end the connection, which leaves TIME_WAIT to the broker.
-    pub async fn leave(mut self) {
+    pub async fn leave(self) {
+        self.leave_with(&Packet::disconnect(0)).await;
+    }
+
+    /// As [`Connection::leave`]; a session of 5.0 ends, whatever it asked for.
+    pub async fn leave_for_good(self) {
+        let session_expiry = (self.protocol == Protocol::V5).then_some(0);
+        self.leave_with(&Packet::Disconnect { reason: 0, session_expiry }).await;
+    }
+
+    async fn leave_with(mut self, disconnect: &Packet) {
         if self.ended.is_some() {
             return;
         }
-        // A DISCONNECT without a reason can always be encoded.
-        let _ = self.send(&Packet::disconnect(0));
+        if self.send(disconnect).is_err() {
+            // One without a reason can always be encoded, and is never too large.
+            let _ = self.send(&Packet::disconnect(0));
+        }
         self.flush().await;
         let ended = poll_fn(|cx| self.poll_end(cx));
         if timeout(END_AFTER_DISCONNECT, ended).await.is_err() {

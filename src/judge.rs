@@ -257,8 +257,8 @@ pub fn judge_again(
     Ok(Some(combine(&cell, attempts)))
 }
 
-/// Judges what was on the wire on connections of the harness's own, each history by itself. Only what one history proves
-/// counts, since nothing is tried again there.
+/// Judges what was on the wire on connections of the harness's own. Most are tried once, so that only what one history proves
+/// counts; where one was tried again, what needs several attempts counts if so many in a row show it.
 pub fn judge_helpers(histories: &[History]) -> (BrokerFindings, HelperRun) {
     let cell = Cell {
         id: String::new(),
@@ -270,9 +270,12 @@ pub fn judge_helpers(histories: &[History]) -> (BrokerFindings, HelperRun) {
     };
     let mut findings = BrokerFindings::default();
     let mut run = HelperRun { histories: histories.iter().map(History::lines).collect(), evidence: Vec::new() };
-    for (history, own) in (1..).zip(histories) {
-        let firm = judge(&cell, own).findings.broken.into_iter().filter(|finding| finding.attempts == 1);
-        let (violations, evidence) = violations(firm.collect(), 1);
+    let judged: Vec<Judgement> = histories.iter().map(|own| judge(&cell, own)).collect();
+    for (number, own) in judged.iter().enumerate() {
+        let is_confirmed = |finding: &&Finding| Judgement::is_confirmed(finding, &judged[..number]);
+        let confirmed = own.findings.broken.iter().filter(is_confirmed).cloned();
+        let (violations, evidence) = violations(confirmed.collect(), 1);
+        let history = number + 1;
         for (violation, Evidence { events, .. }) in violations.into_iter().zip(evidence) {
             // Another connection may have shown the same.
             if !findings.violations.contains(&violation) {

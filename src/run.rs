@@ -14,6 +14,7 @@ mod longest;
 mod mailbox;
 mod names;
 mod neighbours;
+mod pace;
 mod player;
 mod points;
 mod probe;
@@ -56,13 +57,16 @@ use crate::results::{CellResult, CellRun};
 use allowance::Common;
 use finished::Finished;
 use job::Job;
+use pace::Pace;
 use pulse::Pulse;
-use witness::{Ears, Witness};
+use witness::{Ears, NotStarted, Witness};
 
 /// How often the number of cells side by side is lowered when the broker refuses connections.
 const LOWERINGS_MAX: u32 = 4;
 /// How often a cell is tried again because the broker ended the connection of the witness meanwhile.
 const DISTURBANCES_MAX: u32 = 2;
+/// How often a cell that plays alone is tried again after a pause.
+const PAUSES_MAX: u32 = 2;
 /// By what it is divided each time.
 const LOWERED_BY: usize = 8;
 
@@ -120,6 +124,7 @@ struct Shared {
     witnesses: HashMap<Protocol, Witness>,
     pulse: Arc<Pulse>,
     common: Arc<Common>,
+    pace: Pace,
     began: Instant,
 }
 
@@ -130,7 +135,7 @@ pub async fn run(
     probes: &[Probe],
     options: &RunOptions,
     observer: &dyn Observer,
-    interrupted: watch::Receiver<bool>,
+    mut interrupted: watch::Receiver<bool>,
 ) -> Outcome {
     let versions: Vec<Protocol> =
         probes.iter().filter(|probe| probe.outcome.is_ok()).map(|probe| probe.protocol).collect();
@@ -153,14 +158,16 @@ pub async fn run(
         nonce: nonce.clone(),
         is_told: Arc::default(),
     };
+    let (witnesses, not_started) = witnesses(target, &jobs, &versions, options, ears, observer).await;
     let shared = Arc::new(Shared {
-        witnesses: witnesses(target, &jobs, &versions, &options.prefix, ears, observer).await,
+        witnesses,
         target: target.clone(),
         options: options.clone(),
         nonce,
         protocol: versions.first().copied().unwrap_or(Protocol::V3),
         pulse: pulse.clone(),
         common: Arc::default(),
+        pace: Pace::default(),
         began: Instant::now(),
     });
     let mut leftovers = Leftovers::default();
@@ -171,15 +178,23 @@ pub async fn run(
         () = pulse.beat_on() => (None, false),
         () = tell(&mut warned, observer) => (None, false),
     };
-    // What comes in the clean-up cuts nothing short.
     let is_interrupted = *interrupted.borrow();
-    drop(interrupted);
     let mut helpers: Vec<History> =
         probes.iter().filter(|probe| probe.is_remarkable).map(|probe| probe.history.clone()).collect();
     let witnesses = Arc::into_inner(shared).map(|shared| shared.witnesses).unwrap_or_default();
     for witness in witnesses.into_values() {
         helpers.extend(witness.leave().await);
     }
+    for mut histories in not_started {
+        tokio::select! {
+            seen = &mut histories => helpers.extend(seen.unwrap_or_default()),
+            // Whoever has no cell to wait for waits for nothing else.
+            () = std::future::ready(()), if gone.is_some() || is_shared => histories.abort(),
+            _ = interrupted.wait_for(|interrupted| *interrupted) => histories.abort(),
+        }
+    }
+    // What comes in the clean-up cuts nothing short.
+    drop(interrupted);
     let cleanup = match gone {
         Some(_) => Cleanup::of_gone(&leftovers),
         None => hygiene::clean(target, &options.prefix, leftovers, &versions).await,
@@ -200,25 +215,29 @@ fn speaks(cell: &Cell, protocol: Protocol) -> bool {
     cell.clients.iter().any(|client| client.protocol == protocol)
 }
 
-/// A witness for each protocol version in the plan. Without one the run goes on, and says so.
+/// A witness for each protocol version in the plan. Without one the run goes on, and says so; what such a one saw comes later.
 async fn witnesses(
     target: &Target,
     jobs: &[Job],
     versions: &[Protocol],
-    prefix: &Prefix,
+    options: &RunOptions,
     ears: Ears,
     observer: &dyn Observer,
-) -> HashMap<Protocol, Witness> {
+) -> (HashMap<Protocol, Witness>, Vec<JoinHandle<Vec<History>>>) {
     let mut witnesses = HashMap::new();
+    let mut not_started = Vec::new();
     for protocol in versions.iter().filter(|version| jobs.iter().any(|job| speaks(&job.cell, **version))) {
-        match Witness::start(target, *protocol, prefix, ears.clone()).await {
+        match Witness::start(target, *protocol, &options.prefix, ears.clone(), options.patience).await {
             Ok(witness) => {
                 witnesses.insert(*protocol, witness);
             }
-            Err(why) => observer.warn(format!("no witness for {protocol}, so some absences stay inconclusive: {why}")),
+            Err(NotStarted { why, histories }) => {
+                observer.warn(format!("no witness for {protocol}, so some absences stay inconclusive: {why}"));
+                not_started.push(histories);
+            }
         }
     }
-    witnesses
+    (witnesses, not_started)
 }
 
 /// Plays all jobs, then again those whose findings need another attempt, unless the broker is gone.
@@ -240,16 +259,23 @@ async fn rounds(
         let mut refused = Vec::new();
         let mut again = Vec::new();
         let mut disturbed = Vec::new();
+        let mut paused = Vec::new();
         let may_be_lowered = side_by_side > 1 && lowerings < LOWERINGS_MAX;
         let played = |played| match played {
             Played::Lost(cell, fault) => finished.add_lost(&cell, fault),
             Played::Whole(job) => {
                 observer.cell();
+                let was_refused = job.was_refused(lowerings > 0);
+                if !was_refused {
+                    shared.pace.let_in();
+                }
                 if job.was_disturbed() && job.disturbances < DISTURBANCES_MAX {
                     disturbed.push(job.after_disturbance());
-                } else if may_be_lowered && job.was_refused(lowerings > 0) {
+                } else if may_be_lowered && was_refused {
                     // With fewer cells side by side the connection may come about.
                     refused.push(job.without_last_attempt());
+                } else if side_by_side == 1 && was_refused && job.pauses < PAUSES_MAX && shared.pace.refused() {
+                    paused.push(job.after_pause());
                 } else if attempt < shared.options.attempts_max && job.needs_another_attempt() {
                     again.push(job);
                 } else {
@@ -272,6 +298,7 @@ async fn rounds(
         jobs = again;
         jobs.extend(refused);
         jobs.extend(disturbed);
+        jobs.extend(paused);
     }
     None
 }
@@ -362,23 +389,4 @@ async fn looked(looking: &mut Option<(JoinHandle<Option<String>>, usize)>) -> (O
     let (looked, suspects) = (look.await.unwrap_or_default(), *suspects);
     *looking = None;
     (looked, suspects)
-}
-
-impl Leftovers {
-    /// Notes what the next attempt at these jobs may leave on the broker.
-    fn note(&mut self, shared: &Shared, jobs: &[Job]) {
-        for job in jobs {
-            let names = job.names(shared, job.tries + 1);
-            let persistent: Vec<usize> = job.cell.persistent_clients().collect();
-            let own = job.cell.clients.iter().enumerate().filter(|(index, client)| client.client_id == Some(*index));
-            self.sessions.extend(own.map(|(index, client)| SessionLeft {
-                client_id: names.client_id(index),
-                protocol: client.protocol,
-                role: job.cell.role(index),
-                // Whoever uses the identifier may have made the session.
-                persists: persistent.iter().any(|other| job.cell.clients[*other].client_id == Some(index)),
-            }));
-            self.retained.extend(job.cell.retained_topics().map(|topic| names.topic(topic)));
-        }
-    }
 }

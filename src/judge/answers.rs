@@ -13,6 +13,8 @@ use crate::scenario::Timer;
 /// The reason code of a PUBACK or PUBREC that says that its Packet Identifier is in use (5.0, section 3.4.2.1).
 const IDENTIFIER_IN_USE: u8 = 0x91;
 const QUOTA_EXCEEDED: u8 = 0x97;
+/// A connection on which nothing came or went for so long was idle.
+const IDLE_SECONDS_MIN: f64 = 1.0;
 
 /// The rule that a missing answer breaks, if the broker shows that it read what it did not answer.
 fn rule_of_answer(awaited: Awaited) -> Option<Rule> {
@@ -28,10 +30,10 @@ fn rule_of_answer(awaited: Awaited) -> Option<Rule> {
 }
 
 pub fn check(history: &History, facts: &Facts, findings: &mut Findings) {
-    // Bytes that are no packet are no refusal of a version.
+    // Bytes that are no packet are no refusal of a version. Behind the first step of a cell a probe asks for something else.
     let is_refused = |probe: &&Connection| probe.undecodable.is_none() && !probe.is_accepted();
     let mut probes = facts.connections.iter().filter(|connection| connection.client.as_ref() == PROBE);
-    if let Some(connection) = probes.find(is_refused).filter(|probe| probe.index == 0) {
+    if let Some(connection) = probes.find(is_refused).filter(|probe| probe.opened.at <= 1) {
         findings.limit(Verdict::Unsupported, format!("protocol {}: {}", connection.protocol(), refusal(connection)));
         return;
     }
@@ -334,10 +336,19 @@ fn ended(history: &History, facts: &Facts, connection: &Connection, findings: &m
         connection.last_sent.map_or("the connection was opened".into(), |(_, packet)| format!("{packet} from it"));
     let sent = connection.last_sent.map_or(connection.opened.at, |(sent, _)| sent.at);
     let finding = findings.broken(rules::CLOSES_WITHOUT_CAUSE, connection.protocol()).span(sent, place.at);
-    let finding = finding.after_attempts(ATTEMPTS_FOR_AN_ABSENCE);
+    let finding = finding.after_attempts(ATTEMPTS_FOR_AN_ABSENCE).guess(idle(history, facts, connection, place.at));
     let expected = format!("the connection of {client} stays open, since {client} keeps to the standard");
     finding.expected(expected).observed(format!("the broker {how} it after {last}"));
     findings.explains_the_end = true;
+}
+
+/// Nothing went over the connection for a while before it ended: brokers have the Keep Alive for that, and a proxy on the way has
+/// a time of its own, which is the same in each attempt.
+fn idle(history: &History, facts: &Facts, connection: &Connection, ended: usize) -> Option<String> {
+    let (last, ..) = packets(history, connection).take_while(|(index, ..)| *index < ended).last()?;
+    let seconds = facts.elapsed(last, ended)?.as_secs_f64().round();
+    let why = "perhaps a proxy on the way closes connections that are idle for so long";
+    (seconds >= IDLE_SECONDS_MIN).then(|| format!("it had been idle for {seconds} s: {why}"))
 }
 
 /// The broker ended the connection although neither the client had sent DISCONNECT nor anything allowed it to.

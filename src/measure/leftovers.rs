@@ -11,9 +11,9 @@ use crate::printed_command::{PrintedCommand, option};
 use crate::run::{self, Cleanup, Leftovers, Place, Prefix, Retained, SessionLeft};
 use crate::scenario::Scenario;
 
-/// How many attempts a run can make at one cell, counting those that refused connections cut short, and those that the end of the
-/// witness's connection spoilt.
-pub const TRIES_MAX: u32 = 9;
+/// How many attempts a run can make at one cell, counting those that refused connections cut short, also behind a pause, and those
+/// that the end of the witness's connection spoilt.
+pub const TRIES_MAX: u32 = 11;
 
 /// Ends whatever earlier runs with this prefix can have left, since ids and topics follow from it.
 ///

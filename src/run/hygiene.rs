@@ -1,25 +1,23 @@
-//! Leaves nothing behind: ends every session of the run, then clears every retained message, and checks what the
-//! protocol lets be checked.
+//! Leaves nothing behind: ends every session that the run may have left, then clears every retained message, and checks what the
+//! protocol lets be checked (`sessions.rs`).
 
-use std::iter;
+mod sessions;
+
 use std::time::Duration;
 
-use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::Target;
+use super::job::Job;
 use super::names::Prefix;
 use super::probe;
 use super::talk::Talk;
 use super::witness::KEEP_ALIVE_S;
-use crate::packet::{Connect, Filter, Packet, Protocol, Publish, Subscribe};
+use super::{Shared, Target};
+use crate::packet::{Filter, Packet, Protocol, Publish, Subscribe};
 use crate::plan::Role;
 use crate::session_rules::is_failure;
+use sessions::{Checked, Stage};
 
-/// How many sessions are ended at once.
-const SIDE_BY_SIDE: usize = 64;
-/// The same for those that were too many at once. Then they come alone.
-const FEWER_SIDE_BY_SIDE: usize = 4;
 /// How many topics are cleared with one write.
 const TOPICS_AT_ONCE: usize = 64;
 /// How long a retained message may take to come to the subscriber that looks for leftovers.
@@ -54,6 +52,7 @@ pub struct SessionLeft {
 /// What the clean-up did, and what it could not do.
 #[derive(Debug, Default, Clone)]
 pub struct Cleanup {
+    /// Sessions that may have been left and are gone.
     pub sessions_ended: usize,
     pub sessions_failed: usize,
     /// Sessions that were still there after they had been ended.
@@ -71,6 +70,25 @@ pub struct Retained {
     pub left: usize,
     /// The broker did not let us look for them.
     pub unchecked: bool,
+}
+
+impl Leftovers {
+    /// Notes what the next attempt at these jobs may leave on the broker.
+    pub(super) fn note(&mut self, shared: &Shared, jobs: &[Job]) {
+        for job in jobs {
+            let names = job.names(shared, job.tries + 1);
+            let persistent: Vec<usize> = job.cell.persistent_clients().collect();
+            let own = job.cell.clients.iter().enumerate().filter(|(index, client)| client.client_id == Some(*index));
+            self.sessions.extend(own.map(|(index, client)| SessionLeft {
+                client_id: names.client_id(index),
+                protocol: client.protocol,
+                role: job.cell.role(index),
+                // Whoever uses the identifier may have made the session.
+                persists: persistent.iter().any(|other| job.cell.clients[*other].client_id == Some(index)),
+            }));
+            self.retained.extend(job.cell.retained_topics().map(|topic| names.topic(topic)));
+        }
+    }
 }
 
 impl Cleanup {
@@ -108,20 +126,23 @@ impl Cleanup {
     }
 }
 
-/// Ends all sessions, then clears the retained messages. Only by 5.0 can it be checked that a session has ended; that
-/// goes on beside the clearing.
+/// Ends the sessions that may be left, then clears the retained messages. Only by 5.0 can it be checked that a session has ended;
+/// that goes on beside the clearing.
 pub async fn clean(target: &Target, prefix: &Prefix, leftovers: Leftovers, versions: &[Protocol]) -> Cleanup {
-    let mut cleanup = Cleanup { sessions_checked: versions.contains(&Protocol::V5), ..Cleanup::default() };
+    let checks = versions.contains(&Protocol::V5);
     let version = if versions.contains(&Protocol::V3) { Protocol::V3 } else { Protocol::V5 };
     let until = Instant::now() + budget(leftovers.sessions.len());
-    let (persistent, clean): (Vec<_>, Vec<_>) = leftovers.sessions.into_iter().partition(|session| session.persists);
-    let (mut ended, failed) = each(target, persistent, Stage::End, until).await;
-    cleanup.sessions_failed += failed;
-    ended.extend(clean);
+    let (persistent, over): (Vec<_>, Vec<_>) = leftovers.sessions.into_iter().partition(|session| session.persists);
+    // A session of 5.0 has ended with the DISCONNECT of its client as a rule, and a check ends it where it has not.
+    let (unended, suspects): (Vec<_>, Vec<_>) =
+        persistent.into_iter().partition(|session| !checks || session.protocol == Protocol::V3);
+    let count = unended.len();
+    let ended = sessions::each(target, unended, Stage::End, until).await.succeeded;
+    let sessions_failed = count - ended.len();
     let check = async {
-        match cleanup.sessions_checked {
-            true => each(target, ended, Stage::Check, until).await,
-            false => (ended, 0),
+        match checks {
+            true => sessions::check(target, [ended, suspects].concat(), over, until).await,
+            false => Checked { gone: ended.len(), left: 0 },
         }
     };
     let topics = leftovers.retained;
@@ -129,36 +150,24 @@ pub async fn clean(target: &Target, prefix: &Prefix, leftovers: Leftovers, versi
         Ok(retained) => retained,
         Err(_) => Retained { failed: topics.len(), unchecked: true, ..Retained::default() },
     };
-    let ((gone, left), mut retained) = tokio::join!(check, clear());
+    let (Checked { gone, left }, mut retained) = tokio::join!(check, clear());
     let began = Instant::now();
     for pause in probe::ROOM_PAUSES {
         // The connections of the sessions may have taken all the room there is; a broker that is silent has another reason.
         let was_done = retained.failed + retained.left == 0 || retained.cleared > 0;
-        if was_done || gone.is_empty() || began.elapsed() > target.deadline {
+        if was_done || gone == 0 || began.elapsed() > target.deadline {
             break;
         }
         sleep(pause).await;
         retained = clear().await;
     }
-    cleanup.sessions_ended += gone.len();
-    cleanup.sessions_left += left;
-    cleanup.retained = retained;
-    cleanup
+    Cleanup { sessions_ended: gone, sessions_failed, sessions_left: left, sessions_checked: checks, retained }
 }
 
 /// How long a clean-up of so many sessions may take.
 pub fn budget(sessions: usize) -> Duration {
     let sessions = u32::try_from(sessions).unwrap_or(u32::MAX);
     BUDGET.max(BUDGET_PER_SESSION.saturating_mul(sessions))
-}
-
-/// What is done with each session.
-#[derive(Debug, Clone, Copy)]
-enum Stage {
-    /// A clean CONNECT is accepted, then DISCONNECT.
-    End,
-    /// A 5.0 CONNECT that would resume the session finds none.
-    Check,
 }
 
 /// As [`clean`], where most of the sessions are only guessed: a broker of 5.0 says with one connection for each which of
@@ -171,108 +180,10 @@ pub async fn clean_guessed(
 ) -> Cleanup {
     if versions.contains(&Protocol::V5) {
         let until = Instant::now() + budget(leftovers.sessions.len());
-        let looked = pass(target, leftovers.sessions, Stage::Check, SIDE_BY_SIDE, until).await;
+        let looked = sessions::look(target, leftovers.sessions, until).await;
         leftovers.sessions = looked.present.into_iter().chain(looked.unanswered).collect();
     }
     clean(target, prefix, leftovers, versions).await
-}
-
-/// How a stage ended with one session.
-enum Staged {
-    Done(SessionLeft),
-    /// The broker had it.
-    Present(SessionLeft),
-    /// No connection came about, or no CONNACK.
-    Unanswered(SessionLeft),
-}
-
-/// Does the same with each session, several at a time, and with fewer at a time once more with those for which no connection came
-/// about. Gives those with which it succeeded, and counts the others.
-async fn each(target: &Target, sessions: Vec<SessionLeft>, stage: Stage, until: Instant) -> (Vec<SessionLeft>, usize) {
-    let count = sessions.len();
-    let Passed { mut succeeded, mut unanswered, .. } = pass(target, sessions, stage, SIDE_BY_SIDE, until).await;
-    let alone = probe::ROOM_PAUSES.map(|pause| (1, pause));
-    for (fewer, pause) in iter::once((FEWER_SIDE_BY_SIDE, Duration::ZERO)).chain(alone) {
-        // A broker that is gone answers nobody, and one that has no room for many answers the few who come now.
-        if succeeded.is_empty() || unanswered.is_empty() {
-            break;
-        }
-        sleep(pause).await;
-        let passed = pass(target, unanswered, stage, fewer, until).await;
-        succeeded.extend(passed.succeeded);
-        unanswered = passed.unanswered;
-    }
-    let failed = count - succeeded.len();
-    (succeeded, failed)
-}
-
-/// How a stage ended with many sessions.
-#[derive(Default)]
-struct Passed {
-    succeeded: Vec<SessionLeft>,
-    /// Those that the broker had.
-    present: Vec<SessionLeft>,
-    /// Those for which no connection came about, and those that were not tried any more.
-    unanswered: Vec<SessionLeft>,
-}
-
-/// Those that are not done when the time is over count as unanswered, or are forgotten.
-async fn pass(
-    target: &Target,
-    sessions: Vec<SessionLeft>,
-    stage: Stage,
-    side_by_side: usize,
-    until: Instant,
-) -> Passed {
-    let mut sessions = sessions.into_iter();
-    let mut under_way = JoinSet::new();
-    let mut passed = Passed::default();
-    let mut failures = 0;
-    loop {
-        // So many failures in a row mean that the broker is gone, and that to go on would only take time.
-        while under_way.len() < side_by_side && failures < side_by_side {
-            let Some(session) = sessions.next() else { break };
-            under_way.spawn(stage.of(target.clone(), session));
-        }
-        let Ok(joined) = timeout_at(until, under_way.join_next()).await else { break };
-        match joined {
-            None => break,
-            Some(Ok(Staged::Done(session))) => {
-                passed.succeeded.push(session);
-                failures = 0;
-            }
-            Some(Ok(Staged::Present(session))) => {
-                passed.present.push(session);
-                failures = 0;
-            }
-            Some(Ok(Staged::Unanswered(session))) => {
-                passed.unanswered.push(session);
-                failures += 1;
-            }
-            Some(Err(_)) => failures += 1,
-        }
-    }
-    passed.unanswered.extend(sessions);
-    passed
-}
-
-impl Stage {
-    async fn of(self, target: Target, session: SessionLeft) -> Staged {
-        let id = session.client_id.clone();
-        let connect = match self {
-            Stage::End => target.connect_as(session.role, session.protocol, id, true, KEEP_ALIVE_S),
-            // Clean Start 0 with Session Expiry Interval 0 resumes what is there, and ends it at the close.
-            Stage::Check => {
-                let resuming = target.connect_as(session.role, Protocol::V5, id, true, KEEP_ALIVE_S);
-                Connect { session_expiry: Some(0), clean: false, ..resuming }
-            }
-        };
-        let Ok((connection, connack)) = probe::connect(&target, connect).await else {
-            return Staged::Unanswered(session);
-        };
-        connection.leave().await;
-        if connack.session_present { Staged::Present(session) } else { Staged::Done(session) }
-    }
 }
 
 /// Clears retained topics over one connection, then looks over another for what is still retained under the prefix.

@@ -31,6 +31,8 @@ pub struct Job {
     pub tries: u32,
     /// How often the end of the witness's connection spoilt an attempt.
     pub disturbances: u32,
+    /// How often it was tried again after a pause, since it was refused although it played alone.
+    pub pauses: u32,
     pub duration: Duration,
 }
 
@@ -53,12 +55,14 @@ impl Job {
             attempts: Vec::new(),
             tries: 0,
             disturbances: 0,
+            pauses: 0,
             duration: Duration::ZERO,
         })
     }
 
     /// Plays the cell once more and judges what happened.
     pub async fn play(mut self, shared: Arc<Shared>) -> Job {
+        shared.pace.turn().await;
         let started = Instant::now();
         let attempt = self.attempts.len() as u32 + 1;
         let names = self.names(&shared, self.tries + 1);
@@ -156,6 +160,11 @@ impl Job {
 
     pub fn after_disturbance(mut self) -> Job {
         self.disturbances += 1;
+        self.without_last_attempt()
+    }
+
+    pub fn after_pause(mut self) -> Job {
+        self.pauses += 1;
         self.without_last_attempt()
     }
 

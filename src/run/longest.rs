@@ -48,7 +48,7 @@ impl Longest {
         let clients: usize = played.iter().map(|cell| cell.clients.len()).sum();
         let tries = (ATTEMPTS_MAX + LOWERINGS_MAX) as usize * options.repeat as usize;
         let goodbye = 2 * WRITE_DEADLINE + END_AFTER_DISCONNECT;
-        let witness = target.connect_timeout + 2 * target.deadline + goodbye;
+        let witness = target.connect_timeout + 3 * target.deadline + goodbye;
         let around = times(witness, versions.len()) + budget(clients * tries);
         let rounds =
             (1..=ATTEMPTS_MAX.min(options.attempts_max)).map(|attempt| round(&played, target, options, attempt));

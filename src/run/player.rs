@@ -223,6 +223,9 @@ impl Player<'_> {
                 self.record.noted(Event::Received(PROBE.into(), Packet::Connack(*connack)));
             }
             Err(Refusal { kind: RefusalKind::Closed(end), .. }) => self.record.noted(Event::Ended(PROBE.into(), end)),
+            Err(Refusal { kind: RefusalKind::Unreachable(_), .. }) => {
+                self.record.noted(Event::Unreachable(PROBE.into()));
+            }
             Err(_) => {}
         }
     }
@@ -237,11 +240,11 @@ impl Player<'_> {
         self.send(client, Packet::Subscribe(packet::Subscribe { id, filters, subscription_id: None }))
     }
 
-    /// Leaves in good order wherever a connection is still open.
+    /// Leaves in good order wherever a connection is still open, so that as few sessions as possible are left to the clean-up.
     async fn close(&mut self) {
         for client in &mut self.clients {
             if let Some(connection) = client.connection.take() {
-                connection.leave().await;
+                connection.leave_for_good().await;
             }
         }
     }

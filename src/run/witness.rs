@@ -6,6 +6,7 @@
 //! it has no window and no queue of its own to overflow. Its silence is never a finding by itself. It reads past what cannot
 //! be decoded, and connects again when its connection ends; both are kept, so that the broker can be judged by them.
 
+mod opening;
 mod watch;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use super::pulse::Pulse;
 use crate::history::History;
 use crate::packet::Protocol;
 use crate::plan::Cell;
+use opening::Failure;
 use watch::Watch;
 
 /// The witness's keep alive, in seconds.
@@ -45,6 +47,15 @@ pub struct Witness {
     /// How long a cell waits for its topics.
     deadline: Duration,
     reading: JoinHandle<Option<History>>,
+}
+
+/// No witness came about.
+pub struct NotStarted {
+    /// Why, as half a sentence.
+    pub why: String,
+    /// What happened on its connections, one history each, as far as the broker can be judged by them. Where SUBSCRIBE was not
+    /// answered the broker is asked again meanwhile: what is absent once is no finding.
+    pub histories: JoinHandle<Vec<History>>,
 }
 
 /// What a witness tells the run.
@@ -71,12 +82,30 @@ impl Witness {
     /// Connects and subscribes the witness.
     ///
     /// # Errors
-    /// Why there is no witness, as half a sentence: the run goes on without.
-    pub async fn start(target: &Target, protocol: Protocol, prefix: &Prefix, ears: Ears) -> Result<Witness, String> {
+    /// [`NotStarted`]: the run goes on without.
+    pub async fn start(
+        target: &Target,
+        protocol: Protocol,
+        prefix: &Prefix,
+        ears: Ears,
+        patience: Duration,
+    ) -> Result<Witness, NotStarted> {
         let mailboxes = Mailboxes::default();
         let (leave, ping) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-        let mut watch = Watch::new(target.clone(), protocol, prefix.clone(), ears, mailboxes.clone());
-        let connection = watch.begin().await?;
+        let new = {
+            let (target, prefix, mailboxes) = (target.clone(), prefix.clone(), mailboxes.clone());
+            move || Watch::new(target.clone(), protocol, prefix.clone(), ears.clone(), mailboxes.clone())
+        };
+        let mut watch = new();
+        let connection = match watch.begin(target.deadline).await {
+            Ok(connection) => connection,
+            Err(Failure { how, is_unanswered, .. }) => {
+                let waits = [target.deadline, target.deadline.max(patience)];
+                let waits = if is_unanswered { waits.to_vec() } else { Vec::new() };
+                let histories = tokio::spawn(asked_again(watch.into_history(), new, waits));
+                return Err(NotStarted { why: how, histories });
+            }
+        };
         let (wishes, wished) = mpsc::unbounded_channel();
         let wishes = watch.is_by_name().then_some(wishes);
         let reading = tokio::spawn(watch.watch(connection, leave.clone(), ping.clone(), wished));
@@ -109,4 +138,21 @@ impl Witness {
         let has_topics = timeout(self.deadline, is_granted).await.ok()?.unwrap_or(true);
         has_topics.then_some(mailbox)
     }
+}
+
+/// The history of a SUBSCRIBE without an answer, and of others that wait so long for theirs, up to one that is answered.
+async fn asked_again(first: Option<History>, new: impl Fn() -> Watch, waits: Vec<Duration>) -> Vec<History> {
+    let mut histories: Vec<History> = first.into_iter().collect();
+    for wait in waits {
+        let mut watch = new();
+        match watch.begin(wait).await {
+            Err(Failure { is_unanswered: true, .. }) => histories.extend(watch.into_history()),
+            Err(_) => break,
+            Ok(connection) => {
+                connection.leave().await;
+                break;
+            }
+        }
+    }
+    histories
 }

@@ -33,6 +33,7 @@ mod restarts;
 mod rights;
 mod runs;
 mod slips;
+mod slow_ways;
 mod started;
 mod statements;
 mod terminal;
@@ -41,6 +42,7 @@ mod transports;
 mod unreachable;
 mod upgrades;
 mod wildcards;
+mod witnesses;
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -7,24 +7,27 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
-use super::{Ears, KEEP_ALIVE_S, client_id};
+use super::Ears;
+use super::opening::{Failure, SUBSCRIBE_ID};
 use crate::connection::{Connection, End, Incoming};
 use crate::history::{Client, Entry, Event, Excess, History, WITNESS};
-use crate::packet::{Filter, Packet, Protocol, Subscribe};
+use crate::packet::{Packet, Protocol};
 use crate::run::Target;
 use crate::run::by_name::{ByName, Wish};
 use crate::run::client::answer;
 use crate::run::mailbox::{Mailboxes, Seen, Sighting};
 use crate::run::names::Prefix;
-use crate::run::neighbours::{self, Word, heard, said_here};
-use crate::run::probe::{self, RefusalKind};
+use crate::run::neighbours::{Word, heard, said_here};
 use crate::scenario::Answers;
-use crate::session_rules::is_failure;
 
 /// How often the witness shows that it is alive; well within its keep alive.
 const PING_EVERY: Duration = Duration::from_secs(20);
+/// The same where connections end that are idle, at the least.
+const PING_EVERY_MIN: Duration = Duration::from_millis(200);
+/// A connection on which nothing came for so long counts as idle.
+const IDLE_MIN: Duration = Duration::from_millis(500);
 /// How many events are kept that belong to no cell.
 const NOTED_MAX: usize = 1000;
 /// How often it connects again in all.
@@ -35,32 +38,24 @@ const RETURN_PAUSE: Duration = Duration::from_millis(200);
 /// The reason code of a DISCONNECT for a client whose identifier another one uses (5.0, section 3.14.2.1).
 const SESSION_TAKEN_OVER: u8 = 0x8e;
 
-/// Why the witness has no connection.
-struct Failure {
-    /// As half a sentence.
-    how: String,
-    /// Nobody answered.
-    out_of_reach: bool,
-    /// The broker refused the filter with the wildcard, or closed the connection on it.
-    at_wildcard: bool,
-}
-
 /// The witness's task.
 pub struct Watch {
-    target: Target,
-    protocol: Protocol,
-    prefix: Prefix,
-    ears: Ears,
-    mailboxes: Mailboxes,
+    pub(super) target: Target,
+    pub(super) protocol: Protocol,
+    pub(super) prefix: Prefix,
+    pub(super) ears: Ears,
+    pub(super) mailboxes: Mailboxes,
     began: Instant,
     /// How many Network Connections were opened.
-    opened: u32,
+    pub(super) opened: u32,
     /// What happened on them, but for the copies and their handshakes.
     entries: Vec<Entry>,
+    /// Shorter where something ends connections that are idle.
+    ping_every: Duration,
     /// There, if the broker grants no wildcard.
-    by_name: Option<ByName>,
+    pub(super) by_name: Option<ByName>,
     /// Something happened that the broker can be judged by.
-    is_remarkable: bool,
+    pub(super) is_remarkable: bool,
     is_taken_over: bool,
     /// Another run has greeted.
     is_shared: bool,
@@ -77,6 +72,7 @@ impl Watch {
             began: Instant::now(),
             opened: 0,
             entries: vec![Event::Step(format!("0 connect {WITNESS}")).into()],
+            ping_every: PING_EVERY,
             by_name: None,
             is_remarkable: false,
             is_taken_over: false,
@@ -84,91 +80,28 @@ impl Watch {
         }
     }
 
-    /// Connects and subscribes for the first time.
+    /// Connects and subscribes for the first time, and waits so long for the SUBACK.
     ///
     /// # Errors
-    /// How that failed, as half a sentence.
-    pub async fn begin(&mut self) -> Result<Connection, String> {
-        let opened = match self.open().await {
+    /// [`Failure`] says how that failed.
+    pub async fn begin(&mut self, wait: Duration) -> Result<Connection, Failure> {
+        match self.open(wait).await {
             Err(Failure { at_wildcard: true, .. }) => {
                 self.by_name = Some(ByName::default());
-                self.open().await
+                self.open(wait).await
             }
             opened => opened,
-        };
-        opened.map_err(|failure| failure.how)
+        }
+    }
+
+    /// What happened that belongs to no cell, if the broker can be judged by it.
+    pub fn into_history(self) -> Option<History> {
+        self.is_remarkable.then_some(History { entries: self.entries })
     }
 
     /// The broker grants no wildcard.
     pub fn is_by_name(&self) -> bool {
         self.by_name.is_some()
-    }
-
-    /// Connects and subscribes.
-    ///
-    /// # Errors
-    /// How that failed, as half a sentence.
-    async fn open(&mut self) -> Result<Connection, Failure> {
-        let client_id = client_id(&self.prefix, self.protocol, &self.ears.nonce);
-        let mut connect = self.target.connect(self.protocol, client_id, true, KEEP_ALIVE_S);
-        let connected = probe::connect(&self.target, connect.clone()).await;
-        let (mut connection, connack) = connected.map_err(|refusal| Failure {
-            how: format!("its CONNECT: {}", refusal.how),
-            out_of_reach: refusal.may_be_for_now() || matches!(refusal.kind, RefusalKind::Silence),
-            at_wildcard: false,
-        })?;
-        if connack.wildcards_available == Some(false) {
-            self.by_name.get_or_insert_default();
-        }
-        connection.read_past_undecodable();
-        self.opened += 1;
-        (connect.client_id, connect.login) = (WITNESS.into(), None);
-        self.note(|name| Event::Sent(name, Packet::Connect(connect)));
-        self.note(|name| Event::Received(name, Packet::Connack(connack)));
-        let subscribe = |filter: String| {
-            Packet::Subscribe(Subscribe { id: 1, filters: vec![Filter::new(filter, 0)], ..Subscribe::default() })
-        };
-        let filter = if self.by_name.is_some() { neighbours::topic(&self.prefix) } else { self.prefix.filter() };
-        let at_wildcard = self.by_name.is_none();
-        let failure = |how: String| Failure { how, out_of_reach: false, at_wildcard };
-        connection.send(&subscribe(filter.clone())).map_err(|error| failure(error.to_string()))?;
-        connection.flush().await;
-        let below = filter.strip_prefix(&self.prefix.topic).unwrap_or(&filter).trim_start_matches('/').to_owned();
-        self.note(|name| Event::Sent(name, subscribe(below)));
-        match timeout(self.target.deadline, self.granted(&mut connection)).await {
-            Ok(Some(code)) if !is_failure(code) => {
-                self.greet(&mut connection);
-                // Cells that are under way want to see more.
-                let topics = self.mailboxes.topics();
-                for packet in self.by_name.iter_mut().flat_map(|by_name| by_name.again(&topics)) {
-                    // If the packet is too large, its cells miss copies, and no others.
-                    let _ = connection.send(&packet);
-                }
-                connection.flush().await;
-                Ok(connection)
-            }
-            Ok(Some(code)) => Err(failure(format!("SUBSCRIBE to {filter} was refused with {code:#04x}"))),
-            Ok(None) => Err(failure(format!("the connection ended at SUBSCRIBE to {filter}"))),
-            Err(_) => Err(Failure { at_wildcard: false, ..failure(format!("SUBSCRIBE to {filter} was not answered")) }),
-        }
-    }
-
-    /// The code of the SUBACK; `None` if the connection ends before.
-    async fn granted(&mut self, connection: &mut Connection) -> Option<u8> {
-        loop {
-            let batch = poll_fn(|cx| connection.poll_incoming(cx)).await;
-            let granted = batch.iter().find_map(|incoming| match incoming {
-                Incoming::Packet(Packet::Suback(suback), _) => Some(suback.codes.first().copied()),
-                Incoming::End(_) => Some(None),
-                _ => None,
-            });
-            for incoming in batch {
-                self.take(connection, incoming);
-            }
-            if let Some(granted) = granted {
-                return granted;
-            }
-        }
     }
 
     /// Reads until it is told to leave, or until it cannot connect any more.
@@ -198,7 +131,7 @@ impl Watch {
                 }
             }
         }
-        self.is_remarkable.then(|| History { entries: self.entries })
+        self.into_history()
     }
 
     /// Reads until the connection ends, and gives how; `None` once it was left in good order.
@@ -209,7 +142,7 @@ impl Watch {
         ping: &Notify,
         wished: &mut mpsc::UnboundedReceiver<Wish>,
     ) -> Option<End> {
-        let mut ping_due = Instant::now() + PING_EVERY;
+        let (mut ping_due, mut heard) = (Instant::now() + self.ping_every, Instant::now());
         loop {
             let next = timeout_at(ping_due, poll_fn(|cx| connection.poll_incoming(cx)));
             let batch = tokio::select! {
@@ -231,20 +164,33 @@ impl Watch {
             if batch.is_empty() {
                 // A packet without strings can always be encoded.
                 let _ = connection.send(&Packet::Pingreq);
-                ping_due = Instant::now() + PING_EVERY;
+                ping_due = Instant::now() + self.ping_every;
             } else {
                 self.ears.pulse.hear();
             }
+            let is_heard = !batch.is_empty();
             let end = batch.into_iter().filter_map(|incoming| self.take(&mut connection, incoming)).last();
             if end.is_some() {
+                self.ping_sooner(heard.elapsed());
                 return end;
+            }
+            if is_heard {
+                heard = Instant::now();
             }
             connection.flush().await;
         }
     }
 
+    /// The connection ended after nothing had come for so long. A proxy that closes idle connections closes none that pings twice
+    /// in that time.
+    fn ping_sooner(&mut self, idle: Duration) {
+        if idle >= IDLE_MIN {
+            self.ping_every = self.ping_every.min(idle / 2).max(PING_EVERY_MIN);
+        }
+    }
+
     /// Looks at what came in, and gives how the connection ended if that is it.
-    fn take(&mut self, connection: &mut Connection, incoming: Incoming) -> Option<End> {
+    pub(super) fn take(&mut self, connection: &mut Connection, incoming: Incoming) -> Option<End> {
         let at = Instant::now();
         match incoming {
             Incoming::Packet(packet, raw) => {
@@ -260,11 +206,14 @@ impl Watch {
                             self.mailboxes.deliver(&tag, self.sighting(at, Seen::Copy(publish, raw)));
                         }
                     },
-                    Packet::Suback(suback) if suback.id != 1 && self.by_name.is_some() => {
+                    Packet::Suback(suback) if suback.id != SUBSCRIBE_ID && self.by_name.is_some() => {
                         self.by_name.iter_mut().for_each(|by_name| by_name.answered(&suback));
                     }
                     Packet::Unsuback(_) if self.by_name.is_some() => {}
-                    Packet::Suback(_) => self.note(|name| Event::Received(name, packet)),
+                    Packet::Suback(ref suback) => {
+                        self.is_remarkable |= suback.id != SUBSCRIBE_ID || suback.codes.len() != 1;
+                        self.note(|name| Event::Received(name, packet));
+                    }
                     Packet::Pingresp | Packet::Ack(_) => {}
                     other => {
                         self.is_taken_over |= matches!(other, Packet::Disconnect { reason: SESSION_TAKEN_OVER, .. });
@@ -315,7 +264,7 @@ impl Watch {
     }
 
     /// Tells all other runs with this prefix that this one is under way.
-    fn greet(&self, connection: &mut Connection) {
+    pub(super) fn greet(&self, connection: &mut Connection) {
         let greeting = Word::Greeting(self.ears.nonce.as_bytes());
         if let Some(packet) = said_here(&self.target, &self.prefix, self.protocol, greeting) {
             // A greeting is short enough.
@@ -325,14 +274,16 @@ impl Watch {
 
     /// Connects again, a few times in all, and waits for a broker that restarts; `None` if it cannot. The user is told once.
     async fn reopen(&mut self, how: End) -> Option<Connection> {
-        let too_often = Failure { how: "it was ended too often".into(), out_of_reach: false, at_wildcard: false };
-        let mut again = if self.opened > REOPENINGS_MAX { Err(too_often) } else { self.open().await };
+        let wait = self.target.deadline;
+        let how_often = "it was ended too often".into();
+        let too_often = Failure { how: how_often, is_unanswered: false, out_of_reach: false, at_wildcard: false };
+        let mut again = if self.opened > REOPENINGS_MAX { Err(too_often) } else { self.open(wait).await };
         for _ in 0..RETURN_TRIES {
             if !again.as_ref().is_err_and(|failure| failure.out_of_reach) {
                 break;
             }
             sleep(RETURN_PAUSE).await;
-            again = self.open().await;
+            again = self.open(wait).await;
         }
         let ended = how.verb();
         let sentence = match &again {
@@ -366,7 +317,7 @@ impl Watch {
         Sighting { at, connection: self.opened, seen }
     }
 
-    fn note(&mut self, event: impl FnOnce(Client) -> Event) {
+    pub(super) fn note(&mut self, event: impl FnOnce(Client) -> Event) {
         if self.entries.len() >= NOTED_MAX {
             return;
         }
