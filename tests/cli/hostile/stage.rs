@@ -66,10 +66,11 @@ impl Stage {
     /// Whether this is the stage; the client has connected so many times.
     fn is_here(self, connect: &Connect, packet: &Packet, connects: usize) -> bool {
         let of_experiment = is_of_experiment(&connect.client_id);
-        let ends_a_session = connects > 1 && connect.clean;
+        let discards = connects > 1 && connect.clean;
+        let ends_a_session = connects > 1 && (connect.clean || connect.session_expiry == Some(0));
         match (self, packet) {
             (Stage::Greeting, Packet::Connect(_)) => true,
-            (Stage::Connect | Stage::Connack, Packet::Connect(_)) => of_experiment && !ends_a_session,
+            (Stage::Connect | Stage::Connack, Packet::Connect(_)) => of_experiment && !discards,
             (Stage::CleanUp, Packet::Connect(_)) => of_experiment && ends_a_session,
             (Stage::Subscribe, Packet::Subscribe(subscribe)) => is_experiment(&subscribe.filters[0].filter),
             (Stage::Publish | Stage::PublishQos2, Packet::Publish(publish)) => is_experiment(&publish.topic),
