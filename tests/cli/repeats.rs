@@ -156,7 +156,8 @@ fn an_explanation_is_repeated() {
 #[test]
 fn a_random_experiment_is_repeated() {
     let guarded = Guarded::new();
-    let search = ["explore", "--seed", "1", "--cases", "12", "--no-timers", "--protocol", "3.1.1"];
+    // A machine that is busy has all the time it needs.
+    let search = ["explore", "--seed", "1", "--cases", "12", "--no-timers", "--protocol", "3.1.1", "--deadline", "30s"];
     repeated(&guarded.run(&search), FINDING, 1, "1 experiment in");
     let found = guarded.path("what is found");
     repeated(&guarded.run(&[&search[..], &["--save", &found]].concat()), FINDING, 1, "1 cell: 1 fail");
