@@ -28,7 +28,7 @@ use packet_bytes::{OnWire, on_wire};
 const NANOSECONDS: u8 = 9;
 /// No option of a block has more than 65,535 bytes, and a file may name its cells as it likes.
 const COMMENT_CHARS_MAX: usize = 1000;
-/// What a packet of the capture may hold: no packet is longer.
+/// The longest packet of the capture, in bytes.
 const SNAPSHOT_BYTES: u32 = 65_535;
 
 /// A segment, and when it was sent.
@@ -47,7 +47,7 @@ pub fn capture(results: &Results) -> Vec<u8> {
     for cell in &results.cells {
         let attempts = results.run.cells.get(&cell.id).map_or(&[][..], |run| &run.attempts);
         for (number, attempt) in (1..).zip(attempts) {
-            // What is no history was refused when it was judged.
+            // A history that cannot be read was refused when it was judged.
             let history = attempt.parsed().unwrap_or_default();
             let began = attempt.began().or(began_run).unwrap_or(UNIX_EPOCH);
             let began = began.duration_since(UNIX_EPOCH).unwrap_or_default();

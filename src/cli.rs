@@ -2,6 +2,7 @@
 
 mod expected;
 mod exports;
+mod measure;
 mod reach;
 
 use std::path::PathBuf;
@@ -11,9 +12,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::packet::Protocol;
 use crate::run::{ATTEMPTS_MAX, Settle};
-use crate::scenario::MESSAGES_MAX;
 pub use expected::{Accept, Expected, Failing};
 pub use exports::ExportFiles;
+pub use measure::{Amounts, Histories, Measure, Plan};
 pub use reach::{Prefixes, Reach, Tls};
 
 /// Does your MQTT broker keep its promises when a session breaks?
@@ -243,71 +244,6 @@ pub struct Explain {
 }
 
 #[derive(Debug, Args)]
-pub struct Measure {
-    #[command(flatten)]
-    pub broker: Reach,
-    #[command(flatten)]
-    pub plan: Plan,
-    #[command(flatten)]
-    pub prefixes: Prefixes,
-
-    /// Broker name to record in the results
-    #[arg(long, value_name = "NAME", help_heading = "Results")]
-    pub broker_name: Option<String>,
-    /// Broker version to record in the results
-    #[arg(long, value_name = "VERSION", help_heading = "Results")]
-    pub broker_version: Option<String>,
-    #[command(flatten)]
-    pub exports: ExportFiles,
-    /// Keep the packet histories of all cells, or only of those that are no pass (unclear)
-    #[arg(
-        long,
-        value_name = "WHICH",
-        default_value = "unclear",
-        hide_possible_values = true,
-        help_heading = "Results"
-    )]
-    pub histories: Histories,
-    /// Compare with these results; then only what got worse fails
-    #[arg(long, value_name = "FILE", help_heading = "Results")]
-    pub baseline: Option<PathBuf>,
-    #[command(flatten)]
-    pub fail_on: Failing,
-    #[command(flatten)]
-    pub expected: Expected,
-    #[command(flatten)]
-    pub accept: Accept,
-    /// Tell each finding whole, also where there are many
-    #[arg(long, help_heading = "Results")]
-    pub details: bool,
-
-    /// Cells side by side [default: all against this machine, 32 elsewhere]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000), help_heading = "Running")]
-    pub jobs: Option<u32>,
-    /// Number of repetitions of each cell, each with ids of its own; the worst verdict counts
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    #[arg(help_heading = "Running")]
-    pub repeat: u32,
-    /// How long a cell that is about to say "absent" stays open; auto follows the round trip, from 25 ms on
-    #[arg(long, value_name = "TIME", default_value = "auto", value_parser = settle, help_heading = "Running")]
-    pub settle: Settle,
-    /// How much longer a cell waits for what is missing, to tell late from never
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration, help_heading = "Running")]
-    pub patience: Duration,
-    /// How many attempts are made at a cell at most; a finding that needs more is inconclusive
-    #[arg(long, value_name = "N", default_value_t = ATTEMPTS_MAX, value_parser = clap::value_parser!(u32).range(1..=i64::from(ATTEMPTS_MAX)))]
-    #[arg(help_heading = "Running")]
-    pub attempts: u32,
-    /// How long the cells may run; then the run ends in good order, and what was not reached is left out [default: twice what
-    /// they can take with a broker that answers at once, and a minute; said at the start where it is long]
-    #[arg(long, value_name = "TIME", value_parser = long_time, help_heading = "Running")]
-    pub time_limit: Option<Duration>,
-    /// How client ids and topics begin [default: random]
-    #[arg(long, value_name = "P", help_heading = "Names on the broker")]
-    pub prefix: Option<String>,
-}
-
-#[derive(Debug, Args)]
 pub struct Doctor {
     /// The broker, as --broker
     #[arg(value_name = "URL")]
@@ -353,34 +289,6 @@ pub struct Listed {
     /// Print the brokers that --broker NAME starts, whether they are installed, and their variants
     #[arg(long, conflicts_with_all = ["scenarios", "cells", "filter", "statements"])]
     pub brokers: bool,
-}
-
-/// Which cells.
-#[derive(Debug, Args)]
-pub struct Plan {
-    #[command(flatten)]
-    pub amounts: Amounts,
-    /// Only these cells: an id, or axis=value[,value]; all must hold
-    #[arg(long, value_name = "FILTER", help_heading = "Cells")]
-    pub filter: Vec<String>,
-}
-
-/// The options that change the meaning of a cell.
-#[derive(Debug, Clone, Args)]
-pub struct Amounts {
-    /// Messages published while the subscriber is away
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=i64::from(MESSAGES_MAX)))]
-    #[arg(help_heading = "Cells")]
-    pub messages: u32,
-    /// How many messages the broker is configured to keep for a session: more may then be dropped
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Cells")]
-    pub queue_limit: Option<u32>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Histories {
-    Unclear,
-    All,
 }
 
 /// A client library that can play lessons.

@@ -4,6 +4,14 @@
 use std::io::{self, Write};
 
 use crate::broker::without_login;
+use crate::report::Page;
+
+/// What a report on stdout stands on: as wide as `COLUMNS` says, or the terminal.
+pub fn page() -> Page {
+    let said = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).filter(|columns| *columns > 0);
+    let seen = || terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0));
+    Page::of_width(said.or_else(seen))
+}
 
 /// Why the result cannot be shown.
 #[derive(Debug, thiserror::Error)]

@@ -7,13 +7,13 @@ const LETTERS_MIN: usize = 3;
 /// Guesses that are equally good; with more of them none is good.
 const GUESSES_MAX: usize = 3;
 
-/// `; did you mean "matrix"?`, or nothing.
+/// ` (did you mean "matrix"?)`, or nothing.
 pub fn did_you_mean<'a>(typed: &str, names: impl IntoIterator<Item = &'a str>) -> String {
     let nearest: Vec<String> = nearest(typed, names).iter().map(|name| format!("\"{name}\"")).collect();
     match nearest.split_last() {
         None => String::new(),
-        Some((last, [])) => format!("; did you mean {last}?"),
-        Some((last, others)) => format!("; did you mean {} or {last}?", others.join(", ")),
+        Some((last, [])) => format!(" (did you mean {last}?)"),
+        Some((last, others)) => format!(" (did you mean {} or {last}?)", others.join(", ")),
     }
 }
 
@@ -67,10 +67,10 @@ mod tests {
     fn a_slip_is_guessed_and_nothing_far_fetched() {
         let names = ["matrix", "retained", "retained_cuts", "retained_wills", "wills", "shared", "shared_away"];
         for (typed, meant) in [
-            ("matirx", "; did you mean \"matrix\"?"),
-            ("retaind", "; did you mean \"retained\"?"),
-            ("retained_", "; did you mean \"retained\", \"retained_cuts\" or \"retained_wills\"?"),
-            ("will", "; did you mean \"wills\"?"),
+            ("matirx", " (did you mean \"matrix\"?)"),
+            ("retaind", " (did you mean \"retained\"?)"),
+            ("retained_", " (did you mean \"retained\", \"retained_cuts\" or \"retained_wills\"?)"),
+            ("will", " (did you mean \"wills\"?)"),
             ("mqtt", ""),
             ("x", ""),
             ("", ""),

@@ -8,7 +8,8 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
 use crate::cli::Cli;
-use crate::report::{self, Page};
+use crate::output::page;
+use crate::report;
 use crate::scenario::Scenario;
 use crate::visible::visible;
 
@@ -50,7 +51,7 @@ fn asks_for_help(arguments: &[Cow<'_, str>]) -> bool {
 /// The built-in scenarios, as the help of `run` lists them.
 fn scenarios() -> String {
     let scenarios: Vec<Scenario> = Scenario::built_in_names().filter_map(|name| Scenario::load(name).ok()).collect();
-    report::scenarios_in_help(&scenarios, Page::of_stdout())
+    report::scenarios_in_help(&scenarios, page())
 }
 
 /// The URL that mosquitto's `-h HOST` and `-p PORT` mean. `-h` alone asks for help.

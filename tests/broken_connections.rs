@@ -76,7 +76,7 @@ fn exceptions_name_axes_and_values_that_exist() {
         (
             "{ qos = 1, point = \"pubrel\" }",
             "{ gos = 1 }",
-            "mine.toml:7: there is no axis \"gos\"; did you mean \"qos\"?; there are qos, point, count",
+            "mine.toml:7: there is no axis \"gos\" (did you mean \"qos\"?); there are qos, point, count",
         ),
         ("{ qos = 1, point", "{ qos = 0, point", "mine.toml:7: axis \"qos\" does not hold 0; it holds 1, 2"),
         ("[\"puback\"], count", "[\"pubcomp\"], count", "mine.toml:8: axis \"point\" does not hold \"pubcomp\""),

@@ -33,7 +33,7 @@ pub struct BrokerFile {
     pub name: String,
     /// The command that installs it.
     pub install: Template,
-    /// What has to be found in PATH, or where Debian has daemons. Each is a value of its name.
+    /// Programs that have to be found in PATH, or where Debian has daemons. The path of each is a value of its name.
     #[serde(default)]
     pub programs: Vec<String>,
     /// Files that have to be there before.
@@ -53,7 +53,7 @@ pub struct BrokerFile {
     /// In seconds.
     #[serde(default = "ready_within_s")]
     pub ready_within_s: u32,
-    /// What may stand in any of the texts above, by name.
+    /// Texts by name, for `${NAME}` in all texts above.
     #[serde(default)]
     pub values: BTreeMap<String, Template>,
     /// Other configurations of the same broker, by name.
@@ -66,7 +66,7 @@ pub struct BrokerFile {
 #[serde(deny_unknown_fields)]
 pub struct VersionCommand {
     pub command: Vec<Template>,
-    /// What stands in front of the version in the command's output.
+    /// The text in front of the version in the command's output.
     #[serde(default)]
     pub behind: String,
 }
@@ -75,7 +75,7 @@ pub struct VersionCommand {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Variant {
-    /// What the broker does then, as half a sentence.
+    /// The behaviour of the broker then, as half a sentence.
     pub about: String,
     /// In place of those of the file.
     #[serde(default)]
@@ -104,6 +104,9 @@ impl BrokerFile {
     /// # Errors
     /// [`FileError`], a sentence for the user.
     pub fn find(typed: &str) -> Result<Option<BrokerFile>, FileError> {
+        if typed.contains("://") || typed.starts_with("unix:") {
+            return Ok(None);
+        }
         let (name, variant) = match typed.rsplit_once(':') {
             Some((name, variant)) if !variant.contains('/') => (name, Some(variant)),
             _ => (typed, None),
@@ -193,7 +196,9 @@ mod tests {
 
     #[test]
     fn a_host_is_no_broker_file() {
-        for typed in ["localhost", "mqtt://mosquitto", "mosquitto:1883", "[::1]:1883", "unix:/tmp/x"] {
+        for typed in
+            ["localhost", "mqtt://mosquitto", "mosquitto:1883", "[::1]:1883", "unix:/tmp/x.toml", "ws://host/x.toml"]
+        {
             assert_eq!(BrokerFile::find(typed).unwrap(), None, "{typed}");
         }
     }

@@ -105,7 +105,7 @@ impl Started {
         !matches!(self.supervisor.try_wait(), Ok(None))
     }
 
-    /// Where its configuration, data and log stand.
+    /// The folder with its configuration, data and log.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }

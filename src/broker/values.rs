@@ -10,7 +10,7 @@ use super::file::BrokerFile;
 use super::started::StartError;
 use super::template::{Template, literal};
 
-/// Where Debian has daemons, which need not be in the PATH of a user.
+/// The folders in which Debian has daemons, and which need not be in the PATH of a user.
 const MORE_FOLDERS: [&str; 2] = ["/usr/sbin", "/usr/local/sbin"];
 /// The name of a port begins like this.
 const PORT: &str = "port";
@@ -81,7 +81,7 @@ impl Values {
     }
 }
 
-/// Where a broker is installed that is no package of the system's.
+/// The folder in which a broker is installed that is no package of the system's.
 fn cache(name: &str) -> PathBuf {
     let set = |variable: &str| std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
     let root = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")));

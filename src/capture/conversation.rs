@@ -13,7 +13,7 @@ const CLIENTS: [u8; 3] = [198, 51, 100];
 const PORTS: (usize, usize) = (1024, 64_000);
 /// How many addresses the clients have.
 const ADDRESSES: usize = 254;
-/// What a datagram of 65,535 bytes carries behind the headers of IPv4 and TCP.
+/// The room in a datagram of 65,535 bytes behind the headers of IPv4 and TCP.
 const SEGMENT_BYTES_MAX: usize = 65_535 - 40;
 const WINDOW: u16 = 65_535;
 const TTL: u8 = 64;

@@ -8,8 +8,8 @@ use super::expected::{known, of_results};
 use crate::cli::{Expected, Failing};
 use crate::compare;
 use crate::exit_code::ExitCode;
-use crate::output::println;
-use crate::report::{self, Page};
+use crate::output::{page, println};
+use crate::report;
 use crate::results::Results;
 
 /// Says what changed from one results file to the other.
@@ -22,6 +22,6 @@ pub fn compare(baseline: &Path, results: &Path, failing: &Failing, expected: &Ex
     let known = known(expected, false, of_results(&results))?;
     let mut comparison = compare::compare(&baseline, &results, None)?;
     comparison.excuse(&known.assess(&results));
-    println(&report::changes(&comparison, Page::of_stdout()))?;
+    println(&report::changes(&comparison, page()))?;
     Ok(ExitCode::of_comparison(&comparison, &failing.fail_on))
 }

@@ -12,9 +12,9 @@ use crate::exit_code::ExitCode;
 use crate::export::Export;
 use crate::interruption::{interruption, unless_interrupted};
 use crate::measure::BrokerRequest;
-use crate::output::{note, print};
+use crate::output::{note, page, print};
 use crate::printed_command::PrintedCommand;
-use crate::report::{self, Page};
+use crate::report;
 use crate::results::Tool;
 use crate::visible::visible_json;
 
@@ -96,7 +96,7 @@ fn tell(examined: &Examined, command: Option<&PrintedCommand>, export: Option<&E
         let json = serde_json::to_string_pretty(&Exported { format, tool: Tool::default(), examined })?;
         export.write((visible_json(&json) + "\n").as_bytes())
     });
-    let text = report::examined(examined, command, Page::of_stdout());
+    let text = report::examined(examined, command, page());
     if export.is_some_and(Export::is_stdout) {
         note(&text);
         return written;

@@ -11,10 +11,10 @@ use crate::expectations::Assessment;
 use crate::export::{Exported, Exports};
 use crate::judge::{self, Combined};
 use crate::measure::{Lessons, Measured, RunRequest, measure};
-use crate::output::{note, print};
+use crate::output::{note, page, print};
 use crate::plan::{self, Cell};
 use crate::printed_command::PrintedCommand;
-use crate::report::{self, Detail, Explained, Page, Told};
+use crate::report::{self, Detail, Explained, Told};
 use crate::results::{AxisValue, CellResult, CellRun, Results, Summary};
 use crate::scenario::{Axis, Scenario};
 use crate::slip::{did_you_mean, nearest_id};
@@ -32,7 +32,7 @@ pub async fn explain(explain: Explain) -> Result<ExitCode> {
     }
     if explain.scenario.is_none() && !explain.as_scenario && statement::is_id(&explain.cell) {
         let found = statement::named(&explain.cell)?;
-        print(&report::statement(&found, Page::of_stdout()))?;
+        print(&report::statement(&found, page()))?;
         return Ok(ExitCode::Success);
     }
     let source = source(&explain)?;
@@ -75,7 +75,7 @@ fn source(explain: &Explain) -> Result<String> {
 }
 
 fn no_such_cell(id: &str, ids: &[&str], scenario: &str) -> anyhow::Error {
-    let question = nearest_id(id, ids).map(|nearest| format!("; did you mean '{nearest}'?")).unwrap_or_default();
+    let question = nearest_id(id, ids).map(|nearest| format!(" (did you mean '{nearest}'?)")).unwrap_or_default();
     anyhow!("{id}: there is no such cell{question}; `{}` prints the ids", PrintedCommand::new("list").with([scenario]))
 }
 
@@ -147,7 +147,7 @@ impl Shown {
     fn tell(&self, results: &Results, cell: &CellResult, run: &CellRun, question: Option<&str>) -> Result<()> {
         let attempts = judge::attempts(run, &results.options)?;
         let explained = Explained { results, cell, run, question, attempts: &attempts, detail: self.detail };
-        let text = || report::explain(&explained, Page::of_stdout()).trim_end().to_owned();
+        let text = || report::explain(&explained, page()).trim_end().to_owned();
         let told = Told { results, teachings: &[], known: &Assessment::default(), comparison: None };
         self.exports.deliver(text, &Exported { told, kept: results })
     }

@@ -14,9 +14,9 @@ use crate::exit_code::ExitCode;
 use crate::explore::{self, Experiment, Finding, Laboratory, Listener, Request, Wishes};
 use crate::interruption::{interruption, unless_interrupted};
 use crate::measure::{self, reach};
-use crate::output::{note, print};
+use crate::output::{note, page, print};
 use crate::printed_command::{PrintedCommand, option};
-use crate::report::{self, Page};
+use crate::report;
 use crate::run::{Cleanup, Gone, Observer, RunOptions};
 
 /// How long a search lasts that is not told when to end.
@@ -79,7 +79,7 @@ pub async fn explore(mut typed: Explore) -> Result<ExitCode> {
     let reached_with = [broker.reached_with(&reached.broker), names(typed.prefix.as_deref(), &typed.prefixes)].concat();
     let repeat = |finding: &Finding| telling.repeat(finding, &typed).at(url, &reached_with);
     let search = report::Search { broker: &reached.label(), url: &reached.broker.url, repeat: &repeat };
-    print(&report::explored(&explored, &search, Page::of_stdout()))?;
+    print(&report::explored(&explored, &search, page()))?;
     Ok(match (explored.interrupted, explored.is_gone) {
         (true, _) => ExitCode::Interrupted,
         (false, true) => ExitCode::Unclear,

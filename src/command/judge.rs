@@ -13,7 +13,7 @@ use crate::expectations::Assessment;
 use crate::export::{Exported, Exports};
 use crate::history_file::HistoryFile;
 use crate::judge::{Combined, judge_again, judge_helpers};
-use crate::output::note;
+use crate::output::{note, page};
 use crate::report::{self, JudgedFile, Page, Told};
 use crate::results::{
     AttemptRun, BrokerLabel, CellRun, Format, HelperRun, Options, Results, Run, Summary, Tool, in_rfc_3339,
@@ -56,7 +56,7 @@ fn histories(paths: &[PathBuf], exports: &ExportFiles) -> Result<ExitCode> {
     let exports = Exports::open(exports)?;
     let judged: Vec<Combined> = files.iter().map(HistoryFile::judged).collect();
     let told: Vec<JudgedFile<'_>> = files.iter().zip(&judged).map(|(file, judged)| told(file, judged)).collect();
-    let text = report::histories(&told, Page::of_stdout());
+    let text = report::histories(&told, page());
     let code = exit_code(&told);
     deliver(&exports, || text, &as_results(&files, judged), &Assessment::default())?;
     Ok(code)
@@ -157,7 +157,7 @@ fn results_file(
     (results.broker_findings, results.run.helpers) = judge_helpers(&helpers);
     results.summary = Summary::of(&results.cells);
     let assessment = assess(&mut known, accept, &results)?;
-    let page = Page { details, ..Page::of_stdout() };
+    let page = Page { details, ..page() };
     deliver(&exports, || report::terminal(&results, &[], &assessment, page), &results, &assessment)?;
     if left > 0 {
         note(&format!("{left} cells have no history and keep their verdicts; --histories all keeps all histories"));

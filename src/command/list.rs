@@ -6,9 +6,9 @@ use super::selection::{load, nothing_selected, select, usual};
 use crate::broker::{BrokerFile, StartError};
 use crate::cli::{Listed, Plan};
 use crate::exit_code::ExitCode;
-use crate::output::print;
+use crate::output::{page, print};
 use crate::plan;
-use crate::report::{self, Page};
+use crate::report;
 use crate::scenario::Scenario;
 
 /// Prints the scenarios, or what else was asked for. Scenarios that are named and filters ask for cells.
@@ -17,7 +17,7 @@ use crate::scenario::Scenario;
 /// The mistake in a scenario file or in a filter.
 pub fn list(scenarios: Vec<String>, listed: Listed, plan: &Plan) -> Result<ExitCode> {
     match listed {
-        Listed { statements: true, .. } => print(&report::all_statements(Page::of_stdout()))?,
+        Listed { statements: true, .. } => print(&report::all_statements(page()))?,
         Listed { brokers: true, .. } => print(&brokers())?,
         Listed { cells: false, .. } if scenarios.is_empty() && plan.filter.is_empty() => print(&overview(plan)?)?,
         _ => return cells(scenarios, plan),
@@ -47,7 +47,7 @@ fn overview(plan: &Plan) -> Result<String> {
             Ok((scenario, cells))
         })
         .collect::<Result<_>>()?;
-    Ok(report::catalogue(&scenarios, Scenario::usual_names().count(), Page::of_stdout()))
+    Ok(report::catalogue(&scenarios, Scenario::usual_names().count(), page()))
 }
 
 /// The ids of the selected cells.

@@ -13,6 +13,7 @@ use crate::exit_code::ExitCode;
 use crate::expectations::Place;
 use crate::export::{Exported, Exports};
 use crate::measure::{self, BrokerRequest, Lessons, Measured, RunRequest};
+use crate::output::page;
 use crate::plan;
 use crate::report::{self, Control, Page, Told};
 use crate::results::Results;
@@ -104,7 +105,7 @@ async fn measure(scenarios: Vec<String>, typed: Measure, library: Option<Library
         known: &assessment,
         comparison: comparison.as_ref(),
     };
-    let page = Page { details: typed.details, ..Page::of_stdout() };
+    let page = Page { details: typed.details, ..page() };
     exports.deliver(|| text(&told, control.as_ref(), page), &Exported { told, kept: &results })?;
     let code = match comparison {
         _ if interrupted => ExitCode::Interrupted,

@@ -28,12 +28,10 @@ impl From<Palette> for Page {
 }
 
 impl Page {
-    /// As wide as `COLUMNS` says, or the terminal on stdout; 80 columns where there is neither.
-    pub fn of_stdout() -> Page {
-        let said = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse::<usize>().ok());
-        let seen = || terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0));
-        let width = said.filter(|width| *width > 0).or_else(seen).unwrap_or(USUAL);
-        Page { palette: Palette::Coloured, width: width.clamp(*WIDTHS.start(), *WIDTHS.end()), details: false }
+    /// In colour, and so many columns wide, as far as a page can be.
+    pub fn of_width(columns: Option<usize>) -> Page {
+        let width = columns.unwrap_or(USUAL).clamp(*WIDTHS.start(), *WIDTHS.end());
+        Page { palette: Palette::Coloured, width, details: false }
     }
 
     /// The text with its paragraphs in lines that fit. A word that is longer than the page, such as the id of a cell, stays

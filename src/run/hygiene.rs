@@ -118,7 +118,7 @@ impl Cleanup {
             return sentence;
         }
         sentence.push_str(match (self.sessions_checked, self.retained.unchecked) {
-            (true, false) => "checked that nothing is left",
+            (true, false) => "checked that none of them is left",
             (false, false) => "that the sessions are gone is not verifiable on 3.1.1",
             (_, true) => "the broker does not let anybody look whether something is left",
         });

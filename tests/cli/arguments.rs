@@ -31,7 +31,7 @@ fn a_filter_that_selects_nothing() {
 fn a_filter_that_makes_no_sense() {
     refused(&["--filter", "qos=1"]).gave_up(2, &["--filter qos=1", "no cell has an axis \"qos\"", "publish_qos"]);
     refused(&["--filter", "retian=true"]).gave_up(2, &["did you mean \"retain\"?"]);
-    refused(&["--filter", "retain=ture"]).gave_up(2, &["did you mean \"true\"?; there are true, false"]);
+    refused(&["--filter", "retain=ture"]).gave_up(2, &["did you mean \"true\"?); there are true, false"]);
     refused(&["--filter", "publish_qos=3"]).gave_up(2, &["no cell has \"3\"", "there are 0, 1, 2"]);
     refused(&["--filter", "publish_qos"]).gave_up(2, &["neither a cell's id", "axis=value"]);
 }

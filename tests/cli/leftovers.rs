@@ -79,7 +79,7 @@ fn clean_ends_what_a_killed_run_left() {
         assert_eq!((other.code, broker.retained().len()), (Some(0), 2), "{}", other.stderr);
         let ended = clean(&broker, &["--prefix", PREFIX]);
         assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
-        assert!(ended.stdout.contains("checked that nothing is left"), "{}", ended.stdout);
+        assert!(ended.stdout.contains("checked that none of them is left"), "{}", ended.stdout);
         assert_nothing_left(&broker);
     }
 }
@@ -161,7 +161,7 @@ fn what_cannot_be_checked_is_not_claimed() {
     });
     let ended = run(program(["clean", "--broker", &forbidding, "--prefix", PREFIX]));
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
-    assert!(!ended.stdout.contains("checked that nothing is left"), "{}", ended.stdout);
+    assert!(!ended.stdout.contains("checked that none of them is left"), "{}", ended.stdout);
 }
 
 /// An embedded broker that has just begun has nothing to be cleaned.

@@ -34,7 +34,7 @@ fn the_tutorial_is_printed_as_lessons() {
             "50 cells: 50 pass",
         ],
     );
-    assert!(ended.stderr.contains("checked that nothing is left"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("checked that none of them is left"), "{}", ended.stderr);
     let lines = ended.stdout.lines().filter(|line| !line.contains("mqtt-sessions "));
     let widest = lines.max_by_key(|line| line.chars().count()).unwrap();
     assert!(widest.chars().count() <= 80, "{widest}");

@@ -135,9 +135,9 @@ fn a_finding_is_repeated() {
 fn a_clean_up_is_repeated() {
     let guarded = Guarded::new();
     let ended = guarded.run(&[&["matrix"], &QUEUED[..]].concat());
-    repeated(&ended, "if this run is killed, `", 0, "checked that nothing is left");
+    repeated(&ended, "if this run is killed, `", 0, "checked that none of them is left");
     let ended = guarded.run(&["run", "backlog", &guarded.path("my own.toml"), "--repeat", "2"]);
-    repeated(&ended, "if this run is killed, `", 0, "checked that nothing is left");
+    repeated(&ended, "if this run is killed, `", 0, "checked that none of them is left");
 }
 
 #[test]

@@ -29,7 +29,7 @@ fn judged_as_usual(broker: &Broker, url: &str, is_checked: bool) {
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
         assert!(!ended.stderr.contains("witness") && !ended.stderr.contains("warning"), "{}", ended.stderr);
         let is_checked = is_checked || scenario[0] != "matrix";
-        assert_eq!(ended.stderr.contains("checked that nothing is left"), is_checked, "{}", ended.stderr);
+        assert_eq!(ended.stderr.contains("checked that none of them is left"), is_checked, "{}", ended.stderr);
         let results = ended.results();
         assert!(results.broker_findings.violations.is_empty(), "{:?}", results.broker_findings);
         for cell in each_cell(&results, |_| Verdict::Pass) {
