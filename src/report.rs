@@ -28,7 +28,7 @@ mod told;
 use anstyle::{AnsiColor, Style};
 
 use crate::expectations::Assessment;
-use crate::results::{BrokerLabel, CellResult, Results, Summary, Verdict};
+use crate::results::{BrokerLabel, CellResult, Results, Verdict};
 
 pub use annotations::annotations;
 pub use catalogue::{brokers, catalogue, scenarios_in_help};
@@ -111,22 +111,27 @@ pub fn terminal(results: &Results, teachings: &[Teaching], known: &Assessment, p
     }
     sections.extend(findings::sections(results, known, page));
     sections.extend(known::section(results, known, palette));
-    sections.push(summary_line(&results.summary, palette) + &known::summary(known, palette));
+    sections.push(summary_line(results, palette) + &known::summary(known, palette));
     page.lay_out(&sections.join("\n"))
 }
 
-/// `144 cells: 3 fail, 141 pass`, worst first.
-pub fn summary_line(summary: &Summary, palette: Palette) -> String {
-    let counts = Verdict::WORST_FIRST.map(|verdict| (verdict, summary.count(verdict)));
-    let total: u32 = counts.iter().map(|(_, count)| count).sum();
+/// `144 cells: 3 fail, 141 pass`, worst first; `50 of 144 cells, interrupted: 50 pass` where a signal, a limit of time or the end of the
+/// broker has cut the run short.
+fn summary_line(results: &Results, palette: Palette) -> String {
+    let counts = Verdict::WORST_FIRST.map(|verdict| (verdict, results.summary.count(verdict)));
     let words: Vec<String> = counts
         .iter()
         .filter(|(_, count)| *count > 0)
         .map(|(verdict, count)| palette.verdict(*verdict, &format!("{count} {}", verdict.name())))
         .collect();
-    match words.is_empty() {
-        true => "no cells\n".into(),
-        false => format!("{}: {}\n", cells(total as usize), words.join(", ")),
+    let total = match results.run.complete {
+        true => cells(results.cells.len()),
+        false => format!("{} of {}, interrupted", results.cells.len(), cells(results.run.planned as usize)),
+    };
+    match (words.is_empty(), results.run.complete) {
+        (true, true) => "no cells\n".into(),
+        (true, false) => format!("{total}\n"),
+        (false, _) => format!("{total}: {}\n", words.join(", ")),
     }
 }
 

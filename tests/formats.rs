@@ -246,7 +246,7 @@ fn a_summary_has_the_table_and_folds_the_findings() {
     assert!(summary.starts_with(parts[0]));
     all.run.complete = false;
     all.run.planned = 144;
-    assert!(markdown(&told(&all)).contains("The run was cut short: 12 of 144 cells are here."));
+    assert!(markdown(&told(&all)).contains("12 of 144 cells, interrupted: "));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use insta::assert_snapshot;
 use made_up::{bend, cell, copy, keep, lose, matrix, results};
 use mqtt_sessions::exit_code::ExitCode;
 use mqtt_sessions::expectations::Assessment;
-use mqtt_sessions::report::{Palette, measured, summary_line, terminal};
+use mqtt_sessions::report::{Palette, measured, terminal};
 use mqtt_sessions::results::{AttemptRun, AxisValue, BrokerLabel, HelperEvidence, Phase, Results, Summary, Verdict};
 
 fn plain(results: &Results) -> String {
@@ -536,11 +536,24 @@ fn without_colour(text: &str) -> String {
 
 #[test]
 fn the_summary_is_worst_first() {
-    let summary = Summary { pass: 1, fail: 2, warn: 3, inconclusive: 4, unsupported: 5, error: 6 };
-    let line = summary_line(&summary, Palette::Plain);
-    assert_eq!(line, "21 cells: 2 fail, 6 error, 4 inconclusive, 3 warn, 5 unsupported, 1 pass\n");
-    assert_eq!(summary_line(&Summary { pass: 1, ..Summary::default() }, Palette::Plain), "1 cell: 1 pass\n");
-    assert_eq!(plain(&results(Vec::new())), "no cells\n");
+    let of = |verdicts: &[Verdict]| {
+        let made = (0..).zip(verdicts).map(|(number, verdict)| {
+            let mut made = cell("mine", &[("number", AxisValue::Number(number))]);
+            made.verdict = *verdict;
+            made
+        });
+        results(made.collect())
+    };
+    let line = |results: &Results| plain(results).lines().last().unwrap().to_owned();
+    let [mut all, mut one, mut none] = [&Verdict::WORST_FIRST[..], &[Verdict::Pass], &[]].map(of);
+    assert_eq!(line(&all), "6 cells: 1 fail, 1 error, 1 inconclusive, 1 warn, 1 unsupported, 1 pass");
+    assert_eq!([line(&one), line(&none)], ["1 cell: 1 pass", "no cells"]);
+    for results in [&mut all, &mut one, &mut none] {
+        results.run.complete = false;
+        results.run.planned = 144;
+    }
+    assert!(line(&all).starts_with("6 of 144 cells, interrupted: 1 fail, "), "{}", line(&all));
+    assert_eq!([line(&one), line(&none)], ["1 of 144 cells, interrupted: 1 pass", "0 of 144 cells, interrupted"]);
 }
 
 #[test]

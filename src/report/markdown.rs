@@ -18,12 +18,8 @@ pub fn markdown(told: &Told<'_>) -> String {
     let results = told.results;
     let measured = measured(&results.broker, &results.run.url);
     let mut text = format!("## {}\n\n", escaped(measured.trim_end()));
-    let summary = summary_line(&results.summary, Palette::Plain) + &known::summary(told.known, Palette::Plain);
+    let summary = summary_line(results, Palette::Plain) + &known::summary(told.known, Palette::Plain);
     text += &format!("{}\n", escaped(one_line(&summary).trim_end()));
-    if !results.run.complete {
-        let (came, planned) = (results.cells.len(), results.run.planned);
-        text += &format!("\nThe run was cut short: {came} of {planned} cells are here.\n");
-    }
     let mut parts: Vec<String> = Vec::new();
     if let Some(comparison) = told.comparison {
         parts.push(format!("### Against the baseline\n\n{}", fenced(&changes(comparison, Palette::Plain))));
