@@ -119,7 +119,7 @@ fn a_time_limit_that_passes_in_the_clean_up_cuts_nothing_short() {
     let ended = run(matrix(&url, &[&QUEUED[..], &arguments].concat()));
     assert!(started.elapsed() > Duration::from_secs(6), "{:?}", started.elapsed());
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    assert!(!ended.stderr.contains("time limit") && ended.stderr.contains("nothing is left"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("time limit") && ended.stderr.contains("none of them is left"), "{}", ended.stderr);
     let results = ended.results();
     assert!(results.run.complete && results.cells.len() == 2, "{}", ended.stdout);
     assert_nothing_left(&broker);
