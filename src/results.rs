@@ -7,7 +7,7 @@
 mod file;
 mod run;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -50,6 +50,12 @@ pub struct BrokerFindings {
 }
 
 impl Results {
+    /// Drops what was run of all cells but these, and the bytes of their packets: the histories alone say as much.
+    pub fn keep_runs_of(&mut self, ids: &HashSet<String>) {
+        self.run.cells.retain(|id, _| ids.contains(id));
+        self.run.cells.values_mut().flat_map(|run| &mut run.attempts).for_each(|attempt| attempt.bytes.clear());
+    }
+
     /// Drops what was on the wire in cells that passed.
     pub fn forget_histories_of_passes(&mut self) {
         for cell in self.cells.iter().filter(|cell| cell.verdict == Verdict::Pass) {

@@ -53,6 +53,11 @@ pub struct BrokerFile {
     /// In seconds.
     #[serde(default = "ready_within_s")]
     pub ready_within_s: u32,
+    /// How many messages it keeps for a session, where that is configured.
+    pub queue_limit: Option<u32>,
+    /// Written after the broker's documentation; nobody has started the broker with it yet.
+    #[serde(default)]
+    pub untried: bool,
     /// Texts by name, for `${NAME}` in all texts above.
     #[serde(default)]
     pub values: BTreeMap<String, Template>,
@@ -77,6 +82,8 @@ pub struct VersionCommand {
 pub struct Variant {
     /// The behaviour of the broker then, as half a sentence.
     pub about: String,
+    /// In place of that of the file.
+    pub queue_limit: Option<u32>,
     /// In place of those of the file.
     #[serde(default)]
     pub values: BTreeMap<String, Template>,
@@ -97,6 +104,14 @@ pub enum FileError {
     NoVariant { typed: String, name: String, variant: String, known: String },
 }
 
+/// The parts of `NAME:VARIANT` or `FILE.toml:VARIANT`.
+pub fn name_and_variant(typed: &str) -> (&str, Option<&str>) {
+    match typed.rsplit_once(':') {
+        Some((name, variant)) if !variant.contains('/') => (name, Some(variant)),
+        _ => (typed, None),
+    }
+}
+
 impl BrokerFile {
     /// The file that is meant by what stands behind `--broker`: `NAME`, `NAME:VARIANT`, `FILE.toml` or `FILE.toml:VARIANT`, with the
     /// values of the variant; `None` if no broker file is meant.
@@ -107,10 +122,7 @@ impl BrokerFile {
         if typed.contains("://") || typed.starts_with("unix:") {
             return Ok(None);
         }
-        let (name, variant) = match typed.rsplit_once(':') {
-            Some((name, variant)) if !variant.contains('/') => (name, Some(variant)),
-            _ => (typed, None),
-        };
+        let (name, variant) = name_and_variant(typed);
         let is_file = Path::new(name).extension().is_some_and(|extension| extension == EXTENSION);
         let built_in = BUILT_IN.iter().find(|(built_in, _)| *built_in == name);
         let text = match built_in {
@@ -145,6 +157,7 @@ impl BrokerFile {
         match self.variants.get(variant) {
             Some(found) => {
                 self.values.extend(found.values.clone());
+                self.queue_limit = found.queue_limit.or(self.queue_limit);
                 Ok(self)
             }
             None => Err(FileError::NoVariant {
