@@ -1,14 +1,12 @@
 //! The table of brokers: a row for each scenario and protocol version, a column for each broker.
 
 use super::super::grid::Grid;
-use super::super::mark;
 use super::super::markdown::escaped;
+use super::super::matrix::meanings;
+use super::super::{Page, Palette, mark};
 use super::{Surveyed, name};
-use crate::results::{AxisValue, CellResult};
+use crate::results::{AxisValue, CellResult, Verdict};
 use crate::scenario::Scenario;
-
-const LEGEND: &str = "✗ breaks a MUST   E error of the harness or the network   ? not enough evidence   ! breaks a SHOULD, or is odd   \
-    - not supported   ✓ right";
 
 /// A scenario in one protocol version.
 type Row<'a> = (&'a str, String);
@@ -23,7 +21,14 @@ pub fn section(usual: &[&Surveyed], all: &[&Surveyed]) -> String {
     let asked: String =
         questions.map(|scenario| format!("- {}: {}\n", escaped(&scenario.name), escaped(&scenario.question))).collect();
     let asked = format!("<details><summary>What each scenario asks</summary>\n\n{asked}\n</details>\n");
-    format!("{text}\n\n{LEGEND}\n\n{}\n{asked}", table(usual))
+    format!("{text}\n\n{}\n\n{}\n{asked}", legend(), table(usual))
+}
+
+/// What the marks mean, in one line.
+fn legend() -> String {
+    let page = Page { width: usize::MAX, ..Page::from(Palette::Plain) };
+    let marks = Verdict::WORST_FIRST.map(mark).into_iter().collect();
+    meanings(&marks, page).trim_end().replace("   ", " · ")
 }
 
 /// A column for each of these.
