@@ -160,7 +160,7 @@ fn a_run_that_was_cut_short_says_so() {
 
 #[test]
 fn nothing_that_a_broker_says_breaks_the_page() {
-    let mut hostile = results("a|b\n<i>`x`", "1", "x.toml");
+    let mut hostile = results("a|b<i>`x`", "1", "x.toml");
     bend(&mut hostile, &["protocol=3.1.1", "subscribe_qos=1,retain=false,resubscribe=false"], |cell| {
         lose(cell);
         cell.violations[0].observed = "</details> | ``` <script>".into();
