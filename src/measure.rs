@@ -18,7 +18,7 @@ use crate::output::note;
 use crate::plan::Cell;
 use crate::progress::Progress;
 use crate::report::Control;
-use crate::results::{Format, Options, Results, Run, Summary, Tool, in_rfc_3339};
+use crate::results::{Format, Kept, Options, Results, Run, Summary, Tool, in_rfc_3339};
 use crate::run::{self, Longest, Outcome, Prefix, RunOptions, Settle};
 
 pub use leftovers::clear_what_runs_left;
@@ -179,6 +179,7 @@ fn results(
             scenario_files: request.scenario_files.clone(),
             complete: outcome.cells.len() == planned,
             planned: planned as u32,
+            kept: Kept::All,
             cleanup: outcome.cleanup.sentence(),
             helpers,
             cells: outcome.runs.into_iter().collect::<BTreeMap<_, _>>(),

@@ -120,7 +120,7 @@ fn of_file(id: &str, path: &Path, shown: &Shown) -> Result<ExitCode> {
     let judged = judge::judge_again(stored, &run, &results.options).with_context(|| format!("{file}: {id}"))?;
     let Some(Combined { result, evidence, attempt }) = judged else {
         return Err(anyhow!(
-            "{file}: the history of {id} was not kept, since it passed; run with --histories all to keep it, or leave \
+            "{file}: the history of {id} was not kept; run with --histories all to keep it, or leave \
              out --results to run the cell"
         ));
     };

@@ -145,7 +145,7 @@ pub(super) fn keep_histories(results: &mut Results, which: Histories) {
         Histories::Unclear => results.forget_histories_of_passes(),
         Histories::Examples => {
             let examples = report::examples(results);
-            results.keep_runs_of(&examples);
+            results.keep_examples(&examples);
         }
     }
 }

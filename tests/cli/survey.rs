@@ -140,6 +140,17 @@ fn a_results_file_keeps_the_packets_of_one_cell_for_each_finding() {
     assert!(
         results.run.cells.values().all(|run| run.has_histories() && run.attempts.iter().all(|a| a.bytes.is_empty()))
     );
+    let with_copies: Vec<&str> =
+        results.cells.iter().filter(|cell| !cell.received.is_empty()).map(|cell| cell.id.as_str()).collect();
+    assert!(with_copies.iter().all(|id| kept.contains(id)), "{with_copies:?}");
+    // What is not there is told as nothing by no command.
+    let file = study.path("results/lying.json");
+    run(program(["judge".as_ref(), file.as_os_str()]))
+        .gave_up(2, &["lying.json", "one cell for each finding", "report"]);
+    let mut explain = program(["explain", kept[0], "--results"]);
+    explain.arg(&file);
+    let ended = run(explain);
+    assert!(ended.stdout.contains("PUBLISH"), "{ended:?}");
     let unclear = survey(&["--histories=unclear"]);
     assert_eq!(unclear.run.cells.values().filter(|run| run.has_histories()).count(), 4);
 }
