@@ -4,7 +4,7 @@ mod made_up;
 
 use made_up::{bend, keep, lose, matrix};
 use mqtt_sessions::packet::Protocol;
-use mqtt_sessions::report::{PAGE_MARK, Page, Palette, Surveyed, examples, side_by_side, surveyed};
+use mqtt_sessions::report::{PAGE_MARK, Palette, Surveyed, examples, side_by_side, surveyed};
 use mqtt_sessions::results::{BrokerLabel, Level, Results, Verdict, Violation};
 
 /// Cells of the matrix, of a broker that was started from its file.
@@ -87,6 +87,7 @@ fn each_finding_stands_once_with_the_command_that_repeats_it() {
             "### bad 3",
             "24 cells: 2 fail, 1 warn, 21 pass; 2 findings.",
             "✗ 2 cells: MQTT-3.1.2-5 (3.1.1): ",
+            "Expected: messages 1 to 3 at the lower QoS of publication and subscription, before the fence. ",
             "Observed: none of them; the fence of the same publisher, topic and QoS arrived.",
             "```text\nmqtt-sessions matrix --filter 'matrix[protocol=3.1.1,clean_session=false,publish_qos=1,subscribe_qos=1,\
          retain=false,resubscribe=false]' --broker bad\n```",
@@ -189,8 +190,7 @@ fn an_example_of_each_finding_is_the_cell_with_the_fewest_messages() {
 
 #[test]
 fn a_broker_is_a_line() {
-    let page = Page::from(Palette::Plain);
     let mut bad = bad("bad:few");
     bad.run.duration_ms = 20_001;
-    assert_eq!(surveyed(&bad, page), "bad:few 3  24 cells: 2 fail, 1 warn, 21 pass; 2 findings; 21 s\n");
+    assert_eq!(surveyed(&bad, Palette::Plain), "bad:few 3  24 cells: 2 fail, 1 warn, 21 pass; 2 findings; 21 s\n");
 }

@@ -8,14 +8,13 @@ use super::{Histories, Plan, Running, StartedBroker, Waits};
 
 #[derive(Debug, Args)]
 pub struct Survey {
-    /// Brokers that are started, as `list --brokers` names them: NAME, NAME:VARIANT or FILE.toml; or embedded [default: each
-    /// that is installed]
+    /// The brokers to be started: NAME, NAME:VARIANT or FILE.toml, or embedded [default: each built-in one that is installed]
     #[arg(value_name = "BROKER")]
     pub brokers: Vec<String>,
     /// Measure each of these brokers in each of its other configurations, too
     #[arg(long)]
     pub variants: bool,
-    /// Run these scenarios: built-in names, or files [default: all that `run --all` runs]
+    /// Run these scenarios: built-in names, or files [default: all usual ones]
     #[arg(long, value_name = "SCENARIO", value_delimiter = ',', help_heading = "Cells")]
     pub scenario: Vec<String>,
     #[command(flatten)]

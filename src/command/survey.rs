@@ -91,7 +91,7 @@ impl Study<'_> {
         };
         keep_histories(&mut results, typed.histories);
         place.write(results.to_json().as_bytes())?;
-        print(&report::surveyed(&results, page()))?;
+        print(&report::surveyed(&results, page().palette))?;
         Ok(match ExitCode::of_results(&results, &Assessment::default()) {
             _ if interrupted => ExitCode::Interrupted,
             _ if is_gone => ExitCode::Unclear,

@@ -10,8 +10,7 @@ use std::collections::HashSet;
 use super::causes::causes;
 use super::grid::Grid;
 use super::markdown::escaped;
-use super::page::{Page, wrap};
-use super::{group, mark, summary_line};
+use super::{Palette, group, mark, summary_line};
 use crate::broker::{BrokerFile, name_and_variant};
 use crate::results::{BrokerLabel, Results, Verdict};
 
@@ -37,13 +36,11 @@ pub fn title(label: &BrokerLabel) -> String {
     format!("{}{variant}{version}", label.name.as_deref().unwrap_or("a broker without a name"))
 }
 
-/// The line that sums up what was measured of one broker.
-pub fn surveyed(results: &Results, page: Page) -> String {
-    let summary = summary_line(results, page.palette);
+/// The line that sums up what was measured of one broker, however wide that is.
+pub fn surveyed(results: &Results, palette: Palette) -> String {
+    let summary = summary_line(results, palette);
     let (findings, seconds) = (findings(findings_of(results)), results.run.duration_ms.div_ceil(1000));
-    let line =
-        wrap(&format!("{}  ", title(&results.broker)), &format!("{}; {findings}; {seconds} s", summary.trim_end()));
-    page.lay_out(&line)
+    format!("{}  {}; {findings}; {seconds} s\n", title(&results.broker), summary.trim_end())
 }
 
 /// The cells that are examples of what was found, each finding once.

@@ -43,7 +43,7 @@ impl Study {
 
     /// A survey of these, with a cell for each protocol version.
     fn survey(&self, brokers: &[&str], arguments: &[&str]) -> Command {
-        let mut survey = program(["survey", "--scenario=matrix", "--save=results"]);
+        let mut survey = program(["survey", "--scenario=matrix", "--save=results", "--patience=100ms"]);
         survey.args(brokers).args(QUEUED).args(arguments).current_dir(self.folder.path());
         survey
     }
@@ -76,7 +76,7 @@ fn what_becomes_of_one_broker_does_not_end_the_survey() {
     let files = ["lying.toml", "ending.toml", "absent.toml", "dying.toml", "correct.toml"];
     let ended = run(study.survey(&files, &[]));
     assert_eq!(ended.code, Some(2), "{ended:?}");
-    assert_eq!(line(&ended, "lying"), "2 cells: 2 fail; 2 findings");
+    assert_eq!(line(&ended, "lying 1.0"), "2 cells: 2 fail; 2 findings");
     assert_eq!(line(&ended, "correct 1.2"), "2 cells: 2 pass; 0 findings");
     for phrase in [
         "not installed, and left out: absent (`make up absent` installs it)",
@@ -122,8 +122,14 @@ fn a_results_file_keeps_the_packets_of_one_cell_for_each_finding() {
         "--filter=retain=false",
     ];
     let survey = |arguments: &[&str]| {
-        let mut survey =
-            program(["survey", "--scenario=matrix", "--filter=resubscribe=false", "--save=results", "lying.toml"]);
+        let mut survey = program([
+            "survey",
+            "--scenario=matrix",
+            "--filter=resubscribe=false",
+            "--save=results",
+            "--patience=100ms",
+            "lying.toml",
+        ]);
         survey.args(two).args(arguments).current_dir(study.folder.path());
         assert_eq!(run(survey).code, Some(1));
         study.results("lying.json")
@@ -176,15 +182,16 @@ fn a_configuration_has_a_file_and_a_queue_limit_of_its_own() {
 #[test]
 fn an_interruption_ends_the_survey_with_what_is_there() {
     let study = Study::new();
-    study.correct("first").correct("second").broker("third", &format!("echo > ${{out}}/third; {}", command()), "");
+    study.correct("first").broker("third", &format!("echo > ${{out}}/third; {}", command()), "");
+    study.broker("second", &format!("{LIE}=queues-nothing {}", command()), "");
     assert_eq!(run(study.survey(&["first.toml"], &[])).code, Some(0));
-    // A settle window that nothing ends holds up the cells.
+    // A settle window that nothing ends holds up the cells, in which something is absent.
     let mut child = study.survey(&["second.toml", "third.toml"], &["--settle=1h"]).spawn().unwrap();
     let mut stderr = BufReader::new(child.stderr.take().unwrap());
     wait_for_line(&mut stderr, "prefix");
     signal(&child, "INT");
     assert_eq!(end_of(&mut child).code(), Some(130));
-    assert!(!study.results("second-1.2.json").run.complete);
+    assert!(!study.results("second.json").run.complete);
     assert!(!study.path("third").exists());
     let page = study.page();
     assert!(page.contains("](first-1.2.json)") && page.contains("cut short"), "{page}");
@@ -221,7 +228,7 @@ fn what_no_survey_can_start_is_told_before_anything_runs() {
     ] {
         run(study.survey(brokers, &[])).gave_up(2, phrases);
     }
-    let ended = run(study.survey(&["correct.toml"], &["--filter=publish_qos=9"]));
+    let ended = run(study.survey(&["correct.toml"], &["--filter=publish_qos=0"]));
     assert_eq!(ended.code, Some(4), "{ended:?}");
     assert!(!Path::new(&study.path("results/correct-1.2.json")).exists());
 }

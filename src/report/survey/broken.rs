@@ -9,8 +9,8 @@ use crate::results::{Level, Results, Verdict, Violation};
 use crate::statement;
 
 /// What a reader has to know of the sections below.
-pub const ABOUT: &str = "Each finding stands once: the statement in our words, how many cells show it, what was observed in one of them, \
-    and the command that repeats that cell. The files keep the packets of these cells: `mqtt-sessions explain CELL --results FILE` \
+pub const ABOUT: &str = "Each finding stands once: the statement in our words, how many cells show it, what was expected and observed \
+    in one of them, and the command that repeats that cell. The files keep the packets of these cells: `mqtt-sessions explain CELL --results FILE` \
     tells them one by one.\n";
 
 /// A broker in its usual configuration, and what is different in the others.
@@ -53,7 +53,8 @@ fn difference(usual: &[Cause<'_>], other: &Surveyed, name: &str) -> String {
 /// One cause: what it is, where, what was observed, and the command.
 fn finding(results: &Results, cause: &Cause<'_>) -> String {
     let (example, number) = cause.example();
-    let sentence = format!("{} {}: {}", mark(cause.verdict), cells(cause.cells.len()), cause.sentence());
+    let what = cause.sentence();
+    let sentence = format!("{} {}: {}.", mark(cause.verdict), cells(cause.cells.len()), what.trim_end_matches('.'));
     let advice = cause.advice().map(|advice| format!(" Advice: {advice}.")).unwrap_or_default();
     let observed = number.and_then(|number| example.violations.get(number)).map(observed).unwrap_or_default();
     let command = repeat(results, example).to_string();
@@ -61,7 +62,8 @@ fn finding(results: &Results, cause: &Cause<'_>) -> String {
 }
 
 fn observed(violation: &Violation) -> String {
-    format!("\nObserved: {}.", escaped(&violation.observed))
+    let Violation { expected, observed, .. } = violation;
+    format!("\nExpected: {}. Observed: {}.", escaped(expected), escaped(observed))
 }
 
 /// What was broken on connections of the tool's own.
