@@ -142,7 +142,7 @@ const MATRIX_EXAMPLES: &str = "Examples:
   mqtt-sessions matrix --broker mqtt://localhost --export-json now.json --baseline known.json";
 
 const SURVEY_EXAMPLES: &str = "Examples:
-  mqtt-sessions survey                                       every broker that is installed (`list --brokers`)
+  mqtt-sessions survey                                       every broker that is installed
   mqtt-sessions survey --variants mosquitto                  one, in each of its configurations
   mqtt-sessions survey nats mosquitto:persistent mine.toml --save found
   mqtt-sessions survey --scenario matrix,cuts --filter protocol=5.0
