@@ -22,7 +22,7 @@ use crate::connection::websocket::upgrade::Resource;
 use crate::packet::Login;
 use crate::results::BrokerLabel;
 
-pub use file::{BrokerFile, FileError};
+pub use file::{BrokerFile, FileError, name_and_variant};
 pub use started::{StartError, Started};
 pub use trust::{TlsOptions, TrustError};
 pub use url::without_login;
@@ -30,6 +30,14 @@ use url::{Location, Network};
 
 /// The word that names the embedded broker where a URL could stand.
 pub const EMBEDDED: &str = BrokerLabel::EMBEDDED;
+
+/// The name and the version of the embedded broker; nothing where this build has none.
+pub fn embedded_is() -> Option<(&'static str, &'static str)> {
+    #[cfg(feature = "embedded")]
+    return Some((embedded::NAME, embedded::VERSION));
+    #[cfg(not(feature = "embedded"))]
+    return None;
+}
 
 /// A broker that can be reached.
 pub struct Broker {

@@ -4,6 +4,7 @@ mod expected;
 mod exports;
 mod measure;
 mod reach;
+mod survey;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,8 +15,9 @@ use crate::packet::Protocol;
 use crate::run::{ATTEMPTS_MAX, Settle};
 pub use expected::{Accept, Expected, Failing};
 pub use exports::ExportFiles;
-pub use measure::{Amounts, Histories, Measure, Plan};
-pub use reach::{Prefixes, Reach, Tls};
+pub use measure::{Amounts, Histories, Measure, Plan, Running};
+pub use reach::{Prefixes, Reach, StartedBroker, Tls, Waits};
+pub use survey::Survey;
 
 /// Does your MQTT broker keep its promises when a session breaks?
 #[derive(Debug, Parser)]
@@ -84,6 +86,17 @@ pub enum Command {
     #[command(after_help = EXPLORE_EXAMPLES)]
     Explore(Explore),
 
+    /// Start brokers one after the other, run the scenarios against each, and set them side by side
+    #[command(after_help = SURVEY_EXAMPLES)]
+    Survey(Survey),
+
+    /// Set results files side by side, as Markdown: what breaks in which broker, and what each chose
+    Report {
+        /// Results files that --export-json or `survey` wrote
+        #[arg(required = true, value_name = "RESULTS")]
+        files: Vec<PathBuf>,
+    },
+
     /// Compare two results files, cell by cell
     Compare {
         /// The results that count as known
@@ -127,6 +140,15 @@ const MATRIX_EXAMPLES: &str = "Examples:
   mqtt-sessions matrix mqtts://broker.example -u me          over TLS; the password in MQTT_SESSIONS_PASSWORD
   mqtt-sessions matrix --broker mqtt://localhost --filter retain=false --filter publish_qos=1,2
   mqtt-sessions matrix --broker mqtt://localhost --export-json now.json --baseline known.json";
+
+const SURVEY_EXAMPLES: &str = "Examples:
+  mqtt-sessions survey                                       every broker that is installed
+  mqtt-sessions survey --variants mosquitto                  one, in each of its configurations
+  mqtt-sessions survey nats mosquitto:persistent mine.toml --save found
+  mqtt-sessions survey --scenario matrix,cuts --filter protocol=5.0
+
+A broker that does not start, or dies, does not end the survey; the exit code
+is then 2 or 3.";
 
 const DOCTOR_EXAMPLES: &str = "Examples:
   mqtt-sessions doctor mqtts://broker.example -u me          the password in MQTT_SESSIONS_PASSWORD

@@ -13,7 +13,9 @@ mod explore;
 mod judge;
 mod list;
 mod measure;
+mod report;
 mod selection;
+mod survey;
 
 pub use clean::clean;
 pub use compare::compare;
@@ -23,3 +25,5 @@ pub use explore::explore;
 pub use judge::judge;
 pub use list::list;
 pub use measure::{matrix, run};
+pub use report::report;
+pub use survey::survey;

@@ -43,6 +43,12 @@ impl ExitCode {
         ExitCode::of(&Summary { fail: fail.saturating_sub(count), warn: warn + count, ..results.summary })
     }
 
+    /// The exit code of several runs: an interruption says more than a broker out of reach, and that more than what failed.
+    pub fn of_several(codes: &[ExitCode]) -> ExitCode {
+        let worst_first = [ExitCode::Interrupted, ExitCode::Usage, ExitCode::Failed, ExitCode::Unclear];
+        worst_first.into_iter().find(|code| codes.contains(code)).unwrap_or(ExitCode::Success)
+    }
+
     /// The exit code of cells with these verdicts.
     pub fn of(summary: &Summary) -> ExitCode {
         let count = |verdict| summary.count(verdict);

@@ -12,13 +12,13 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Result, anyhow};
 use tokio::sync::watch;
 
-use crate::interruption::{interruption, unless_interrupted};
+use crate::interruption::unless_interrupted;
 use crate::judge::judge_helpers;
 use crate::output::note;
 use crate::plan::Cell;
 use crate::progress::Progress;
 use crate::report::Control;
-use crate::results::{Format, Options, Results, Run, Summary, Tool, in_rfc_3339};
+use crate::results::{Format, Kept, Options, Results, Run, Summary, Tool, in_rfc_3339};
 use crate::run::{self, Longest, Outcome, Prefix, RunOptions, Settle};
 
 pub use leftovers::clear_what_runs_left;
@@ -77,13 +77,17 @@ pub struct Measured {
 ///
 /// # Errors
 /// A sentence for the user: the broker cannot be measured, or not with so many files.
-pub async fn measure(request: &RunRequest, cells: Vec<Cell>, lessons: &Lessons) -> Result<Option<Measured>> {
-    let interrupted = interruption();
+pub async fn measure(
+    request: &RunRequest,
+    cells: Vec<Cell>,
+    lessons: &Lessons,
+    interrupted: &watch::Receiver<bool>,
+) -> Result<Option<Measured>> {
     let prefix = &request.prefix;
     let reaching = reach(&request.broker, prefix);
-    let Some(reached) = unless_interrupted(&interrupted, reaching).await else { return Ok(None) };
+    let Some(reached) = unless_interrupted(interrupted, reaching).await else { return Ok(None) };
     let reached = reached?;
-    let Some(rights) = unless_interrupted(&interrupted, reached.check_rights(prefix)).await else { return Ok(None) };
+    let Some(rights) = unless_interrupted(interrupted, reached.check_rights(prefix)).await else { return Ok(None) };
     rights?;
     let Reached { broker, target, probes } = &reached;
     let settle = request.settle.window(probes);
@@ -99,7 +103,7 @@ pub async fn measure(request: &RunRequest, cells: Vec<Cell>, lessons: &Lessons) 
     };
     if request.prefix_was_chosen {
         let clearing = clear_what_runs_left(&reached, prefix, &cells, request.repeat);
-        let Some(before) = unless_interrupted(&interrupted, clearing).await else { return Ok(None) };
+        let Some(before) = unless_interrupted(interrupted, clearing).await else { return Ok(None) };
         let before = before?;
         if !before.is_clean() {
             note(&format!("warning: before the run: {}", before.sentence()));
@@ -126,7 +130,7 @@ pub async fn measure(request: &RunRequest, cells: Vec<Cell>, lessons: &Lessons) 
         return Err(anyhow!(run::prefix_is_in_use(prefix)));
     }
 
-    let control = lessons.control(&reached, prefix, &interrupted).await;
+    let control = lessons.control(&reached, prefix, interrupted).await;
     let interrupted = *interrupted.borrow();
     let results = results(outcome, planned, request, &reached, (started, settle));
     Ok(Some(Measured { results, control, is_gone, is_clean, interrupted, out_of_time }))
@@ -175,6 +179,7 @@ fn results(
             scenario_files: request.scenario_files.clone(),
             complete: outcome.cells.len() == planned,
             planned: planned as u32,
+            kept: Kept::All,
             cleanup: outcome.cleanup.sentence(),
             helpers,
             cells: outcome.runs.into_iter().collect::<BTreeMap<_, _>>(),

@@ -22,6 +22,7 @@ mod markdown;
 mod matrix;
 mod page;
 mod statements;
+mod survey;
 mod table;
 mod told;
 
@@ -44,6 +45,7 @@ pub use markdown::markdown;
 pub use page::Page;
 use page::wrap;
 pub use statements::{all_statements, statement};
+pub use survey::{PAGE_MARK, Surveyed, examples, side_by_side, surveyed, title};
 pub use told::Told;
 
 /// Ids that a folded finding names; the others are counted.

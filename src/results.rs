@@ -7,7 +7,7 @@
 mod file;
 mod run;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,8 @@ use crate::packet::Protocol;
 pub use crate::axes::{Axes, AxisValue};
 pub use file::ResultsError;
 pub use run::{
-    AttemptRun, CellRun, Evidence, HelperEvidence, HelperRun, Run, StoredHistoryError, in_rfc_3339, to_the_millisecond,
+    AttemptRun, CellRun, Evidence, HelperEvidence, HelperRun, Kept, Run, StoredHistoryError, in_rfc_3339,
+    to_the_millisecond,
 };
 
 /// The name that every results file carries.
@@ -25,7 +26,7 @@ pub const FORMAT_NAME: &str = "mqtt-sessions-results";
 /// Raised when a reader of the older format would be misled.
 pub const FORMAT_MAJOR: u32 = 2;
 /// Raised when something was added that an older reader may pass over.
-pub const FORMAT_MINOR: u32 = 1;
+pub const FORMAT_MINOR: u32 = 2;
 
 /// Every cell of one broker: the results file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -50,6 +51,15 @@ pub struct BrokerFindings {
 }
 
 impl Results {
+    /// Keeps what came and what was on the wire of these cells alone, and of the others what is said about the broker. The
+    /// bytes of packets go, since the histories say as much.
+    pub fn keep_examples(&mut self, ids: &HashSet<String>) {
+        self.run.kept = Kept::Examples;
+        self.run.cells.retain(|id, _| ids.contains(id));
+        self.run.cells.values_mut().flat_map(|run| &mut run.attempts).for_each(|attempt| attempt.bytes.clear());
+        self.cells.iter_mut().filter(|cell| !ids.contains(&cell.id)).for_each(|cell| cell.received.clear());
+    }
+
     /// Drops what was on the wire in cells that passed.
     pub fn forget_histories_of_passes(&mut self) {
         for cell in self.cells.iter().filter(|cell| cell.verdict == Verdict::Pass) {
@@ -218,6 +228,8 @@ pub struct CellResult {
     ///
     /// Sorted by client, connection, topic, phase, RETAIN, QoS and publisher, and in order of arrival only where all of
     /// these are the same: no other order is one that a broker has to keep from run to run.
+    ///
+    /// Where `run.kept` is `examples`, cells that are no example have none.
     pub received: Vec<Received>,
     /// What the standard leaves open and this broker decided, by name.
     pub choices: BTreeMap<String, String>,

@@ -15,8 +15,13 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("activemq", include_str!("../../brokers/activemq.toml")),
     ("aedes", include_str!("../../brokers/aedes.toml")),
     ("aedes-2", include_str!("../../brokers/aedes-2.toml")),
+    ("artemis", include_str!("../../brokers/artemis.toml")),
     ("ejabberd", include_str!("../../brokers/ejabberd.toml")),
+    ("flashmq", include_str!("../../brokers/flashmq.toml")),
+    ("hivemq-ce", include_str!("../../brokers/hivemq-ce.toml")),
+    ("mochi", include_str!("../../brokers/mochi.toml")),
     ("mosquitto", include_str!("../../brokers/mosquitto.toml")),
+    ("nanomq", include_str!("../../brokers/nanomq.toml")),
     ("nats", include_str!("../../brokers/nats.toml")),
     ("rabbitmq", include_str!("../../brokers/rabbitmq.toml")),
 ];
@@ -53,6 +58,11 @@ pub struct BrokerFile {
     /// In seconds.
     #[serde(default = "ready_within_s")]
     pub ready_within_s: u32,
+    /// How many messages it keeps for a session, where that is configured.
+    pub queue_limit: Option<u32>,
+    /// Written after the broker's documentation; nobody has started the broker with it yet.
+    #[serde(default)]
+    pub untried: bool,
     /// Texts by name, for `${NAME}` in all texts above.
     #[serde(default)]
     pub values: BTreeMap<String, Template>,
@@ -77,6 +87,8 @@ pub struct VersionCommand {
 pub struct Variant {
     /// The behaviour of the broker then, as half a sentence.
     pub about: String,
+    /// In place of that of the file.
+    pub queue_limit: Option<u32>,
     /// In place of those of the file.
     #[serde(default)]
     pub values: BTreeMap<String, Template>,
@@ -97,6 +109,14 @@ pub enum FileError {
     NoVariant { typed: String, name: String, variant: String, known: String },
 }
 
+/// The parts of `NAME:VARIANT` or `FILE.toml:VARIANT`.
+pub fn name_and_variant(typed: &str) -> (&str, Option<&str>) {
+    match typed.rsplit_once(':') {
+        Some((name, variant)) if !variant.contains('/') => (name, Some(variant)),
+        _ => (typed, None),
+    }
+}
+
 impl BrokerFile {
     /// The file that is meant by what stands behind `--broker`: `NAME`, `NAME:VARIANT`, `FILE.toml` or `FILE.toml:VARIANT`, with the
     /// values of the variant; `None` if no broker file is meant.
@@ -107,10 +127,7 @@ impl BrokerFile {
         if typed.contains("://") || typed.starts_with("unix:") {
             return Ok(None);
         }
-        let (name, variant) = match typed.rsplit_once(':') {
-            Some((name, variant)) if !variant.contains('/') => (name, Some(variant)),
-            _ => (typed, None),
-        };
+        let (name, variant) = name_and_variant(typed);
         let is_file = Path::new(name).extension().is_some_and(|extension| extension == EXTENSION);
         let built_in = BUILT_IN.iter().find(|(built_in, _)| *built_in == name);
         let text = match built_in {
@@ -145,6 +162,7 @@ impl BrokerFile {
         match self.variants.get(variant) {
             Some(found) => {
                 self.values.extend(found.values.clone());
+                self.queue_limit = found.queue_limit.or(self.queue_limit);
                 Ok(self)
             }
             None => Err(FileError::NoVariant {
@@ -182,6 +200,35 @@ mod tests {
         for (name, text) in BUILT_IN {
             let file = BrokerFile::parse(text).unwrap_or_else(|why| panic!("{name}: {why}"));
             assert_eq!(file.name, *name);
+        }
+    }
+
+    #[test]
+    fn each_file_of_the_folder_is_built_in() {
+        let folder = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/brokers")).unwrap();
+        let paths = folder.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some());
+        let mut files: Vec<String> =
+            paths.map(|path| path.file_stem().unwrap().to_string_lossy().into_owned()).collect();
+        files.sort();
+        assert_eq!(files, BUILT_IN.iter().map(|(name, _)| *name).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn each_name_in_a_built_in_file_has_a_value() {
+        for file in BrokerFile::built_in() {
+            let of_file = |name: &str| file.programs.iter().any(|own| own == name) || file.values.contains_key(name);
+            let has_value =
+                |name: &str| matches!(name, "folder" | "cache") || name.starts_with("port") || of_file(name);
+            let version = file.version.iter().flat_map(|version| &version.command);
+            let texts = [&file.install].into_iter().chain(&file.needs).chain(&file.start).chain(version);
+            let texts = texts.chain(file.environment.values()).chain(file.files.values()).chain(file.values.values());
+            let texts = texts.chain(file.variants.values().flat_map(|variant| variant.values.values()));
+            for name in texts.flat_map(Template::names) {
+                assert!(has_value(name), "{}: {name}", file.name);
+            }
+            // What a variant replaces is there.
+            let replaced = file.variants.values().flat_map(|variant| variant.values.keys());
+            assert!(replaced.into_iter().all(|name| file.values.contains_key(name)), "{}", file.name);
         }
     }
 

@@ -55,8 +55,11 @@ enum Folder {
 /// Why a broker was not started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error("{name} is not installed: there is no {what}; install it with `{install}`")]
-    NotInstalled { name: String, what: String, install: String },
+    #[error(
+        "{name} is not installed: there is no {what}; install it with `{install}`{}",
+        if *untried { "; nobody has tried its file yet" } else { "" }
+    )]
+    NotInstalled { name: String, what: String, install: String, untried: bool },
     #[error("the file of {name}: {why}")]
     Unfilled { name: String, why: String },
     #[error("{name} was not started: {why}; see whether there is room in {}", std::env::temp_dir().display())]

@@ -55,7 +55,12 @@ impl Values {
     }
 
     fn not_installed<T>(&self, file: &BrokerFile, what: String) -> Result<T, StartError> {
-        Err(StartError::NotInstalled { name: self.broker.clone(), what, install: self.fill(&file.install)? })
+        Err(StartError::NotInstalled {
+            name: self.broker.clone(),
+            what,
+            install: self.fill(&file.install)?,
+            untried: file.untried,
+        })
     }
 
     /// The text with values for its names.

@@ -26,7 +26,7 @@ pub struct Measure {
     pub broker_version: Option<String>,
     #[command(flatten)]
     pub exports: ExportFiles,
-    /// Keep the packet histories of all cells, or only of those that are no pass (unclear)
+    /// Keep the packet histories of all cells, only of those that are no pass (unclear), or of one for each finding (examples)
     #[arg(
         long,
         value_name = "WHICH",
@@ -48,30 +48,36 @@ pub struct Measure {
     #[arg(long, help_heading = "Results")]
     pub details: bool,
 
-    /// Cells side by side [default: all against this machine, 32 elsewhere]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000), help_heading = "Running")]
-    pub jobs: Option<u32>,
-    /// Number of repetitions of each cell, each with ids of its own; the worst verdict counts
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    #[arg(help_heading = "Running")]
-    pub repeat: u32,
-    /// How long a cell that is about to say "absent" stays open; auto follows the round trip, from 25 ms on
-    #[arg(long, value_name = "TIME", default_value = "auto", value_parser = settle, help_heading = "Running")]
-    pub settle: Settle,
-    /// How much longer a cell waits for what is missing, to tell late from never
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration, help_heading = "Running")]
-    pub patience: Duration,
-    /// How many attempts are made at a cell at most; a finding that needs more is inconclusive
-    #[arg(long, value_name = "N", default_value_t = ATTEMPTS_MAX, value_parser = clap::value_parser!(u32).range(1..=i64::from(ATTEMPTS_MAX)))]
-    #[arg(help_heading = "Running")]
-    pub attempts: u32,
-    /// How long the cells may run; then the run ends in good order, and what was not reached is left out [default: twice what
-    /// they can take with a broker that answers at once, and a minute; said at the start where it is long]
-    #[arg(long, value_name = "TIME", value_parser = long_time, help_heading = "Running")]
-    pub time_limit: Option<Duration>,
+    #[command(flatten)]
+    pub running: Running,
     /// How client ids and topics begin [default: random]
     #[arg(long, value_name = "P", help_heading = "Names on the broker")]
     pub prefix: Option<String>,
+}
+
+/// How the cells run.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Running")]
+pub struct Running {
+    /// Cells side by side [default: all against this machine, 32 elsewhere]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub jobs: Option<u32>,
+    /// Number of repetitions of each cell, each with ids of its own; the worst verdict counts
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub repeat: u32,
+    /// How long a cell that is about to say "absent" stays open; auto follows the round trip, from 25 ms on
+    #[arg(long, value_name = "TIME", default_value = "auto", value_parser = settle)]
+    pub settle: Settle,
+    /// How much longer a cell waits for what is missing, to tell late from never
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    pub patience: Duration,
+    /// How many attempts are made at a cell at most; a finding that needs more is inconclusive
+    #[arg(long, value_name = "N", default_value_t = ATTEMPTS_MAX, value_parser = clap::value_parser!(u32).range(1..=i64::from(ATTEMPTS_MAX)))]
+    pub attempts: u32,
+    /// How long the cells may run; then the run ends in good order, and what was not reached is left out [default: twice what
+    /// they can take with a broker that answers at once, and a minute; said at the start where it is long]
+    #[arg(long, value_name = "TIME", value_parser = long_time)]
+    pub time_limit: Option<Duration>,
 }
 
 /// Which cells.
@@ -98,6 +104,9 @@ pub struct Amounts {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Histories {
+    /// Of cells that are no pass.
     Unclear,
     All,
+    /// Of one cell for each finding.
+    Examples,
 }

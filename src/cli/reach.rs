@@ -34,11 +34,27 @@ pub struct Reach {
     /// Read it from the first line of this file
     #[arg(long, value_name = "FILE")]
     pub publisher_password_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub started: StartedBroker,
+    #[command(flatten)]
+    pub tls: Tls,
+    #[command(flatten)]
+    pub waits: Waits,
+}
+
+/// What becomes of a broker that is started.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Broker")]
+pub struct StartedBroker {
     /// Keep the folder of a broker that is started, with its configuration, data and log
     #[arg(long)]
     pub keep: bool,
-    #[command(flatten)]
-    pub tls: Tls,
+}
+
+/// How long a broker is waited for.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Broker")]
+pub struct Waits {
     /// How long any answer is waited for
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = positive_duration)]
     pub deadline: Duration,

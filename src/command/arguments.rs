@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow};
 
-use crate::broker::TlsOptions;
+use crate::broker::{BrokerFile, TlsOptions};
 use crate::cli::{Amounts, Prefixes, Reach, Tls};
 use crate::input::read_first_line;
 use crate::measure::BrokerRequest;
@@ -22,6 +22,17 @@ impl From<&Amounts> for Settings {
 impl From<&Amounts> for Options {
     fn from(amounts: &Amounts) -> Options {
         Options { messages: amounts.messages, queue_limit: amounts.queue_limit }
+    }
+}
+
+impl Amounts {
+    /// With the queue limit that the file of this broker declares, where none was typed.
+    ///
+    /// # Errors
+    /// The mistake in the broker file.
+    pub fn with_limit_of(&self, broker: &str) -> Result<Amounts> {
+        let of_file = BrokerFile::find(broker)?.and_then(|file| file.queue_limit);
+        Ok(Amounts { queue_limit: self.queue_limit.or(of_file), ..self.clone() })
     }
 }
 
@@ -62,9 +73,9 @@ impl Reach {
             name: None,
             version: None,
             tls: (&self.tls).into(),
-            keep: self.keep,
-            deadline: self.deadline,
-            connect_timeout: self.connect_timeout,
+            keep: self.started.keep,
+            deadline: self.waits.deadline,
+            connect_timeout: self.waits.connect_timeout,
         })
     }
 

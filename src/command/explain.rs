@@ -9,6 +9,7 @@ use crate::cli::{Explain, ExportFiles};
 use crate::exit_code::ExitCode;
 use crate::expectations::Assessment;
 use crate::export::{Exported, Exports};
+use crate::interruption::interruption;
 use crate::judge::{self, Combined};
 use crate::measure::{Lessons, Measured, RunRequest, measure};
 use crate::output::{note, page, print};
@@ -24,7 +25,7 @@ use crate::statement;
 ///
 /// # Errors
 /// A sentence for the user, wherever the id, a file or the broker does not allow to go on.
-pub async fn explain(explain: Explain) -> Result<ExitCode> {
+pub async fn explain(mut explain: Explain) -> Result<ExitCode> {
     let exports = Exports::open(&ExportFiles { export_pcap: explain.export_pcap.clone(), ..ExportFiles::default() })?;
     let shown = Shown { exports, detail: Detail { bytes: explain.bytes, times: explain.times } };
     if let Some(path) = &explain.results {
@@ -35,6 +36,7 @@ pub async fn explain(explain: Explain) -> Result<ExitCode> {
         print(&report::statement(&found, page()))?;
         return Ok(ExitCode::Success);
     }
+    explain.amounts = explain.amounts.with_limit_of(&explain.broker.broker)?;
     let source = source(&explain)?;
     let scenario = Scenario::load(&source)?;
     let mut cells = plan::cells(&scenario, (&explain.amounts).into());
@@ -97,7 +99,7 @@ async fn of_broker(source: &str, explain: Explain, cell: Cell, question: &str, s
         time_limit: None,
         keep_all_histories: true,
     };
-    let measured = measure(&request, vec![cell], &Lessons::default()).await?;
+    let measured = measure(&request, vec![cell], &Lessons::default(), &interruption()).await?;
     let Some(Measured { results, interrupted, .. }) = measured else { return Ok(ExitCode::Interrupted) };
     let Some(result) = results.cells.first().filter(|_| !interrupted) else { return Ok(ExitCode::Interrupted) };
     let Some(run) = results.run.cells.get(&result.id) else { return Ok(ExitCode::Interrupted) };
@@ -118,7 +120,7 @@ fn of_file(id: &str, path: &Path, shown: &Shown) -> Result<ExitCode> {
     let judged = judge::judge_again(stored, &run, &results.options).with_context(|| format!("{file}: {id}"))?;
     let Some(Combined { result, evidence, attempt }) = judged else {
         return Err(anyhow!(
-            "{file}: the history of {id} was not kept, since it passed; run with --histories all to keep it, or leave \
+            "{file}: the history of {id} was not kept; run with --histories all to keep it, or leave \
              out --results to run the cell"
         ));
     };

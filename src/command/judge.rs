@@ -16,7 +16,7 @@ use crate::judge::{Combined, judge_again, judge_helpers};
 use crate::output::{note, page};
 use crate::report::{self, JudgedFile, Page, Told};
 use crate::results::{
-    AttemptRun, BrokerLabel, CellRun, Format, HelperRun, Options, Results, Run, Summary, Tool, in_rfc_3339,
+    AttemptRun, BrokerLabel, CellRun, Format, HelperRun, Kept, Options, Results, Run, Summary, Tool, in_rfc_3339,
 };
 
 /// Judges a results file, or histories that are text files.
@@ -111,6 +111,7 @@ fn as_results(files: &[HistoryFile], judged: Vec<Combined>) -> Results {
             scenario_files: BTreeMap::new(),
             complete: true,
             planned: cells.len() as u32,
+            kept: Kept::All,
             cleanup: "nothing was run".into(),
             helpers: HelperRun::default(),
             cells: runs,
@@ -135,6 +136,13 @@ fn results_file(
     accept: bool,
 ) -> Result<ExitCode> {
     let mut results = Results::load(path)?;
+    if results.run.kept == Kept::Examples {
+        return Err(anyhow!(
+            "{}: it has the packets of one cell for each finding alone, so it cannot be judged again; `mqtt-sessions report` \
+             tells what stands in it, and --histories unclear writes a file for judge",
+            path.display()
+        ));
+    }
     let mut known = known(expected, accept, of_results(&results))?;
     let exports = Exports::open(exports)?;
     let mut left = 0;

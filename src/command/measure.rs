@@ -7,16 +7,18 @@ use anyhow::{Result, anyhow};
 use super::arguments::{names, prefix};
 use super::expected::{assess, known};
 use super::selection::{check_repeat, load, nothing_selected, select, usual};
-use crate::cli::{Histories, Library, Measure};
+use crate::cli::{Histories, Library, Measure, Running};
 use crate::compare::{compare, same_options};
 use crate::exit_code::ExitCode;
 use crate::expectations::Place;
 use crate::export::{Exported, Exports};
+use crate::interruption::interruption;
 use crate::measure::{self, BrokerRequest, Lessons, Measured, RunRequest};
 use crate::output::page;
 use crate::plan;
 use crate::report::{self, Control, Page, Told};
-use crate::results::Results;
+use crate::results::{Options, Results};
+use crate::run::Prefix;
 use crate::scenario::Scenario;
 
 impl Measure {
@@ -26,14 +28,34 @@ impl Measure {
             version: self.broker_version.clone(),
             ..self.broker.request()?
         };
+        let prefix = prefix(self.prefix.as_deref(), &self.prefixes)?;
+        let options = (&self.plan.amounts).into();
         Ok(RunRequest {
+            prefix_was_chosen: self.prefix.is_some(),
+            names: names(self.prefix.as_deref(), &self.prefixes),
+            ..self.running.request(broker, prefix, options, scenarios, scenario_files)
+        })
+    }
+}
+
+impl Running {
+    /// The run of these scenarios, with names at random.
+    pub(super) fn request(
+        &self,
+        broker: BrokerRequest,
+        prefix: Prefix,
+        options: Options,
+        scenarios: Vec<String>,
+        scenario_files: BTreeMap<String, String>,
+    ) -> RunRequest {
+        RunRequest {
             broker,
             scenarios,
             scenario_files,
-            prefix: prefix(self.prefix.as_deref(), &self.prefixes)?,
-            prefix_was_chosen: self.prefix.is_some(),
-            names: names(self.prefix.as_deref(), &self.prefixes),
-            options: (&self.plan.amounts).into(),
+            prefix,
+            prefix_was_chosen: false,
+            names: Vec::new(),
+            options,
             jobs: self.jobs.map(|jobs| jobs as usize),
             repeat: self.repeat,
             settle: self.settle,
@@ -41,7 +63,7 @@ impl Measure {
             attempts_max: self.attempts,
             time_limit: self.time_limit,
             keep_all_histories: false,
-        })
+        }
     }
 }
 
@@ -62,13 +84,14 @@ pub async fn run(scenarios: Vec<String>, all: bool, library: Option<Library>, op
     measure(if all { usual() } else { scenarios }, options, library).await
 }
 
-async fn measure(scenarios: Vec<String>, typed: Measure, library: Option<Library>) -> Result<ExitCode> {
+async fn measure(scenarios: Vec<String>, mut typed: Measure, library: Option<Library>) -> Result<ExitCode> {
+    typed.plan.amounts = typed.plan.amounts.with_limit_of(&typed.broker.broker)?;
     if typed.baseline.is_none() && !typed.fail_on.fail_on.is_empty() {
         return Err(anyhow!("--fail-on says which changes fail: give the results to compare with as --baseline"));
     }
     let loaded = load(&scenarios)?;
     let cells = select(&loaded, (&typed.plan.amounts).into(), &typed.plan.filter)?;
-    check_repeat(&cells, typed.repeat)?;
+    check_repeat(&cells, typed.running.repeat)?;
     if cells.is_empty() {
         return Ok(nothing_selected(&loaded, (&typed.plan.amounts).into(), &typed.plan.filter));
     }
@@ -86,7 +109,7 @@ async fn measure(scenarios: Vec<String>, typed: Measure, library: Option<Library
         same_options(&baseline.options, &request.options)?;
     }
     let selected: HashSet<String> = cells.iter().map(|cell| cell.id.clone()).collect();
-    let measured = measure::measure(&request, cells, &lessons).await?;
+    let measured = measure::measure(&request, cells, &lessons, &interruption()).await?;
     let Some(Measured { mut results, control, is_gone, is_clean, interrupted, out_of_time }) = measured else {
         return Ok(ExitCode::Interrupted);
     };
@@ -96,9 +119,7 @@ async fn measure(scenarios: Vec<String>, typed: Measure, library: Option<Library
     // Lessons and captures tell what happened, also where all went well.
     let needs_all = !lessons.teachings.is_empty() || exports.need_all_histories();
     let whole = needs_all.then(|| results.clone());
-    if typed.histories != Histories::All {
-        results.forget_histories_of_passes();
-    }
+    keep_histories(&mut results, typed.histories);
     let told = Told {
         results: whole.as_ref().unwrap_or(&results),
         teachings: &lessons.teachings,
@@ -117,8 +138,20 @@ async fn measure(scenarios: Vec<String>, typed: Measure, library: Option<Library
     Ok(if code == ExitCode::Success && (!is_clean || out_of_time) { ExitCode::Unclear } else { code })
 }
 
+/// Drops the histories that nobody asked for.
+pub(super) fn keep_histories(results: &mut Results, which: Histories) {
+    match which {
+        Histories::All => {}
+        Histories::Unclear => results.forget_histories_of_passes(),
+        Histories::Examples => {
+            let examples = report::examples(results);
+            results.keep_examples(&examples);
+        }
+    }
+}
+
 /// The files of the scenarios that are not built in, by the name of the scenario.
-fn files(loaded: &[(&str, Scenario)]) -> BTreeMap<String, String> {
+pub(super) fn files(loaded: &[(&str, Scenario)]) -> BTreeMap<String, String> {
     let is_file = |(typed, _): &&(&str, Scenario)| !Scenario::built_in_names().any(|name| name == *typed);
     loaded.iter().filter(is_file).map(|(typed, scenario)| (scenario.name.clone(), (*typed).to_owned())).collect()
 }

@@ -44,6 +44,25 @@ pub struct BrokerRequest {
 }
 
 impl BrokerRequest {
+    /// A broker as it is typed, with nothing else given.
+    pub fn of(broker: String, keep: bool, deadline: Duration, connect_timeout: Duration) -> BrokerRequest {
+        BrokerRequest {
+            broker,
+            username: None,
+            password: None,
+            password_file: None,
+            publisher_username: None,
+            publisher_password: None,
+            publisher_password_file: None,
+            name: None,
+            version: None,
+            tls: TlsOptions::default(),
+            keep,
+            deadline,
+            connect_timeout,
+        }
+    }
+
     /// What the broker is found by.
     pub fn given(&self) -> Given {
         Given {

@@ -42,8 +42,9 @@ pub fn brokers(files: &[(BrokerFile, Result<Option<String>, String>)]) -> String
             Ok(None) => "is installed".into(),
             Err(missing) => missing.clone(),
         };
+        let untried = if file.untried { " (nobody has tried this file yet)" } else { "" };
         // A command stays in one line, so that it can be copied.
-        text += &format!("{:OF_BROKERS$}{here}\n", file.name);
+        text += &format!("{:OF_BROKERS$}{here}{untried}\n", file.name);
         for (name, variant) in &file.variants {
             text += &format!("{:OF_BROKERS$}{}\n", format!("  :{name}"), variant.about);
         }

@@ -61,6 +61,19 @@ fn add<'a>(causes: &mut Vec<Cause<'a>>, kind: Kind<'a>, verdict: Verdict, member
     }
 }
 
+impl<'a> Cause<'a> {
+    /// The cell that shows it with the fewest messages, and the violation that does, by its index.
+    pub fn example(&self) -> (&'a CellResult, Option<usize>) {
+        let (cell, number) = self.cells.iter().min_by_key(|(cell, _)| cell.sent).unwrap_or(&self.cells[0]);
+        (cell, *number)
+    }
+
+    /// What another broker has too.
+    pub fn is_like(&self, other: &Cause<'_>) -> bool {
+        (&self.kind, self.verdict) == (&other.kind, other.verdict)
+    }
+}
+
 impl Cause<'_> {
     /// What it is, in a sentence.
     pub fn sentence(&self) -> String {
@@ -114,7 +127,7 @@ impl Cause<'_> {
 pub(super) fn overview(results: &Results, causes: &[Cause<'_>], palette: Palette) -> String {
     let mut text = wrap("", &palette.heading("What broke"));
     for cause in causes {
-        let Some((example, _)) = cause.cells.first() else { continue };
+        let (example, _) = cause.example();
         let mark = palette.paint(style(cause.verdict), mark(cause.verdict));
         let advice = cause.advice().map(|advice| format!("; {advice}")).unwrap_or_default();
         let first = format!("{mark} {:>9}  ", cells(cause.cells.len()));

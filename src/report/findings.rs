@@ -256,7 +256,7 @@ fn unsupported(all: &[&CellResult], found: &[&CellResult], palette: Palette) -> 
 }
 
 /// The command that runs this cell alone.
-fn repeat(results: &Results, cell: &CellResult) -> PrintedCommand {
+pub(super) fn repeat(results: &Results, cell: &CellResult) -> PrintedCommand {
     let filter = ["--filter", &cell.id];
     PrintedCommand::run(results, &cell.scenario).with(filter).measuring_as(results)
 }

@@ -64,10 +64,13 @@ fn scenario_part(told: &Told<'_>, scenario: &str, cells: &[&CellResult]) -> Stri
 
 impl Grid {
     fn markdown(&self) -> String {
-        let line = |cells: &[String]| {
-            let cells: Vec<String> = cells.iter().map(|cell| escaped(&cell.replace('\n', " "))).collect();
-            format!("| {} |\n", cells.join(" | "))
-        };
+        let escaped = |cells: &[String]| cells.iter().map(|cell| escaped(&cell.replace('\n', " "))).collect();
+        Grid { head: escaped(&self.head), rows: self.rows.iter().map(|row| escaped(row)).collect() }.of_markdown()
+    }
+
+    /// A table whose texts are Markdown already.
+    pub(super) fn of_markdown(&self) -> String {
+        let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
         let rule = format!("|{}\n", " --- |".repeat(self.head.len()));
         line(&self.head) + &rule + &self.rows.iter().map(|row| line(row)).collect::<String>()
     }
@@ -87,19 +90,19 @@ fn laid_out(text: &str) -> String {
 }
 
 /// Each paragraph in one line.
-fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     Page { width: usize::MAX, ..Page::from(Palette::Plain) }.lay_out(text)
 }
 
 /// A text as it stands, between fences that are longer than any in it.
-fn fenced(text: &str) -> String {
+pub(super) fn fenced(text: &str) -> String {
     let longest = text.split(|character| character != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest.max(2) + 1);
     format!("{fence}text\n{}\n{fence}\n", text.trim_end())
 }
 
 /// A text in which Markdown reads nothing.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut escaped, character| {
         if "\\`*_[]<>|~&$".contains(character) {
             escaped.push('\\');

@@ -35,6 +35,9 @@ pub struct Run {
     pub complete: bool,
     /// How many cells were to be run.
     pub planned: u32,
+    /// Of which cells the file has what came to the clients.
+    #[serde(default)]
+    pub kept: Kept,
     /// What the clean-up at the end could and could not prove.
     pub cleanup: String,
     /// What was on the wire for `broker_findings`.
@@ -42,6 +45,17 @@ pub struct Run {
     /// By the cell's id.
     #[serde(deserialize_with = "each_once")]
     pub cells: BTreeMap<String, CellRun>,
+}
+
+/// The cells of which a results file has what came to the clients, and what was on the wire.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Kept {
+    /// What came to the clients of every cell.
+    #[default]
+    All,
+    /// One cell for each finding.
+    Examples,
 }
 
 /// The last second that RFC 3339 can tell, since 1970.

@@ -36,6 +36,7 @@ mod slips;
 mod slow_ways;
 mod started;
 mod statements;
+mod survey;
 mod terminal;
 mod tls;
 mod transports;

@@ -4,18 +4,24 @@ use std::env;
 use std::fs;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{self, Command};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use mqtt_sessions::results::Verdict;
 use tempfile::TempDir;
+use tokio::io::copy_bidirectional;
+use tokio::net::TcpListener;
 
 use crate::program::{Ended, QUEUED, each_cell, end_of, matrix, program, run, signal, wait_for_line};
-use crate::support::broker::Broker;
+use crate::support::broker::{Broker, Defect};
 
 /// The port on which this program is a broker.
 const PORT: &str = "PORT_OF_THE_TEST_BROKER";
+/// The lie that it tells, if any.
+pub const LIE: &str = "LIE_OF_THE_TEST_BROKER";
+/// The number of the connection at which it dies, from 1.
+pub const DIES_AT: &str = "LAST_CONNECTION_OF_THE_TEST_BROKER";
 /// How long a process may take to end that was killed.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -25,10 +31,32 @@ const PATIENCE: Duration = Duration::from_secs(30);
 fn serves() {
     let port = env::var(PORT).expect("whoever starts the broker gives it a port").parse().expect("a port is a number");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let lie = env::var(LIE).ok().map(|lie| Defect::named(&lie).expect("the lie is known"));
+    let broker = lie.map_or_else(Broker::correct, Broker::lying);
+    let dies_at = env::var(DIES_AT).ok().map(|number| number.parse().expect("it is a number"));
     runtime.block_on(async {
-        let (_, serving) = Broker::correct().listen_on(port).await.unwrap();
-        serving.await.unwrap();
+        match dies_at {
+            Some(connections) => serves_so_many(&broker, port, connections).await,
+            None => broker.listen_on(port).await.unwrap().1.await.unwrap(),
+        }
     });
+}
+
+/// Dies when the last of so many connections is made.
+async fn serves_so_many(broker: &Broker, port: u16, connections: usize) {
+    let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+    for _ in 1..connections {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut pipe = broker.pipe();
+        tokio::spawn(async move { copy_bidirectional(&mut stream, &mut pipe).await });
+    }
+    listener.accept().await.unwrap();
+    process::exit(1);
+}
+
+/// The command of the shell by which this program is a broker.
+pub fn command() -> String {
+    format!("{PORT}=${{port}} exec '{}' --ignored --exact started::serves", env::current_exe().unwrap().display())
 }
 
 /// A folder with a broker file, and with what its broker writes.
@@ -57,9 +85,7 @@ impl Files {
 
     /// This program as a broker, behind this script.
     fn broker(script: &str) -> Files {
-        let program = env::current_exe().unwrap();
-        let serve = format!("exec '{}' --ignored --exact started::serves", program.display());
-        let files = Files::script(&format!("{script} {PORT}=${{port}} {serve}"));
+        let files = Files::script(&format!("{script} {}", command()));
         let text = fs::read_to_string(files.path("broker.toml")).unwrap().replace("within_s = 2", "within_s = 60");
         fs::write(files.path("broker.toml"), text).unwrap();
         files

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use mqtt_sessions::packet::Protocol;
 use mqtt_sessions::results::{
-    AttemptRun, Axes, AxisValue, BrokerLabel, CellResult, CellRun, Evidence, Level, Options, Phase, Received, Results,
-    Run, Summary, Verdict, Violation,
+    AttemptRun, Axes, AxisValue, BrokerLabel, CellResult, CellRun, Evidence, Kept, Level, Options, Phase, Received,
+    Results, Run, Summary, Verdict, Violation,
 };
 
 pub const MESSAGES: u32 = 3;
@@ -51,6 +51,7 @@ pub fn results(mut cells: Vec<CellResult>) -> Results {
             scenario_files: BTreeMap::new(),
             complete: true,
             planned: cells.len() as u32,
+            kept: Kept::All,
             cleanup: "ended".into(),
             helpers: Default::default(),
             cells: runs.collect(),
