@@ -14,7 +14,7 @@ use crate::packet::Protocol;
 use crate::run::{ATTEMPTS_MAX, Settle};
 pub use expected::{Accept, Expected, Failing};
 pub use exports::ExportFiles;
-pub use measure::{Amounts, Histories, Measure, Plan};
+pub use measure::{Amounts, Histories, Measure, Outages, Plan};
 pub use reach::{Prefixes, Reach, Tls};
 
 /// Does your MQTT broker keep its promises when a session breaks?

@@ -48,6 +48,8 @@ pub struct Measure {
     #[arg(long, help_heading = "Results")]
     pub details: bool,
 
+    #[command(flatten)]
+    pub outages: Outages,
     /// Cells side by side [default: all against this machine, 32 elsewhere]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000), help_heading = "Running")]
     pub jobs: Option<u32>,
@@ -72,6 +74,21 @@ pub struct Measure {
     /// How client ids and topics begin [default: random]
     #[arg(long, value_name = "P", help_heading = "Names on the broker")]
     pub prefix: Option<String>,
+}
+
+/// How a broker that was not started for the run is ended and started, for scenarios that do so.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Scenarios that restart the broker")]
+pub struct Outages {
+    /// Stops the broker in good order, and comes back when it has stopped; for a broker that is not started for the run
+    #[arg(long, value_name = "COMMAND")]
+    pub stop_command: Option<String>,
+    /// Kills it
+    #[arg(long, value_name = "COMMAND")]
+    pub kill_command: Option<String>,
+    /// Starts it again
+    #[arg(long, value_name = "COMMAND")]
+    pub start_command: Option<String>,
 }
 
 /// Which cells.

@@ -63,6 +63,7 @@ impl Reach {
             version: None,
             tls: (&self.tls).into(),
             keep: self.keep,
+            commands: None,
             deadline: self.deadline,
             connect_timeout: self.connect_timeout,
         })

@@ -204,7 +204,7 @@ fn say(
     };
     let due_since = accepted.unwrap_or(first.publication.at()).max(first.due.opened.at);
     let waited_until = evidence.last_settled().unwrap_or(at).max(at);
-    let finding = findings.broken(rule, first.due.protocol()).after_attempts(attempts);
+    let finding = findings.broken(rule, first.due.protocol()).absence().after_attempts(attempts);
     let finding = finding.at([first.publication.at(), at].into_iter().chain(accepted)).span(due_since, waited_until);
     finding.guess(guess).expected(expected).observed(observed);
 }
@@ -224,7 +224,8 @@ fn subscription_lost(evidence: &Evidence<'_, '_>, findings: &mut Findings) {
         }
         let rule = reasons::rule_of_loss(evidence, &[fence], rules::ADDED_TO_THE_SESSION);
         let events = fence.sent().into_iter().chain(fence.accepted).map(|place| place.at);
-        let finding = findings.broken(rule, connection.protocol()).at(events).after_attempts(ATTEMPTS_FOR_AN_ABSENCE);
+        let finding = findings.broken(rule, connection.protocol()).absence().at(events);
+        let finding = finding.after_attempts(ATTEMPTS_FOR_AN_ABSENCE);
         let expected = format!("{}: the subscription belongs to the resumed session", fence.message);
         finding.expected(expected).observed("it did not come, although a message on another topic did");
         return;

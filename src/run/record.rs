@@ -174,7 +174,12 @@ impl Record {
 
     /// Records something of the harness's own.
     pub fn noted(&mut self, event: Event) {
-        self.write(Instant::now(), event.into());
+        self.noted_at(Instant::now(), event);
+    }
+
+    /// As [`Record::noted`], at a time that has passed.
+    pub fn noted_at(&mut self, at: Instant, event: Event) {
+        self.write(at, event.into());
     }
 
     /// The harness was held up until this time.
