@@ -132,7 +132,7 @@ fn examine(history: &History, facts: &Facts, kept: &[usize], queue_limit: Option
     if findings.limits.is_empty()
         && findings.broken.is_empty()
         && !facts.stopped
-        && let Some((owed, client)) = absences::unjudged(&model, &ledgers)
+        && let Some((owed, client)) = absences::unjudged(history, &model, &ledgers)
     {
         let reason = format!("{} is owed to {client}, and no step waits for it: add a receive step", owed.message);
         findings.limit(Verdict::Inconclusive, format!("nothing is judged: {reason}"));

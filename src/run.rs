@@ -265,7 +265,9 @@ async fn rounds(
                 if !was_refused {
                     shared.pace.let_in();
                 }
-                if job.was_disturbed() && job.disturbances < DISTURBANCES_MAX {
+                // Whoever asks for one attempt has it as it is.
+                let may_be_played_again = shared.options.attempts_max > 1 && job.disturbances < DISTURBANCES_MAX;
+                if job.was_disturbed() && may_be_played_again {
                     disturbed.push(job.after_disturbance());
                 } else if may_be_lowered && was_refused {
                     // With fewer cells side by side the connection may come about.

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::started::Started;
 use crate::vocabulary::Ending;
 
-/// How long a broker may take to end, and a command of the user's to come back.
+/// How long a command of the user's may take, and a broker that was killed to be gone.
 pub const ENDS_WITHIN: Duration = Duration::from_secs(60);
 /// How long a broker that is started by a command may take until it answers a CONNECT.
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -40,8 +40,10 @@ pub enum OperatorError {
     NoCommand { done: &'static str, option: &'static str },
     #[error("{option} '{command}': {why}")]
     Failed { option: &'static str, command: String, why: String },
-    #[error("{name} had not stopped {} s after SIGTERM; {words}", ENDS_WITHIN.as_secs())]
-    DoesNotStop { name: String, words: String },
+    #[error(
+        "{name} had not stopped {seconds} s after SIGTERM; stops_within_s of its file is how long it may take; {words}"
+    )]
+    DoesNotStop { name: String, seconds: u64, words: String },
     #[error("{name} was killed, and something still listens at {address}")]
     StillThere { name: String, address: SocketAddr },
     #[error(transparent)]
@@ -121,11 +123,15 @@ impl Operator {
 
 async fn stop(started: &mut Started) -> Result<(), OperatorError> {
     started.ask_to_stop();
-    let deadline = Instant::now() + ENDS_WITHIN;
+    let deadline = Instant::now() + started.stops_within;
     while !started.has_ended() {
         if Instant::now() >= deadline {
             let words = started.last_words();
-            return Err(OperatorError::DoesNotStop { name: started.name.clone(), words });
+            return Err(OperatorError::DoesNotStop {
+                name: started.name.clone(),
+                seconds: started.stops_within.as_secs(),
+                words,
+            });
         }
         sleep(LOOK_EVERY).await;
     }

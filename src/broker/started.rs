@@ -44,6 +44,8 @@ pub struct Started {
     pub version: Option<String>,
     /// How long it may take until it answers a CONNECT.
     pub ready_within: Duration,
+    /// How long it may take to stop.
+    pub stops_within: Duration,
 }
 
 /// The command that runs the broker.
@@ -109,6 +111,7 @@ impl Started {
             address: (Ipv4Addr::LOCALHOST, values.port).into(),
             version: values.version(file),
             ready_within: file.ready_within(),
+            stops_within: file.stops_within(),
         })
     }
 

@@ -156,6 +156,11 @@ impl Facts {
         self.outages.iter().any(|outage| (from.at..to.at).contains(&outage.from.at))
     }
 
+    /// What ended here ended with the broker.
+    pub fn ended_with_the_broker(&self, place: Place) -> bool {
+        self.outages.iter().any(|outage| outage.from.step == place.step)
+    }
+
     /// How much time passed between two entries, where both were measured.
     pub fn elapsed(&self, from: usize, to: usize) -> Option<Duration> {
         let time = |at: usize| self.times.get(at).copied().flatten().map(Time::as_duration);

@@ -2,13 +2,15 @@
 //! of the sessions and messages is there again. Only a broker that says that a session is present is held to what it has accepted
 //! for it.
 
+use std::time::Duration;
+
 use super::deliveries::Ledger;
 use super::facts::{Connection, Facts, Outage, Publication};
 use super::finding::Findings;
 use super::model::Model;
 use super::rules;
 use super::session::Session;
-use crate::history::{Event, History, Message};
+use crate::history::{Event, History, Message, PROOF_WILL_TOPIC};
 use crate::packet::Packet;
 use crate::vocabulary::Ending;
 
@@ -17,12 +19,23 @@ struct Choices {
     kept: &'static str,
     retained: &'static str,
     again: &'static str,
+    will: &'static str,
 }
 
-const AFTER_STOP: Choices =
-    Choices { kept: "after_stop", retained: "retained_after_stop", again: "delivered_again_after_stop" };
-const AFTER_KILL: Choices =
-    Choices { kept: "after_kill", retained: "retained_after_kill", again: "delivered_again_after_kill" };
+const AFTER_STOP: Choices = Choices {
+    kept: "after_stop",
+    retained: "retained_after_stop",
+    again: "delivered_again_after_stop",
+    will: "will_after_stop",
+};
+const AFTER_KILL: Choices = Choices {
+    kept: "after_kill",
+    retained: "retained_after_kill",
+    again: "delivered_again_after_kill",
+    will: "will_after_kill",
+};
+/// Of a session whose Session Expiry Interval passed meanwhile.
+const EXPIRED_MEANWHILE: &str = "expired_while_the_broker_was_away";
 
 /// Measures what was kept, and withdraws the findings that an outage explains.
 pub fn check(history: &History, model: &Model<'_>, ledgers: &[Ledger<'_>], findings: &mut Findings) {
@@ -36,6 +49,7 @@ pub fn check(history: &History, model: &Model<'_>, ledgers: &[Ledger<'_>], findi
         }
     }
     retained(model, (outage, &choices), findings);
+    wills(model.facts, &choices, findings);
 }
 
 /// The connection that resumes a session behind the outage, if the session was there when it began.
@@ -55,9 +69,14 @@ fn session(
     (outage, choices): (Outage, &Choices),
     findings: &mut Findings,
 ) {
-    let is_complete = |publication: &Publication| {
+    let last = ledger.session.connections.iter().rfind(|own| own.opened.at < outage.from.at);
+    if last.is_some_and(|last| has_expired(model.facts, last, next)) {
+        return findings.choice(EXPIRED_MEANWHILE, if next.session_present() { "kept" } else { "gone" });
+    }
+    // What the client has answered it has, whether the handshake is complete or not.
+    let has_come = |publication: &Publication| {
         let mut own = ledger.copies.iter().filter(|copy| std::ptr::eq(copy.publication, publication));
-        own.any(|copy| copy.delivery.is_complete() && copy.delivery.place.step < outage.from.step)
+        own.any(|copy| copy.delivery.acked.is_some_and(|(at, _)| at < outage.from.at))
     };
     let comes_behind = |message: Message| {
         let own = model.facts.connections.iter().filter(|own| own.id == next.id && own.opened.at >= next.opened.at);
@@ -67,7 +86,7 @@ fn session(
         let is_before = own.accepted.is_some_and(|accepted| accepted.step < outage.from.step);
         is_before && own.is_of_experiment() && model.owed_qos(ledger.session, own).is_some()
     });
-    let (done, stored): (Vec<&Publication>, Vec<&Publication>) = accepted.partition(|own| is_complete(own));
+    let (done, stored): (Vec<&Publication>, Vec<&Publication>) = accepted.partition(|own| has_come(own));
     let came = stored.iter().filter(|own| comes_behind(own.message)).count();
     let value = match (next.session_present(), came) {
         (true, came) if came == stored.len() => "kept",
@@ -89,6 +108,26 @@ fn session(
         };
         let expected = format!("the session of {}{messages}: the broker was stopped in good order", next.client);
         finding.expected(expected).observed("it is gone behind the restart");
+    }
+}
+
+/// The Session Expiry Interval passed between two connections, as far as anybody measured it.
+fn has_expired(facts: &Facts, last: &Connection, next: &Connection) -> bool {
+    let end = last.end.unwrap_or(last.opened);
+    let elapsed = facts.elapsed(end.at, next.opened.at);
+    elapsed.is_some_and(|elapsed| elapsed >= Duration::from_secs(last.expiry().into()))
+}
+
+/// Whether the wills of those were published whose connections ended with the broker.
+fn wills(facts: &Facts, choices: &Choices, findings: &mut Findings) {
+    let wills = facts.publications.iter().filter(|own| own.will_of.is_some() && own.topic != PROOF_WILL_TOPIC);
+    for will in wills {
+        let connection = will.will_of.map(|index| &facts.connections[index]);
+        let ended = connection.filter(|own| own.left.is_none()).and_then(|own| own.end);
+        if ended.is_some_and(|end| facts.ended_with_the_broker(end)) {
+            let came = will.witnessed.is_some() || will.accepted.is_some();
+            findings.choice_among(choices.will, if came { "published" } else { "dropped" }, "partly");
+        }
     }
 }
 

@@ -82,6 +82,7 @@ impl Job {
             allowances: vec![allowance; self.cell.clients.len()],
             record: Record::new(self.cell.clients.iter().map(|client| client.name.clone())),
             witness,
+            witness_connections: 0,
             names: names.clone(),
             settle: settle::of_attempt(shared.options.settle, attempt),
             // What was waited for in vain is not waited for again.

@@ -24,6 +24,7 @@ impl Player<'_> {
         }
         if let Some(at) = done.started {
             self.record.noted_at(at, Event::Broker(Turn::Started));
+            self.witness_connections = self.record.connection_of_witness();
             let allowance = Allowance::of(self.cell, &shared.common);
             self.witness = shared.witnesses.mailbox(self.publishes_in, &self.names, self.cell, allowance).await;
         }

@@ -40,6 +40,8 @@ pub struct Player<'a> {
     pub record: Record,
     /// Where the witness's copies arrive, if there is a witness.
     pub witness: Option<Mailbox>,
+    /// How many connections earlier witnesses had, before the broker was started again.
+    pub witness_connections: u32,
     /// What the witness has.
     pub witnessed: HashSet<Message>,
     /// How long a cell that is about to say "absent" stays open.

@@ -67,6 +67,11 @@ impl Record {
         self.connections[client]
     }
 
+    /// As [`Record::connection`], of the witness.
+    pub fn connection_of_witness(&self) -> u32 {
+        self.connections[self.witness()]
+    }
+
     /// Records a packet that was put on the wire at this time.
     pub fn sent(&mut self, names: &Names, client: usize, at: Instant, packet: &Packet, raw: Bytes) {
         let raw = Some(raw).filter(|_| !matches!(packet, Packet::Connect(_)));

@@ -12,10 +12,12 @@ use mqtt_sessions::results::Verdict;
 use tempfile::TempDir;
 
 use crate::program::{Ended, QUEUED, each_cell, end_of, matrix, program, run, signal, wait_for_line};
-use crate::support::broker::Broker;
+use crate::support::broker::{Broker, Choices, Defect};
 
 /// The port on which this program is a broker.
 const PORT: &str = "PORT_OF_THE_TEST_BROKER";
+/// The lie of that broker, if it has one.
+const LIE: &str = "LIE_OF_THE_TEST_BROKER";
 /// How long a process may take to end that was killed.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -26,19 +28,20 @@ fn serves() {
     let port = env::var(PORT).expect("whoever starts the broker gives it a port").parse().expect("a port is a number");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let (_, serving) = Broker::correct().listen_on(port).await.unwrap();
+        let lie = env::var(LIE).ok().map(|name| Defect::named(&name).expect("there is such a lie"));
+        let (_, serving) = Broker::new(Choices::default(), lie).listen_on(port).await.unwrap();
         serving.await.unwrap();
     });
 }
 
 /// A folder with a broker file, and with what its broker writes.
-struct Files {
+pub struct Files {
     folder: TempDir,
 }
 
 impl Files {
     /// A file with these lines, to which a name and an `install` are added.
-    fn with(lines: &str) -> Files {
+    pub fn with(lines: &str) -> Files {
         let folder = tempfile::tempdir().unwrap();
         let text = format!("name = \"made-up\"\ninstall = \"make up\"\n{lines}\n");
         fs::write(folder.path().join("broker.toml"), text).unwrap();
@@ -56,7 +59,7 @@ impl Files {
     }
 
     /// This program as a broker, behind this script.
-    fn broker(script: &str) -> Files {
+    pub fn broker(script: &str) -> Files {
         let program = env::current_exe().unwrap();
         let serve = format!("exec '{}' --ignored --exact started::serves", program.display());
         let files = Files::script(&format!("{script} {PORT}=${{port}} {serve}"));
@@ -65,7 +68,7 @@ impl Files {
         files
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -79,7 +82,7 @@ impl Files {
 
     /// Nothing of the broker is there any more: no folder, and none of the processes that it told.
     #[track_caller]
-    fn nothing_is_left(&self) {
+    pub fn nothing_is_left(&self) {
         let folders: Vec<_> = fs::read_dir(self.path("tmp")).unwrap().collect();
         assert!(folders.is_empty(), "{folders:?}");
         self.no_process_is_left();
