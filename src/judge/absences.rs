@@ -101,9 +101,12 @@ pub fn unjudged<'a>(
     first
 }
 
-/// A step waits for what comes on the last connection of the session.
+/// A step waits for what comes on the last connection of the session, if that is a return.
 fn is_waited_for(history: &History, ledger: &Ledger<'_>) -> bool {
     let Some(last) = ledger.session.connections.last() else { return false };
+    if !ledger.session.is_resumed_by(last) {
+        return true;
+    }
     let ends = format!(" {} {}", Verb::Receive, last.client);
     let mut steps = history.events().skip(last.opened.at);
     steps.any(|event| matches!(event, Event::Step(step) if step.ends_with(&ends)))
