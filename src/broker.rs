@@ -3,6 +3,7 @@
 #[cfg(feature = "embedded")]
 mod embedded;
 mod file;
+mod operator;
 mod started;
 mod template;
 mod trust;
@@ -23,6 +24,7 @@ use crate::packet::Login;
 use crate::results::BrokerLabel;
 
 pub use file::{BrokerFile, FileError, name_and_variant};
+pub use operator::{Commands, ENDS_WITHIN, Operator, OperatorError};
 pub use started::{StartError, Started};
 pub use trust::{TlsOptions, TrustError};
 pub use url::without_login;
@@ -48,8 +50,8 @@ pub struct Broker {
     pub label: BrokerLabel,
     /// Without credentials.
     pub url: String,
-    /// The broker that was started for this run, and ends with it.
-    pub started: Option<Started>,
+    /// How it is ended and started again, where that is known. One that was started for this run ends with it.
+    pub operator: Option<Arc<Operator>>,
     #[cfg(feature = "embedded")]
     _embedded: Option<embedded::Embedded>,
 }
@@ -98,6 +100,8 @@ pub struct Given {
     pub tls: TlsOptions,
     /// The folder of a broker that is started stays.
     pub keep: bool,
+    /// How one that is not started for the run is ended and started.
+    pub commands: Option<Commands>,
 }
 
 impl Broker {
@@ -135,7 +139,7 @@ impl Broker {
                 how: EMBEDDED.into(),
             },
             url: format!("mqtt://{address}"),
-            started: None,
+            operator: None,
             _embedded: Some(embedded),
         })
     }
@@ -147,7 +151,12 @@ impl Broker {
 
     /// Nothing of it stays.
     pub fn ends_with_the_run(&self) -> bool {
-        self.started.is_some() || self.label.how == EMBEDDED
+        self.is_started() || self.label.how == EMBEDDED
+    }
+
+    /// It was started for this run.
+    pub fn is_started(&self) -> bool {
+        self.operator.as_ref().is_some_and(|operator| operator.started().is_some())
     }
 
     fn start(file: &BrokerFile, typed: &str, given: Given) -> Result<Broker, BrokerError> {
@@ -164,7 +173,7 @@ impl Broker {
             ..given
         };
         let broker = Broker::named(Endpoint::tcp([started.address]), given, url)?;
-        Ok(Broker { label, started: Some(started), ..broker })
+        Ok(Broker { label, operator: Some(Arc::new(Operator::of(started))), ..broker })
     }
 
     fn of_unix(path: PathBuf, given: Given) -> Result<Broker, BrokerError> {
@@ -198,7 +207,7 @@ impl Broker {
             publisher_login: login(given.publisher_user, given.publisher_password, BrokerError::NoPublisher)?,
             label: BrokerLabel { name: given.name, version: given.version, how: BrokerLabel::BY_URL.into() },
             url,
-            started: None,
+            operator: given.commands.map(|commands| Arc::new(Operator::Commands(commands))),
             #[cfg(feature = "embedded")]
             _embedded: None,
         })

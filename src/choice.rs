@@ -14,7 +14,9 @@ struct Choice {
 const WHILE_AWAY: &[(&str, &str)] =
     &[("dropped", "dropped"), ("queued", "queued"), ("some", "queued in part and dropped in part")];
 
-const CHOICES: [Choice; 11] = [
+const OVER_AN_OUTAGE: &[(&str, &str)] = &[("kept", "there again"), ("lost", "gone"), ("partly", "there again in part")];
+
+const CHOICES: [Choice; 20] = [
     Choice {
         name: "qos0_publication_while_away",
         decides_count: true,
@@ -76,6 +78,60 @@ const CHOICES: [Choice; 11] = [
         decides_count: false,
         sentence: "A delayed will whose client is back in time with a clean start is {} (5.0)",
         values: &[("published", "published"), ("dropped", "dropped")],
+    },
+    Choice {
+        name: "after_stop",
+        decides_count: true,
+        sentence: "A session and the messages that wait for it are {} after the broker was stopped in good order",
+        values: OVER_AN_OUTAGE,
+    },
+    Choice {
+        name: "retained_after_stop",
+        decides_count: true,
+        sentence: "Retained messages are {} after the broker was stopped in good order",
+        values: OVER_AN_OUTAGE,
+    },
+    Choice {
+        name: "delivered_again_after_stop",
+        decides_count: true,
+        sentence: "What was delivered and acknowledged before {} after the broker was stopped in good order",
+        values: &[("none", "does not come again"), ("some", "comes again")],
+    },
+    Choice {
+        name: "will_after_stop",
+        decides_count: true,
+        sentence: "The will of a client whose connection ended with the broker is {} after the broker was stopped in good order",
+        values: &[("published", "published"), ("dropped", "not published"), ("partly", "published in part")],
+    },
+    Choice {
+        name: "after_kill",
+        decides_count: true,
+        sentence: "A session and the messages that wait for it are {} after the broker was killed",
+        values: OVER_AN_OUTAGE,
+    },
+    Choice {
+        name: "retained_after_kill",
+        decides_count: true,
+        sentence: "Retained messages are {} after the broker was killed",
+        values: OVER_AN_OUTAGE,
+    },
+    Choice {
+        name: "delivered_again_after_kill",
+        decides_count: true,
+        sentence: "What was delivered and acknowledged before {} after the broker was killed",
+        values: &[("none", "does not come again"), ("some", "comes again")],
+    },
+    Choice {
+        name: "will_after_kill",
+        decides_count: true,
+        sentence: "The will of a client whose connection ended with the broker is {} after the broker was killed",
+        values: &[("published", "published"), ("dropped", "not published"), ("partly", "published in part")],
+    },
+    Choice {
+        name: "expired_while_the_broker_was_away",
+        decides_count: true,
+        sentence: "A session whose Session Expiry Interval passes while the broker is away is {} (5.0)",
+        values: &[("kept", "there again"), ("gone", "gone")],
     },
     Choice {
         name: "sys_topics",

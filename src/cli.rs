@@ -15,7 +15,7 @@ use crate::packet::Protocol;
 use crate::run::{ATTEMPTS_MAX, Settle};
 pub use expected::{Accept, Expected, Failing};
 pub use exports::ExportFiles;
-pub use measure::{Amounts, Histories, Measure, Plan, Running};
+pub use measure::{Amounts, Histories, Measure, Outages, Plan, Running};
 pub use reach::{Prefixes, Reach, StartedBroker, Tls, Waits};
 pub use survey::Survey;
 

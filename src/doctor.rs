@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::broker::Broker;
 use crate::history::Event;
-use crate::measure::{BrokerRequest, Obstacle, Reached, check_reachable, denied, probe_both, until_ready};
+use crate::measure::{BrokerRequest, Obstacle, Reached, check_reachable, denied, probe_both, until_started};
 use crate::output::conceal;
 use crate::packet::{Connack, Packet, Protocol};
 use crate::plan::Role;
@@ -124,7 +124,7 @@ pub async fn admit(request: &BrokerRequest, prefix: &Prefix, examined: &mut Exam
         let said = conceal(&error.to_string());
         Check { check: check.into(), outcome: Outcome::Failed, said, cure: None }
     };
-    let mut broker = match Broker::find(&request.broker, request.given(), request.connect_timeout).await {
+    let broker = match Broker::find(&request.broker, request.given(), request.connect_timeout).await {
         Ok(broker) => broker,
         Err(error) => {
             examined.add(failed("address", &error));
@@ -133,7 +133,7 @@ pub async fn admit(request: &BrokerRequest, prefix: &Prefix, examined: &mut Exam
     };
     examined.url = Some(broker.url.clone());
     let target = request.target(&broker);
-    if let Err(error) = until_ready(&mut broker, &target, prefix).await {
+    if let Err(error) = until_started(&broker, &target, prefix).await {
         examined.add(failed("start", &error));
         return None;
     }

@@ -18,7 +18,7 @@ pub use crate::vocabulary::{PROBE, PROOF_WILL_TOPIC, WITNESS};
 
 use crate::connection::End;
 use crate::packet::{AckKind, Packet};
-use crate::vocabulary::Timer;
+use crate::vocabulary::{Ending, Timer};
 
 /// One attempt at a cell, or several, each opened by [`Event::Attempt`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -108,12 +108,22 @@ pub enum Event {
     Withheld(Client, String),
     /// More came on the client's connection than any broker has to send, and the client closed it.
     WithoutEnd(Client, Excess),
+    /// The broker was ended, or started again and lets clients in.
+    Broker(Turn),
     /// The harness itself was held up for so many milliseconds before this line: nothing that needed it in time counts.
     Late(u32),
     /// The harness itself could not go on; the rest is its reason.
     Broken(String),
     /// The steps that follow were not played, for what the events before this one show.
     Stopped,
+}
+
+/// What the harness did to the broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// It has ended.
+    Ended(Ending),
+    Started,
 }
 
 /// How much came, where it was too much.
@@ -212,7 +222,12 @@ impl Event {
     /// The client of the event, if it is a client's.
     pub fn client(&self) -> Option<&Client> {
         match self {
-            Event::Attempt(_) | Event::Step(_) | Event::Late(_) | Event::Broken(_) | Event::Stopped => None,
+            Event::Attempt(_)
+            | Event::Step(_)
+            | Event::Broker(_)
+            | Event::Late(_)
+            | Event::Broken(_)
+            | Event::Stopped => None,
             Event::Sent(client, _)
             | Event::Half(client, _)
             | Event::Received(client, _)
@@ -231,7 +246,12 @@ impl Event {
     /// The same, to give the event to another client.
     pub fn client_mut(&mut self) -> Option<&mut Client> {
         match self {
-            Event::Attempt(_) | Event::Step(_) | Event::Late(_) | Event::Broken(_) | Event::Stopped => None,
+            Event::Attempt(_)
+            | Event::Step(_)
+            | Event::Broker(_)
+            | Event::Late(_)
+            | Event::Broken(_)
+            | Event::Stopped => None,
             Event::Sent(client, _)
             | Event::Half(client, _)
             | Event::Received(client, _)

@@ -18,6 +18,7 @@ mod malformed;
 mod model;
 mod obligations;
 mod order;
+mod outages;
 mod proof;
 mod properties;
 mod races;
@@ -123,6 +124,7 @@ fn examine(history: &History, facts: &Facts, kept: &[usize], queue_limit: Option
         absences::check(&model, ledger, queue_limit, &mut findings);
         interrupted |= facts.stopped && absences::interrupted(&model, ledger, &mut findings);
     }
+    outages::check(history, &model, &ledgers, &mut findings);
     let is_explained = interrupted || findings.explains_the_end;
     if findings.limits.is_empty() && facts.stopped && !is_explained {
         findings.limit(Verdict::Inconclusive, unfinished(facts, history));
@@ -130,7 +132,7 @@ fn examine(history: &History, facts: &Facts, kept: &[usize], queue_limit: Option
     if findings.limits.is_empty()
         && findings.broken.is_empty()
         && !facts.stopped
-        && let Some((owed, client)) = absences::unjudged(&model, &ledgers)
+        && let Some((owed, client)) = absences::unjudged(history, &model, &ledgers)
     {
         let reason = format!("{} is owed to {client}, and no step waits for it: add a receive step", owed.message);
         findings.limit(Verdict::Inconclusive, format!("nothing is judged: {reason}"));

@@ -4,7 +4,6 @@ mod leftovers;
 mod lessons;
 mod limits;
 mod reach;
-mod ready;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
@@ -12,10 +11,11 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Result, anyhow};
 use tokio::sync::watch;
 
+use crate::broker::{Broker, Commands, Operator};
 use crate::interruption::unless_interrupted;
 use crate::judge::judge_helpers;
 use crate::output::note;
-use crate::plan::Cell;
+use crate::plan::{Cell, Operation};
 use crate::progress::Progress;
 use crate::report::Control;
 use crate::results::{Format, Kept, Options, Results, Run, Summary, Tool, in_rfc_3339};
@@ -25,8 +25,7 @@ pub use leftovers::clear_what_runs_left;
 use leftovers::{after_the_run, before_the_run, how_to_clean};
 pub use lessons::Lessons;
 pub use limits::jobs;
-pub use reach::{BrokerRequest, Obstacle, Reached, check_reachable, denied, probe_both, reach};
-pub use ready::until_ready;
+pub use reach::{BrokerRequest, Obstacle, Reached, check_reachable, denied, probe_both, reach, until_started};
 
 /// The request for a run: cells apart, everything that a run needs to know.
 #[derive(Debug, Clone)]
@@ -84,9 +83,11 @@ pub async fn measure(
     interrupted: &watch::Receiver<bool>,
 ) -> Result<Option<Measured>> {
     let prefix = &request.prefix;
+    let operations: Vec<Operation> = cells.iter().flat_map(Cell::operations).collect();
     let reaching = reach(&request.broker, prefix);
     let Some(reached) = unless_interrupted(interrupted, reaching).await else { return Ok(None) };
     let reached = reached?;
+    can_be_ended(&reached.broker, &operations)?;
     let Some(rights) = unless_interrupted(interrupted, reached.check_rights(prefix)).await else { return Ok(None) };
     rights?;
     let Reached { broker, target, probes } = &reached;
@@ -122,7 +123,10 @@ pub async fn measure(
     let out_of_time = outcome.cells.len() < planned && outcome.interrupted && !*interrupted.borrow();
     if let Some(gone) = &outcome.gone {
         note(&format!("error: {}", gone.sentence()));
-        broker.started.iter().for_each(|started| note(&format!("{}: {}", started.name, started.last_words())));
+        if let Some(started) = broker.operator.as_ref().and_then(|operator| operator.started()) {
+            let started = started.lock().await;
+            note(&format!("{}: {}", started.name, started.last_words()));
+        }
     }
     let (is_gone, is_clean) = (outcome.gone.is_some(), outcome.cleanup.is_clean());
     note(&after_the_run(&outcome.cleanup, prefix, cure.as_ref()));
@@ -134,6 +138,16 @@ pub async fn measure(
     let interrupted = *interrupted.borrow();
     let results = results(outcome, planned, request, &reached, (started, settle));
     Ok(Some(Measured { results, control, is_gone, is_clean, interrupted, out_of_time }))
+}
+
+/// Whether the broker can be ended and started, where cells do that.
+///
+/// # Errors
+/// A sentence for the user.
+fn can_be_ended(broker: &Broker, operations: &[Operation]) -> Result<()> {
+    let without = Operator::Commands(Commands::default());
+    let operator = broker.operator.as_deref().unwrap_or(&without);
+    Ok(operations.iter().try_for_each(|operation| operator.can(operation.ends, operation.starts))?)
 }
 
 /// True when a signal comes, or when the time is over.

@@ -7,13 +7,14 @@ mod resolve;
 mod tests;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use crate::axes::Axes;
 use crate::connection::End;
 use crate::packet::{self, Protocol};
 use crate::scenario::{Answers, Part, Point, Scenario, Timer, Verb};
 use crate::session_rules::session_persists;
-use crate::vocabulary::{FENCE_TOPICS, PROOF_WILL_TOPIC};
+use crate::vocabulary::{BROKER, Ending, FENCE_TOPICS, PROOF_WILL_TOPIC};
 
 pub use filter::{Filter, FilterError};
 
@@ -53,7 +54,7 @@ pub enum Role {
 /// A step of a cell, complete with what the proofs around it need.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
-    /// The client that acts, by its place in [`Cell::clients`].
+    /// The client that acts, by its place in [`Cell::clients`]; the first where the broker acts.
     pub client: usize,
     pub action: Action,
 }
@@ -103,6 +104,17 @@ pub enum Action {
         /// The wait ends in the last second, before the timer has run out.
         early: bool,
     },
+    Broker(Operation),
+}
+
+/// What happens to the broker in a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Operation {
+    pub verb: Verb,
+    pub ends: Option<Ending>,
+    pub starts: bool,
+    /// How long before it nothing happens.
+    pub after: Duration,
 }
 
 /// The wishes of a CONNECT, beside what its client is.
@@ -285,7 +297,17 @@ impl Cell {
     /// If the cell has no step at this index.
     pub fn step_line(&self, index: usize) -> String {
         let step = &self.steps[index];
-        format!("{} {} {}", index + 1, step.action.verb(), self.clients[step.client].name)
+        let verb = step.action.verb();
+        let actor = if verb.is_of_broker() { BROKER } else { &self.clients[step.client].name };
+        format!("{} {verb} {actor}", index + 1)
+    }
+
+    /// What happens to the broker in this cell.
+    pub fn operations(&self) -> impl Iterator<Item = Operation> {
+        self.steps.iter().filter_map(|step| match step.action {
+            Action::Broker(operation) => Some(operation),
+            _ => None,
+        })
     }
 }
 
@@ -303,6 +325,7 @@ impl Action {
             Action::Stall => Verb::Stall,
             Action::Race { .. } => Verb::Race,
             Action::Wait { .. } => Verb::Wait,
+            Action::Broker(operation) => operation.verb,
         }
     }
 

@@ -14,12 +14,15 @@ mod longest;
 mod mailbox;
 mod names;
 mod neighbours;
+mod operations;
+mod outages;
 mod pace;
 mod player;
 mod points;
 mod probe;
 mod pulse;
 mod pump;
+mod ready;
 mod receive;
 mod record;
 mod rights;
@@ -28,7 +31,9 @@ mod steps;
 mod takeover;
 mod talk;
 mod target;
+mod waves;
 mod witness;
+mod witnesses;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -45,10 +50,12 @@ pub use longest::Longest;
 pub use names::{Place, Prefix, client_id, topic};
 pub use neighbours::{is_in_use, sentence as prefix_is_in_use};
 pub use probe::{Probe, ROOM_PAUSES, Refusal, RefusalKind, probe};
+pub use ready::until_ready;
 pub use rights::{Forbidden, Rights, look as look_at_rights};
 pub use settle::{SETTLE_MIN, Settle};
 pub use talk::{Talk, Unanswered};
 pub use target::Target;
+pub use waves::run;
 
 use crate::history::History;
 use crate::packet::Protocol;
@@ -57,9 +64,11 @@ use crate::results::{CellResult, CellRun};
 use allowance::Common;
 use finished::Finished;
 use job::Job;
+use outages::Outages;
 use pace::Pace;
 use pulse::Pulse;
-use witness::{Ears, NotStarted, Witness};
+use witness::Ears;
+use witnesses::Witnesses;
 
 /// How often the number of cells side by side is lowered when the broker refuses connections.
 const LOWERINGS_MAX: u32 = 4;
@@ -98,6 +107,7 @@ pub trait Observer: Send + Sync {
 }
 
 /// What a run gives.
+#[derive(Default)]
 pub struct Outcome {
     /// The finished cells, sorted by id.
     pub cells: Vec<CellResult>,
@@ -114,6 +124,19 @@ pub struct Outcome {
     pub interrupted: bool,
 }
 
+impl Outcome {
+    /// Adds that of further cells.
+    fn add(&mut self, further: Outcome) {
+        self.cells.extend(further.cells);
+        self.runs.extend(further.runs);
+        self.cleanup = std::mem::take(&mut self.cleanup).and(further.cleanup);
+        self.helpers.extend(further.helpers);
+        self.gone = self.gone.take().or(further.gone);
+        self.is_shared |= further.is_shared;
+        self.interrupted |= further.interrupted;
+    }
+}
+
 /// Everything that the cells of a run share.
 struct Shared {
     target: Target,
@@ -121,15 +144,16 @@ struct Shared {
     nonce: String,
     /// A protocol version that the broker answers.
     protocol: Protocol,
-    witnesses: HashMap<Protocol, Witness>,
+    witnesses: Witnesses,
+    outages: Outages,
     pulse: Arc<Pulse>,
     common: Arc<Common>,
     pace: Pace,
     began: Instant,
 }
 
-/// Runs all cells whose protocol versions the broker answers, and cleans up, also after an interruption.
-pub async fn run(
+/// Runs cells to which the same happens, and cleans up, also after an interruption.
+async fn run_side_by_side(
     target: &Target,
     cells: Vec<Cell>,
     probes: &[Probe],
@@ -158,9 +182,12 @@ pub async fn run(
         nonce: nonce.clone(),
         is_told: Arc::default(),
     };
-    let (witnesses, not_started) = witnesses(target, &jobs, &versions, options, ears, observer).await;
+    let heard = versions.iter().copied().filter(|version| jobs.iter().any(|job| speaks(&job.cell, *version)));
+    let witnesses = Witnesses::new(heard.collect(), ears);
+    witnesses.start(target, options).await;
     let shared = Arc::new(Shared {
         witnesses,
+        outages: Outages::default(),
         target: target.clone(),
         options: options.clone(),
         nonce,
@@ -179,19 +206,13 @@ pub async fn run(
         () = tell(&mut warned, observer) => (None, false),
     };
     let is_interrupted = *interrupted.borrow();
-    let mut helpers: Vec<History> =
-        probes.iter().filter(|probe| probe.is_remarkable).map(|probe| probe.history.clone()).collect();
-    let witnesses = Arc::into_inner(shared).map(|shared| shared.witnesses).unwrap_or_default();
-    for witness in witnesses.into_values() {
-        helpers.extend(witness.leave().await);
+    while let Ok(sentence) = warned.try_recv() {
+        observer.warn(sentence);
     }
-    for mut histories in not_started {
-        tokio::select! {
-            seen = &mut histories => helpers.extend(seen.unwrap_or_default()),
-            // Whoever has no cell to wait for waits for nothing else.
-            () = std::future::ready(()), if gone.is_some() || is_shared => histories.abort(),
-            _ = interrupted.wait_for(|interrupted| *interrupted) => histories.abort(),
-        }
+    shared.witnesses.leave().await;
+    let helpers = shared.witnesses.helpers(gone.is_some() || is_shared, &mut interrupted).await;
+    if let Err(error) = shared.outages.restore(target, options).await {
+        observer.warn(error.to_string());
     }
     // What comes in the clean-up cuts nothing short.
     drop(interrupted);
@@ -213,31 +234,6 @@ async fn tell(warned: &mut mpsc::UnboundedReceiver<String>, observer: &dyn Obser
 
 fn speaks(cell: &Cell, protocol: Protocol) -> bool {
     cell.clients.iter().any(|client| client.protocol == protocol)
-}
-
-/// A witness for each protocol version in the plan. Without one the run goes on, and says so; what such a one saw comes later.
-async fn witnesses(
-    target: &Target,
-    jobs: &[Job],
-    versions: &[Protocol],
-    options: &RunOptions,
-    ears: Ears,
-    observer: &dyn Observer,
-) -> (HashMap<Protocol, Witness>, Vec<JoinHandle<Vec<History>>>) {
-    let mut witnesses = HashMap::new();
-    let mut not_started = Vec::new();
-    for protocol in versions.iter().filter(|version| jobs.iter().any(|job| speaks(&job.cell, **version))) {
-        match Witness::start(target, *protocol, &options.prefix, ears.clone(), options.patience).await {
-            Ok(witness) => {
-                witnesses.insert(*protocol, witness);
-            }
-            Err(NotStarted { why, histories }) => {
-                observer.warn(format!("no witness for {protocol}, so some absences stay inconclusive: {why}"));
-                not_started.push(histories);
-            }
-        }
-    }
-    (witnesses, not_started)
 }
 
 /// Plays all jobs, then again those whose findings need another attempt, unless the broker is gone.
@@ -269,7 +265,9 @@ async fn rounds(
                 if !was_refused {
                     shared.pace.let_in();
                 }
-                if job.was_disturbed() && job.disturbances < DISTURBANCES_MAX {
+                // Whoever asks for one attempt has it as it is.
+                let may_be_played_again = shared.options.attempts_max > 1 && job.disturbances < DISTURBANCES_MAX;
+                if job.was_disturbed() && may_be_played_again {
                     disturbed.push(job.after_disturbance());
                 } else if may_be_lowered && was_refused {
                     // With fewer cells side by side the connection may come about.
@@ -335,6 +333,9 @@ impl Round<'_> {
         interrupted: &mut watch::Receiver<bool>,
         mut played: impl FnMut(Played),
     ) -> Option<Gone> {
+        self.shared.outages.begin(jobs.len());
+        // What happens to the broker waits for all of them.
+        let limit = if jobs.iter().any(Job::has_outage) { jobs.len() } else { limit };
         let mut waiting = jobs.into_iter();
         loop {
             while self.playing.len() < limit {

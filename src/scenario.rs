@@ -29,7 +29,7 @@ pub use parse::{MESSAGES_MAX, ScenarioError};
 pub use value::{Answers, FromAxis, Point, Value};
 pub use verb::{Effect, Verb};
 
-pub use crate::vocabulary::Timer;
+pub use crate::vocabulary::{Ending, Timer};
 
 /// A scenario file: one experiment, or several that are lessons.
 #[derive(Debug, Clone, PartialEq)]
@@ -170,7 +170,7 @@ pub struct WillPlan {
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepPlan {
     pub when: When,
-    /// The client that acts, by its place in [`Part::clients`].
+    /// The client that acts, by its place in [`Part::clients`]; the first where the broker acts.
     pub client: usize,
     pub action: ActionPlan,
 }
@@ -253,6 +253,14 @@ pub enum ActionPlan {
         /// The wait ends in the last second, before the timer has run out.
         early: Value<bool>,
     },
+    /// Ends the broker, starts it, or both.
+    Broker {
+        verb: Verb,
+        /// How it is ended, where the verb leaves that open.
+        by: Value<Ending>,
+        /// How long before it happens nothing happens, in milliseconds.
+        after_ms: Value<u32>,
+    },
 }
 
 /// How far the last handshake of a receive step goes before the connection ends.
@@ -311,6 +319,7 @@ impl ActionPlan {
             ActionPlan::Stall => Verb::Stall,
             ActionPlan::Race { .. } => Verb::Race,
             ActionPlan::Wait { .. } => Verb::Wait,
+            ActionPlan::Broker { verb, .. } => *verb,
         }
     }
 

@@ -4,6 +4,9 @@
 use crate::packet::{Filter, Protocol};
 use crate::topic;
 
+/// How many messages a publisher leaves unacknowledged where a step asks for no other number.
+pub const USUAL_WINDOW: u32 = 8;
+
 /// The Session Expiry Interval, in seconds, of a session that has to outlive its connection. No experiment lasts so long,
 /// so such an interval does not pass while one runs.
 pub const LONG_EXPIRY_S: u32 = 3600;

@@ -7,6 +7,9 @@ pub const WITNESS: &str = "witness";
 /// the history of a cell whose version was refused.
 pub const PROBE: &str = "probe";
 
+/// The name under which the broker stands in the steps that end or start it.
+pub const BROKER: &str = "broker";
+
 /// The topic of the will that proves that the broker has noticed the end of a connection, where the scenario's client
 /// has no will of its own. Its publication at the witness is the proof.
 pub const PROOF_WILL_TOPIC: &str = "gone";
@@ -41,4 +44,13 @@ impl Timer {
     pub fn of_name(name: &str) -> Option<Timer> {
         Timer::WORDS.iter().find(|(word, _)| *word == name).map(|(_, timer)| *timer)
     }
+}
+
+/// How a broker is ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ending {
+    /// It is asked to stop (SIGTERM), and has the time that it takes.
+    Stop,
+    /// It is killed (SIGKILL), as where the machine loses its power.
+    Kill,
 }

@@ -190,11 +190,15 @@ fn a_wrong_session_present_is_broken_where_it_stands() {
 fn steps(cell: &Cell) -> Vec<(String, Action)> {
     let acts = |client: usize| {
         let stays = |step: &Step| matches!(step.action, Action::Race { stays, .. } if stays == client);
-        cell.steps.iter().any(|step| step.client == client || stays(step))
+        let is_own = |step: &Step| step.client == client && !step.action.verb().is_of_broker();
+        cell.steps.iter().any(|step| is_own(step) || stays(step))
     };
     let place = |client: &mut usize| *client = (0..*client).filter(|other| acts(*other)).count();
-    let mut steps: Vec<(String, Action)> =
-        cell.steps.iter().map(|step| (cell.clients[step.client].name.clone(), step.action.clone())).collect();
+    let actor = |step: &Step| match step.action.verb().is_of_broker() {
+        true => "broker".to_owned(),
+        false => cell.clients[step.client].name.clone(),
+    };
+    let mut steps: Vec<(String, Action)> = cell.steps.iter().map(|step| (actor(step), step.action.clone())).collect();
     for (_, action) in &mut steps {
         match action {
             Action::Subscribe { loop_backs: sources, .. } | Action::Receive { fences: sources, .. } => {

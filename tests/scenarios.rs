@@ -354,7 +354,7 @@ fn names_that_cannot_stand_in_an_id() {
             "[clients.writer]",
             "[clients.witness]",
             13,
-            "witness cannot name the client; witness, attempt, step, broken, late, gone and all",
+            "witness cannot name the client; witness, broker, attempt, step, broken, late, gone and all",
         ),
         ("topic = \"news\"\nqos = 2", "topic = \"a/b/c\"\nqos = 2", 31, "\"a/b/c\" cannot name the topic"),
         ("topic = \"news\"\nqos = 2", "topic = \"fence7\"\nqos = 2", 31, "all that begins with fence are reserved"),

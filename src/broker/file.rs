@@ -28,8 +28,9 @@ const BUILT_IN: &[(&str, &str)] = &[
 
 /// How a file of the user's own ends.
 const EXTENSION: &str = "toml";
-/// How long a broker may take until it answers a CONNECT, where its file does not say.
+/// How long a broker may take until it answers a CONNECT, and to stop, where its file does not say.
 const READY_WITHIN_S: u32 = 30;
+const STOPS_WITHIN_S: u32 = 30;
 
 /// A broker file.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -63,6 +64,9 @@ pub struct BrokerFile {
     /// Written after the broker's documentation; nobody has started the broker with it yet.
     #[serde(default)]
     pub untried: bool,
+    /// In seconds, from SIGTERM on.
+    #[serde(default = "stops_within_s")]
+    pub stops_within_s: u32,
     /// Texts by name, for `${NAME}` in all texts above.
     #[serde(default)]
     pub values: BTreeMap<String, Template>,
@@ -96,6 +100,10 @@ pub struct Variant {
 
 fn ready_within_s() -> u32 {
     READY_WITHIN_S
+}
+
+fn stops_within_s() -> u32 {
+    STOPS_WITHIN_S
 }
 
 /// Why a broker file cannot be used: what and where, and what is accepted.
@@ -185,7 +193,12 @@ impl BrokerFile {
         Ok(Values::of(self, &std::env::temp_dir())?.version(self))
     }
 
-    /// How long the broker may take until it answers a CONNECT.
+    /// How long the broker may take to stop.
+    pub fn stops_within(&self) -> Duration {
+        Duration::from_secs(self.stops_within_s.into())
+    }
+
+    /// How long it may take until it answers a CONNECT.
     pub fn ready_within(&self) -> Duration {
         Duration::from_secs(self.ready_within_s.into())
     }

@@ -16,13 +16,15 @@ use super::values::Values;
 use crate::visible::visible_lines;
 
 /// Runs a command and ends all its processes once nobody holds the other end of the standard input: so the broker ends with this
-/// program, however that ends.
+/// program, however that ends. SIGTERM is meant for the broker, and is waited out.
 const SUPERVISOR: &str = r#"exec 3<&0
 "$@" < /dev/null 3<&- &
 broker=$!
-{ read -r _ <&3; kill -KILL 0; } &
+{ trap '' TERM; read -r _ <&3; kill -KILL 0; } &
 exec 3<&-
-wait "$broker""#;
+trap : TERM
+while wait "$broker"; status=$?; kill -0 "$broker" 2> /dev/null; do :; done
+exit "$status""#;
 
 /// The name of the file with what the broker says.
 const LOG: &str = "output.log";
@@ -31,18 +33,33 @@ const LOG_LINES: usize = 5;
 const LOG_BYTES: u64 = 4096;
 const LINE_CHARS: usize = 200;
 
-/// A broker that runs.
+/// A broker that runs, or has been ended for a while.
 pub struct Started {
-    /// The leader of the broker's process group.
-    supervisor: Child,
-    /// The supervisor ends the broker when this is closed.
-    _held: Option<ChildStdin>,
+    command: Launch,
+    /// `None` while it is ended.
+    running: Option<Running>,
     folder: Folder,
     pub name: String,
     pub address: SocketAddr,
     pub version: Option<String>,
     /// How long it may take until it answers a CONNECT.
     pub ready_within: Duration,
+    /// How long it may take to stop.
+    pub stops_within: Duration,
+}
+
+/// The command that runs the broker.
+struct Launch {
+    words: Vec<String>,
+    environment: Vec<(String, String)>,
+}
+
+/// The processes of the broker.
+struct Running {
+    /// The leader of the process group.
+    supervisor: Child,
+    /// The supervisor ends the broker when this is closed.
+    _held: Option<ChildStdin>,
 }
 
 /// The folder with the broker's configuration, data and log.
@@ -82,30 +99,47 @@ impl Started {
             path.parent().map_or(Ok(()), fs::create_dir_all).map_err(no_folder)?;
             fs::write(path, values.fill(content)?).map_err(no_folder)?;
         }
-        let words = file.start.iter().map(|word| values.fill(word)).collect::<Result<Vec<_>, _>>()?;
-        let mut command = Command::new("sh");
-        command.args(["-c", SUPERVISOR, "sh"]).args(&words).current_dir(folder.path()).process_group(0);
-        for (variable, value) in &file.environment {
-            command.env(variable, values.fill(value)?);
-        }
-        let log = File::create(folder.path().join(LOG)).map_err(no_folder)?;
-        command.stdin(Stdio::piped()).stderr(log.try_clone().map_err(no_folder)?).stdout(log);
-        let not_run = |why| StartError::NotRun { name: file.name.clone(), why };
-        let mut supervisor = command.spawn().map_err(not_run)?;
+        let command = Launch {
+            words: file.start.iter().map(|word| values.fill(word)).collect::<Result<Vec<_>, _>>()?,
+            environment: (file.environment.iter())
+                .map(|(variable, value)| Ok((variable.clone(), values.fill(value)?)))
+                .collect::<Result<Vec<_>, StartError>>()?,
+        };
+        let running = Some(command.run(&file.name, folder.path())?);
         Ok(Started {
-            _held: supervisor.stdin.take(),
-            supervisor,
+            command,
+            running,
             folder,
             name: file.name.clone(),
             address: (Ipv4Addr::LOCALHOST, values.port).into(),
             version: values.version(file),
             ready_within: file.ready_within(),
+            stops_within: file.stops_within(),
         })
+    }
+
+    /// Starts it again, with the data that it has. It need not be ready yet.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub fn start_again(&mut self) -> Result<(), StartError> {
+        self.running = Some(self.command.run(&self.name, self.folder.path())?);
+        Ok(())
+    }
+
+    /// Asks its processes to stop (SIGTERM). They may take their time.
+    pub fn ask_to_stop(&self) {
+        self.running.iter().for_each(|running| running.signal(Signal::TERM));
+    }
+
+    /// Ends all its processes at once (SIGKILL).
+    pub fn kill(&mut self) {
+        self.running = None;
     }
 
     /// True once the broker has ended by itself.
     pub fn has_ended(&mut self) -> bool {
-        !matches!(self.supervisor.try_wait(), Ok(None))
+        self.running.as_mut().is_none_or(|running| !matches!(running.supervisor.try_wait(), Ok(None)))
     }
 
     /// The folder with its configuration, data and log.
@@ -128,12 +162,31 @@ impl Started {
     }
 }
 
-impl Drop for Started {
-    fn drop(&mut self) {
-        // Its data goes with it, so nothing is lost when it is not asked to stop.
+impl Launch {
+    fn run(&self, name: &str, folder: &Path) -> Result<Running, StartError> {
+        let mut command = Command::new("sh");
+        command.args(["-c", SUPERVISOR, "sh"]).args(&self.words).current_dir(folder).process_group(0);
+        command.envs(self.environment.iter().map(|(variable, value)| (variable, value)));
+        let no_folder = |why| StartError::NoFolder { name: name.to_owned(), why };
+        let log = File::options().create(true).append(true).open(folder.join(LOG)).map_err(no_folder)?;
+        command.stdin(Stdio::piped()).stderr(log.try_clone().map_err(no_folder)?).stdout(log);
+        let mut supervisor = command.spawn().map_err(|why| StartError::NotRun { name: name.to_owned(), why })?;
+        Ok(Running { _held: supervisor.stdin.take(), supervisor })
+    }
+}
+
+impl Running {
+    fn signal(&self, signal: Signal) {
         if let Some(group) = i32::try_from(self.supervisor.id()).ok().and_then(Pid::from_raw) {
-            let _ = kill_process_group(group, Signal::KILL);
+            // A process that is gone needs no signal.
+            let _ = kill_process_group(group, signal);
         }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.signal(Signal::KILL);
         let _ = self.supervisor.wait();
     }
 }

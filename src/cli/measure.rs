@@ -49,6 +49,8 @@ pub struct Measure {
     pub details: bool,
 
     #[command(flatten)]
+    pub outages: Outages,
+    #[command(flatten)]
     pub running: Running,
     /// How client ids and topics begin [default: random]
     #[arg(long, value_name = "P", help_heading = "Names on the broker")]
@@ -78,6 +80,21 @@ pub struct Running {
     /// they can take with a broker that answers at once, and a minute; said at the start where it is long]
     #[arg(long, value_name = "TIME", value_parser = long_time)]
     pub time_limit: Option<Duration>,
+}
+
+/// How a broker that was not started for the run is ended and started, for scenarios that do so.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Scenarios that restart the broker")]
+pub struct Outages {
+    /// Stops the broker in good order, and comes back when it has stopped; for a broker that is not started for the run
+    #[arg(long, value_name = "COMMAND")]
+    pub stop_command: Option<String>,
+    /// Kills it
+    #[arg(long, value_name = "COMMAND")]
+    pub kill_command: Option<String>,
+    /// Starts it again
+    #[arg(long, value_name = "COMMAND")]
+    pub start_command: Option<String>,
 }
 
 /// Which cells.

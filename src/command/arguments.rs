@@ -74,6 +74,7 @@ impl Reach {
             version: None,
             tls: (&self.tls).into(),
             keep: self.started.keep,
+            commands: None,
             deadline: self.waits.deadline,
             connect_timeout: self.waits.connect_timeout,
         })

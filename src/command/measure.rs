@@ -7,7 +7,8 @@ use anyhow::{Result, anyhow};
 use super::arguments::{names, prefix};
 use super::expected::{assess, known};
 use super::selection::{check_repeat, load, nothing_selected, select, usual};
-use crate::cli::{Histories, Library, Measure, Running};
+use crate::broker::Commands;
+use crate::cli::{Histories, Library, Measure, Outages, Running};
 use crate::compare::{compare, same_options};
 use crate::exit_code::ExitCode;
 use crate::expectations::Place;
@@ -26,6 +27,7 @@ impl Measure {
         let broker = BrokerRequest {
             name: self.broker_name.clone(),
             version: self.broker_version.clone(),
+            commands: commands(&self.outages),
             ..self.broker.request()?
         };
         let prefix = prefix(self.prefix.as_deref(), &self.prefixes)?;
@@ -65,6 +67,16 @@ impl Running {
             keep_all_histories: false,
         }
     }
+}
+
+/// The commands of the user's that end the broker and start it.
+fn commands(typed: &Outages) -> Option<Commands> {
+    let commands = Commands {
+        stop: typed.stop_command.clone(),
+        kill: typed.kill_command.clone(),
+        start: typed.start_command.clone(),
+    };
+    Some(commands).filter(|commands| *commands != Commands::default())
 }
 
 /// Measures the matrix.

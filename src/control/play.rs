@@ -98,7 +98,8 @@ impl Player<'_> {
             | Action::Silence
             | Action::Stall
             | Action::Race { .. }
-            | Action::Wait { .. } => {}
+            | Action::Wait { .. }
+            | Action::Broker(_) => {}
         }
         Ok(true)
     }

@@ -13,11 +13,12 @@ use std::fmt;
 
 pub use parse::parse;
 
-use super::{Entry, Event, Excess};
+use super::{Entry, Event, Excess, Turn};
 use crate::packet::{
     Ack, Connack, Connect, Filter, Packet, Protocol, Publish, Suback, Subscribe, Unsuback, Unsubscribe,
 };
 use crate::visible::is_hidden;
+use crate::vocabulary::Ending;
 
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -63,6 +64,9 @@ impl fmt::Display for Event {
             }
             Event::Withheld(_, what) => write!(f, "-- withheld {}", Free(what)),
             Event::WithoutEnd(_, what) => write!(f, "-- without end: {what}"),
+            Event::Broker(Turn::Ended(Ending::Stop)) => f.write_str("broker stopped"),
+            Event::Broker(Turn::Ended(Ending::Kill)) => f.write_str("broker killed"),
+            Event::Broker(Turn::Started) => f.write_str("broker started"),
             Event::Late(milliseconds) => write!(f, "late {milliseconds} ms"),
             Event::Stopped => f.write_str("stopped"),
             Event::Broken(why) => write!(f, "broken off: {}", Free(why)),

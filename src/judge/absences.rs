@@ -11,8 +11,9 @@ use super::model::Model;
 use super::proof::{Evidence, Proof};
 use super::rules::{self, Rule};
 use super::{subscriptions, wills};
-use crate::history::Message;
+use crate::history::{Event, History, Message};
 use crate::results::Verdict;
+use crate::scenario::Verb;
 
 pub use limit::SuspectedLimit;
 pub use retained::asks;
@@ -76,8 +77,12 @@ pub fn lost<'a>(evidence: &Evidence<'_, 'a>, owed: impl Iterator<Item = (&'a Pub
 }
 
 /// The first message that is owed, and the client that should get it, if nothing is judged: of all that is owed to sessions that
-/// are still there nothing has come, and nothing shows that it does not.
-pub fn unjudged<'a>(model: &Model<'a>, ledgers: &[Ledger<'a>]) -> Option<(&'a Publication, &'a str)> {
+/// are still there nothing has come in a step that waits for it, and nothing shows that it does not.
+pub fn unjudged<'a>(
+    history: &History,
+    model: &Model<'a>,
+    ledgers: &[Ledger<'a>],
+) -> Option<(&'a Publication, &'a str)> {
     let mut first = None;
     for ledger in ledgers.iter().filter(|ledger| ledger.session.end.is_none()) {
         let evidence = Evidence { model, ledger };
@@ -85,14 +90,26 @@ pub fn unjudged<'a>(model: &Model<'a>, ledgers: &[Ledger<'a>]) -> Option<(&'a Pu
         let is_owed = |publication: &Publication| owed_at(&evidence, publication, 2, Proof::Missing("")).is_some();
         let owed: Vec<(&Publication, bool)> = owed(&evidence).filter(|(publication, _)| is_owed(publication)).collect();
         let is_proven = |lost: &Lost<'_>| !matches!(lost.proof, Proof::Missing(_));
-        if owed.iter().any(|(publication, _)| evidence.has_come(publication))
-            || lost(&evidence, owed.iter().copied()).iter().any(is_proven)
-        {
+        let lost = lost(&evidence, owed.iter().copied());
+        let has_come = owed.iter().any(|(publication, _)| evidence.has_come(publication));
+        if has_come && (lost.is_empty() || is_waited_for(history, ledger)) || lost.iter().any(is_proven) {
             return None;
         }
-        first = first.or(owed.first().map(|(publication, _)| (*publication, ledger.session.client)));
+        let missing = owed.iter().find(|(publication, _)| !evidence.has_come(publication));
+        first = first.or(missing.map(|(publication, _)| (*publication, ledger.session.client)));
     }
     first
+}
+
+/// A step waits for what comes on the last connection of the session, if that is a return.
+fn is_waited_for(history: &History, ledger: &Ledger<'_>) -> bool {
+    let Some(last) = ledger.session.connections.last() else { return false };
+    if !ledger.session.is_resumed_by(last) {
+        return true;
+    }
+    let ends = format!(" {} {}", Verb::Receive, last.client);
+    let mut steps = history.events().skip(last.opened.at);
+    steps.any(|event| matches!(event, Event::Step(step) if step.ends_with(&ends)))
 }
 
 /// The connection on which a message is due.
@@ -145,6 +162,12 @@ fn queued(evidence: &Evidence<'_, '_>, owed: &[&Publication], lost: &[Lost<'_>],
         owed.len(),
         first.qos
     );
+    let meanwhile =
+        first.publication.sent().is_some_and(|sent| evidence.model.facts.was_ended_between(sent, first.due.opened));
+    let expected = match meanwhile {
+        true => format!("{expected}: behind its restart the broker says that the session is present"),
+        false => expected,
+    };
     let publications: Vec<&Publication> = lost.iter().map(|lost| lost.publication).collect();
     // It is no queue limit where something else is seen to be the cause.
     let is_usual =
@@ -204,7 +227,7 @@ fn say(
     };
     let due_since = accepted.unwrap_or(first.publication.at()).max(first.due.opened.at);
     let waited_until = evidence.last_settled().unwrap_or(at).max(at);
-    let finding = findings.broken(rule, first.due.protocol()).after_attempts(attempts);
+    let finding = findings.broken(rule, first.due.protocol()).absence().after_attempts(attempts);
     let finding = finding.at([first.publication.at(), at].into_iter().chain(accepted)).span(due_since, waited_until);
     finding.guess(guess).expected(expected).observed(observed);
 }
@@ -224,7 +247,8 @@ fn subscription_lost(evidence: &Evidence<'_, '_>, findings: &mut Findings) {
         }
         let rule = reasons::rule_of_loss(evidence, &[fence], rules::ADDED_TO_THE_SESSION);
         let events = fence.sent().into_iter().chain(fence.accepted).map(|place| place.at);
-        let finding = findings.broken(rule, connection.protocol()).at(events).after_attempts(ATTEMPTS_FOR_AN_ABSENCE);
+        let finding = findings.broken(rule, connection.protocol()).absence().at(events);
+        let finding = finding.after_attempts(ATTEMPTS_FOR_AN_ABSENCE);
         let expected = format!("{}: the subscription belongs to the resumed session", fence.message);
         finding.expected(expected).observed("it did not come, although a message on another topic did");
         return;

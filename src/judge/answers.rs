@@ -308,7 +308,9 @@ fn ended(history: &History, facts: &Facts, connection: &Connection, findings: &m
         findings.limit(Verdict::Unsupported, format!("{client} was sent DISCONNECT {code:#04x}"));
         return;
     }
-    let Some((place, end)) = was_cut(connection) else { return };
+    let Some((place, end)) = was_cut(connection).filter(|(place, _)| !facts.ended_with_the_broker(*place)) else {
+        return;
+    };
     if let Some((publication, control)) = refused_feature(facts, connection) {
         unannounced(connection, publication, control, findings);
         return;

@@ -14,6 +14,7 @@ use crate::history::{Client, History, Message, PROBE, Time};
 use crate::packet::{Properties, Protocol, Publish};
 use crate::scenario::Timer;
 use crate::session_rules::has_no_room;
+use crate::vocabulary::Ending;
 
 pub use connection::{Connection, Delivery, Flow, IDENTIFIER_REJECTED, Subscribing, Timed, Unsubscribing};
 
@@ -37,10 +38,21 @@ pub struct Facts {
     pub steps: usize,
     /// Not all steps of the scenario were played.
     pub stopped: bool,
+    /// What happened to the broker.
+    pub outages: Vec<Outage>,
     /// The harness was held up, at these entries, for so many milliseconds.
     pub late: Vec<(Place, u32)>,
     times: Vec<Option<Time>>,
     by_message: HashMap<Message, Vec<usize>>,
+}
+
+/// The broker was ended, and started again.
+#[derive(Debug, Clone, Copy)]
+pub struct Outage {
+    pub how: Ending,
+    pub from: Place,
+    /// Where it was there again, if it was.
+    pub until: Option<Place>,
 }
 
 /// A message that a client published, or the will of a connection.
@@ -137,6 +149,16 @@ impl Facts {
         let number = self.publications.len();
         self.by_message.entry(publication.message).or_insert_with(|| Vec::with_capacity(1)).push(number);
         self.publications.push(publication);
+    }
+
+    /// The broker was ended between two places.
+    pub fn was_ended_between(&self, from: Place, to: Place) -> bool {
+        self.outages.iter().any(|outage| (from.at..to.at).contains(&outage.from.at))
+    }
+
+    /// What ended here ended with the broker.
+    pub fn ended_with_the_broker(&self, place: Place) -> bool {
+        self.outages.iter().any(|outage| outage.from.step == place.step)
     }
 
     /// How much time passed between two entries, where both were measured.

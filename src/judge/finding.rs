@@ -37,6 +37,8 @@ pub struct Finding {
     /// The id of the statement in this version of the standard.
     pub statement: &'static str,
     pub level: Level,
+    /// It is about a message that is owed and did not come.
+    pub is_absence: bool,
     /// How many attempts in a row have to show it: 1 for what is seen on the wire and cannot be a matter of time.
     pub attempts: u32,
     /// Indices of the entries of the history that show it.
@@ -61,6 +63,7 @@ impl Findings {
             protocol,
             statement,
             level,
+            is_absence: false,
             attempts: 1,
             events: Vec::new(),
             span: None,
@@ -205,6 +208,11 @@ impl Builder<'_> {
     /// So many attempts in a row have to show it.
     pub fn after_attempts(self, attempts: u32) -> Self {
         self.with(|finding| finding.attempts = attempts)
+    }
+
+    /// A message that is owed did not come.
+    pub fn absence(self) -> Self {
+        self.with(|finding| finding.is_absence = true)
     }
 
     /// What may lie behind it.

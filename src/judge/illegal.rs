@@ -213,7 +213,7 @@ fn ended_session<'a>(
                 rules::AN_EXPIRED_SESSION_IS_DISCARDED
             }
             // A session that the broker denies is found out by its Session Present.
-            Some(SessionEnd::Lost(_)) => rules::PRESENT_1_WITH_SESSION,
+            Some(SessionEnd::Lost(_) | SessionEnd::LostInOutage(_)) => rules::PRESENT_1_WITH_SESSION,
             _ => rules::A_DISCARDED_SESSION_IS_NOT_USED,
         };
         let at = ended.end.map_or(connection.opened.at, |end| end.place().at);

@@ -330,7 +330,7 @@ fn ended(ledger: &Ledger<'_>, all: &mut Vec<Obligation>) {
         (SessionEnd::Discarded(_), _) => {
             (rules::A_DISCARDED_SESSION_IS_NOT_USED, "the session before was discarded, as the client asked")
         }
-        (SessionEnd::Lost(_), _) => return,
+        (SessionEnd::Lost(_) | SessionEnd::LostInOutage(_), _) => return,
     };
     all.push(by(
         Some(rule),

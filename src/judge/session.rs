@@ -34,6 +34,8 @@ pub enum SessionEnd {
     Expired(Place),
     /// The broker does not have it any more, and says so to this CONNECT.
     Lost(Place),
+    /// The same, and the broker was ended since the connection before.
+    LostInOutage(Place),
 }
 
 impl SessionEnd {
@@ -42,7 +44,8 @@ impl SessionEnd {
             SessionEnd::WithConnection(place)
             | SessionEnd::Discarded(place)
             | SessionEnd::Expired(place)
-            | SessionEnd::Lost(place) => place,
+            | SessionEnd::Lost(place)
+            | SessionEnd::LostInOutage(place) => place,
         }
     }
 }
@@ -109,7 +112,12 @@ pub fn sessions<'a>(facts: &'a Facts, kept: &[usize]) -> Vec<Session<'a>> {
             }
             // What the broker has lost is one finding; whatever follows begins anew.
             fate => {
-                session.end = Some(fate.unwrap_or(SessionEnd::Lost(connection.opened)));
+                let last = session.connections[session.connections.len() - 1];
+                let lost = match facts.was_ended_between(last.opened, connection.opened) {
+                    true => SessionEnd::LostInOutage(connection.opened),
+                    false => SessionEnd::Lost(connection.opened),
+                };
+                session.end = Some(fate.unwrap_or(lost));
                 sessions.push(Session::begun_by(connection));
             }
         }

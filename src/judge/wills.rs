@@ -168,7 +168,9 @@ pub fn due(model: &Model<'_>, connection: &Connection) -> Option<usize> {
     let delay = connection.connect.will.as_ref()?.delay.unwrap_or(0);
     let session = model.sessions.iter().find(|session| session.has(connection))?;
     // With a session that the broker has lost its timers went too, and that is a finding already.
-    if matches!(session.end, Some(SessionEnd::Lost(_))) || model.facts.connections.last().is_none() {
+    if matches!(session.end, Some(SessionEnd::Lost(_) | SessionEnd::LostInOutage(_)))
+        || model.facts.connections.last().is_none()
+    {
         return None;
     }
     if delay == 0 || !connection.session_persists() {

@@ -6,8 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, anyhow};
 use tokio::time::sleep;
 
-use super::ready::until_ready;
-use crate::broker::{Broker, Given, TlsOptions};
+use crate::broker::{Broker, Commands, Given, TlsOptions};
 use crate::connection::{End, tls};
 use crate::output::note;
 use crate::packet::{Login, Protocol};
@@ -37,6 +36,8 @@ pub struct BrokerRequest {
     pub tls: TlsOptions,
     /// The folder of a broker that is started stays.
     pub keep: bool,
+    /// How one that is not started for the run is ended and started.
+    pub commands: Option<Commands>,
     /// The longest wait for any answer.
     pub deadline: Duration,
     /// The longest wait for a connection and its CONNACK.
@@ -58,6 +59,7 @@ impl BrokerRequest {
             version: None,
             tls: TlsOptions::default(),
             keep,
+            commands: None,
             deadline,
             connect_timeout,
         }
@@ -74,6 +76,7 @@ impl BrokerRequest {
             version: self.version.clone(),
             tls: self.tls.clone(),
             keep: self.keep,
+            commands: self.commands.clone(),
         }
     }
 
@@ -81,6 +84,7 @@ impl BrokerRequest {
     pub fn target(&self, broker: &Broker) -> Target {
         Target::new(broker.endpoint.clone(), broker.login.clone(), self.deadline, self.connect_timeout)
             .with_publisher(broker.publisher_login.clone())
+            .with_operator(broker.operator.clone())
     }
 
     /// The options beside the URL with which a command reaches the same broker. A password that stands in no file is left
@@ -95,7 +99,7 @@ impl BrokerRequest {
                 [option(user, &login.user), file.unwrap_or_default()].concat()
             };
         // That of a broker's own file is in the file.
-        let main_login = broker.login.clone().filter(|_| broker.started.is_none() || self.username.is_some());
+        let main_login = broker.login.clone().filter(|_| !broker.is_started() || self.username.is_some());
         let main = ["--username", "--password-file"];
         let publisher = ["--publisher-username", "--publisher-password-file"];
         let wait = |name: &str, wait: Duration| match wait {
@@ -127,16 +131,31 @@ pub struct Reached {
 /// # Errors
 /// Why nothing can be measured: no version is answered, or a CONNECT is refused for another reason than its version.
 pub async fn reach(request: &BrokerRequest, prefix: &Prefix) -> Result<Reached> {
-    let mut broker = Broker::find(&request.broker, request.given(), request.connect_timeout).await?;
+    let broker = Broker::find(&request.broker, request.given(), request.connect_timeout).await?;
     if request.tls.insecure {
         note(&format!("warning: --insecure: whoever answers at {} is trusted", broker.url));
     }
     let target = request.target(&broker);
-    until_ready(&mut broker, &target, prefix).await?;
+    until_started(&broker, &target, prefix).await?;
     let probes = probe_both(&target, prefix).await;
     check_reachable(&probes, &broker.url, target.login.is_some())
         .map_err(|obstacle| cannot_measure(&broker, &obstacle))?;
     Ok(Reached { broker, target, probes })
+}
+
+/// Waits until a broker that was started answers a CONNECT; one that was not started is left alone.
+///
+/// # Errors
+/// The broker has ended, or does not get ready in time: a sentence for the user.
+pub async fn until_started(broker: &Broker, target: &Target, prefix: &Prefix) -> Result<()> {
+    let Some(operator) = &broker.operator else { return Ok(()) };
+    let Some(started) = operator.started() else { return Ok(()) };
+    let started = started.lock().await;
+    if started.is_kept() {
+        note(&format!("{} keeps its configuration, data and log in {}", started.name, started.folder().display()));
+    }
+    drop(started);
+    Ok(run::until_ready(operator, target, prefix).await?)
 }
 
 fn cannot_measure(broker: &Broker, obstacle: &Obstacle) -> anyhow::Error {

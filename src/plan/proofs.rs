@@ -13,7 +13,7 @@ pub fn add(clients: &[Client], steps: &mut [Step]) {
         let (earlier, rest) = steps.split_at_mut(index);
         let Some((step, later)) = rest.split_first_mut() else { return };
         let client = step.client;
-        let next_of_client = later.iter().find(|next| next.client == client);
+        let next_of_client = later.iter().find(|next| next.client == client || next.action.verb().is_of_broker());
         match &mut step.action {
             Action::Connect(connect) => {
                 let id = clients[client].client_id;
@@ -41,10 +41,11 @@ pub fn add(clients: &[Client], steps: &mut [Step]) {
                     let same_id = clients[next.client].client_id == clients[client].client_id;
                     next.client != client && same_id && next.action.verb().connects()
                 };
-                let goes = |next: &Step| next.action.verb().goes_away();
+                let goes = |next: &Step| next.action.verb().goes_away() || next.action.verb().is_of_broker();
                 *last = next_of_client.is_none_or(goes) || later.iter().any(takes_over);
             }
             Action::Disconnect { .. } | Action::Cut { .. } | Action::Silence | Action::Stall => online[client] = false,
+            Action::Broker(_) => online.fill(false),
             Action::Unsubscribe { .. } | Action::Publish(_) | Action::Wait { .. } => {}
         }
         if step.action.stops_half_way() {
@@ -56,8 +57,9 @@ pub fn add(clients: &[Client], steps: &mut [Step]) {
 /// A client that goes away without DISCONNECT, and that has no will, gets one: its publication shows that the broker has
 /// noticed.
 fn prove_the_end(connect: &mut Connect, later: &[Step], client: usize) {
-    let verbs = later.iter().filter(|step| step.client == client).map(|step| step.action.verb());
-    let end = verbs.into_iter().find(|verb| verb.goes_away() && *verb != Verb::Stall || verb.connects());
+    let own = later.iter().filter(|step| step.client == client || step.action.verb().is_of_broker());
+    let ends = |verb: &Verb| verb.goes_away() && *verb != Verb::Stall || verb.connects() || verb.is_of_broker();
+    let end = own.map(|step| step.action.verb()).find(ends);
     if matches!(end, Some(Verb::Cut | Verb::Silence)) && connect.will.is_none() && !connect.without_will {
         connect.will = Some(Will { topic: PROOF_WILL_TOPIC.into(), qos: 1, retain: false, delay: None });
     }

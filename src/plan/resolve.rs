@@ -1,9 +1,11 @@
 //! A step of the file with the values of its cell, still without what its neighbours decide.
 
-use super::{Action, Connect, Publication, Settings, Until, Will};
+use std::time::Duration;
+
+use super::{Action, Connect, Operation, Publication, Settings, Until, Will};
 use crate::axes::Axes;
 use crate::packet::{Filter, Protocol};
-use crate::scenario::{ActionPlan, Answers, ConnectPlan, FilterPlan, FromAxis, Part, StepPlan, Value};
+use crate::scenario::{ActionPlan, Answers, ConnectPlan, FilterPlan, FromAxis, Part, StepPlan, Value, Verb};
 use crate::session_rules::LONG_EXPIRY_S;
 
 /// The Keep Alive of a client that asks for none, in seconds.
@@ -59,6 +61,12 @@ pub fn action(scenario: &Part, step: &StepPlan, axes: &Axes, settings: Settings)
         ActionPlan::Wait { timer, seconds, early } => {
             Action::Wait { timer: timer.in_cell(axes), seconds: seconds.in_cell(axes), early: early.in_cell(axes) }
         }
+        ActionPlan::Broker { verb, by, after_ms } => Action::Broker(Operation {
+            verb: *verb,
+            ends: (*verb != Verb::Start).then(|| by.in_cell(axes)),
+            starts: matches!(verb, Verb::Start | Verb::Restart),
+            after: Duration::from_millis(after_ms.in_cell(axes).into()),
+        }),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::history::{Awaited, Message};
 use crate::packet::{self, Ack, AckKind, Connack, Packet, Protocol, Publish};
 use crate::plan;
 use crate::scenario::Answers;
-use crate::session_rules::{granted_qos, is_failure, must_be_refused, session_persists};
+use crate::session_rules::{USUAL_WINDOW, granted_qos, is_failure, must_be_refused, session_persists};
 use crate::topic;
 
 /// A client of a cell while the cell runs.
@@ -88,8 +88,6 @@ pub struct Unsent {
     pub raw: Bytes,
 }
 
-/// How many messages a publisher leaves unacknowledged.
-const USUAL_WINDOW: u32 = 8;
 /// How many Packet Identifiers a client takes in turn: one more than it leaves unacknowledged.
 const IDS_IN_TURN: u16 = 9;
 

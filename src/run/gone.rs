@@ -6,7 +6,7 @@ use tokio::time::timeout;
 
 use super::Shared;
 use super::probe::{self, RefusalKind};
-use super::witness::{KEEP_ALIVE_S, Witness};
+use super::witness::KEEP_ALIVE_S;
 use crate::history::{Event, History};
 
 /// How often the harness tries to connect before it says that nobody is there, unless the broker leaves it waiting. A broker that
@@ -50,13 +50,13 @@ pub fn is_suspicious(history: &History) -> bool {
 
 /// Tries to reach the broker. `None` if it is there; otherwise how the attempt ended.
 pub async fn look(shared: &Shared) -> Option<String> {
+    shared.outages.until_there().await;
     let heard = shared.pulse.heard();
     // Cells that wait in vain for their connections do not hold it up.
     let target = shared.target.apart();
     let mut how = String::new();
     for _ in 0..TRIES {
-        shared.witnesses.values().for_each(Witness::ping);
-        let protocol = shared.witnesses.keys().next().copied().unwrap_or(shared.protocol);
+        let protocol = shared.witnesses.ping().await.unwrap_or(shared.protocol);
         let id = format!("{}looker", shared.options.prefix.client_id);
         let connect = target.connect(protocol, id, true, KEEP_ALIVE_S);
         match probe::connect(&target, connect).await {

@@ -99,6 +99,23 @@ impl Cleanup {
         Cleanup { sessions_failed: persistent, retained, ..Cleanup::default() }
     }
 
+    /// This one, and a further one.
+    pub fn and(self, further: Cleanup) -> Cleanup {
+        let is_first = self.sessions_ended + self.sessions_failed + self.sessions_left == 0;
+        Cleanup {
+            sessions_ended: self.sessions_ended + further.sessions_ended,
+            sessions_failed: self.sessions_failed + further.sessions_failed,
+            sessions_left: self.sessions_left + further.sessions_left,
+            sessions_checked: (is_first || self.sessions_checked) && further.sessions_checked,
+            retained: Retained {
+                cleared: self.retained.cleared + further.retained.cleared,
+                failed: self.retained.failed + further.retained.failed,
+                left: self.retained.left + further.retained.left,
+                unchecked: self.retained.unchecked || further.retained.unchecked,
+            },
+        }
+    }
+
     /// Nothing is known to be left.
     pub fn is_clean(&self) -> bool {
         self.sessions_failed + self.sessions_left + self.retained.failed + self.retained.left == 0

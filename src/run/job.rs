@@ -62,6 +62,7 @@ impl Job {
 
     /// Plays the cell once more and judges what happened.
     pub async fn play(mut self, shared: Arc<Shared>) -> Job {
+        let _member = shared.outages.member();
         shared.pace.turn().await;
         let started = Instant::now();
         let attempt = self.attempts.len() as u32 + 1;
@@ -70,18 +71,18 @@ impl Job {
         let publisher = self.cell.steps.iter().find(|step| matches!(step.action, Action::Publish(_)));
         let protocol = publisher.map_or(self.cell.clients[0].protocol, |step| self.cell.clients[step.client].protocol);
         let allowance = Allowance::of(&self.cell, &shared.common);
-        let witness = match shared.witnesses.get(&protocol) {
-            Some(witness) => witness.mailbox(&names, &self.cell, allowance.clone()).await,
-            None => None,
-        };
+        let witness = shared.witnesses.mailbox(protocol, &names, &self.cell, allowance.clone()).await;
         let began_at = Some(SystemTime::now());
         let mut player = Player {
             cell: &self.cell,
+            shared: &shared,
+            publishes_in: protocol,
             target: &shared.target,
             clients: self.cell.clients.iter().cloned().map(Client::new).collect(),
             allowances: vec![allowance; self.cell.clients.len()],
             record: Record::new(self.cell.clients.iter().map(|client| client.name.clone())),
             witness,
+            witness_connections: 0,
             names: names.clone(),
             settle: settle::of_attempt(shared.options.settle, attempt),
             // What was waited for in vain is not waited for again.
@@ -107,6 +108,11 @@ impl Job {
         self.attempts.push(Attempt { began_at, names, history, judgement });
         self.duration += started.elapsed();
         self
+    }
+
+    /// Something happens to the broker in it.
+    pub fn has_outage(&self) -> bool {
+        self.cell.operations().next().is_some()
     }
 
     pub fn names(&self, shared: &Shared, attempt: u32) -> Names {

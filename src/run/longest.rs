@@ -13,6 +13,7 @@ use super::player::VANISHED_MIN;
 use super::settle;
 use super::steps::TRIES_MAX;
 use super::{LOWERINGS_MAX, RunOptions, Target};
+use crate::broker::ENDS_WITHIN;
 use crate::connection::{END_AFTER_DISCONNECT, WRITE_DEADLINE};
 use crate::packet::Protocol;
 use crate::plan::{Action, Cell};
@@ -144,6 +145,7 @@ impl Waits {
             Action::Cut { .. } => detached,
             Action::Silence => self.silence(cell, client) + detached,
             Action::Wait { seconds, .. } => Duration::from_secs(u64::from(*seconds)) + BEYOND_TIMER,
+            Action::Broker(operation) => operation.after + 2 * ENDS_WITHIN,
             Action::Stall | Action::Unsubscribe { .. } => Duration::ZERO,
         }
     }

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Target;
 use super::allowance::Allowance;
 use super::client::{Client, Unsent};
 use super::mailbox::Mailbox;
@@ -16,9 +15,10 @@ use super::names::Names;
 use super::probe::{self, Refusal, RefusalKind};
 use super::pulse::Pulse;
 use super::record::Record;
+use super::{Shared, Target};
 use crate::connection::Unsendable;
 use crate::history::{Awaited, Event, History, Message, PROBE};
-use crate::packet::{self, AckKind, Packet, Properties, Publish};
+use crate::packet::{self, AckKind, Packet, Properties, Protocol, Publish};
 use crate::plan::Cell;
 
 /// The topic of a SUBSCRIBE that only asks for its answer.
@@ -29,6 +29,9 @@ pub const VANISHED_MIN: Duration = Duration::from_millis(100);
 /// The player of one attempt.
 pub struct Player<'a> {
     pub cell: &'a Cell,
+    pub shared: &'a Shared,
+    /// The protocol version of its publisher, and so of its witness.
+    pub publishes_in: Protocol,
     pub target: &'a Target,
     pub names: Names,
     pub clients: Vec<Client>,
@@ -37,6 +40,8 @@ pub struct Player<'a> {
     pub record: Record,
     /// Where the witness's copies arrive, if there is a witness.
     pub witness: Option<Mailbox>,
+    /// How many connections earlier witnesses had, before the broker was started again.
+    pub witness_connections: u32,
     /// What the witness has.
     pub witnessed: HashSet<Message>,
     /// How long a cell that is about to say "absent" stays open.

@@ -242,6 +242,7 @@ impl Player<'_> {
 
     /// Records what the witness saw of this cell's topics, and notes which message of ours it has.
     fn record_sighting(&mut self, Sighting { at, connection, seen }: Sighting) {
+        let connection = self.witness_connections + connection;
         match seen {
             Seen::Copy(copy, raw) => {
                 self.witnessed.extend(self.names.local_payload(&copy.payload).ok());

@@ -67,6 +67,11 @@ impl Record {
         self.connections[client]
     }
 
+    /// As [`Record::connection`], of the witness.
+    pub fn connection_of_witness(&self) -> u32 {
+        self.connections[self.witness()]
+    }
+
     /// Records a packet that was put on the wire at this time.
     pub fn sent(&mut self, names: &Names, client: usize, at: Instant, packet: &Packet, raw: Bytes) {
         let raw = Some(raw).filter(|_| !matches!(packet, Packet::Connect(_)));
@@ -174,7 +179,12 @@ impl Record {
 
     /// Records something of the harness's own.
     pub fn noted(&mut self, event: Event) {
-        self.write(Instant::now(), event.into());
+        self.noted_at(Instant::now(), event);
+    }
+
+    /// As [`Record::noted`], at a time that has passed.
+    pub fn noted_at(&mut self, at: Instant, event: Event) {
+        self.write(at, event.into());
     }
 
     /// The harness was held up until this time.

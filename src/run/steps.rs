@@ -47,6 +47,7 @@ impl Player<'_> {
             Action::Silence => self.silence(client).await,
             Action::Stall => self.stall(client).await,
             Action::Race { stays, connect } => self.race(client, *stays, connect).await,
+            Action::Broker(operation) => self.operate(*operation).await,
             Action::Wait { seconds, early: true, .. } => self.wait_almost(*seconds).await,
             Action::Wait { timer, seconds, early: false } => self.wait(client, *timer, *seconds).await,
         }

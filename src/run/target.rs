@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
+use crate::broker::Operator;
 use crate::connection::Endpoint;
 use crate::packet::{Connect, Login, Protocol};
 use crate::plan::Role;
@@ -23,13 +24,16 @@ pub struct Target {
     publisher_login: Option<Login>,
     pub deadline: Duration,
     pub connect_timeout: Duration,
+    /// How the broker is ended and started again, where that is known.
+    pub operator: Option<Arc<Operator>>,
     pub(super) connecting: Arc<Semaphore>,
 }
 
 impl Target {
     pub fn new(endpoint: Endpoint, login: Option<Login>, deadline: Duration, connect_timeout: Duration) -> Target {
         let connecting = Arc::new(Semaphore::new(CONNECTING_MAX));
-        let target = Target { endpoint, login, publisher_login: None, deadline, connect_timeout, connecting };
+        let target =
+            Target { endpoint, login, publisher_login: None, deadline, connect_timeout, operator: None, connecting };
         target.with_publisher(None)
     }
 
@@ -39,6 +43,11 @@ impl Target {
         let logins = self.login.iter().chain(&self.publisher_login);
         self.endpoint.secrets = logins.map(|login| login.password.clone().into_bytes()).collect();
         self
+    }
+
+    /// The same broker, which can be ended and started like this.
+    pub fn with_operator(self, operator: Option<Arc<Operator>>) -> Target {
+        Target { operator, ..self }
     }
 
     /// The login of clients with this role.

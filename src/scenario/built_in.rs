@@ -36,7 +36,11 @@ const USUAL: [(&str, &str); 29] = [
 ];
 
 /// Those that run only where they are named, since brokers may refuse them by right or they take long.
-const ON_REQUEST: [(&str, &str); 1] = [("long_backlog", include_str!("../../scenarios/long_backlog.toml"))];
+const ON_REQUEST: [(&str, &str); 3] = [
+    ("long_backlog", include_str!("../../scenarios/long_backlog.toml")),
+    ("restart", include_str!("../../scenarios/restart.toml")),
+    ("restart_in_flight", include_str!("../../scenarios/restart_in_flight.toml")),
+];
 
 /// The text of a built-in scenario.
 pub fn text(name: &str) -> Option<&'static str> {

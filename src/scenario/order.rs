@@ -1,6 +1,6 @@
 //! Checks that the steps can be played in their order, in every cell.
 
-use super::{ActionPlan, Axis, Effect, Exception, Part, combinations};
+use super::{ActionPlan, Axis, Effect, Exception, Part, Verb, combinations};
 use crate::axes::Axes;
 
 /// Finds the first step that cannot work in some cell, and says why.
@@ -31,12 +31,26 @@ enum State {
     Connected,
     /// It stopped in the middle of a handshake, and can only be cut.
     Stopped,
+    /// The broker was ended, and was not started again.
+    BrokerIsDown,
+    /// The broker is there, and cannot be started.
+    BrokerIsThere,
 }
 
 /// The first step whose client is not in the state that the step needs, and the state in which it is.
 fn first_mistake(scenario: &Part, cell: &Axes) -> Option<(usize, State)> {
     let mut states = vec![State::Away; scenario.clients.len()];
+    let mut ended_in = None;
     for (index, step) in scenario.steps.iter().enumerate().filter(|(_, step)| step.when.in_cell(cell)) {
+        match (step.action.verb().effect(), ended_in) {
+            (Effect::StartsBroker, None) => return Some((index, State::BrokerIsThere)),
+            (Effect::StartsBroker, Some(_)) => ended_in = None,
+            (Effect::None, Some(_)) | (_, None) => {}
+            (_, Some(_)) => return Some((index, State::BrokerIsDown)),
+        }
+        if matches!(step.action.verb(), Verb::Stop | Verb::Kill) {
+            ended_in = Some(index);
+        }
         if !is_possible(scenario, &step.action, step.client, &states) {
             return Some((index, states[step.client]));
         }
@@ -53,15 +67,16 @@ fn first_mistake(scenario: &Part, cell: &Axes) -> Option<(usize, State)> {
             Effect::Opens | Effect::OpensTwo => states[stays] = State::Connected,
             Effect::Ends | Effect::EndsAbruptly => states[step.client] = State::Away,
             Effect::Uses if step.action.stops() => states[step.client] = State::Stopped,
-            Effect::Uses | Effect::None => {}
+            Effect::EndsAll => states.fill(State::Away),
+            Effect::Uses | Effect::None | Effect::StartsBroker => {}
         }
     }
-    None
+    ended_in.map(|index| (index, State::BrokerIsDown))
 }
 
 fn is_possible(scenario: &Part, action: &ActionPlan, client: usize, states: &[State]) -> bool {
     match action.verb().effect() {
-        Effect::None => true,
+        Effect::None | Effect::EndsAll | Effect::StartsBroker => true,
         Effect::Opens => states[client] == State::Away,
         Effect::OpensTwo => may_race(scenario, action, client, states),
         Effect::EndsAbruptly => states[client] != State::Away,
@@ -93,13 +108,25 @@ fn sentence(scenario: &Part, index: usize, state: State, cell: &Axes) -> String 
         cell.0.iter().filter(|(axis, _)| decisive(axis)).map(|(axis, value)| format!("{axis}={value}")).collect();
     let place = if values.is_empty() { String::new() } else { format!("in cells with {} ", values.join(",")) };
     let verb = step.action.verb();
+    match (verb.effect(), state) {
+        (Effect::StartsBroker, _) => {
+            return format!("the broker cannot start here: {place}it was not stopped or killed before");
+        }
+        (Effect::EndsAll, _) => {
+            return format!("the broker cannot stay away: {place}start it in a later step, before a client acts");
+        }
+        _ => {}
+    }
     let why = match (verb.effect(), state) {
+        (_, State::BrokerIsDown) => "the broker is not there; start it in a step before",
         (Effect::OpensTwo, _) => {
             "both clients of a race use one client_id and one protocol, are not connected, and the one that stays is declared later"
         }
         (_, State::Stopped) => "it stopped in the middle of a handshake; cut it in a step before",
         (Effect::Opens, _) => "it is connected already; disconnect it in a step before",
-        (_, State::Away | State::Connected) => "it is not connected; connect it in a step before",
+        (_, State::Away | State::Connected | State::BrokerIsThere) => {
+            "it is not connected; connect it in a step before"
+        }
     };
     format!("\"{client}\" cannot {verb} here: {place}{why}")
 }

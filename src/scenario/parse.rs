@@ -18,9 +18,9 @@ use super::{
 };
 use crate::axes::AxisValue;
 use crate::slip::did_you_mean;
-use crate::vocabulary::{FENCE_TOPICS, PROOF_WILL_TOPIC, WITNESS};
+use crate::vocabulary::{BROKER, FENCE_TOPICS, PROOF_WILL_TOPIC, WITNESS};
 
-pub(super) use steps::IDENTIFIER_MAX;
+pub(super) use steps::{AFTER_MS_MAX, IDENTIFIER_MAX};
 
 /// The most messages that one step publishes.
 pub const MESSAGES_MAX: u32 = 10_000;
@@ -32,7 +32,7 @@ pub(super) const NAME_MAX: usize = 20;
 /// The topic of a step that names none.
 const DEFAULT_TOPIC: &str = "t";
 /// Words that mean something else in a history.
-const RESERVED: [&str; 6] = [WITNESS, "attempt", "step", "broken", "late", PROOF_WILL_TOPIC];
+const RESERVED: [&str; 7] = [WITNESS, BROKER, "attempt", "step", "broken", "late", PROOF_WILL_TOPIC];
 /// Topics and filters that begin with one of these are not put under the prefix of the run: `$` is the broker's own, and
 /// a filter that begins with a wildcard is there to not match it.
 const NOT_OURS: [&str; 2] = ["$SYS/", "+/broker/"];
@@ -276,7 +276,8 @@ impl<'a> Reader<'a> {
     ) -> Result<(), ScenarioError> {
         for (index, client) in clients.iter().enumerate() {
             let acts = |step: &StepPlan| {
-                step.client == index || matches!(step.action, ActionPlan::Race { stays } if stays == index)
+                let is_own = step.client == index && !step.action.verb().is_of_broker();
+                is_own || matches!(step.action, ActionPlan::Race { stays } if stays == index)
             };
             if !steps.iter().any(|step| acts(step.get_ref())) {
                 let why = format!("client \"{}\" has no step; give it one, or remove it", client.get_ref().name);

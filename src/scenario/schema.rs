@@ -9,7 +9,7 @@ use super::value::{Answers, Point, Words};
 use super::{Scenario, Verb};
 use crate::connection::End;
 use crate::packet::Protocol;
-use crate::vocabulary::Timer;
+use crate::vocabulary::{BROKER, Ending, Timer};
 
 impl Scenario {
     /// The JSON Schema of scenario files.
@@ -146,7 +146,8 @@ fn step(verb: Verb) -> Json {
         Verb::Wait => &["wait", "timer", "seconds"],
         other => &[other.word()],
     };
-    let of_key = |key: &str| if key == verb.word() { meaning(name(), does(verb)) } else { of_step(key) };
+    let actor = if verb.is_of_broker() { json!({ "const": BROKER }) } else { name() };
+    let of_key = |key: &str| if key == verb.word() { meaning(actor.clone(), does(verb)) } else { of_step(key) };
     table(&keys, required, of_key)
 }
 
@@ -164,6 +165,10 @@ fn does(verb: Verb) -> &'static str {
         Verb::Stall => "neither reads nor writes, until it connects anew",
         Verb::Race => "connects at the same moment as another client with its identifier",
         Verb::Wait => "lets a timer of the protocol run out",
+        Verb::Stop => "stops the broker in good order, which ends all connections",
+        Verb::Kill => "kills the broker, which ends all connections",
+        Verb::Start => "starts the broker again, and waits until it answers a CONNECT",
+        Verb::Restart => "ends the broker and starts it again",
     }
 }
 
@@ -203,6 +208,10 @@ fn of_step(key: &str) -> Json {
         "stays" => meaning(name(), "the client that stays"),
         "timer" => words::<Timer>(),
         "seconds" => number(0, u32::MAX),
+        "by" => meaning(words::<Ending>(), "how the broker is ended; stop where it is left out"),
+        "after_ms" => {
+            meaning(number(0, super::parse::AFTER_MS_MAX), "how long before that nothing happens, in milliseconds")
+        }
         "early" => meaning(truth(), "the wait ends in the last second, before the timer has run out"),
         _ => json!({}),
     }

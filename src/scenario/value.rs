@@ -3,7 +3,7 @@
 use crate::axes::{Axes, AxisValue};
 use crate::connection::End;
 use crate::packet::Protocol;
-use crate::vocabulary::Timer;
+use crate::vocabulary::{Ending, Timer};
 
 /// A value as it stands in the file: itself, or the axis that gives it.
 #[derive(Debug, Clone, PartialEq)]
@@ -163,6 +163,11 @@ impl Words for Point {
 impl Words for Timer {
     const ACCEPTED: &'static str = "\"session_expiry\", \"message_expiry\", \"will_delay\" or \"keep_alive\"";
     const ALL: &'static [(&'static str, Timer)] = &Timer::WORDS;
+}
+
+impl Words for Ending {
+    const ACCEPTED: &'static str = "\"stop\" or \"kill\"";
+    const ALL: &'static [(&'static str, Ending)] = &[("stop", Ending::Stop), ("kill", Ending::Kill)];
 }
 
 impl Words for End {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The word of a step for what its client does.
+/// The word of a step for what its client does, or what happens to the broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
     Connect,
@@ -16,6 +16,10 @@ pub enum Verb {
     Stall,
     Race,
     Wait,
+    Stop,
+    Kill,
+    Start,
+    Restart,
 }
 
 /// The effect of a step on the Network Connection of its client.
@@ -33,11 +37,15 @@ pub enum Effect {
     EndsAbruptly,
     /// It neither needs nor changes one.
     None,
+    /// It ends the broker, and with it all connections.
+    EndsAll,
+    /// It starts the broker again.
+    StartsBroker,
 }
 
 impl Verb {
     /// In the order in which a mistake lists them.
-    pub const ALL: [Verb; 11] = [
+    pub const ALL: [Verb; 15] = [
         Verb::Connect,
         Verb::Subscribe,
         Verb::Unsubscribe,
@@ -49,6 +57,10 @@ impl Verb {
         Verb::Stall,
         Verb::Race,
         Verb::Wait,
+        Verb::Stop,
+        Verb::Kill,
+        Verb::Start,
+        Verb::Restart,
     ];
 
     /// The word of scenario files and histories.
@@ -65,6 +77,10 @@ impl Verb {
             Verb::Stall => "stall",
             Verb::Race => "race",
             Verb::Wait => "wait",
+            Verb::Stop => "stop",
+            Verb::Kill => "kill",
+            Verb::Start => "start",
+            Verb::Restart => "restart",
         }
     }
 
@@ -109,6 +125,8 @@ impl Verb {
             Verb::Silence | Verb::Stall => &[],
             Verb::Race => &["stays"],
             Verb::Wait => &["timer", "seconds", "early"],
+            Verb::Stop | Verb::Kill | Verb::Start => &["after_ms"],
+            Verb::Restart => &["by", "after_ms"],
         }
     }
 
@@ -120,12 +138,19 @@ impl Verb {
             Verb::Disconnect | Verb::Silence | Verb::Stall => Effect::Ends,
             Verb::Cut => Effect::EndsAbruptly,
             Verb::Wait => Effect::None,
+            Verb::Stop | Verb::Kill | Verb::Restart => Effect::EndsAll,
+            Verb::Start => Effect::StartsBroker,
         }
     }
 
     /// True if the broker gets a CONNECT in this step.
     pub fn connects(self) -> bool {
         matches!(self.effect(), Effect::Opens | Effect::OpensTwo)
+    }
+
+    /// True if the broker acts, and no client.
+    pub fn is_of_broker(self) -> bool {
+        matches!(self.effect(), Effect::EndsAll | Effect::StartsBroker)
     }
 
     /// True if the client goes away in this step.

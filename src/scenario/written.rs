@@ -5,10 +5,11 @@ use std::fmt::Write;
 use super::value::{Words, word};
 use super::{
     ActionPlan, Answers, ClientId, ClientPlan, ConnectPlan, FilterPlan, FromAxis, Part, PublishPlan, Scenario,
-    StepPlan, Value,
+    StepPlan, Value, Verb,
 };
 use crate::axes::Axes;
 use crate::packet::Protocol;
+use crate::vocabulary::{BROKER, Ending};
 
 /// Key and value of a table in one line.
 type Pairs = Vec<(&'static str, String)>;
@@ -26,7 +27,8 @@ impl Scenario {
         // A client without a step in this cell has no place in the file.
         let acts = |place: &usize| {
             let stays = |step: &StepPlan| matches!(step.action, ActionPlan::Race { stays } if stays == *place);
-            steps.iter().any(|step| step.client == *place || stays(step))
+            let is_own = |step: &StepPlan| step.client == *place && !step.action.verb().is_of_broker();
+            steps.iter().any(|step| is_own(step) || stays(step))
         };
         let present: Vec<usize> = (0..part.clients.len()).filter(acts).collect();
         for place in &present {
@@ -41,7 +43,9 @@ impl Scenario {
         for step in steps {
             let client = &part.clients[step.client];
             let v5 = client.protocol.in_cell(axes) == Protocol::V5;
-            let mut pairs: Pairs = vec![(step.action.verb().word(), quoted(&client.name))];
+            let verb = step.action.verb();
+            let actor = if verb.is_of_broker() { BROKER } else { &client.name };
+            let mut pairs: Pairs = vec![(verb.word(), quoted(actor))];
             pairs.extend(action(&step.action, &part.clients, v5, messages, axes));
             let _ = writeln!(text, "    {},", table(pairs));
         }
@@ -118,6 +122,12 @@ fn action(action: &ActionPlan, clients: &[ClientPlan], v5: bool, messages: u32, 
             let mut pairs: Pairs = vec![("timer", quoted(timer.in_cell(axes).name()))];
             pairs.push(("seconds", seconds.in_cell(axes).to_string()));
             pairs.extend(flag("early", early.in_cell(axes)));
+            pairs
+        }
+        ActionPlan::Broker { verb, by, after_ms } => {
+            let by = by.in_cell(axes);
+            let mut pairs = if *verb == Verb::Restart { unless("by", by, Ending::Stop) } else { Vec::new() };
+            pairs.extend(Some(after_ms.in_cell(axes)).filter(|ms| *ms > 0).map(|ms| ("after_ms", ms.to_string())));
             pairs
         }
     }

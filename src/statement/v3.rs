@@ -73,6 +73,7 @@ pub const STATEMENTS: &[Statement] = &[
     v3(None, Judged, "3.14", "DISCONNECT goes from a client to a server, and no client expects one from its broker."),
     v3(Should, Judged, "3.14.4", "Close the connection after a DISCONNECT if the client has not."),
     v3(Must, Judged, "MQTT-3.14.4-3", "Discard the will of a client that sends DISCONNECT, and do not publish it."),
+    v3(None, Judged, "4.1", "The standard leaves open what a broker keeps over its own end, and whoever stops one in good order expects its sessions and retained messages back."),
     v3(Must, Same("MQTT-3.1.2-4"), "MQTT-4.1.0-1", "Store the state of a Session for as long as the Session lasts."),
     v3(Must, Judged, "MQTT-4.1.0-2", "Keep a Session at least for as long as its connection is open."),
     v3(None, Judged, "4.3.1", "The standard does not forbid, and no client expects, that a delivered QoS 0 message comes once more on a later connection."),

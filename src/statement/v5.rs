@@ -127,6 +127,7 @@ pub const STATEMENTS: &[Statement] = &[
     v5(Must, Judged, "MQTT-3.14.4-1", "Send nothing on a connection after a DISCONNECT."),
     v5(Must, Judged, "MQTT-3.14.4-2", "Close the connection after sending a DISCONNECT."),
     v5(Must, Judged, "MQTT-3.14.4-3", "Discard the will of a client that sends DISCONNECT with 0x00, and do not publish it."),
+    v5(None, Judged, "4.1", "The standard leaves open what a broker keeps over its own end, and whoever stops one in good order expects its sessions and retained messages back."),
     v5(Must, Judged, "MQTT-4.1.0-1", "Discard nothing of a Session while its connection is open."),
     v5(Must, Judged, "MQTT-4.1.0-2", "Discard a Session once its connection is closed and its Session Expiry Interval has passed."),
     v5(Must, Same("MQTT-3.3.1-2"), "MQTT-4.3.1-1", "Send a QoS 0 message with QoS 0 and DUP 0."),

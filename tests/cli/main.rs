@@ -23,6 +23,7 @@ mod lessons;
 mod limits;
 mod logins;
 mod neighbours;
+mod outages;
 mod outputs;
 mod peers;
 mod program;

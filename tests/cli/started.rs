@@ -60,13 +60,13 @@ pub fn command() -> String {
 }
 
 /// A folder with a broker file, and with what its broker writes.
-struct Files {
+pub struct Files {
     folder: TempDir,
 }
 
 impl Files {
     /// A file with these lines, to which a name and an `install` are added.
-    fn with(lines: &str) -> Files {
+    pub fn with(lines: &str) -> Files {
         let folder = tempfile::tempdir().unwrap();
         let text = format!("name = \"made-up\"\ninstall = \"make up\"\n{lines}\n");
         fs::write(folder.path().join("broker.toml"), text).unwrap();
@@ -84,14 +84,14 @@ impl Files {
     }
 
     /// This program as a broker, behind this script.
-    fn broker(script: &str) -> Files {
+    pub fn broker(script: &str) -> Files {
         let files = Files::script(&format!("{script} {}", command()));
         let text = fs::read_to_string(files.path("broker.toml")).unwrap().replace("within_s = 2", "within_s = 60");
         fs::write(files.path("broker.toml"), text).unwrap();
         files
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -105,7 +105,7 @@ impl Files {
 
     /// Nothing of the broker is there any more: no folder, and none of the processes that it told.
     #[track_caller]
-    fn nothing_is_left(&self) {
+    pub fn nothing_is_left(&self) {
         let folders: Vec<_> = fs::read_dir(self.path("tmp")).unwrap().collect();
         assert!(folders.is_empty(), "{folders:?}");
         self.no_process_is_left();

@@ -2,13 +2,13 @@
 
 use percent_encoding::percent_decode_str;
 
-use super::super::{Awaited, Client, Entry, Event, Excess, Time};
+use super::super::{Awaited, Client, Entry, Event, Excess, Time, Turn};
 use crate::packet::{
     Ack, AckKind, Connack, Connect, Filter, Packet, Protocol, Publish, Suback, Subscribe, Unsuback, Unsubscribe,
     Values, Will,
 };
 use crate::visible::{is_hidden, visible};
-use crate::vocabulary::Timer;
+use crate::vocabulary::{Ending, Timer};
 
 fn unescape(text: &str) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::with_capacity(text.len());
@@ -79,8 +79,12 @@ fn parse_time(text: &str) -> Result<Time, String> {
 
 /// What belongs to no client, if the line is of that kind.
 fn parse_of_harness(line: &str) -> Result<Option<Event>, String> {
-    if line == "stopped" {
-        return Ok(Some(Event::Stopped));
+    match line {
+        "stopped" => return Ok(Some(Event::Stopped)),
+        "broker stopped" => return Ok(Some(Event::Broker(Turn::Ended(Ending::Stop)))),
+        "broker killed" => return Ok(Some(Event::Broker(Turn::Ended(Ending::Kill)))),
+        "broker started" => return Ok(Some(Event::Broker(Turn::Started))),
+        _ => {}
     }
     if let Some(number) = line.strip_prefix("attempt ") {
         return number.parse().map(|number| Some(Event::Attempt(number))).map_err(|_| not_a_number(number));

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use super::Publication;
 use crate::judge::finding::Findings;
 use crate::judge::proof::Evidence;
+use crate::session_rules::USUAL_WINDOW;
 
 /// True if the user declared a queue limit and what is missing lies beyond it: then it is the broker's choice.
 pub fn is_within(
@@ -29,8 +30,21 @@ pub fn looks_like_one(evidence: &Evidence<'_, '_>, owed: &[&Publication], lost: 
     let missing: HashSet<*const Publication> = lost.iter().map(|lost| std::ptr::from_ref(*lost)).collect();
     let has_trace = evidence.ledger.copies.iter().any(|copy| missing.contains(&std::ptr::from_ref(copy.publication)));
     let kept = owed.len() - lost.len().min(owed.len());
-    let end = missing_end(owed, lost).filter(|_| !has_window && !has_trace && kept > 1)?;
+    // Where many were under way at once, the broker may have lost what was beyond a limit on these.
+    let is_calm = under_way_at_once(owed) <= USUAL_WINDOW as usize;
+    let end = missing_end(owed, lost).filter(|_| !has_window && !has_trace && is_calm && kept > 1)?;
     Some(format!("{LOOKS_LIKE}{kept}, {}{DROPPED}", end.dropped().trim_start_matches("drop_")))
+}
+
+/// How many of these messages were unacknowledged at once, at the most.
+fn under_way_at_once(owed: &[&Publication]) -> usize {
+    let mut sent: Vec<usize> = owed.iter().filter_map(|own| Some(own.sent()?.at)).collect();
+    let mut accepted: Vec<usize> = owed.iter().filter_map(|own| Some(own.accepted?.at)).collect();
+    sent.sort_unstable();
+    accepted.sort_unstable();
+    let under_way =
+        |(before, at): (usize, &usize)| before + 1 - accepted.partition_point(|accepted| accepted < at).min(before + 1);
+    sent.iter().enumerate().map(under_way).max().unwrap_or(0)
 }
 
 /// How the guess begins and ends.

@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::{Connection, Delivery, Facts, Flow, Place, Publication, Sending, Subscribing, Timed, Unsubscribing};
-use crate::history::{Awaited, Client, Entry, Event, History, Message, WITNESS};
+use super::{
+    Connection, Delivery, Facts, Flow, Outage, Place, Publication, Sending, Subscribing, Timed, Unsubscribing,
+};
+use crate::history::{Awaited, Client, Entry, Event, History, Message, Turn, WITNESS};
 use crate::packet::{Ack, AckKind, Packet, Properties, Publish, Suback};
 
 /// Reads a history.
@@ -57,6 +59,12 @@ impl Reader {
             | Event::WithoutEnd(..)
             | Event::Broken(_) => {}
             Event::Stopped => self.facts.stopped = true,
+            Event::Broker(Turn::Ended(how)) => {
+                self.facts.outages.push(Outage { how: *how, from: place, until: None });
+            }
+            Event::Broker(Turn::Started) => {
+                self.facts.outages.last_mut().into_iter().for_each(|outage| outage.until = Some(place));
+            }
             Event::Late(milliseconds) => self.facts.late.push((place, *milliseconds)),
             Event::Sent(client, packet) => self.sent(place, client, packet),
             Event::Received(client, Packet::Publish(publish)) if client.as_ref() == WITNESS => {

@@ -1,7 +1,8 @@
 //! Packets and other events in the standard's words, one line each.
 
-use crate::history::{Event, Message};
+use crate::history::{Event, Message, Turn};
 use crate::packet::{Ack, Connack, Connect, Filter, Packet, Protocol, Publish};
+use crate::vocabulary::Ending;
 
 /// What an event is, without its client.
 pub(super) fn said(event: &Event) -> String {
@@ -22,6 +23,9 @@ pub(super) fn said(event: &Event) -> String {
         }
         Event::Withheld(_, what) => format!("not sent, since CONNACK rules it out: {what}"),
         Event::WithoutEnd(_, what) => format!("the broker sends without end: {what}"),
+        Event::Broker(Turn::Ended(Ending::Stop)) => "the broker has stopped, as it was asked to (SIGTERM)".into(),
+        Event::Broker(Turn::Ended(Ending::Kill)) => "the broker was killed (SIGKILL)".into(),
+        Event::Broker(Turn::Started) => "the broker was started again, and lets clients in".into(),
         Event::Late(milliseconds) => format!("the harness was held up for {milliseconds} ms"),
         Event::Broken(why) => format!("broken off: {why}"),
         Event::Stopped => "the steps that follow are not played".into(),

@@ -60,7 +60,8 @@ fn said(cell: &Cell, played: &Played<'_>, step: usize) -> String {
         | Action::Cut { .. }
         | Action::Stall
         | Action::Race { .. }
-        | Action::Wait { .. } => String::new(),
+        | Action::Wait { .. }
+        | Action::Broker(_) => String::new(),
     }
 }
 

@@ -5,8 +5,9 @@ use std::collections::VecDeque;
 use super::happened::happened;
 use super::{TaughtCell, folded, protocol};
 use crate::packet::Protocol;
-use crate::plan::{Action, Cell, Connect, Publication};
+use crate::plan::{Action, Cell, Connect, Operation, Publication};
 use crate::report::grid::{Drawing, Grid};
+use crate::vocabulary::Ending;
 
 /// How wide the numbers are.
 const NUMBER: usize = 3;
@@ -88,6 +89,11 @@ pub fn done(cell: &Cell, step: usize) -> String {
         Action::Race { stays, .. } => format!("{name} and {} connect at once", cell.clients[*stays].name),
         Action::Wait { seconds, early: false, .. } => format!("{seconds} s pass"),
         Action::Wait { seconds, early: true, .. } => format!("almost {seconds} s pass"),
+        Action::Broker(Operation { ends: None, .. }) => "the broker is started".into(),
+        Action::Broker(Operation { ends: Some(how), starts, .. }) => {
+            let ended = if *how == Ending::Stop { "stopped" } else { "killed" };
+            format!("the broker is {ended}{}", if *starts { " and started again" } else { "" })
+        }
     }
 }
 

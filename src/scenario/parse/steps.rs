@@ -13,9 +13,12 @@ use crate::scenario::{
     ActionPlan, Answers, ClientPlan, FilterPlan, PublishPlan, StepPlan, UntilPlan, Value, Verb, When, keys,
 };
 use crate::slip::did_you_mean;
+use crate::vocabulary::{BROKER, Ending};
 
 /// The largest Subscription Identifier (5.0, section 3.8.2.1.2).
 pub const IDENTIFIER_MAX: u32 = 268_435_455;
+/// The longest time before the broker is ended or started: an hour, in milliseconds.
+pub const AFTER_MS_MAX: u32 = 3_600_000;
 
 impl<'a> Reader<'a> {
     pub(super) fn steps(
@@ -42,7 +45,10 @@ impl<'a> Reader<'a> {
     ) -> Result<Spanned<StepPlan>, ScenarioError> {
         let step = Section::of(self.document, "a step", entry.span(), entry)?;
         let (verb, at, actor) = self.verb(&step, entry)?;
-        let client = self.place_of(verb.word(), actor, clients)?;
+        let client = match verb.is_of_broker() {
+            true => self.broker(verb, actor)?,
+            false => self.place_of(verb.word(), actor, clients)?,
+        };
         let action = self.action(verb, &step, clients)?;
         let when = self.when(&step)?;
         Ok(Spanned::new(at, StepPlan { when, client, action }))
@@ -58,6 +64,15 @@ impl<'a> Reader<'a> {
             let why = format!("there is no client {shown}{meant}; the clients are {}", names.join(", "));
             self.document.mistake(&entry.span(), why)
         })
+    }
+
+    /// A step of the broker's names it, and belongs to no client.
+    fn broker(&self, verb: Verb, entry: &Entry<'a>) -> Result<usize, ScenarioError> {
+        if self.text(verb.word(), entry)? == BROKER {
+            return Ok(0);
+        }
+        let shown = self.document.source(&entry.span());
+        Err(self.document.mistake(&entry.span(), format!("`{verb}` is about \"{BROKER}\", not {shown}")))
     }
 
     fn action(
@@ -106,7 +121,18 @@ impl<'a> Reader<'a> {
                 seconds: self.required(step, "seconds")?,
                 early: self.optional(step, "early", false)?,
             },
+            Verb::Stop | Verb::Start => self.of_broker(verb, Value::Is(Ending::Stop), step)?,
+            Verb::Kill => self.of_broker(verb, Value::Is(Ending::Kill), step)?,
+            Verb::Restart => {
+                let by = self.optional(step, "by", Ending::Stop)?;
+                self.of_broker(verb, by, step)?
+            }
         })
+    }
+
+    fn of_broker(&mut self, verb: Verb, by: Value<Ending>, step: &Section<'a>) -> Result<ActionPlan, ScenarioError> {
+        let after_ms = self.whole_number(step, "after_ms", 0..=AFTER_MS_MAX)?.unwrap_or(Value::Is(0));
+        Ok(ActionPlan::Broker { verb, by, after_ms })
     }
 
     /// The one verb of a step, where it stands, and its value; the other keys are checked against it.
@@ -125,7 +151,10 @@ impl<'a> Reader<'a> {
         let verb_of = |key: &str| Verb::ALL.into_iter().find(|verb| verb.word() == key);
         let mut found = step.entries().filter_map(|(key, at, value)| Some((verb_of(key)?, at, value)));
         let Some((verb, at, actor)) = found.next() else {
-            let why = format!("a step needs one of {}, with the name of a client", verbs.join(", "));
+            let why = format!(
+                "a step needs one of {}, with the name of a client, or \"{BROKER}\" where it is ended or started",
+                verbs.join(", ")
+            );
             return Err(self.document.mistake(&entry.span(), why));
         };
         if let Some((second, at, _)) = found.next() {

@@ -1,0 +1,185 @@
+//! A broker that was ended and started again. What it keeps over its own end the standard leaves open, so that it is measured: how much
+//! of the sessions and messages is there again. Only a broker that says that a session is present is held to what it has accepted
+//! for it.
+
+use std::time::Duration;
+
+use super::deliveries::Ledger;
+use super::facts::{Connection, Facts, Outage, Publication};
+use super::finding::Findings;
+use super::model::Model;
+use super::rules;
+use super::session::Session;
+use crate::history::{Event, History, Message, PROOF_WILL_TOPIC};
+use crate::packet::Packet;
+use crate::vocabulary::Ending;
+
+/// The choices of a broker that was stopped in good order, and of one that was killed.
+struct Choices {
+    kept: &'static str,
+    retained: &'static str,
+    again: &'static str,
+    will: &'static str,
+}
+
+const AFTER_STOP: Choices = Choices {
+    kept: "after_stop",
+    retained: "retained_after_stop",
+    again: "delivered_again_after_stop",
+    will: "will_after_stop",
+};
+const AFTER_KILL: Choices = Choices {
+    kept: "after_kill",
+    retained: "retained_after_kill",
+    again: "delivered_again_after_kill",
+    will: "will_after_kill",
+};
+/// Of a session whose Session Expiry Interval passed meanwhile.
+const EXPIRED_MEANWHILE: &str = "expired_while_the_broker_was_away";
+
+/// Measures what was kept, and withdraws the findings that an outage explains.
+pub fn check(history: &History, model: &Model<'_>, ledgers: &[Ledger<'_>], findings: &mut Findings) {
+    let (Some(first), Some(last)) = (model.facts.outages.first(), model.facts.outages.last()) else { return };
+    let outage = Outage { until: last.until, ..*first };
+    excuse(history, model.facts, outage, findings);
+    let choices = if outage.how == Ending::Stop { AFTER_STOP } else { AFTER_KILL };
+    for ledger in ledgers {
+        if let Some(next) = return_of(model.facts, ledger.session, outage) {
+            session(model, ledger, next, (outage, &choices), findings);
+        }
+    }
+    retained(model, (outage, &choices), findings);
+    wills(model.facts, &choices, findings);
+}
+
+/// The connection that resumes a session behind the outage, if the session was there when it began.
+fn return_of<'a>(facts: &'a Facts, session: &Session<'_>, outage: Outage) -> Option<&'a Connection> {
+    let last = session.connections.iter().rfind(|own| own.opened.at < outage.from.at)?;
+    let own = facts.connections.iter().filter(|other| other.id == session.id && other.is_accepted());
+    let next = own.into_iter().find(|other| other.opened.at > last.opened.at)?;
+    let is_behind = outage.until.is_some_and(|until| next.opened.at > until.at);
+    (is_behind && last.session_persists() && !next.connect.clean).then_some(next)
+}
+
+/// What is there again of a session and of the messages that it is owed.
+fn session(
+    model: &Model<'_>,
+    ledger: &Ledger<'_>,
+    next: &Connection,
+    (outage, choices): (Outage, &Choices),
+    findings: &mut Findings,
+) {
+    let last = ledger.session.connections.iter().rfind(|own| own.opened.at < outage.from.at);
+    if last.is_some_and(|last| has_expired(model.facts, last, next)) {
+        return findings.choice(EXPIRED_MEANWHILE, if next.session_present() { "kept" } else { "gone" });
+    }
+    // What the client has answered it has, whether the handshake is complete or not.
+    let has_come = |publication: &Publication| {
+        let mut own = ledger.copies.iter().filter(|copy| std::ptr::eq(copy.publication, publication));
+        own.any(|copy| copy.delivery.acked.is_some_and(|(at, _)| at < outage.from.at))
+    };
+    let comes_behind = |message: Message| {
+        let own = model.facts.connections.iter().filter(|own| own.id == next.id && own.opened.at >= next.opened.at);
+        own.flat_map(|own| &own.deliveries).any(|delivery| delivery.message == Some(message))
+    };
+    let accepted = model.facts.publications.iter().filter(|own| {
+        let is_before = own.accepted.is_some_and(|accepted| accepted.step < outage.from.step);
+        is_before && own.is_of_experiment() && model.owed_qos(ledger.session, own).is_some()
+    });
+    let (done, stored): (Vec<&Publication>, Vec<&Publication>) = accepted.partition(|own| has_come(own));
+    let came = stored.iter().filter(|own| comes_behind(own.message)).count();
+    let value = match (next.session_present(), came) {
+        (true, came) if came == stored.len() => "kept",
+        (false, 0) => "lost",
+        _ => "partly",
+    };
+    findings.choice_among(choices.kept, value, "partly");
+    if !done.is_empty() {
+        let again = done.iter().filter(|own| comes_behind(own.message)).count();
+        findings.choice_among(choices.again, if again == 0 { "none" } else { "some" }, "some");
+    }
+    if outage.how == Ending::Stop && !next.session_present() {
+        let connack = next.connack.as_ref().map(|(at, _)| *at);
+        let finding = findings.broken(rules::KEPT_WHEN_STOPPED, next.protocol());
+        let finding = finding.at([outage.from.at, next.opened.at].into_iter().chain(connack));
+        let messages = match stored.len() {
+            0 => String::new(),
+            count => format!(", with {count} messages that were accepted for it"),
+        };
+        let expected = format!("the session of {}{messages}: the broker was stopped in good order", next.client);
+        finding.expected(expected).observed("it is gone behind the restart");
+    }
+}
+
+/// The Session Expiry Interval passed between two connections, as far as anybody measured it.
+fn has_expired(facts: &Facts, last: &Connection, next: &Connection) -> bool {
+    let end = last.end.unwrap_or(last.opened);
+    let elapsed = facts.elapsed(end.at, next.opened.at);
+    elapsed.is_some_and(|elapsed| elapsed >= Duration::from_secs(last.expiry().into()))
+}
+
+/// Whether the wills of those were published whose connections ended with the broker.
+fn wills(facts: &Facts, choices: &Choices, findings: &mut Findings) {
+    let wills = facts.publications.iter().filter(|own| own.will_of.is_some() && own.topic != PROOF_WILL_TOPIC);
+    for will in wills {
+        let connection = will.will_of.map(|index| &facts.connections[index]);
+        let ended = connection.filter(|own| own.left.is_none()).and_then(|own| own.end);
+        if ended.is_some_and(|end| facts.ended_with_the_broker(end)) {
+            let came = will.witnessed.is_some() || will.accepted.is_some();
+            findings.choice_among(choices.will, if came { "published" } else { "dropped" }, "partly");
+        }
+    }
+}
+
+/// Whether retained messages are there again, for those who subscribe behind the outage.
+fn retained(model: &Model<'_>, (outage, choices): (Outage, &Choices), findings: &mut Findings) {
+    let Some(until) = outage.until else { return };
+    let behind = model.facts.connections.iter().filter(|own| own.opened.at > until.at);
+    for (connection, subscribing) in behind.flat_map(|own| own.subscribes.iter().map(move |sub| (own, sub))) {
+        for topic in model.retained_topics(&subscribing.filter.filter) {
+            let stored = model.retained(topic, subscribing, connection);
+            let is_older = |own: &&Publication| own.sent().is_some_and(|sent| sent.at < outage.from.at);
+            if stored.none || subscribing.granted().is_none() || !stored.candidates.iter().all(is_older) {
+                continue;
+            }
+            let mut later = connection.deliveries.iter().filter(|own| own.place.at > subscribing.sent.at);
+            let came = later.any(|own| own.topic == topic && own.publish.retain);
+            findings.choice_among(choices.retained, if came { "kept" } else { "lost" }, "partly");
+            if !came && outage.how == Ending::Stop {
+                let finding = findings.broken(rules::KEPT_WHEN_STOPPED, connection.protocol());
+                let finding = finding.at([outage.from.at, subscribing.sent.at]);
+                let expected = "the retained message of its topic: the broker was stopped in good order";
+                finding.expected(expected).observed("it is gone behind the restart");
+            }
+        }
+    }
+}
+
+/// Withdraws what the broker may have forgotten, or have gone back to: everything that is not wholly before the outage or wholly behind
+/// it, but for messages that a session lacks although the broker says that it is present.
+fn excuse(history: &History, facts: &Facts, outage: Outage, findings: &mut Findings) {
+    let steps = |at: usize| history.events().take(at + 1).filter(|event| matches!(event, Event::Step(_))).count();
+    findings.broken.retain(|finding| {
+        let is_before = finding.events.iter().all(|at| steps(*at) < outage.from.step);
+        let is_behind = |at: &usize| {
+            let begun = outage.until.is_some_and(|until| steps(*at) > until.step);
+            begun && !is_of_older(&history.entries[*at].event, *at, facts, outage)
+        };
+        finding.is_absence || is_before || finding.events.iter().all(is_behind)
+    });
+}
+
+/// The event belongs to a session, or to a message, that is older than the outage.
+fn is_of_older(event: &Event, at: usize, facts: &Facts, outage: Outage) -> bool {
+    let is_older = |message: Message| {
+        let mut own = facts.publications.iter().filter(|own| own.message == message);
+        own.any(|own| own.sent().is_some_and(|sent| sent.at < outage.from.at))
+    };
+    let message = match event.packet() {
+        Some(Packet::Publish(publish)) => Message::of(&publish.payload),
+        _ => None,
+    };
+    let connection =
+        event.client().and_then(|client| facts.connections_of(client).filter(|own| own.opened.at <= at).last());
+    message.is_some_and(is_older) || connection.is_some_and(|own| own.session_present())
+}

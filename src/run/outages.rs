@@ -1,0 +1,182 @@
+//! What happens to the broker in the middle of a run. All cells that are under way come to the step, then it happens once, and all go
+//! on.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+
+use super::ready::until_ready;
+use super::witnesses::Witnesses;
+use super::{RunOptions, Target};
+use crate::broker::OperatorError;
+use crate::plan::Operation;
+
+/// The meeting point of the cells.
+#[derive(Default)]
+pub struct Outages {
+    state: Mutex<State>,
+    /// Counts whatever may concern those who wait.
+    changes: watch::Sender<u64>,
+}
+
+#[derive(Default)]
+struct State {
+    /// How many cells are under way in this round.
+    playing: usize,
+    /// How many of them have come to the step.
+    waiting: usize,
+    /// How often something was done to the broker.
+    turns: u32,
+    /// One of those who wait does it.
+    is_at_work: bool,
+    is_down: bool,
+    last: Option<Result<Done, String>>,
+}
+
+/// When the broker was ended and when it was there again, as far as the step has that.
+#[derive(Debug, Clone, Copy)]
+pub struct Done {
+    /// Right before the broker was ended.
+    pub ended: Option<Instant>,
+    pub started: Option<Instant>,
+}
+
+/// One of the cells of a round. When it is dropped nobody waits for it any more.
+pub struct Member<'a>(&'a Outages);
+
+impl Drop for Member<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.playing = state.playing.saturating_sub(1);
+        drop(state);
+        self.0.changed();
+    }
+}
+
+impl Outages {
+    /// A round with so many cells begins; each becomes a [`Member`].
+    pub fn begin(&self, cells: usize) {
+        let mut state = self.lock();
+        state.playing = cells;
+        state.waiting = 0;
+    }
+
+    pub fn member(&self) -> Member<'_> {
+        Member(self)
+    }
+
+    /// Waits for all cells of the round, has it happen, and waits until it has.
+    ///
+    /// # Errors
+    /// Why the broker was not ended, or is not there again.
+    pub async fn pass(
+        &self,
+        operation: Operation,
+        witnesses: &Witnesses,
+        target: &Target,
+        options: &RunOptions,
+    ) -> Result<Done, String> {
+        let mut changes = self.changes.subscribe();
+        let turn = {
+            let mut state = self.lock();
+            state.waiting += 1;
+            state.turns
+        };
+        loop {
+            let leads = {
+                let mut state = self.lock();
+                if let Some(last) = state.last.as_ref().filter(|_| state.turns > turn) {
+                    return last.clone();
+                }
+                let leads = state.waiting >= state.playing && !state.is_at_work;
+                state.is_at_work |= leads;
+                leads
+            };
+            if leads {
+                let done = self.done(operation, witnesses, target, options).await;
+                let mut state = self.lock();
+                state.last = Some(done.map_err(|error| error.to_string()));
+                state.turns += 1;
+                state.waiting = 0;
+                state.is_at_work = false;
+                drop(state);
+                self.changed();
+            } else {
+                // The sender is here as long as this is.
+                let _ = changes.changed().await;
+            }
+        }
+    }
+
+    async fn done(
+        &self,
+        operation: Operation,
+        witnesses: &Witnesses,
+        target: &Target,
+        options: &RunOptions,
+    ) -> Result<Done, OperatorError> {
+        let no_command = OperatorError::NoCommand { done: "ended", option: "--stop-command" };
+        let operator = target.operator.as_ref().ok_or(no_command)?;
+        if operation.ends.is_some() {
+            witnesses.leave().await;
+        }
+        sleep(operation.after).await;
+        let mut done = Done { ended: None, started: None };
+        if let Some(how) = operation.ends {
+            self.lock().is_down = true;
+            done.ended = Some(Instant::now());
+            // One that could not be ended is there.
+            operator.end(how).await.inspect_err(|_| self.is_there())?;
+        }
+        if operation.starts {
+            self.start(target, options).await?;
+            done.started = Some(Instant::now());
+            witnesses.start(target, options).await;
+        }
+        Ok(done)
+    }
+
+    async fn start(&self, target: &Target, options: &RunOptions) -> Result<(), OperatorError> {
+        let Some(operator) = &target.operator else { return Ok(()) };
+        let started = async {
+            operator.start().await?;
+            until_ready(operator, target, &options.prefix).await
+        };
+        let started = started.await;
+        // Whoever wants to know whether a broker that did not start is gone is not to wait for it.
+        self.is_there();
+        started
+    }
+
+    /// Starts the broker where the run was interrupted while it was ended.
+    ///
+    /// # Errors
+    /// Why it is not there again.
+    pub async fn restore(&self, target: &Target, options: &RunOptions) -> Result<(), OperatorError> {
+        if self.lock().is_down { self.start(target, options).await } else { Ok(()) }
+    }
+
+    /// Waits as long as the broker is ended.
+    pub async fn until_there(&self) {
+        let mut changes = self.changes.subscribe();
+        while self.lock().is_down {
+            // The sender is here as long as this is.
+            let _ = changes.changed().await;
+        }
+    }
+
+    fn is_there(&self) {
+        self.lock().is_down = false;
+        self.changed();
+    }
+
+    fn changed(&self) {
+        self.changes.send_modify(|changes| *changes += 1);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing that holds this lock can leave the state half changed.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
