@@ -28,10 +28,12 @@ mod steps;
 mod takeover;
 mod talk;
 mod target;
+mod traces;
 mod witness;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::mem;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, watch};
@@ -125,6 +127,8 @@ struct Shared {
     pulse: Arc<Pulse>,
     common: Arc<Common>,
     pace: Pace,
+    /// What the cells have left so far.
+    leftovers: Mutex<Leftovers>,
     began: Instant,
 }
 
@@ -168,10 +172,10 @@ pub async fn run(
         pulse: pulse.clone(),
         common: Arc::default(),
         pace: Pace::default(),
+        leftovers: Mutex::default(),
         began: Instant::now(),
     });
-    let mut leftovers = Leftovers::default();
-    let playing = rounds(&shared, jobs, &mut finished, &mut leftovers, observer, interrupted.clone());
+    let playing = rounds(&shared, jobs, &mut finished, observer, interrupted.clone());
     let (gone, is_shared) = tokio::select! {
         gone = playing => (gone, false),
         () = neighbour.notified() => (None, true),
@@ -181,6 +185,7 @@ pub async fn run(
     let is_interrupted = *interrupted.borrow();
     let mut helpers: Vec<History> =
         probes.iter().filter(|probe| probe.is_remarkable).map(|probe| probe.history.clone()).collect();
+    let leftovers = mem::take(&mut *traces::lock(&shared.leftovers));
     let witnesses = Arc::into_inner(shared).map(|shared| shared.witnesses).unwrap_or_default();
     for witness in witnesses.into_values() {
         helpers.extend(witness.leave().await);
@@ -232,7 +237,10 @@ async fn witnesses(
                 witnesses.insert(*protocol, witness);
             }
             Err(NotStarted { why, histories }) => {
-                observer.warn(format!("no witness for {protocol}, so some absences stay inconclusive: {why}"));
+                observer.warn(format!(
+                    "no witness for {protocol}, so some absences stay inconclusive: {why}; `mqtt-sessions doctor` looks at \
+                     the broker step by step"
+                ));
                 not_started.push(histories);
             }
         }
@@ -245,7 +253,6 @@ async fn rounds(
     shared: &Arc<Shared>,
     mut jobs: Vec<Job>,
     finished: &mut Finished,
-    leftovers: &mut Leftovers,
     observer: &dyn Observer,
     mut interrupted: watch::Receiver<bool>,
 ) -> Option<Gone> {
@@ -255,7 +262,6 @@ async fn rounds(
         let attempt = jobs.iter().map(|job| job.attempts.len()).max().unwrap_or(0) as u32 + 1;
         observer.round(attempt, jobs.len());
         let at_once = side_by_side.min(jobs.len());
-        leftovers.note(shared, &jobs);
         let mut refused = Vec::new();
         let mut again = Vec::new();
         let mut disturbed = Vec::new();
@@ -288,12 +294,16 @@ async fn rounds(
             return gone;
         }
         if !refused.is_empty() {
-            lowerings += 1;
             side_by_side = (at_once / LOWERED_BY).max(1);
-            observer.warn(format!(
-                "the broker refused connections of {} cells, or left them waiting; going on with --jobs {side_by_side}",
-                refused.len()
-            ));
+            // One warning is enough, however often it is lowered.
+            if lowerings == 0 {
+                observer.warn(format!(
+                    "the broker refused connections of {} cells, or left them waiting; going on as with --jobs \
+                     {side_by_side}, or fewer",
+                    refused.len()
+                ));
+            }
+            lowerings += 1;
         }
         jobs = again;
         jobs.extend(refused);
