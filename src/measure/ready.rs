@@ -42,11 +42,15 @@ pub async fn until_ready(broker: &mut Broker, target: &Target, prefix: &Prefix) 
 fn check(started: &mut Started, deadline: Instant) -> Result<()> {
     if started.has_ended() {
         let words = started.last_words();
-        bail!("{} ended before it answered a CONNECT; {words}", started.name);
+        bail!("{} ended before it answered a CONNECT; --keep keeps its files and its log; {words}", started.name);
     }
     if Instant::now() >= deadline {
         let seconds = started.ready_within.as_secs();
-        bail!("{} answered no CONNECT within {seconds} s; {}", started.name, started.last_words());
+        let words = started.last_words();
+        bail!(
+            "{} answered no CONNECT within {seconds} s; ready_within_s in its file gives it more; {words}",
+            started.name
+        );
     }
     Ok(())
 }
