@@ -192,19 +192,15 @@ fn a_file_that_cannot_be_used_is_told_with_the_place() {
         gave_up(&run(typed(lines).matrix(&[])), phrases);
     }
     gave_up(&run(matrix("/no/such.toml", &[])), &["--broker /no/such.toml", "cannot read the broker file"]);
+    gave_up(&run(matrix("mosquitto:perfect", &[])), &["mosquitto has no variant perfect; it has max_qos_1"]);
+    let files = typed("start = [\"x\"]");
     for (variable, phrase) in
         [("TMPDIR", "see whether there is room in /no/such"), ("PATH", "since there is no shell: sh: ")]
     {
-        let mut program = typed("start = [\"x\"]").matrix(&[]);
-        gave_up(
-            &run({
-                program.env(variable, "/no/such");
-                program
-            }),
-            &["made-up was not started", phrase],
-        );
+        let mut program = files.matrix(&[]);
+        program.env(variable, "/no/such");
+        gave_up(&run(program), &["made-up was not started", phrase]);
     }
-    gave_up(&run(matrix("mosquitto:perfect", &[])), &["mosquitto has no variant perfect; it has max_qos_1"]);
 }
 
 #[test]
