@@ -60,7 +60,7 @@ pub struct Broker {
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerError {
     #[error(
-        "--broker {given}: {why}: write mqtt://[USER[:PASSWORD]@]HOST[:PORT], or {EMBEDDED}; other transports are \
+        "--broker {given}: {why}; write mqtt://[USER[:PASSWORD]@]HOST[:PORT], or {EMBEDDED}; other transports are \
              mqtts://, ws://, wss:// and unix:PATH"
     )]
     Url { given: String, why: String },

@@ -342,7 +342,7 @@ const DURATION_MAX: Duration = Duration::from_secs(3600);
 fn duration(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(duration) if duration <= DURATION_MAX => Ok(duration),
-        Ok(_) => Err("an hour is the longest wait".into()),
+        Ok(_) => Err("an hour is the longest wait; write 1h or less".into()),
         Err(error) => Err(format!("{error}; write 100ms or 5s")),
     }
 }

@@ -226,8 +226,10 @@ impl Patient {
             protocol: *protocol,
             role: Role::Main,
             persists: true,
+            existed: true,
         });
-        let leftovers = Leftovers { sessions: sessions.collect(), retained: vec![self.topic(messages::RETAINED)] };
+        let mut leftovers = Leftovers { retained: [self.topic(messages::RETAINED)].into(), ..Leftovers::default() };
+        sessions.for_each(|session| leftovers.add(session));
         let cleanup = run::clean(&self.reached.target, &self.prefix, leftovers, &versions).await;
         examined.add(match cleanup.is_clean() {
             true => Check::good("clean-up", cleanup.sentence()),

@@ -27,6 +27,9 @@ pub use pattern::Pattern;
 /// The file that is read where no other is named, in the current directory.
 pub const USUAL_FILE: &str = "mqtt-sessions.toml";
 
+/// For whoever has another key, or lacks one.
+const KEYS: &str = "each [[known]] has a reason, cells or statements or both, and may have broker and link";
+
 /// The file of known deviations.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -252,15 +255,15 @@ impl Deviation {
     /// What is wrong with it, if anything is.
     fn mistake(&self, places: &[Place]) -> Option<String> {
         if self.cells.is_empty() && self.statements.is_empty() {
-            return Some("it names neither cells nor statements".into());
+            return Some("it names neither cells nor statements; add one of them".into());
         }
         if self.reason.trim().is_empty() {
-            return Some("its reason is empty: say why it fails".into());
+            return Some("its reason is empty; write why it fails".into());
         }
         let is_statement = |id: &String| Protocol::ALL.into_iter().any(|own| statement::find(own, id).is_some());
         if let Some(unknown) = self.statements.iter().find(|id| !is_statement(id)) {
             return Some(format!(
-                "no statement has the id \"{}\"; reports and explain print the ids",
+                "no statement has the id \"{}\"; `mqtt-sessions list --statements` prints the ids",
                 visible(unknown)
             ));
         }
@@ -282,7 +285,10 @@ impl Expectations {
         let mistake = |line, why| ExpectationsError::Mistake { path: path.into(), line, why };
         let expectations: Expectations = toml::from_str(text).map_err(|error| {
             let line = error.span().map(|at| 1 + text[..at.start].matches('\n').count());
-            mistake(line, visible(error.message()).into_owned())
+            let why = visible(error.message());
+            // A pattern says by itself how one is written.
+            let cure = if why.contains("; ") { String::new() } else { format!("; {KEYS}") };
+            mistake(line, format!("{why}{cure}"))
         })?;
         for (number, known) in (1..).zip(&expectations.known) {
             if let Some(why) = known.mistake(places) {
@@ -313,7 +319,8 @@ impl Known {
         let file = self.file.as_deref().unwrap_or(Path::new(USUAL_FILE)).display();
         (!names.is_empty()).then(|| {
             format!(
-                "warning: {file}: {} is no scenario that is built in or run here, so its cells are not checked",
+                "warning: {file}: {} is no scenario that is built in or run here, so its cells are not checked; see \
+                 whether it is spelled right",
                 names.join(", ")
             )
         })

@@ -20,6 +20,9 @@ const KEYS: [&str; 7] = ["verdict", "statements", "choices", "attempts", "queue_
 /// How the line begins that opens an attempt.
 const ATTEMPT: &str = "attempt ";
 
+/// For whoever writes a line of another kind.
+const EVENT: &str = "write an event as results files have it under run.cells";
+
 /// A history from a file.
 #[derive(Debug)]
 pub struct HistoryFile {
@@ -140,7 +143,7 @@ fn split(text: &str) -> Result<(Head<'_>, Vec<&str>), (usize, String)> {
                 }
             }
             None => {
-                History::parse([line]).map_err(|error| (number, error.why))?;
+                History::parse([line]).map_err(|error| (number, format!("{}; {EVENT}", error.why)))?;
                 events.push(line);
             }
         }
@@ -168,11 +171,15 @@ fn expected(head: &Head<'_>) -> Result<Option<Expected>, (&'static str, String)>
         return Err(("statements", format!("there is no statement {unknown}; write its id, as in MQTT-3.1.2-5")));
     }
     if !cited.is_sorted_by(|one, next| one < next) {
-        return Err(("statements", "they are not sorted, or one stands there twice".into()));
+        return Err((
+            "statements",
+            "they are not sorted, or one stands there twice; write each once, in the order of the alphabet".into(),
+        ));
     }
     let pair = |pair: &str| pair.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
     let choices = |text: &str| text.split_whitespace().map(pair).collect::<Option<BTreeMap<_, _>>>();
-    let choices = value("choices").map(|text| choices(text).ok_or(("choices", "a choice is name=value".into())));
+    let choices =
+        value("choices").map(|text| choices(text).ok_or(("choices", "a choice is name=value; write both".into())));
     Ok(Some(Expected {
         verdict,
         statements: cited.into_iter().map(str::to_owned).collect(),
@@ -183,8 +190,9 @@ fn expected(head: &Head<'_>) -> Result<Option<Expected>, (&'static str, String)>
 }
 
 fn number(head: &Head<'_>, key: &'static str) -> Result<Option<u32>, (&'static str, String)> {
-    let number =
-        |(_, text): &(usize, &str)| text.parse().map_err(|_| (key, format!("{key} is a number, not \"{text}\"")));
+    let number = |(_, text): &(usize, &str)| {
+        text.parse().map_err(|_| (key, format!("{key} is a number, not \"{text}\"; write one")))
+    };
     head.get(key).map(number).transpose()
 }
 
@@ -194,12 +202,13 @@ fn attempts(events: &[&str], count: Option<u32>) -> Result<Vec<History>, (&'stat
     let opened = events.iter().filter(|line| line.starts_with(ATTEMPT)).count();
     let history = History::parse(events.iter().copied()).map_err(|error| wrong(&error.why))?;
     match (opened, events[0].starts_with(ATTEMPT), count) {
-        (0, _, Some(0)) => Err(wrong("there is at least 1 attempt")),
+        (0, _, Some(0)) => Err(wrong("there is at least 1 attempt; write 1 or more")),
         (0, ..) => Ok(vec![history; count.unwrap_or(1) as usize]),
         (_, true, None) => Ok(history.attempts()),
-        _ => {
-            Err(wrong("either the head says how many attempts there were, or each is opened by a line, the first too"))
-        }
+        _ => Err(wrong(
+            "either the head says how many attempts there were, or each is opened by a line, the first too; leave one of \
+                 them out",
+        )),
     }
 }
 

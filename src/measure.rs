@@ -22,7 +22,7 @@ use crate::results::{Format, Kept, Options, Results, Run, Summary, Tool, in_rfc_
 use crate::run::{self, Longest, Outcome, Prefix, RunOptions, Settle};
 
 pub use leftovers::clear_what_runs_left;
-use leftovers::{after_the_run, before_the_run, how_to_clean};
+use leftovers::{after_the_run, before_the_run, how_to_clean, left_before};
 pub use lessons::Lessons;
 pub use limits::jobs;
 pub use reach::{BrokerRequest, Obstacle, Reached, check_reachable, denied, probe_both, reach, until_started};
@@ -102,15 +102,15 @@ pub async fn measure(
         keep_all_histories: !lessons.teachings.is_empty() || request.keep_all_histories,
         prefix: prefix.clone(),
     };
+    let cure = how_to_clean(request, broker);
     if request.prefix_was_chosen {
         let clearing = clear_what_runs_left(&reached, prefix, &cells, request.repeat);
         let Some(before) = unless_interrupted(interrupted, clearing).await else { return Ok(None) };
         let before = before?;
         if !before.is_clean() {
-            note(&format!("warning: before the run: {}", before.sentence()));
+            note(&left_before(&before, cure.as_ref()));
         }
     }
-    let cure = how_to_clean(request, broker);
     note(&before_the_run(prefix, cure.as_ref()));
     let longest = Longest::of(&cells, target, &options, &reached.versions(), request.time_limit);
     longest.sentence().iter().for_each(|sentence| note(sentence));
@@ -159,7 +159,7 @@ pub fn end_of_run(mut interrupted: watch::Receiver<bool>, limit: Duration) -> wa
             () = end.closed() => return,
             _ = interrupted.wait_for(|interrupted| *interrupted) => {}
             () = tokio::time::sleep(limit) => {
-                note(&format!("the time limit of {} is over: ending sessions", humantime::format_duration(limit)));
+                note(&format!("the time limit of {} is over: ending sessions; --time-limit gives more", humantime::format_duration(limit)));
             }
         }
         end.send_replace(true);

@@ -31,12 +31,14 @@ mod steps;
 mod takeover;
 mod talk;
 mod target;
+mod traces;
 mod waves;
 mod witness;
 mod witnesses;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::mem;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, watch};
@@ -149,6 +151,8 @@ struct Shared {
     pulse: Arc<Pulse>,
     common: Arc<Common>,
     pace: Pace,
+    /// What the cells have left so far.
+    leftovers: Mutex<Leftovers>,
     began: Instant,
 }
 
@@ -195,10 +199,10 @@ async fn run_side_by_side(
         pulse: pulse.clone(),
         common: Arc::default(),
         pace: Pace::default(),
+        leftovers: Mutex::default(),
         began: Instant::now(),
     });
-    let mut leftovers = Leftovers::default();
-    let playing = rounds(&shared, jobs, &mut finished, &mut leftovers, observer, interrupted.clone());
+    let playing = rounds(&shared, jobs, &mut finished, observer, interrupted.clone());
     let (gone, is_shared) = tokio::select! {
         gone = playing => (gone, false),
         () = neighbour.notified() => (None, true),
@@ -209,6 +213,7 @@ async fn run_side_by_side(
     while let Ok(sentence) = warned.try_recv() {
         observer.warn(sentence);
     }
+    let leftovers = mem::take(&mut *traces::lock(&shared.leftovers));
     shared.witnesses.leave().await;
     let helpers = shared.witnesses.helpers(gone.is_some() || is_shared, &mut interrupted).await;
     if let Err(error) = shared.outages.restore(target, options).await {
@@ -241,7 +246,6 @@ async fn rounds(
     shared: &Arc<Shared>,
     mut jobs: Vec<Job>,
     finished: &mut Finished,
-    leftovers: &mut Leftovers,
     observer: &dyn Observer,
     mut interrupted: watch::Receiver<bool>,
 ) -> Option<Gone> {
@@ -251,7 +255,6 @@ async fn rounds(
         let attempt = jobs.iter().map(|job| job.attempts.len()).max().unwrap_or(0) as u32 + 1;
         observer.round(attempt, jobs.len());
         let at_once = side_by_side.min(jobs.len());
-        leftovers.note(shared, &jobs);
         let mut refused = Vec::new();
         let mut again = Vec::new();
         let mut disturbed = Vec::new();
@@ -286,12 +289,16 @@ async fn rounds(
             return gone;
         }
         if !refused.is_empty() {
-            lowerings += 1;
             side_by_side = (at_once / LOWERED_BY).max(1);
-            observer.warn(format!(
-                "the broker refused connections of {} cells, or left them waiting; going on with --jobs {side_by_side}",
-                refused.len()
-            ));
+            // One warning is enough, however often it is lowered.
+            if lowerings == 0 {
+                observer.warn(format!(
+                    "the broker refused connections of {} cells, or left them waiting; going on as with --jobs \
+                     {side_by_side}, or fewer",
+                    refused.len()
+                ));
+            }
+            lowerings += 1;
         }
         jobs = again;
         jobs.extend(refused);

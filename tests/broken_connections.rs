@@ -114,11 +114,11 @@ fn who_stopped_can_only_be_cut_and_who_races_was_away() {
             "    { disconnect = \"writer\" },\n",
             "\"writer\" cannot disconnect here: it stopped in the middle of a handshake; cut it in a step before",
         ),
-        ("    { stall = \"one\" },\n", "", "\"one\" cannot race here: both clients of a race use one client_id"),
+        ("    { stall = \"one\" },\n", "", "\"one\" cannot race here: a race takes two clients with one client_id"),
         (
             "stays = \"other\"",
             "stays = \"writer\"",
-            "\"one\" cannot race here: both clients of a race use one client_id",
+            "\"one\" cannot race here: a race takes two clients with one client_id",
         ),
         ("stays = \"other\"", "stays = \"nobody\"", "there is no client \"nobody\""),
         ("{ receive = \"other\" }", "{ receive = \"one\" }", "\"one\" cannot receive here: it is not connected"),

@@ -148,14 +148,14 @@ fn with_a_baseline_what_is_known_does_not_get_worse() {
 #[test]
 fn mistakes_are_told_with_their_place() {
     let said = |text: &str| mistake(text);
-    assert_snapshot!(said("[[known]]\nreson = \"x\"\n"), @"known.toml:2: unknown field `reson`, expected one of `broker`, `cells`, `statements`, `reason`, `link`");
-    assert_snapshot!(said("[[known]]\nreason = \"x\"\n[[know]]\n"), @"known.toml:3: unknown field `know`, expected `known`");
+    assert_snapshot!(said("[[known]]\nreson = \"x\"\n"), @"known.toml:2: unknown field `reson`, expected one of `broker`, `cells`, `statements`, `reason`, `link`; each [[known]] has a reason, cells or statements or both, and may have broker and link");
+    assert_snapshot!(said("[[known]]\nreason = \"x\"\n[[know]]\n"), @"known.toml:3: unknown field `know`, expected `known`; each [[known]] has a reason, cells or statements or both, and may have broker and link");
     assert_snapshot!(said("[[known]]\ncells = [\"matrix[\"]\nreason = \"x\"\n"), @"known.toml:2: \"matrix[\" names no cells; write scenario or scenario[axis=value|value,...]");
-    assert_snapshot!(said("[[known]]\nreason = \"x\"\n"), @"known.toml: known deviation 1: it names neither cells nor statements");
-    assert_snapshot!(said("[[known]]\ncells = [\"matrix\"]\nreason = \" \"\n"), @"known.toml: known deviation 1: its reason is empty: say why it fails");
-    assert_snapshot!(said("[[known]]\nstatements = [\"MQTT-9.9.9-9\"]\nreason = \"x\"\n"), @"known.toml: known deviation 1: no statement has the id \"MQTT-9.9.9-9\"; reports and explain print the ids");
+    assert_snapshot!(said("[[known]]\nreason = \"x\"\n"), @"known.toml: known deviation 1: it names neither cells nor statements; add one of them");
+    assert_snapshot!(said("[[known]]\ncells = [\"matrix\"]\nreason = \" \"\n"), @"known.toml: known deviation 1: its reason is empty; write why it fails");
+    assert_snapshot!(said("[[known]]\nstatements = [\"MQTT-9.9.9-9\"]\nreason = \"x\"\n"), @"known.toml: known deviation 1: no statement has the id \"MQTT-9.9.9-9\"; `mqtt-sessions list --statements` prints the ids");
     assert_snapshot!(said("[[known]]\ncells = [\"matrix[publish_qos=7]\"]\nreason = \"x\"\n"), @"known.toml: known deviation 1: no cell is matrix[publish_qos=7]; `mqtt-sessions list matrix` prints the cells");
-    assert_snapshot!(said("[[known]]\ncells = [\n"), @"known.toml:2: unclosed array, expected `]`");
+    assert_snapshot!(said("[[known]]\ncells = [\n"), @"known.toml:2: unclosed array, expected `]`; each [[known]] has a reason, cells or statements or both, and may have broker and link");
     let missing = Known::load(Some(Path::new("/no/such/file")), false, Vec::new()).unwrap_err().to_string();
     assert!(missing.starts_with("cannot read /no/such/file: ") && missing.contains("--accept"), "{missing}");
 }

@@ -1,13 +1,15 @@
-//! Late is told from never, with the seconds: against a broker that sends again only three seconds after the return, behind
+//! Late is told from never, with the seconds, and costs no finding: against a broker that sends again only three seconds after the return, behind
 //! what was published since, and against one that never does.
 
 mod support;
+
+use std::time::Duration;
 
 use mqtt_sessions::plan::{self, Settings};
 use mqtt_sessions::results::{Verdict, Violation};
 use mqtt_sessions::run::Outcome;
 use mqtt_sessions::scenario::Scenario;
-use support::broker::{Broker, Defect};
+use support::broker::{Broker, Choices, Defect};
 use support::measured::run_cells;
 
 const CELL: &str = "cuts[protocol=3.1.1,qos=1,leg=subscriber,point=half,how=fin]";
@@ -47,4 +49,17 @@ fn what_never_comes_was_waited_for() {
     assert_eq!(violation.observed, "no PUBLISH, although what was published later came");
     assert!(milliseconds >= 30_000, "{milliseconds} ms");
     assert_eq!(attempts, 1);
+}
+
+/// A busy broker sends its backlog some time behind its PINGRESP; the client still answers one message at a time.
+#[test]
+fn what_comes_late_is_answered_one_by_one() {
+    let settings = Settings { messages: 3, queue_limit: None };
+    let mut cells = plan::cells(&Scenario::load("window").unwrap(), settings);
+    cells.retain(|cell| cell.id == "window[protocol=5.0,qos=1,limit=one_by_one]");
+    let choices = Choices { backlog_delay: Duration::from_millis(300), ..Choices::default() };
+    let outcome = run_cells(&Broker::new(choices, Some(Defect::PubackReleasesTwo)), cells);
+    let [cell] = &outcome.cells[..] else { panic!("one cell") };
+    let cited: Vec<&str> = cell.violations.iter().map(|violation| violation.statement.as_str()).collect();
+    assert_eq!((cell.verdict, cited), (Verdict::Fail, vec!["MQTT-3.3.4-9"]), "{:?}", cell.reason);
 }

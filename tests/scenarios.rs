@@ -368,8 +368,21 @@ fn clients_and_cells_have_a_limit() {
     check(&[
         ("[[steps]]", &format!("{seven}[[steps]]"), 35, "a scenario has at most 8 clients"),
         ("[[steps]]", &format!("{}[[steps]]", client(1)), 17, "client \"c1\" has no step"),
-        ("kept = [", &format!("many = [{}]\nkept = [", numbers(20_000)), 7, "there are 120000 cells"),
+        (
+            "kept = [",
+            &format!("many = [{}]\nkept = [", numbers(20_000)),
+            7,
+            "with axis \"many\" there are 120000 cells",
+        ),
     ]);
+}
+
+#[test]
+fn lessons_multiply_the_cells() {
+    let lesson = |name: &str| format!("[[lessons]]\nname = \"{name}\"\n");
+    let axis = format!("axes.many = [{}]\n", numbers(60_000));
+    let error = error_of(&format!("name = \"a\"\nquestion = \"b\"\n{axis}{}{}", lesson("one"), lesson("two")));
+    assert!(error.why.contains("with these lessons there are 120000 cells"), "{error}");
 }
 
 fn numbers(count: usize) -> String {

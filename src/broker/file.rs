@@ -109,9 +109,9 @@ fn stops_within_s() -> u32 {
 /// Why a broker file cannot be used: what and where, and what is accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    #[error("--broker {typed}: cannot read the broker file: {why}")]
+    #[error("--broker {typed}: cannot read the broker file: {why}; name one that is there, or one of `list --brokers`")]
     Unreadable { typed: String, why: String },
-    #[error("--broker {typed}: {why}")]
+    #[error("--broker {typed}: {why}; see docs/broker-files.md for the keys")]
     Malformed { typed: String, why: String },
     #[error("--broker {typed}: {name} has no variant {variant}; {known}")]
     NoVariant { typed: String, name: String, variant: String, known: String },
@@ -161,7 +161,7 @@ impl BrokerFile {
     fn parse(text: &str) -> Result<BrokerFile, String> {
         let file: BrokerFile = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
         match file.start.is_empty() {
-            true => Err("start is empty; it is the command that runs the broker in the foreground".into()),
+            true => Err("start is empty: it is the command that runs the broker in the foreground".into()),
             false => Ok(file),
         }
     }
@@ -178,7 +178,7 @@ impl BrokerFile {
                 name: self.name.clone(),
                 variant: variant.into(),
                 known: match self.variants.len() {
-                    0 => "it has none".into(),
+                    0 => "it has none; write the name alone".into(),
                     _ => format!("it has {}", self.variants.keys().cloned().collect::<Vec<_>>().join(", ")),
                 },
             }),

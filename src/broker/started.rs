@@ -81,7 +81,7 @@ pub enum StartError {
     Unfilled { name: String, why: String },
     #[error("{name} was not started: {why}; see whether there is room in {}", std::env::temp_dir().display())]
     NoFolder { name: String, why: io::Error },
-    #[error("{name} was not started, since there is no shell: sh: {why}")]
+    #[error("{name} was not started, since there is no shell: sh: {why}; put one into PATH")]
     NotRun { name: String, why: io::Error },
 }
 

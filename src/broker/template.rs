@@ -26,8 +26,7 @@ impl TryFrom<String> for Template {
         let mut rest = text.as_str();
         while let Some((before, behind)) = rest.split_once("${") {
             let name = behind.split_once('}').filter(|(name, _)| is_name(name));
-            let (name, behind) =
-                name.ok_or("behind ${ a name has to stand, of letters, digits, - and _, and then }")?;
+            let (name, behind) = name.ok_or("${NAME} takes a NAME of letters, digits, - and _")?;
             parts.extend([Part::Text(before.into()), Part::Name(name.into())]);
             rest = behind;
         }
@@ -67,7 +66,9 @@ impl Template {
                         let known: Vec<&str> = values.keys().map(String::as_str).collect();
                         format!("${{{name}}} has no value; there are {}", known.join(", "))
                     })?;
-                    let depth = depth.checked_sub(1).ok_or_else(|| format!("${{{name}}} stands in itself"))?;
+                    let depth = depth
+                        .checked_sub(1)
+                        .ok_or_else(|| format!("${{{name}}} stands in itself; give it a value without it"))?;
                     text.push_str(&value.filled_within(values, depth)?);
                 }
             }
@@ -97,7 +98,7 @@ mod tests {
         assert_eq!(filled("a ${listener}, {b} $c").as_deref(), Ok("a listener 1883, {b} $c"));
         assert_eq!(filled("").as_deref(), Ok(""));
         assert_eq!(filled("${prot}").unwrap_err(), "${prot} has no value; there are listener, port, round");
-        assert_eq!(filled("${round}").unwrap_err(), "${round} stands in itself");
+        assert_eq!(filled("${round}").unwrap_err(), "${round} stands in itself; give it a value without it");
     }
 
     #[test]

@@ -20,8 +20,8 @@ use crate::scenario::Scenario;
 pub async fn clean(clean: Clean) -> Result<ExitCode> {
     if clean.broker.broker == EMBEDDED || BrokerFile::find(&clean.broker.broker)?.is_some() {
         return Err(anyhow!(
-            "clean needs --broker URL, as the run had it: a broker that is embedded or started ends with its run, and \
-             leaves nothing"
+            "clean needs --broker URL: a broker that is embedded or started ends with its run, and leaves nothing; give the \
+             URL that the run had"
         ));
     }
     let broker = clean.broker.request()?;

@@ -110,7 +110,10 @@ impl Saving {
         let said = finding.cell.reason.iter().map(|reason| format!("# {reason}\n"));
         let text = said.collect::<String>() + &finding.experiment.to_string();
         if let Err(error) = fs::write(&path, text) {
-            note(&format!("warning: cannot write {}: {error}", path.display()));
+            note(&format!(
+                "warning: cannot write {}: {error}; make room, or give --save another folder",
+                path.display()
+            ));
         }
     }
 }

@@ -34,12 +34,19 @@ pub fn judge(
     match files {
         files if files.iter().all(is_text) => match (&expected.expect, accept.accept) {
             (None, false) => histories(files, exports),
-            _ => {
-                Err(anyhow!("--expect and --accept are for a results file: a history has its expectation in its head"))
-            }
+            _ => Err(anyhow!(
+                "--expect and --accept are for a results file, and a history has its expectation in its head; leave them \
+                 out"
+            )),
         },
         [results] => results_file(results, exports, details, expected, accept.accept),
-        _ => Err(anyhow!("give one results file, or only histories, whose names end in .txt")),
+        files => {
+            let other = files.iter().find(|file| !is_text(file)).map(|file| file.display().to_string());
+            let other = other.unwrap_or_default();
+            Err(anyhow!(
+                "{other} is no history, and not the only file; give one results file, or only names that end in .txt"
+            ))
+        }
     }
 }
 

@@ -99,7 +99,9 @@ pub async fn run(scenarios: Vec<String>, all: bool, library: Option<Library>, op
 async fn measure(scenarios: Vec<String>, mut typed: Measure, library: Option<Library>) -> Result<ExitCode> {
     typed.plan.amounts = typed.plan.amounts.with_limit_of(&typed.broker.broker)?;
     if typed.baseline.is_none() && !typed.fail_on.fail_on.is_empty() {
-        return Err(anyhow!("--fail-on says which changes fail: give the results to compare with as --baseline"));
+        return Err(anyhow!(
+            "--fail-on says which changes fail, and there is no baseline; give the results to compare with as --baseline"
+        ));
     }
     let loaded = load(&scenarios)?;
     let cells = select(&loaded, (&typed.plan.amounts).into(), &typed.plan.filter)?;

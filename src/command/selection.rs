@@ -69,6 +69,6 @@ pub fn nothing_selected(scenarios: &[(&str, Scenario)], settings: Settings, filt
     let filter = Filter::parse(filters).unwrap_or_default();
     let guess = filter.slip(&planned).map(|(typed, meant)| format!("; {typed}: did you mean '{meant}'?"));
     let guess = guess.unwrap_or_default();
-    note(&format!("error: no cell is selected{guess}; `mqtt-sessions list --cells` prints all cells"));
+    note(&format!("error: no cell is selected by --filter{guess}; `mqtt-sessions list --cells` prints all cells"));
     ExitCode::NothingSelected
 }

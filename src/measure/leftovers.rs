@@ -32,15 +32,17 @@ pub async fn clear_what_runs_left(reached: &Reached, prefix: &Prefix, cells: &[C
             let tag = Place { cell: &cell.id, repetition, attempt }.tag();
             leftovers.retained.extend(cell.retained_topics().map(|topic| run::topic(prefix, &tag, topic)));
             let spoken = cell.persistent_clients().filter(|place| versions.contains(&cell.clients[*place].protocol));
-            leftovers.sessions.extend(spoken.filter_map(|place| {
+            let sessions = spoken.filter_map(|place| {
                 let client = &cell.clients[place];
                 Some(SessionLeft {
                     client_id: run::client_id(prefix, &tag, client.client_id?),
                     protocol: client.protocol,
                     role: cell.role(place),
                     persists: true,
+                    existed: false,
                 })
-            }));
+            });
+            sessions.for_each(|session| leftovers.add(session));
         }
     }
     let retained = std::mem::take(&mut leftovers.retained);
@@ -90,9 +92,17 @@ pub fn before_the_run(prefix: &Prefix, cure: Option<&PrintedCommand>) -> String 
 /// The line that the user reads when the run is over and has cleaned up.
 pub fn after_the_run(cleanup: &Cleanup, prefix: &Prefix, cure: Option<&PrintedCommand>) -> String {
     let sentence = cleanup.sentence();
-    match cure {
-        _ if cleanup.is_clean() => format!("prefix {}: {sentence}", prefix.client_id),
-        Some(command) => format!("warning: {sentence}; when the broker answers again, `{command}` ends them"),
-        None => format!("warning: {sentence}"),
+    match cleanup.is_clean() {
+        true => format!("prefix {}: {sentence}", prefix.client_id),
+        false => format!("warning: {sentence}{}", who_ends_them(cure)),
     }
+}
+
+/// The line that the user reads where an earlier run with this prefix left something that could not be ended.
+pub fn left_before(cleanup: &Cleanup, cure: Option<&PrintedCommand>) -> String {
+    format!("warning: before the run: {}{}", cleanup.sentence(), who_ends_them(cure))
+}
+
+fn who_ends_them(cure: Option<&PrintedCommand>) -> String {
+    cure.map(|command| format!("; when the broker answers again, `{command}` ends them")).unwrap_or_default()
 }

@@ -64,7 +64,8 @@ impl Lessons {
         }
         let cells: Vec<&Cell> = self.teachings.iter().flat_map(|teaching| &teaching.cells).collect();
         let played = unless_interrupted(interrupted, play(&cells, &reached.target, prefix)).await;
-        let cleanup = run::clean(&reached.target, prefix, leftovers(&cells, prefix), &reached.versions()).await;
+        let leftovers = leftovers(&cells, prefix, played.is_some());
+        let cleanup = run::clean(&reached.target, prefix, leftovers, &reached.versions()).await;
         note(&format!("rumqttc: {}", cleanup.sentence()));
         Some(Control { client: "rumqttc", played: played? })
     }
@@ -103,19 +104,22 @@ fn tag(cell: &Cell) -> String {
     Place { cell: &cell.id, repetition: 1, attempt: TRIES_MAX }.tag()
 }
 
-fn leftovers(cells: &[&Cell], prefix: &Prefix) -> Leftovers {
+/// What the other client leaves, or may leave where it was not `played` to the end.
+fn leftovers(cells: &[&Cell], prefix: &Prefix, played: bool) -> Leftovers {
     let mut leftovers = Leftovers::default();
     for cell in cells.iter().filter(|cell| speaks_v3(cell)) {
         let tag = tag(cell);
         leftovers.retained.extend(cell.retained_topics().map(|topic| run::topic(prefix, &tag, topic)));
-        leftovers.sessions.extend(cell.persistent_clients().filter_map(|client| {
+        let sessions = cell.persistent_clients().filter_map(|client| {
             Some(SessionLeft {
                 client_id: run::client_id(prefix, &tag, cell.clients[client].client_id?),
                 protocol: Protocol::V3,
                 role: cell.role(client),
                 persists: true,
+                existed: played,
             })
-        }));
+        });
+        sessions.for_each(|session| leftovers.add(session));
     }
     leftovers
 }

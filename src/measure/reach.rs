@@ -133,7 +133,10 @@ pub struct Reached {
 pub async fn reach(request: &BrokerRequest, prefix: &Prefix) -> Result<Reached> {
     let broker = Broker::find(&request.broker, request.given(), request.connect_timeout).await?;
     if request.tls.insecure {
-        note(&format!("warning: --insecure: whoever answers at {} is trusted", broker.url));
+        note(&format!(
+            "warning: --insecure: whoever answers at {} is trusted; --cafile FILE trusts one authority alone",
+            broker.url
+        ));
     }
     let target = request.target(&broker);
     until_started(&broker, &target, prefix).await?;

@@ -70,7 +70,7 @@ impl Term {
             _ if term.contains('[') => Ok(Term::Id(term.into())),
             _ => Err(FilterError {
                 term: term.into(),
-                why: "it is neither a cell's id (scenario[axis=value,...]) nor axis=value[,value]".into(),
+                why: "it is neither a cell's id (scenario[axis=value,...]) nor axis=value[,value]; `list --cells` prints the ids".into(),
             }),
         }
     }

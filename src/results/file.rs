@@ -45,6 +45,7 @@ impl Results {
     /// As [`Results::load`].
     pub fn parse(path: &str, text: &str) -> Result<Results, ResultsError> {
         #[derive(Deserialize)]
+        #[serde(expecting = "an object with its format")]
         struct Header {
             format: Format,
         }

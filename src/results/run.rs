@@ -163,7 +163,7 @@ pub struct HelperEvidence {
 
 /// Why a stored history cannot be read.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("attempt {attempt}, {why}")]
+#[error("attempt {attempt}, {why}; measure again with --histories all")]
 pub struct StoredHistoryError {
     /// From 1.
     pub attempt: usize,

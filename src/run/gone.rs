@@ -37,7 +37,8 @@ impl Gone {
         let seconds = self.after.as_secs_f32();
         let how = &self.how;
         format!(
-            "the broker is gone, {seconds:.1} s after the run began: {how}; these cells were under way: {named}{more}"
+            "the broker is gone, {seconds:.1} s after the run began: {how}; these cells were under way: {named}{more}; see \
+             its log"
         )
     }
 }

@@ -3,16 +3,16 @@
 
 mod sessions;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::job::Job;
+use super::Target;
 use super::names::Prefix;
 use super::probe;
 use super::talk::Talk;
 use super::witness::KEEP_ALIVE_S;
-use super::{Shared, Target};
 use crate::packet::{Filter, Packet, Protocol, Publish, Subscribe};
 use crate::plan::Role;
 use crate::session_rules::is_failure;
@@ -33,12 +33,13 @@ const TOPICS_MAX: usize = 100_000;
 /// What a run leaves on the broker until it is cleaned up.
 #[derive(Debug, Default, Clone)]
 pub struct Leftovers {
-    pub sessions: Vec<SessionLeft>,
+    /// By client identifier.
+    pub sessions: BTreeMap<String, SessionLeft>,
     /// Topics that may hold a retained message.
-    pub retained: Vec<String>,
+    pub retained: BTreeSet<String>,
 }
 
-/// A client id that the run used.
+/// A client identifier under which there may be a session.
 #[derive(Debug, Clone)]
 pub struct SessionLeft {
     pub client_id: String,
@@ -47,6 +48,8 @@ pub struct SessionLeft {
     pub role: Role,
     /// It was asked to outlive its connection.
     pub persists: bool,
+    /// The broker is known to have let the client in.
+    pub existed: bool,
 }
 
 /// What the clean-up did, and what it could not do.
@@ -54,6 +57,8 @@ pub struct SessionLeft {
 pub struct Cleanup {
     /// Sessions that may have been left and are gone.
     pub sessions_ended: usize,
+    /// Identifiers under which there may have been such a session, and is none.
+    pub perhaps_ended: usize,
     pub sessions_failed: usize,
     /// Sessions that were still there after they had been ended.
     pub sessions_left: usize,
@@ -73,21 +78,9 @@ pub struct Retained {
 }
 
 impl Leftovers {
-    /// Notes what the next attempt at these jobs may leave on the broker.
-    pub(super) fn note(&mut self, shared: &Shared, jobs: &[Job]) {
-        for job in jobs {
-            let names = job.names(shared, job.tries + 1);
-            let persistent: Vec<usize> = job.cell.persistent_clients().collect();
-            let own = job.cell.clients.iter().enumerate().filter(|(index, client)| client.client_id == Some(*index));
-            self.sessions.extend(own.map(|(index, client)| SessionLeft {
-                client_id: names.client_id(index),
-                protocol: client.protocol,
-                role: job.cell.role(index),
-                // Whoever uses the identifier may have made the session.
-                persists: persistent.iter().any(|other| job.cell.clients[*other].client_id == Some(index)),
-            }));
-            self.retained.extend(job.cell.retained_topics().map(|topic| names.topic(topic)));
-        }
+    /// Notes a session that there may be.
+    pub fn add(&mut self, session: SessionLeft) {
+        self.sessions.entry(session.client_id.clone()).or_insert(session);
     }
 }
 
@@ -95,7 +88,7 @@ impl Cleanup {
     /// The outcome where the broker is gone: nothing could be cleaned up.
     pub fn of_gone(leftovers: &Leftovers) -> Cleanup {
         let retained = Retained { failed: leftovers.retained.len(), unchecked: true, ..Retained::default() };
-        let persistent = leftovers.sessions.iter().filter(|session| session.persists).count();
+        let persistent = leftovers.sessions.values().filter(|session| session.persists).count();
         Cleanup { sessions_failed: persistent, retained, ..Cleanup::default() }
     }
 
@@ -104,6 +97,7 @@ impl Cleanup {
         let is_first = self.sessions_ended + self.sessions_failed + self.sessions_left == 0;
         Cleanup {
             sessions_ended: self.sessions_ended + further.sessions_ended,
+            perhaps_ended: self.perhaps_ended + further.perhaps_ended,
             sessions_failed: self.sessions_failed + further.sessions_failed,
             sessions_left: self.sessions_left + further.sessions_left,
             sessions_checked: (is_first || self.sessions_checked) && further.sessions_checked,
@@ -126,7 +120,11 @@ impl Cleanup {
         let number = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
         let sessions = number(self.sessions_ended, "session");
         let topics = number(self.retained.cleared, "retained topic");
-        let mut sentence = format!("{sessions} ended, {topics} cleared; ");
+        let perhaps = match self.perhaps_ended {
+            0 => String::new(),
+            more => format!(" and perhaps {more} more"),
+        };
+        let mut sentence = format!("{sessions}{perhaps} ended, {topics} cleared; ");
         let sessions = self.sessions_failed + self.sessions_left;
         let retained = self.retained.failed + self.retained.left;
         if !self.is_clean() {
@@ -149,7 +147,7 @@ pub async fn clean(target: &Target, prefix: &Prefix, leftovers: Leftovers, versi
     let checks = versions.contains(&Protocol::V5);
     let version = if versions.contains(&Protocol::V3) { Protocol::V3 } else { Protocol::V5 };
     let until = Instant::now() + budget(leftovers.sessions.len());
-    let (persistent, over): (Vec<_>, Vec<_>) = leftovers.sessions.into_iter().partition(|session| session.persists);
+    let (persistent, over): (Vec<_>, Vec<_>) = leftovers.sessions.into_values().partition(|session| session.persists);
     // A session of 5.0 has ended with the DISCONNECT of its client as a rule, and a check ends it where it has not.
     let (unended, suspects): (Vec<_>, Vec<_>) =
         persistent.into_iter().partition(|session| !checks || session.protocol == Protocol::V3);
@@ -159,10 +157,10 @@ pub async fn clean(target: &Target, prefix: &Prefix, leftovers: Leftovers, versi
     let check = async {
         match checks {
             true => sessions::check(target, [ended, suspects].concat(), over, until).await,
-            false => Checked { gone: ended.len(), left: 0 },
+            false => Checked { gone: ended, left: 0 },
         }
     };
-    let topics = leftovers.retained;
+    let topics: Vec<String> = leftovers.retained.into_iter().collect();
     let clear = async || match timeout_at(until, clear_retained(target, prefix, version, topics.clone())).await {
         Ok(retained) => retained,
         Err(_) => Retained { failed: topics.len(), unchecked: true, ..Retained::default() },
@@ -172,13 +170,15 @@ pub async fn clean(target: &Target, prefix: &Prefix, leftovers: Leftovers, versi
     for pause in probe::ROOM_PAUSES {
         // The connections of the sessions may have taken all the room there is; a broker that is silent has another reason.
         let was_done = retained.failed + retained.left == 0 || retained.cleared > 0;
-        if was_done || gone == 0 || began.elapsed() > target.deadline {
+        if was_done || gone.is_empty() || began.elapsed() > target.deadline {
             break;
         }
         sleep(pause).await;
         retained = clear().await;
     }
-    Cleanup { sessions_ended: gone, sessions_failed, sessions_left: left, sessions_checked: checks, retained }
+    let sessions_ended = gone.iter().filter(|session| session.existed).count();
+    let perhaps_ended = gone.len() - sessions_ended;
+    Cleanup { sessions_ended, perhaps_ended, sessions_failed, sessions_left: left, sessions_checked: checks, retained }
 }
 
 /// How long a clean-up of so many sessions may take.
@@ -197,8 +197,9 @@ pub async fn clean_guessed(
 ) -> Cleanup {
     if versions.contains(&Protocol::V5) {
         let until = Instant::now() + budget(leftovers.sessions.len());
-        let looked = sessions::look(target, leftovers.sessions, until).await;
-        leftovers.sessions = looked.present.into_iter().chain(looked.unanswered).collect();
+        let guessed = std::mem::take(&mut leftovers.sessions).into_values().collect();
+        let looked = sessions::look(target, guessed, until).await;
+        looked.present.into_iter().chain(looked.unanswered).for_each(|session| leftovers.add(session));
     }
     clean(target, prefix, leftovers, versions).await
 }

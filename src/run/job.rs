@@ -91,6 +91,7 @@ impl Job {
             is_last_attempt: attempt >= ATTEMPTS_MAX,
             hold_ups: shared.pulse.held_up_so_far(),
             pulse: &shared.pulse,
+            leftovers: &shared.leftovers,
             loop_backs: 0,
             fences: 0,
             messages: 0,

@@ -137,7 +137,7 @@ impl Waits {
             Action::Receive { until: Some(_), .. } => 2 * self.vanished,
             Action::Receive { answers: Answers::None | Answers::Pubrec | Answers::Refuse, .. } => 2 * self.vanished,
             Action::Receive { answers, last, .. } => {
-                let held = if *answers == Answers::OneByOne { 2 * self.vanished } else { Duration::ZERO };
+                let held = if *answers == Answers::OneByOne { 2 * self.soon } else { Duration::ZERO };
                 let settled = if *last { 2 * self.settle } else { Duration::ZERO };
                 held + 2 * TRIES_MAX * self.soon + settled
             }

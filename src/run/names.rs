@@ -48,12 +48,15 @@ impl Prefix {
             if prefix.is_empty() || prefix.len() > PREFIX_BYTES_MAX || prefix.contains(refused) || has_level {
                 let levels = if what == "client id" { ", nor /" } else { "" };
                 return Err(format!(
-                    "\"{prefix}\" cannot begin a {what}: use 1 to {PREFIX_BYTES_MAX} bytes without + and #{levels}"
+                    "\"{prefix}\" cannot begin a {what}; give 1 to {PREFIX_BYTES_MAX} bytes without + and #{levels}"
                 ));
             }
         }
         if topic.starts_with('$') {
-            return Err(format!("\"{topic}\" cannot begin a topic: what begins with $ is the broker's own"));
+            return Err(format!(
+                "\"{topic}\" cannot begin a topic: what begins with $ is the broker's own; give another \
+                 one"
+            ));
         }
         Ok(Prefix { client_id: client_id.into(), topic: topic.into() })
     }

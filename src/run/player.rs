@@ -4,12 +4,14 @@
 //! [`super::steps`], and how the player proves that nothing more will come in [`super::receive`].
 
 use std::collections::HashSet;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::allowance::Allowance;
 use super::client::{Client, Unsent};
+use super::hygiene::Leftovers;
 use super::mailbox::Mailbox;
 use super::names::Names;
 use super::probe::{self, Refusal, RefusalKind};
@@ -52,6 +54,8 @@ pub struct Player<'a> {
     pub attempt: u32,
     pub is_last_attempt: bool,
     pub pulse: &'a Pulse,
+    /// What all cells have left so far.
+    pub leftovers: &'a Mutex<Leftovers>,
     /// How many of the pulse's hold-ups are recorded.
     pub hold_ups: usize,
     /// How many loop-backs, fences and messages of the experiment were numbered so far.
@@ -139,6 +143,7 @@ impl Player<'_> {
                 state.unsent.push_back(Unsent { packet: packet.clone(), half, raw });
                 state.last_sent = Instant::now();
                 state.pings_due += u32::from(*packet == Packet::Pingreq);
+                self.note_leftover(client, packet);
                 Ok(())
             }
             Err(Unsendable::TooLarge { maximum }) => {

@@ -193,7 +193,12 @@ impl Player<'_> {
                         // The connection is there, since the packet came over it, and an answer can be encoded.
                         let _ = self.send(client, answer);
                     }
-                    (Packet::Connack(connack), _) => self.clients[client].connack = Some(connack.clone()),
+                    (Packet::Connack(connack), _) => {
+                        self.clients[client].connack = Some(connack.clone());
+                        if connack.code == 0 {
+                            self.note_session(client);
+                        }
+                    }
                     (Packet::Suback(suback), _) => self.clients[client].granted = suback.codes.clone(),
                     _ => {}
                 }

@@ -41,6 +41,10 @@ impl Player<'_> {
         last: bool,
     ) -> Result<(), Stop> {
         self.clients[client].answers = answers;
+        if answers == Answers::OneByOne {
+            // What came with the CONNACK is held, too.
+            self.clients[client].answers_at_most = Some(0);
+        }
         // On a fresh connection nothing shows yet that the broker read us; after a SUBSCRIBE its SUBACK did.
         if std::mem::take(&mut self.clients[client].granted).is_empty() {
             self.send(client, Packet::Pingreq)?;

@@ -38,7 +38,10 @@ impl Witnesses {
             match Witness::start(target, *protocol, &options.prefix, ears, options.patience).await {
                 Ok(witness) => drop(there.insert(*protocol, witness)),
                 Err(NotStarted { why, histories }) => {
-                    let what = format!("no witness for {protocol}, so some absences stay inconclusive: {why}");
+                    let what = format!(
+                        "no witness for {protocol}, so some absences stay inconclusive: {why}; `mqtt-sessions doctor` looks \
+                         at the broker step by step"
+                    );
                     // The run listens as long as it goes on.
                     let _ = self.ears.warnings.send(what);
                     lock(&self.not_started).push(histories);

@@ -120,7 +120,7 @@ fn sentence(scenario: &Part, index: usize, state: State, cell: &Axes) -> String 
     let why = match (verb.effect(), state) {
         (_, State::BrokerIsDown) => "the broker is not there; start it in a step before",
         (Effect::OpensTwo, _) => {
-            "both clients of a race use one client_id and one protocol, are not connected, and the one that stays is declared later"
+            "a race takes two clients with one client_id and one protocol that are not connected, and `stays` names the later one"
         }
         (_, State::Stopped) => "it stopped in the middle of a handshake; cut it in a step before",
         (Effect::Opens, _) => "it is connected already; disconnect it in a step before",

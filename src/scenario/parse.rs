@@ -143,7 +143,9 @@ impl<'a> Reader<'a> {
     fn exceptions(&self, section: &Section<'a>) -> Result<Vec<Exception>, ScenarioError> {
         let Some((at, value)) = section.find("except") else { return Ok(Vec::new()) };
         let DeValue::Array(entries) = value.get_ref() else {
-            return Err(self.document.mistake(&at, "`except` is an array of tables, each with axes and their values"));
+            return Err(self
+                .document
+                .mistake(&at, "`except` takes an array of tables, each with axes and their values"));
         };
         let exception = |entry: &'a Entry<'a>| {
             let section = Section::of(self.document, "an exception", entry.span(), entry)?;

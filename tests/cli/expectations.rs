@@ -21,6 +21,8 @@ fn what_is_accepted_fails_no_more() {
     let accepted = measured(&lying, &["--expect", &known, "--accept"]);
     assert_eq!(accepted.code, Some(0), "{}", accepted.stderr);
     assert!(accepted.stderr.contains("known deviations added"), "{}", accepted.stderr);
+    let accepted = measured(&lying, &["--expect", &known, "--accept"]);
+    assert!(accepted.stderr.contains("nothing fails that is not known"), "{}", accepted.stderr);
     let again = measured(&lying, &["--expect", &known, "--baseline", &right]);
     assert_eq!(again.code, Some(0), "{}", again.stdout);
     assert!(again.stdout.contains("to be filled in") && again.stdout.contains("known           pass → fail"));

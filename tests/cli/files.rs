@@ -35,7 +35,7 @@ fn an_output_file_that_cannot_be_written() {
 fn a_disk_that_fills_up_costs_the_file_and_not_the_table() {
     let ended = run(matrix(&correct(), &[&QUEUED[..], &["--export-json", "/dev/full"]].concat()));
     assert_eq!(ended.code, Some(2));
-    ended.complained(&["cannot write /dev/full", "No space left", "make room"]);
+    ended.complained(&["cannot write /dev/full", "No space left", "it is lost; make room"]);
     assert!(ended.stdout.contains("2 cells: 2 pass"), "{}", ended.stdout);
 }
 
@@ -115,6 +115,36 @@ fn a_baseline_that_is_none() {
         run(program(["judge", text(path)])).gave_up(2, &["cannot read", text(path), "--export-json"]);
         refused(&["--baseline", text(path)]).gave_up(2, &["cannot read", text(path), "--export-json"]);
     }
+}
+
+/// What a results file holds under `run` can be spoilt, too.
+#[test]
+fn histories_in_a_results_file_that_are_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("results.json");
+    let right = run(matrix(&correct(), &[&QUEUED[..], &["--histories", "all", "--export-json", "-"]].concat())).stdout;
+    let id = Results::parse("right", &right).unwrap().cells[0].id.clone();
+    let spoil = |change: &dyn Fn(&mut serde_json::Value)| {
+        let mut json: serde_json::Value = serde_json::from_str(&right).unwrap();
+        change(&mut json);
+        fs::write(&path, json.to_string()).unwrap();
+    };
+    let explained = |path: &Path| run(program(["explain", &id, "--results", text(path)]));
+    spoil(&|json| json["run"]["cells"][&id]["attempts"][0]["history"][0] = "nonsense".into());
+    let why = ["attempt 1, line 1 is no event: ", "measure again with --histories all"];
+    run(program(["judge", text(&path)])).gave_up(2, &[&["results.json: the history of matrix["], &why[..]].concat());
+    spoil(&|json| json["run"]["cells"][&id]["attempts"][0]["bytes"][0] = "?".into());
+    explained(&path).gave_up(2, &["results.json: matrix[", "its bytes are no Base64"]);
+    spoil(&|json| json["run"]["helpers"]["histories"] = serde_json::json!([["nonsense"]]));
+    run(program(["judge", text(&path)]))
+        .gave_up(2, &[&["results.json: the histories of run.helpers"], &why[..]].concat());
+    spoil(&|json| json["run"]["cells"] = 1.into());
+    explained(&path).gave_up(2, &["expected an object of runs by the ids of their cells", "--export-json"]);
+    // A file of an earlier version may say otherwise than this one.
+    spoil(&|json| json["cells"][0]["verdict"] = "warn".into());
+    let ended = explained(&path);
+    let said = "the file says warn, and this version judges the same history as pass";
+    assert!(ended.stderr.contains(said), "{}", ended.stderr);
 }
 
 #[test]

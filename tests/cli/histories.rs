@@ -118,5 +118,6 @@ fn files_that_hold_no_history() {
     judge(std::slice::from_ref(&missing), &[]).gave_up(2, &[&text(&missing), "it cannot be read", "one event a line"]);
     judge(&[paths[1].clone(), paths[1].clone()], &[]).gave_up(2, &["another file has the name lost", "rename"]);
     let results = folder.path().join("results.json");
-    judge(&[paths[1].clone(), results], &[]).gave_up(2, &["give one results file, or only histories"]);
+    judge(&[paths[1].clone(), results], &[])
+        .gave_up(2, &["is no history, and not the only file; give one results file"]);
 }

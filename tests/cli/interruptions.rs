@@ -73,6 +73,19 @@ fn the_first_signal_ends_the_run_in_good_order() {
     }
 }
 
+/// Twelve cells would make a session each, and the first is stuck behind its CONNECT.
+#[test]
+fn only_sessions_that_there_were_are_counted() {
+    let (url, reached) = withholding(&Broker::correct(), Arc::default());
+    let cells = ["--filter=protocol=5.0", "--filter=clean_session=false", "--filter=publish_qos=1", "--jobs=1"];
+    let mut child = matrix(&url, &[&cells[..], &ENDLESS].concat()).spawn().unwrap();
+    reached.recv_timeout(PATIENCE).unwrap();
+    signal(&child, "INT");
+    let stderr = rest(child.stderr.take().unwrap());
+    assert_eq!(end_of(&mut child).code(), Some(130), "{stderr}");
+    assert!(stderr.contains(": 1 session ended, 0 retained topics cleared; "), "{stderr}");
+}
+
 #[test]
 fn the_second_signal_ends_the_program_at_once() {
     let deaf = Arc::new(AtomicBool::new(false));

@@ -10,7 +10,7 @@ use mqtt_sessions::packet::Packet;
 
 use crate::peers::{assert_nothing_left, serve, url};
 use crate::program::{Ended, end_of, matrix, program, run};
-use crate::proxy::{Fate, proxy};
+use crate::proxy::{Fate, proxy, proxy_by_client};
 use crate::support::broker::{Broker, Choices};
 
 /// One cell for each protocol version that leaves a session and a retained message.
@@ -142,6 +142,18 @@ fn a_run_with_the_prefix_of_a_killed_one_is_not_disturbed_by_it() {
 }
 
 #[test]
+fn what_an_earlier_run_left_and_nobody_can_end_is_told_with_the_command() {
+    let broker = Broker::correct();
+    let url = proxy_by_client(&broker, |connect, _| match connect.client_id.ends_with("cleaner") {
+        true => Fate::Close,
+        false => Fate::Pass,
+    });
+    let ended = run(matrix(&url, &[&RETAINED[..], &["--prefix", PREFIX]].concat()));
+    let before = ended.stderr.lines().find(|line| line.starts_with("warning: before the run: ")).unwrap_or_default();
+    assert!(before.contains("; when the broker answers again, `mqtt-sessions clean --broker "), "{}", ended.stderr);
+}
+
+#[test]
 fn a_run_leaves_nothing() {
     let broker = Broker::correct();
     let ended = run(matrix(&url(serve(&broker)), &["--filter", "publish_qos=1"]));
@@ -154,6 +166,7 @@ fn what_cannot_be_checked_is_not_claimed() {
     let broker = Broker::choosing(Choices { refuse_v5: true, ..Choices::default() });
     let ended = clean(&broker, &["--prefix", PREFIX]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(ended.stdout.contains(": 0 sessions and perhaps "), "{}", ended.stdout);
     assert!(ended.stdout.contains("not verifiable on 3.1.1"), "{}", ended.stdout);
     let forbidding = proxy(&Broker::correct(), |_, packet| match packet {
         Packet::Subscribe(_) => Fate::Close,
@@ -161,6 +174,11 @@ fn what_cannot_be_checked_is_not_claimed() {
     });
     let ended = run(program(["clean", "--broker", &forbidding, "--prefix", PREFIX]));
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    assert!(
+        ended.stdout.contains("may be left") || ended.stdout.contains("does not let anybody look"),
+        "{}",
+        ended.stdout
+    );
     assert!(!ended.stdout.contains("checked that none of them is left"), "{}", ended.stdout);
 }
 

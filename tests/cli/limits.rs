@@ -2,13 +2,14 @@
 
 use std::io::Write;
 use std::net::{Shutdown, TcpStream};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread;
 
 use mqtt_sessions::results::Verdict;
 
-use crate::peers::{listener, read_connect, serve};
+use crate::peers::{correct, listener, read_connect, serve};
 use crate::program::{each_cell, matrix, run};
 use crate::support::broker::Broker;
 
@@ -54,9 +55,22 @@ fn a_broker_that_takes_five_connections_is_measured_with_fewer_cells_side_by_sid
         let ended = run(matrix(&url, &[&CELLS[..], &[&protocol, "--export-json=-"]].concat()));
         assert_eq!(ended.code, Some(0), "{version}: {}", ended.stderr);
         // An eighth of the cells first, however many of them were refused.
-        assert!(ended.stderr.contains("going on with --jobs 3\n"), "{}", ended.stderr);
+        assert!(ended.stderr.contains("going on as with --jobs 3, or fewer\n"), "{}", ended.stderr);
         each_cell(&ended.results(), |_| Verdict::Pass);
     }
+}
+
+#[test]
+#[cfg(unix)]
+fn few_files_mean_few_cells_side_by_side() {
+    let broker = correct();
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "ulimit -n 100; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_mqtt-sessions"), "matrix", &broker]);
+    limited.args(CELLS).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let ended = run(limited);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let said = "this process may open only 100 files, so only 37 cells run side by side; ulimit -n raises that";
+    assert!(ended.stderr.contains(said), "{}", ended.stderr);
 }
 
 /// There is no room for the subscriber and the publisher of one cell: that says nothing about sessions.
@@ -65,6 +79,7 @@ fn a_broker_without_room_for_one_cell_is_not_accused() {
     let url = with_room_for(1, b"");
     let ended = run(matrix(&url, &[&CELLS[..], &["--filter=protocol=5.0", "--export-json=-"]].concat()));
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    assert_eq!(ended.stderr.matches("the broker refused connections").count(), 1, "{}", ended.stderr);
     for cell in each_cell(&ended.results(), |_| Verdict::Inconclusive) {
         let reason = cell.reason.as_deref().unwrap_or_default();
         assert!(reason.contains("as a broker does that takes no more connections"), "{}: {reason}", cell.id);

@@ -22,6 +22,7 @@ mod leftovers;
 mod lessons;
 mod limits;
 mod logins;
+mod messages;
 mod neighbours;
 mod outages;
 mod outputs;

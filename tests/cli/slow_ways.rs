@@ -119,7 +119,7 @@ impl Rate {
 #[track_caller]
 fn adapts(ended: &Ended) {
     assert!(matches!(ended.code, Some(0 | 3)), "{}", ended.stderr);
-    assert!(ended.stderr.contains("going on with --jobs "), "{}", ended.stderr);
+    assert_eq!(ended.stderr.matches("going on as with --jobs ").count(), 1, "{}", ended.stderr);
     for cell in ended.results().cells {
         assert!(!matches!(cell.verdict, Verdict::Fail | Verdict::Warn), "{}: {:?}", cell.id, cell.reason);
     }

@@ -157,7 +157,8 @@ fn what_it_left_stays_where_that_is_asked_for() {
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     files.no_process_is_left();
     let kept = fs::read_dir(files.path("tmp")).unwrap().next().unwrap().unwrap().path();
-    assert!(ended.stderr.contains(kept.to_str().unwrap()), "{}", ended.stderr);
+    let said = format!("made-up keeps its configuration, data and log in {}", kept.display());
+    assert!(ended.stderr.contains(&said), "{}", ended.stderr);
     assert_eq!(fs::read_to_string(kept.join("data")).unwrap(), "data\n");
     assert!(fs::read_to_string(kept.join("output.log")).unwrap().starts_with("hello\n"));
 }
@@ -166,7 +167,7 @@ fn what_it_left_stays_where_that_is_asked_for() {
 fn a_broker_that_ends_at_once_is_told_with_its_last_words() {
     let files = Files::script("echo $$ > ${out}/processes; echo one; printf 'port \\033[31m taken\n' >&2; exit 1");
     let ended = run(files.matrix(&[]));
-    gave_up(&ended, &["made-up ended before it answered a CONNECT", "one\nport \\x1b[31m taken"]);
+    gave_up(&ended, &["made-up ended before it answered a CONNECT", "its last words:", "one\nport \\x1b[31m taken"]);
     files.nothing_is_left();
 }
 
@@ -218,6 +219,14 @@ fn a_file_that_cannot_be_used_is_told_with_the_place() {
     }
     gave_up(&run(matrix("/no/such.toml", &[])), &["--broker /no/such.toml", "cannot read the broker file"]);
     gave_up(&run(matrix("mosquitto:perfect", &[])), &["mosquitto has no variant perfect; it has max_qos_1"]);
+    let files = typed("start = [\"x\"]");
+    for (variable, phrase) in
+        [("TMPDIR", "see whether there is room in /no/such"), ("PATH", "since there is no shell: sh: ")]
+    {
+        let mut program = files.matrix(&[]);
+        program.env(variable, "/no/such");
+        gave_up(&run(program), &["made-up was not started", phrase]);
+    }
 }
 
 #[test]

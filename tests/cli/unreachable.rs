@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use crate::peers::{answering, listener, url, wait_for_end};
+use crate::peers::{answering, correct, listener, url, wait_for_end};
 use crate::program::{matrix, run};
 
 #[test]
@@ -20,7 +20,11 @@ fn a_name_that_does_not_resolve() {
 #[test]
 fn credentials_that_are_missing_or_wrong() {
     let refusals: [&[u8]; 3] = [&[0x20, 2, 0, 5], &[0x20, 2, 0, 4], &[0x20, 3, 0, 0x86, 0]];
-    for (bytes, said) in refusals.into_iter().zip(["0x05 (not authorized)", "0x04 (bad user", "0x86 (bad user"]) {
+    for (bytes, said) in refusals.into_iter().zip([
+        "0x05 (not authorized)",
+        "0x04 (bad user name or password)",
+        "0x86 (bad user name or password)",
+    ]) {
         let broker = answering(bytes, true);
         run(matrix(&broker, &[])).gave_up(2, &["CONNACK", said, "give --username and MQTT_SESSIONS_PASSWORD"]);
         let with_login = ["--username", "me", "--password", "wrong"];
@@ -32,6 +36,20 @@ fn credentials_that_are_missing_or_wrong() {
 fn a_client_that_is_not_let_in() {
     let broker = answering(&[0x20, 2, 0, 3], true);
     run(matrix(&broker, &[])).gave_up(2, &["CONNACK 0x03 (server unavailable)", "see its log"]);
+}
+
+#[test]
+fn an_identifier_that_is_not_accepted() {
+    let broker = answering(&[0x20, 2, 0, 2], true);
+    run(matrix(&broker, &[]))
+        .gave_up(2, &["CONNACK 0x02 (client identifier not valid)", "give --client-id-prefix with"]);
+}
+
+#[test]
+fn a_user_name_that_no_connect_can_carry() {
+    let name = "x".repeat(70_000);
+    run(matrix(&correct(), &["--username", &name]))
+        .gave_up(2, &["the CONNECT ", "give a shorter user name or password"]);
 }
 
 #[test]

@@ -33,13 +33,19 @@ fn an_upgrade_that_is_refused() {
     let cases: [(&[u8], &[&str]); 9] = [
         (b"HTTP/1.1 401 Unauthorized\r\n\r\n", &["401 (unauthorized)", "a port without one"]),
         (b"HTTP/1.1 403 Forbidden\r\n\r\n", &["403 (forbidden)", "see its log"]),
-        (b"HTTP/1.1 404 Not Found\r\n\r\n<html>", &["404 (not found)", "/mqtt is not the path of MQTT there"]),
+        (
+            b"HTTP/1.1 404 Not Found\r\n\r\n<html>",
+            &["404 (not found)", "/mqtt is not the path of MQTT there; give the right one, such as /mqtt"],
+        ),
         (b"HTTP/1.1 426 Upgrade Required\r\n\r\n", &["426 (no WebSocket there)", "give port and path"]),
         (b"HTTP/1.1 502 Bad Gateway\r\n\r\n", &["502 (a gateway or server error)", "behind the proxy is running"]),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", &["400 (bad request)", "wss:// or ws://"]),
         (b"HTTP/1.1 302 Found\r\nLocation: /login\r\n\r\n", &["302, a redirection to /login", "give the URL"]),
         (b"HTTP/1.1 200 OK\r\n\r\n<html>", &["200 (no upgrade)", "give port and path"]),
-        (b"HTTP/1.1 101 Switching Protocols\r\n\r\n", &["101, but not that of a WebSocket server", "between"]),
+        (
+            b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
+            &["101, but not that of a WebSocket server", "check what stands between"],
+        ),
     ];
     for (answer, phrases) in cases {
         let said = [&["cannot measure ws://", "/mqtt: "], phrases].concat();
@@ -50,7 +56,7 @@ fn an_upgrade_that_is_refused() {
 #[test]
 fn what_answers_is_no_http() {
     matrix(&correct()).gave_up(2, &["closed at the WebSocket upgrade", "write mqtt:// or mqtts://"]);
-    matrix(&answering(CONNACK, true)).gave_up(2, &["is no HTTP", "write mqtt:// or mqtts://"]);
+    matrix(&answering(CONNACK, true)).gave_up(2, &["the WebSocket upgrade is no HTTP", "write mqtt:// or mqtts://"]);
     matrix(&answering(b"HTTP/1.1 101", true)).gave_up(2, &["is no HTTP"]);
     matrix(&answering(b"", false)).gave_up(2, &["no answer to the WebSocket upgrade within 2 s", "give the port"]);
 }

@@ -76,28 +76,45 @@ fn every_kind_of_line_is_read_as_it_was_written() {
 
 #[test]
 fn a_line_that_is_no_event_is_refused_in_words() {
+    let publish = "subscriber -> PUBLISH topic=t qos=";
     let lines = [
-        "",
-        "subscriber",
-        "subscriber => PINGREQ",
-        "subscriber -> PING",
-        "subscriber -> PUBLISH topic=t qos=1 retain=0 dup=0 payload=m1",
-        "subscriber -> PUBLISH topic=t qos=0 retain=2 dup=0 payload=m1",
-        "subscriber -> PUBLISH topic=% qos=0 retain=0 dup=0 payload=m1",
-        "subscriber <- SUBACK id=1 code=1",
-        "subscriber <- undecodable 123",
-        "step 3 receive\r",
-        "step 3 receive\rsubscriber",
-        "broken off: \u{1b}[31m",
-        "broken off: %ff",
-        "sub\u{202e}scriber -> PINGREQ",
-        "subscriber -> CONNECT protocol=4 clean_session=0 keep_alive=60 client_id=a",
+        ("", "it has no client, arrow and packet"),
+        ("subscriber", "it has no client, arrow and packet"),
+        ("1 subscriber -> PINGREQ", "\"1\" is no time in milliseconds like 12.3"),
+        ("subscriber#x -> PINGREQ", "\"x\" is no number of a connection"),
+        ("attempt x", "\"x\" is no number"),
+        ("subscriber => PINGREQ", "\"=>\" is none of ->, <- and --"),
+        ("subscriber -> PING", "\"PING\" is no packet type"),
+        (&format!("{publish}1 retain=0 dup=0 payload=m1"), "it has no id"),
+        (&format!("{publish}0 retain=2 dup=0 payload=m1"), "retain=2 is neither 0 nor 1"),
+        ("subscriber -> SUBSCRIBE id=1 filter=t qos=x", "\"x\" is no QoS"),
+        (&format!("{publish}0 retain=0 dup=0 payload"), "\"payload\" is no key=value"),
+        ("subscriber -> PUBLISH topic=% qos=0 retain=0 dup=0 payload=m1", "\"%\" ends inside a %XX"),
+        ("subscriber -> PUBLISH topic=%ff qos=0 retain=0 dup=0 payload=m1", "\"%ff\" is not UTF-8"),
+        ("subscriber -> PUBACK id=70000", "id=70000 is out of range"),
+        ("subscriber -> SUBSCRIBE id=1 filter=t qos=1,loud", "\"loud\" is no Subscription Option"),
+        ("subscriber <- CONNACK session_present=0", "it has no code"),
+        ("subscriber <- SUBACK id=1 code=1", "\"1\" is no reason code like 0x00"),
+        ("subscriber <- undecodable 123", "the bytes end inside a byte"),
+        ("subscriber <- undecodable xy", "\"xy\" is no hexadecimal byte"),
+        ("subscriber -- without end: much", "\"much\" does not say how much came"),
+        ("subscriber -- keep_alive: passed", "\"keep_alive: passed\" is no timer with its seconds"),
+        ("subscriber -- asleep", "it says nothing that is known about a client"),
+        ("subscriber -- no PUBREL id=x", "\"x\" is no Packet Identifier"),
+        ("subscriber -- no sleep", "\"sleep\" is nothing that a client waits for"),
+        ("step 3 receive\r", "it has the character \\r, which no line has; write the bytes of it as %XX"),
+        ("step 3 receive\rsubscriber", "it has the character"),
+        ("broken off: \u{1b}[31m", "it has the character"),
+        ("broken off: %ff", "\"%ff\" is not UTF-8"),
+        ("sub\u{202e}scriber -> PINGREQ", "it has the character"),
+        ("subscriber -> CONNECT protocol=4 clean_session=0 keep_alive=60 client_id=a", "\"4\" is no protocol version"),
     ];
-    for line in lines {
-        assert!(parse(line).is_err(), "{line}");
+    for (line, why) in lines {
+        let said = parse(line).unwrap_err();
+        assert!(said.contains(why), "{line}: {said}");
     }
     let error = History::parse(["attempt 1", "nonsense"]).unwrap_err();
-    assert_eq!(error.line, 2);
+    assert!(error.to_string().starts_with("line 2 is no event: "), "{error}");
 }
 
 #[test]

@@ -37,8 +37,8 @@ pub enum Stage {
 
 /// How a check ended.
 pub struct Checked {
-    /// How many sessions may have been left and are gone.
-    pub gone: usize,
+    /// Sessions that may have been left and are gone.
+    pub gone: Vec<SessionLeft>,
     /// How many may still be there.
     pub left: usize,
 }
@@ -50,19 +50,19 @@ pub async fn check(target: &Target, suspects: Vec<SessionLeft>, over: Vec<Sessio
     let sessions = |numbered: Vec<(usize, SessionLeft)>| numbered.into_iter().map(|(_, session)| session);
     let first: Vec<SessionLeft> = suspects.into_iter().chain(sessions(looked_at)).collect();
     let mut looked = each(target, first, Stage::Check, until).await;
-    let mut gone = looked.succeeded.iter().filter(|session| session.persists).count();
+    let mut gone: Vec<SessionLeft> = looked.succeeded.into_iter().filter(|session| session.persists).collect();
     let mut left = looked.unanswered.len();
     if looked.present.iter().any(|session| !session.persists) {
         looked.present.extend(sessions(others));
     }
     // A check ends what it finds, if the broker keeps to Session Expiry Interval 0.
     let again = each(target, looked.present, Stage::Check, until).await;
-    gone += again.succeeded.len();
+    gone.extend(again.succeeded);
     left += again.unanswered.len();
     let ended = each(target, again.present, Stage::End, until).await;
     left += ended.unanswered.len();
     let last = each(target, ended.succeeded, Stage::Check, until).await;
-    gone += last.succeeded.len();
+    gone.extend(last.succeeded);
     left += last.present.len() + last.unanswered.len();
     Checked { gone, left }
 }
@@ -177,7 +177,7 @@ impl Stage {
         };
         connection.leave().await;
         match self {
-            Stage::Check if connack.session_present => Staged::Present(session),
+            Stage::Check if connack.session_present => Staged::Present(SessionLeft { existed: true, ..session }),
             Stage::Check | Stage::End => Staged::Done(session),
         }
     }

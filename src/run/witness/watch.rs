@@ -288,16 +288,19 @@ impl Watch {
         let ended = how.verb();
         let sentence = match &again {
             Ok(_) if self.ears.is_told.swap(true, SeqCst) => None,
-            _ if self.is_taken_over => Some("somebody else uses the prefix: the witness was taken over".to_owned()),
+            _ if self.is_taken_over => {
+                Some("somebody else uses the prefix: the witness was taken over; give another --prefix".to_owned())
+            }
             Ok(_) => Some(format!(
                 "the broker {ended} the connection of the witness for {}, which is back; cells that this disturbed are tried again",
                 self.protocol
             )),
             // If the broker is gone the cells show it, and it is said once.
             Err(failure) if failure.out_of_reach => None,
-            Err(Failure { how: why, .. }) => {
-                Some(format!("the broker {ended} the connection of the witness for {}: {why}", self.protocol))
-            }
+            Err(Failure { how: why, .. }) => Some(format!(
+                "the broker {ended} the connection of the witness for {}: {why}; see its log",
+                self.protocol
+            )),
         };
         if let Some(sentence) = sentence {
             // Nobody listens at the end of the run.

@@ -20,7 +20,7 @@ impl<'a> Reader<'a> {
         value: &'a Entry<'a>,
     ) -> Result<Vec<Part>, ScenarioError> {
         if let Some((key, at, _)) = root.entries().find(|(key, ..)| matches!(*key, "clients" | "steps" | "except")) {
-            let why = format!("`{key}` and `lessons` exclude each other; each lesson has its own `{key}`");
+            let why = format!("`{key}` and `lessons` exclude each other; give each lesson its own `{key}`");
             return Err(self.document.mistake(&at, why));
         }
         if let Some(axis) = self.axes.iter().find(|axis| axis.get_ref().name == LESSON) {
@@ -30,7 +30,8 @@ impl<'a> Reader<'a> {
         let entries = match value.get_ref() {
             DeValue::Array(entries) if !entries.is_empty() => entries,
             other => {
-                let why = format!("`lessons` takes one or more [[lessons]], not {}", kind(other));
+                let found = if other.as_array().is_some() { "none" } else { kind(other) };
+                let why = format!("`lessons` takes one or more [[lessons]], not {found}");
                 return Err(self.document.mistake(at, why));
             }
         };
