@@ -94,7 +94,7 @@ impl Cleanup {
 
     /// This one, and a further one.
     pub fn and(self, further: Cleanup) -> Cleanup {
-        let is_first = self.sessions_ended + self.sessions_failed + self.sessions_left == 0;
+        let is_first = self.sessions_ended + self.perhaps_ended + self.sessions_failed + self.sessions_left == 0;
         Cleanup {
             sessions_ended: self.sessions_ended + further.sessions_ended,
             perhaps_ended: self.perhaps_ended + further.perhaps_ended,

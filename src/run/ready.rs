@@ -43,12 +43,21 @@ async fn check(operator: &Operator, deadline: Instant, within: Duration) -> Resu
             let (has_ended, name) = (started.has_ended(), started.name.clone());
             let words = || started.last_words();
             match (has_ended, is_over) {
-                (true, _) => Some(format!("{name} ended before it answered a CONNECT; {}", words())),
-                (false, true) => Some(format!("{name} answered no CONNECT within {} s; {}", within.as_secs(), words())),
+                (true, _) => Some(format!(
+                    "{name} ended before it answered a CONNECT; --keep keeps its files and its log; {}",
+                    words()
+                )),
+                (false, true) => Some(format!(
+                    "{name} answered no CONNECT within {} s; ready_within_s in its file gives it more; {}",
+                    within.as_secs(),
+                    words()
+                )),
                 (false, false) => None,
             }
         }
-        None if is_over => Some(format!("the broker answered no CONNECT within {} s", within.as_secs())),
+        None if is_over => {
+            Some(format!("the broker answered no CONNECT within {} s; see what --start-command does", within.as_secs()))
+        }
         None => None,
     };
     why.map_or(Ok(()), |why| Err(OperatorError::NotReady(why)))
