@@ -255,7 +255,6 @@ async fn rounds(
         let attempt = jobs.iter().map(|job| job.attempts.len()).max().unwrap_or(0) as u32 + 1;
         observer.round(attempt, jobs.len());
         let at_once = side_by_side.min(jobs.len());
-        leftovers.note(shared, &jobs);
         let mut refused = Vec::new();
         let mut again = Vec::new();
         let mut disturbed = Vec::new();
@@ -283,7 +282,7 @@ async fn rounds(
                 }
             }
         };
-        let gone = Round::new(shared).play(jobs, side_by_side, &mut interrupted, played).await;
+        let gone = Round::new(shared).play(jobs, side_by_side, leftovers, &mut interrupted, played).await;
         if gone.is_some() {
             return gone;
         }
@@ -332,6 +331,7 @@ impl Round<'_> {
         mut self,
         jobs: Vec<Job>,
         limit: usize,
+        leftovers: &mut Leftovers,
         interrupted: &mut watch::Receiver<bool>,
         mut played: impl FnMut(Played),
     ) -> Option<Gone> {
@@ -339,6 +339,7 @@ impl Round<'_> {
         loop {
             while self.playing.len() < limit {
                 let Some(job) = waiting.next() else { break };
+                leftovers.note(self.shared, &job);
                 let cell = job.cell.clone();
                 self.cells.insert(self.playing.spawn(job.play(self.shared.clone())).id(), cell);
             }

@@ -21,10 +21,6 @@ use crate::run::{Cleanup, Gone, Observer, RunOptions};
 
 /// How long a search lasts that is not told when to end.
 const USUAL_TIME: Duration = Duration::from_secs(60);
-/// The most experiments of one batch for each that runs at the same time: while the last ones end, fewer run.
-const BATCH_FOR_EACH_JOB: usize = 8;
-/// A batch may always have so many experiments: it pays for a settle window.
-const BATCH_MIN: usize = 256;
 /// The most clients of a random experiment, each with a connection.
 const CLIENTS_MAX: usize = 5;
 
@@ -40,7 +36,8 @@ pub async fn explore(mut typed: Explore) -> Result<ExitCode> {
     let interrupted = interruption();
     let broker = typed.broker.request()?;
     let reaching = async {
-        let reached = reach(&broker, &prefix).await?;
+        // The client ids of the search's lanes are the longest.
+        let reached = reach(&broker, &prefix.lane(1)).await?;
         reached.check_rights(&prefix).await?;
         Ok::<_, anyhow::Error>(reached)
     };
@@ -67,8 +64,6 @@ pub async fn explore(mut typed: Explore) -> Result<ExitCode> {
         seed,
         cases: typed.cases,
         time: typed.time.or(minute),
-        side_by_side: jobs,
-        batch: (jobs * BATCH_FOR_EACH_JOB).max(BATCH_MIN),
         wishes: Wishes { protocol: typed.protocol, timers: !typed.no_timers },
     };
     note(&format!("seed {seed}, prefix {}", prefix.client_id));
@@ -157,8 +152,7 @@ impl Observer for Telling {
 }
 
 impl Listener for Telling {
-    fn tried(&self, experiments: u32, findings: usize) {
-        self.bar.set_position(u64::from(experiments));
+    fn findings(&self, findings: usize) {
         self.bar.set_message(format!("{findings} findings"));
     }
 

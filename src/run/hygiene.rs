@@ -73,21 +73,19 @@ pub struct Retained {
 }
 
 impl Leftovers {
-    /// Notes what the next attempt at these jobs may leave on the broker.
-    pub(super) fn note(&mut self, shared: &Shared, jobs: &[Job]) {
-        for job in jobs {
-            let names = job.names(shared, job.tries + 1);
-            let persistent: Vec<usize> = job.cell.persistent_clients().collect();
-            let own = job.cell.clients.iter().enumerate().filter(|(index, client)| client.client_id == Some(*index));
-            self.sessions.extend(own.map(|(index, client)| SessionLeft {
-                client_id: names.client_id(index),
-                protocol: client.protocol,
-                role: job.cell.role(index),
-                // Whoever uses the identifier may have made the session.
-                persists: persistent.iter().any(|other| job.cell.clients[*other].client_id == Some(index)),
-            }));
-            self.retained.extend(job.cell.retained_topics().map(|topic| names.topic(topic)));
-        }
+    /// Notes what the next attempt at the job may leave on the broker.
+    pub(super) fn note(&mut self, shared: &Shared, job: &Job) {
+        let names = job.names(shared, job.tries + 1);
+        let persistent: Vec<usize> = job.cell.persistent_clients().collect();
+        let own = job.cell.clients.iter().enumerate().filter(|(index, client)| client.client_id == Some(*index));
+        self.sessions.extend(own.map(|(index, client)| SessionLeft {
+            client_id: names.client_id(index),
+            protocol: client.protocol,
+            role: job.cell.role(index),
+            // Whoever uses the identifier may have made the session.
+            persists: persistent.iter().any(|other| job.cell.clients[*other].client_id == Some(index)),
+        }));
+        self.retained.extend(job.cell.retained_topics().map(|topic| names.topic(topic)));
     }
 }
 
@@ -97,6 +95,13 @@ impl Cleanup {
         let retained = Retained { failed: leftovers.retained.len(), unchecked: true, ..Retained::default() };
         let persistent = leftovers.sessions.iter().filter(|session| session.persists).count();
         Cleanup { sessions_failed: persistent, retained, ..Cleanup::default() }
+    }
+
+    /// Adds what another clean-up did.
+    pub fn add(&mut self, other: &Cleanup) {
+        self.sessions_ended += other.sessions_ended;
+        self.sessions_failed += other.sessions_failed;
+        self.sessions_left += other.sessions_left;
     }
 
     /// Nothing is known to be left.

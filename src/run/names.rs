@@ -64,6 +64,15 @@ impl Prefix {
         Prefix { client_id: name.clone(), topic: name }
     }
 
+    /// The prefix of one of several runs that go on side by side below this one. The first has this one itself, so that another
+    /// run with it is heard of.
+    pub fn lane(&self, number: usize) -> Prefix {
+        match number {
+            0 => self.clone(),
+            _ => Prefix { client_id: format!("{}{number}", self.client_id), topic: format!("{}/{number}", self.topic) },
+        }
+    }
+
     /// A run with this prefix may have published on the topic.
     pub fn holds(&self, topic: &str) -> bool {
         topic.strip_prefix(&self.topic).is_some_and(|rest| rest.starts_with('/'))
