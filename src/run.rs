@@ -354,7 +354,10 @@ impl Round<'_> {
             tokio::select! {
                 biased;
                 // An interruption drops the connections of the cells in progress; their sessions are ended afterwards.
-                _ = interrupted.wait_for(|interrupted| *interrupted) => return None,
+                _ = interrupted.wait_for(|interrupted| *interrupted) => {
+                    self.break_off().await;
+                    return None;
+                }
                 (looked, suspects) = looked(&mut self.looking) => {
                     if let Some(how) = looked {
                         return Some(self.gone(how));
@@ -373,6 +376,16 @@ impl Round<'_> {
                     }
                 },
             }
+        }
+    }
+
+    /// Ends what is under way, and waits until nothing of it holds the witnesses any more.
+    async fn break_off(&mut self) {
+        self.playing.shutdown().await;
+        if let Some((look, _)) = self.looking.take() {
+            look.abort();
+            // It was told to end.
+            let _ = look.await;
         }
     }
 

@@ -11,6 +11,7 @@ use crate::results::CellResult;
 use crate::run::{self, Cleanup, Gone, Observer, Probe, Retained, RunOptions, SETTLE_MIN, Target};
 
 /// A broker, and how experiments run on it.
+#[derive(Clone)]
 pub struct Laboratory<'a> {
     /// The broker with the deadlines of an ordinary run.
     pub target: Target,

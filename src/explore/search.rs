@@ -14,7 +14,7 @@ use super::experiment::Experiment;
 use super::finding::{Accusation, Finding, Looks};
 use super::generate::Wishes;
 use super::laboratory::{Care, Laboratory, Tried};
-use super::source::{Batch, Source};
+use super::source::{BUSY_MAX, Batch, Source};
 use super::suspects::Suspect;
 use crate::results::{CellResult, Summary, Verdict};
 use crate::run::{Cleanup, Gone, Observer, Retained, prefix_is_in_use};
@@ -203,7 +203,11 @@ impl Search<'_> {
     /// Tries a batch quickly, and keeps what is no pass.
     async fn look(&self, lane: &Laboratory<'_>, batch: Batch) {
         let experiments: Vec<Experiment> = batch.iter().map(|(_, experiment)| experiment.clone()).collect();
-        let cells = self.try_all(lane, &experiments, Care::Quick, self.listener).await;
+        let mut lane = lane.clone();
+        if !experiments.iter().any(Experiment::has_timers) {
+            lane.options.jobs = lane.options.jobs.min(BUSY_MAX);
+        }
+        let cells = self.try_all(&lane, &experiments, Care::Quick, self.listener).await;
         let mut cut_short = Batch::new();
         for ((seed, experiment), cell) in batch.into_iter().zip(cells) {
             match cell {

@@ -4,6 +4,9 @@ use super::experiment::Experiment;
 use super::generate::experiment;
 use super::search::Request;
 
+/// How many experiments without timers run side by side in a batch at most: each of them keeps the processors busy, and with more
+/// of them the harness would come late.
+pub const BUSY_MAX: usize = 48;
 /// How many experiments without timers a batch has for each that runs side by side: while the last ones end, fewer run.
 const FOR_EACH_PLACE: usize = 4;
 /// The fewest experiments of such a batch: it pays for a settle window.
@@ -46,7 +49,7 @@ impl Queue {
 impl Source {
     /// A source for batches of which so many experiments run side by side.
     pub fn new(request: Request, side_by_side: usize) -> Source {
-        let plain = Queue::new(FEWEST.max(FOR_EACH_PLACE * side_by_side));
+        let plain = Queue::new(FEWEST.max(FOR_EACH_PLACE * side_by_side.min(BUSY_MAX)));
         // While one waits all others of its batch can wait, too.
         let with_timers = Queue::new(side_by_side);
         Source { request, made: 0, plain, with_timers }
