@@ -1,8 +1,10 @@
 //! `explore`: random experiments against a broker, and the simplest ones that fail.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -67,7 +69,7 @@ pub async fn explore(mut typed: Explore) -> Result<ExitCode> {
         wishes: Wishes { protocol: typed.protocol, timers: !typed.no_timers },
     };
     note(&format!("seed {seed}, prefix {}", prefix.client_id));
-    let telling = Telling { bar: bar(), saving };
+    let telling = Telling { bar: bar(), saving, warnings: Mutex::default() };
     let explored = explore::search(&laboratory, request, &telling).await;
     telling.bar.finish_and_clear();
     let url = reached.broker.label.typed(&reached.broker.url);
@@ -114,6 +116,8 @@ impl Saving {
 struct Telling {
     bar: ProgressBar,
     saving: Option<Saving>,
+    /// What the user was warned of, without the numbers: many batches have the same to say.
+    warnings: Mutex<BTreeSet<String>>,
 }
 
 /// A line on stderr; nothing is drawn where stderr is no terminal.
@@ -147,7 +151,10 @@ impl Observer for Telling {
     }
 
     fn warn(&self, sentence: String) {
-        self.bar.suspend(|| note(&format!("warning: {sentence}")));
+        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        if warnings.insert(sentence.replace(char::is_numeric, "")) {
+            self.bar.suspend(|| note(&format!("warning: {sentence}")));
+        }
     }
 }
 

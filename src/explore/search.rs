@@ -23,6 +23,8 @@ use crate::run::{Cleanup, Gone, Observer, Retained, prefix_is_in_use};
 const LANES: usize = 8;
 /// How many experiments that look alike are looked at. All that come later are counted with the first.
 const LOOKED_AT_MAX: usize = 2;
+/// How often the second look at an experiment is repeated that was cut short, or for which the harness was late.
+const VAIN_MAX: usize = 3;
 /// How long suspects are collected before they are shrunk: to shrink one costs as much as to shrink a hundred side by side.
 const COLLECTED_FOR: Duration = Duration::from_secs(300);
 /// How long the simpler experiments that are tried at once may take.
@@ -77,7 +79,7 @@ struct Suspicious {
     seed: u32,
     experiment: Experiment,
     quick: CellResult,
-    /// How often it was tried again, and cut short.
+    /// How often it was tried again in vain: it was cut short, or the harness was late.
     tries: usize,
 }
 
@@ -115,7 +117,9 @@ pub async fn search(laboratory: &Laboratory<'_>, request: Request, listener: &dy
         let took = began.elapsed();
         let speed = f64::from(search.tried() - before) / took.as_secs_f64();
         let mut examined = examined.lock().await;
-        search.examine(laboratory, &mut examined).await;
+        while !search.suspicious.borrow().is_empty() && !search.cannot_go_on() {
+            search.examine(laboratory, &mut examined).await;
+        }
         let at_once = (speed * TIME_OF_A_ROUND.as_secs_f64()) as usize;
         let Examined { suspects, explored, .. } = &mut *examined;
         search.shrink(std::mem::take(suspects), at_once, explored).await;
@@ -259,14 +263,17 @@ impl Search<'_> {
         let cells = self.try_all(lane, &again, Care::Brief, &Quiet(self.listener)).await;
         let Examined { explored, known, suspects } = examined;
         for (own, cell) in suspicious.into_iter().zip(cells) {
-            let Some(cell) = cell else {
+            let is_in_vain = cell.as_ref().is_none_or(|cell| cell.verdict == Verdict::Error);
+            if is_in_vain && own.tries < VAIN_MAX {
                 self.suspicious.borrow_mut().push(Suspicious { tries: own.tries + 1, ..own });
                 continue;
-            };
+            }
+            let Some(cell) = cell else { continue };
             let Suspicious { seed, experiment, quick, tries } = own;
             self.count(cell.verdict);
             let accusation = Accusation::of(&cell).filter(|said| said.verdict == Verdict::Fail);
-            if cell.verdict != Verdict::Pass {
+            // An error says nothing about the broker.
+            if !matches!(cell.verdict, Verdict::Pass | Verdict::Error) {
                 known.entry(Looks::of(&quick)).or_insert((cell.verdict, accusation.clone()));
             }
             match accusation {

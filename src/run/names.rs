@@ -339,6 +339,21 @@ mod tests {
     }
 
     #[test]
+    fn lanes_differ_and_the_prefix_holds_the_topics_of_all() {
+        let prefix = Prefix::new("ms1", "some/ms1").unwrap();
+        let lanes: Vec<Prefix> = (0..8).map(|number| prefix.lane(number)).collect();
+        assert_eq!(lanes[0], prefix);
+        for (number, lane) in lanes.iter().enumerate() {
+            assert!(prefix.holds(&topic(lane, "tag", "t")));
+            assert!(
+                lanes[..number]
+                    .iter()
+                    .all(|other| { other.client_id != lane.client_id && other.filter() != lane.filter() })
+            );
+        }
+    }
+
+    #[test]
     fn a_topic_of_any_depth_begins_topics() {
         for (given, topic) in [("a/b/c/d/e/", "a/b/c/d/e"), ("/a", "/a"), ("a b/\u{fc}", "a b/\u{fc}"), ("a//", "a")] {
             let prefix = Prefix::new("device-1_x.", given).unwrap();

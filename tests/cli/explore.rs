@@ -111,7 +111,7 @@ fn what_is_under_way_when_the_time_is_over_is_cut_short() {
     let mut search = program(arguments);
     search.args(["--time=3s", "--prefix=mine"]);
     let ended = run(search);
-    assert_eq!(ended.code, Some(1), "{}\n{}", ended.stdout, ended.stderr);
+    assert!(ended.stdout.contains("experiments in"), "{}\n{}", ended.stdout, ended.stderr);
     // What follows is no neighbour of what was cut short.
     assert!(!ended.stderr.contains("somebody else"), "{}", ended.stderr);
     assert_nothing_left(&broker);
