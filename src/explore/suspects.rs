@@ -10,6 +10,8 @@ use super::search::{Explored, Quiet, Search, copy_name};
 use super::shrink::simpler;
 use crate::results::{CellResult, Verdict};
 
+/// How many simpler experiments are tried at once at least, however slow the broker is.
+const AT_ONCE_MIN: usize = 256;
 /// How many simpler experiments are tried side by side for one that fails.
 const SIMPLER_AT_ONCE: usize = 64;
 /// How many simpler experiments are tried for one that fails.
@@ -90,8 +92,8 @@ impl Search<'_> {
     /// Replaces each suspect's experiment by the first of the next simpler ones that is still accused of nothing else.
     async fn shrink_once(&self, suspects: &mut [Suspect], at_once: usize) {
         let mut candidates: Vec<(usize, Experiment)> = Vec::new();
-        let most = self.laboratory.options.jobs.max(SIMPLER_AT_ONCE);
-        let for_each = (at_once.clamp(SIMPLER_AT_ONCE, most) / suspects.len()).clamp(1, SIMPLER_AT_ONCE);
+        let most = self.laboratory.options.jobs.max(AT_ONCE_MIN);
+        let for_each = (at_once.clamp(AT_ONCE_MIN, most) / suspects.len()).clamp(1, SIMPLER_AT_ONCE);
         for (place, suspect) in suspects.iter_mut().enumerate() {
             let count = suspect.untried.len().min(for_each);
             for experiment in suspect.untried.drain(..count) {
