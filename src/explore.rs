@@ -10,6 +10,7 @@ mod random;
 mod search;
 mod shrink;
 mod source;
+mod suspects;
 
 pub use experiment::{Client, Experiment, Fields, Step, Value};
 pub use finding::{Accusation, Finding};

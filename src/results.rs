@@ -145,9 +145,19 @@ impl Summary {
     pub fn of<'a>(cells: impl IntoIterator<Item = &'a CellResult>) -> Summary {
         let mut summary = Summary::default();
         for cell in cells {
-            *summary.count_mut(cell.verdict) += 1;
+            summary.add(cell.verdict);
         }
         summary
+    }
+
+    /// Counts one more.
+    pub fn add(&mut self, verdict: Verdict) {
+        *self.count_mut(verdict) += 1;
+    }
+
+    /// How many there are.
+    pub fn all(&self) -> u32 {
+        Verdict::WORST_FIRST.into_iter().map(|verdict| self.count(verdict)).sum()
     }
 
     pub fn count(&self, verdict: Verdict) -> u32 {

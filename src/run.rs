@@ -131,7 +131,7 @@ impl Outcome {
     fn add(&mut self, further: Outcome) {
         self.cells.extend(further.cells);
         self.runs.extend(further.runs);
-        self.cleanup = std::mem::take(&mut self.cleanup).and(further.cleanup);
+        self.cleanup.add(&further.cleanup);
         self.helpers.extend(further.helpers);
         self.gone = self.gone.take().or(further.gone);
         self.is_shared |= further.is_shared;
@@ -361,7 +361,10 @@ impl Round<'_> {
             tokio::select! {
                 biased;
                 // An interruption drops the connections of the cells in progress; their sessions are ended afterwards.
-                _ = interrupted.wait_for(|interrupted| *interrupted) => return None,
+                _ = interrupted.wait_for(|interrupted| *interrupted) => {
+                    self.break_off().await;
+                    return None;
+                }
                 (looked, suspects) = looked(&mut self.looking) => {
                     if let Some(how) = looked {
                         return Some(self.gone(how));
@@ -380,6 +383,16 @@ impl Round<'_> {
                     }
                 },
             }
+        }
+    }
+
+    /// Ends what is under way, and waits until nothing of it holds the witnesses any more.
+    async fn break_off(&mut self) {
+        self.playing.shutdown().await;
+        if let Some((look, _)) = self.looking.take() {
+            look.abort();
+            // It was told to end.
+            let _ = look.await;
         }
     }
 

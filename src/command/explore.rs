@@ -1,8 +1,10 @@
 //! `explore`: random experiments against a broker, and the simplest ones that fail.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -21,10 +23,6 @@ use crate::run::{Cleanup, Gone, Observer, RunOptions};
 
 /// How long a search lasts that is not told when to end.
 const USUAL_TIME: Duration = Duration::from_secs(60);
-/// The most experiments of one batch for each that runs at the same time: while the last ones end, fewer run.
-const BATCH_FOR_EACH_JOB: usize = 8;
-/// A batch may always have so many experiments: it pays for a settle window.
-const BATCH_MIN: usize = 256;
 /// The most clients of a random experiment, each with a connection.
 const CLIENTS_MAX: usize = 5;
 
@@ -40,7 +38,8 @@ pub async fn explore(mut typed: Explore) -> Result<ExitCode> {
     let interrupted = interruption();
     let broker = typed.broker.request()?;
     let reaching = async {
-        let reached = reach(&broker, &prefix).await?;
+        // The client ids of the search's lanes are the longest.
+        let reached = reach(&broker, &prefix.lane(1)).await?;
         reached.check_rights(&prefix).await?;
         Ok::<_, anyhow::Error>(reached)
     };
@@ -67,12 +66,10 @@ pub async fn explore(mut typed: Explore) -> Result<ExitCode> {
         seed,
         cases: typed.cases,
         time: typed.time.or(minute),
-        side_by_side: jobs,
-        batch: (jobs * BATCH_FOR_EACH_JOB).max(BATCH_MIN),
         wishes: Wishes { protocol: typed.protocol, timers: !typed.no_timers },
     };
     note(&format!("seed {seed}, prefix {}", prefix.client_id));
-    let telling = Telling { bar: bar(), saving };
+    let telling = Telling { bar: bar(), saving, warnings: Mutex::default() };
     let explored = explore::search(&laboratory, request, &telling).await;
     telling.bar.finish_and_clear();
     let url = reached.broker.label.typed(&reached.broker.url);
@@ -122,6 +119,8 @@ impl Saving {
 struct Telling {
     bar: ProgressBar,
     saving: Option<Saving>,
+    /// What the user was warned of, without the numbers: many batches have the same to say.
+    warnings: Mutex<BTreeSet<String>>,
 }
 
 /// A line on stderr; nothing is drawn where stderr is no terminal.
@@ -155,13 +154,15 @@ impl Observer for Telling {
     }
 
     fn warn(&self, sentence: String) {
-        self.bar.suspend(|| note(&format!("warning: {sentence}")));
+        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        if warnings.insert(sentence.replace(char::is_numeric, "")) {
+            self.bar.suspend(|| note(&format!("warning: {sentence}")));
+        }
     }
 }
 
 impl Listener for Telling {
-    fn tried(&self, experiments: u32, findings: usize) {
-        self.bar.set_position(u64::from(experiments));
+    fn findings(&self, findings: usize) {
         self.bar.set_message(format!("{findings} findings"));
     }
 

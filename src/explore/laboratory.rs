@@ -11,6 +11,7 @@ use crate::results::CellResult;
 use crate::run::{self, Cleanup, Gone, Observer, Probe, Retained, RunOptions, SETTLE_MIN, Target};
 
 /// A broker, and how experiments run on it.
+#[derive(Clone)]
 pub struct Laboratory<'a> {
     /// The broker with the deadlines of an ordinary run.
     pub target: Target,
@@ -45,7 +46,14 @@ pub struct Tried {
     pub is_shared: bool,
 }
 
-impl Laboratory<'_> {
+impl<'a> Laboratory<'a> {
+    /// One of several that work side by side until the end: it has its share of the places, and names of its own.
+    pub fn lane(&self, number: usize, of: usize, end: watch::Receiver<bool>) -> Laboratory<'a> {
+        let prefix = self.options.prefix.lane(number);
+        let options = RunOptions { prefix, jobs: self.options.jobs / of, ..self.options.clone() };
+        Laboratory { target: self.target.clone(), probes: self.probes, options, interrupted: end }
+    }
+
     /// Runs the experiments, and ends and clears all that they left. Their names differ.
     pub async fn try_all(&self, experiments: &[Experiment], care: Care, observer: &dyn Observer) -> Tried {
         let cells: Vec<Option<Cell>> = experiments.iter().map(cell).collect();
@@ -74,16 +82,15 @@ impl Laboratory<'_> {
     }
 
     /// Clears whatever is still retained under the prefix.
-    pub async fn cleared(&self) -> Cleanup {
+    pub async fn cleared(&self) -> Retained {
         let spoken = self.probes.iter().find(|probe| probe.outcome.is_ok()).map(|probe| probe.protocol);
-        let retained = match spoken {
+        match spoken {
             Some(protocol) => run::clear_all_retained(&self.target, &self.options.prefix, protocol).await,
             None => Retained::default(),
-        };
-        Cleanup { retained, ..Cleanup::default() }
+        }
     }
 
-    /// True if the user wants to end.
+    /// True if nothing more is to be begun.
     pub fn is_interrupted(&self) -> bool {
         *self.interrupted.borrow()
     }

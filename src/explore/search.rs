@@ -1,30 +1,34 @@
-//! The search: experiments in batches, and what fails is tried again and shrunk.
+//! The search: batches of experiments on several lanes side by side, and second looks at what is no pass. What fails then is
+//! shrunk in `suspects.rs`.
 
-use std::cell::Cell;
-use std::collections::{BTreeMap, VecDeque};
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::future::pending;
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
+use tokio::sync::{Mutex, Notify, watch};
+use tokio::time::sleep;
+
 use super::experiment::Experiment;
-use super::finding::{self, Accusation, Finding, Looks};
+use super::finding::{Accusation, Finding, Looks};
 use super::generate::Wishes;
 use super::laboratory::{Care, Laboratory, Tried};
-use super::shrink::simpler;
-use super::source::{Batch, Source};
+use super::source::{BUSY_MAX, Batch, Source};
+use super::suspects::Suspect;
 use crate::results::{CellResult, Summary, Verdict};
 use crate::run::{Cleanup, Gone, Observer, Retained, prefix_is_in_use};
 
-/// How long a batch may take: the search ends only behind one.
-const TIME_OF_A_BATCH: Duration = Duration::from_secs(10);
+/// How many lanes there are at most: while one waits for the slowest experiments of its batch, the others go on.
+const LANES: usize = 8;
 /// How many experiments that look alike are looked at. All that come later are counted with the first.
 const LOOKED_AT_MAX: usize = 2;
-/// How many simpler experiments are tried side by side for one that fails.
-const SIMPLER_AT_ONCE: usize = 64;
-/// How many simpler experiments are tried for one that fails.
-const TRIES_MAX: usize = 3000;
+/// How often the second look at an experiment is repeated that was cut short, or for which the harness was late.
+const VAIN_MAX: usize = 3;
 /// How long suspects are collected before they are shrunk: to shrink one costs as much as to shrink a hundred side by side.
 const COLLECTED_FOR: Duration = Duration::from_secs(300);
-/// How long what was collected may be shrunk, to which the last look with all care comes.
-const TIME_TO_SHRINK: Duration = Duration::from_secs(60);
+/// How long the simpler experiments that are tried at once may take.
+const TIME_OF_A_ROUND: Duration = Duration::from_secs(5);
 
 /// What a search is asked for.
 #[derive(Debug, Clone, Copy)]
@@ -35,22 +39,18 @@ pub struct Request {
     pub cases: Option<u32>,
     /// How long is enough; `None` leaves it to the number of experiments.
     pub time: Option<Duration>,
-    /// How many experiments run in one batch at most.
-    pub batch: usize,
-    /// How many experiments run side by side.
-    pub side_by_side: usize,
     pub wishes: Wishes,
 }
 
 /// What a search tells while it goes on. It hears of each batch of experiments as an [`Observer`] does.
 pub trait Listener: Observer {
-    /// So many experiments were tried so far, and so many findings made.
-    fn tried(&self, experiments: u32, findings: usize);
+    /// So many findings were made so far.
+    fn findings(&self, findings: usize);
     /// So many failing experiments are being shrunk.
     fn shrinking(&self, experiments: usize);
     /// A finding that no other was before.
     fn found(&self, finding: &Finding);
-    /// What a batch has left on the broker in spite of the clean-up.
+    /// What the search has left on the broker in spite of the clean-up.
     fn left(&self, cleanup: &Cleanup);
     /// The broker is gone, and the search ends.
     fn gone(&self, gone: &Gone);
@@ -74,93 +74,221 @@ pub struct Explored {
     pub interrupted: bool,
 }
 
-/// An experiment that failed, on its way to the simplest one that fails in the same way.
-struct Suspect {
-    /// That of the experiment that failed, and those of others that looked alike.
-    seeds: Vec<u32>,
-    /// That of the experiment that failed.
-    failed_as: Accusation,
-    /// That of the current experiment.
-    accusation: Accusation,
-    /// The experiment that failed, and what it showed.
-    original: (Experiment, CellResult),
-    current: Experiment,
-    /// What is simpler than the current one, and was not tried yet.
-    untried: VecDeque<Experiment>,
-    /// How many other experiments were tried for it.
-    tries: usize,
-}
-
 /// An experiment that is no pass at a quick look.
 struct Suspicious {
     seed: u32,
     experiment: Experiment,
     quick: CellResult,
+    /// How often it was tried again in vain: it was cut short, or the harness was late.
+    tries: usize,
 }
 
 /// What came of experiments that were tried with all care, by what they looked like. Those that passed are not here.
 type Known = BTreeMap<Looks, (Verdict, Option<Accusation>)>;
 
-/// Tries experiments until there were enough.
-pub async fn search(laboratory: &Laboratory<'_>, request: Request, listener: &dyn Listener) -> Explored {
-    let started = Instant::now();
-    let ends = request.time.map(|time| started + time);
-    let search = Search { laboratory, listener, ends, is_gone: Cell::new(false) };
-    let mut explored = Explored::default();
-    let mut source = Source::new(request);
-    let mut known = Known::new();
-    let mut suspects = Vec::new();
-    let mut shrunk_at = started;
-    while let Some(batch) = source.next().filter(|_| !search.is_over()) {
-        let with_timers = batch.iter().any(|(_, experiment)| experiment.has_timers());
-        let (began, size) = (Instant::now(), batch.len());
-        let suspicious = search.looked_at(batch, &mut explored).await;
-        source.pace(with_timers, size, began.elapsed(), search.time_of_a_batch());
-        listener.tried(explored.tried(), explored.findings.len());
-        search.examine(suspicious, &mut suspects, &mut known, &mut explored).await;
-        listener.tried(explored.tried(), explored.findings.len());
-        if shrunk_at.elapsed() >= COLLECTED_FOR {
-            search.shrink(std::mem::take(&mut suspects), source.size(), &mut explored).await;
-            listener.tried(explored.tried(), explored.findings.len());
-            shrunk_at = Instant::now();
-        }
-    }
-    search.shrink(suspects, source.size(), &mut explored).await;
-    explored.interrupted = laboratory.is_interrupted();
-    explored.is_gone = search.is_gone.get();
-    explored.elapsed = started.elapsed() - explored.shrinking;
-    if !explored.is_gone {
-        listener.left(&laboratory.cleared().await);
-    }
-    explored
+/// What comes of the second looks. One lane at a time takes them.
+#[derive(Default)]
+struct Examined {
+    explored: Explored,
+    known: Known,
+    suspects: Vec<Suspect>,
 }
 
-/// What all stages of a search share.
-struct Search<'a> {
-    laboratory: &'a Laboratory<'a>,
-    listener: &'a dyn Listener,
-    ends: Option<Instant>,
+/// Tries experiments until there were enough, and shrinks what fails after each stretch of time.
+pub async fn search(laboratory: &Laboratory<'_>, request: Request, listener: &dyn Listener) -> Explored {
+    let ends = request.time.map(|time| Instant::now() + time);
+    let lanes = LANES.min(laboratory.options.jobs);
+    let search = Search {
+        laboratory,
+        listener,
+        lanes,
+        source: RefCell::new(Source::new(request, laboratory.options.jobs / lanes)),
+        suspicious: RefCell::default(),
+        summary: RefCell::default(),
+        cleanup: RefCell::default(),
+        is_gone: Cell::new(false),
+        is_shared: Notify::new(),
+    };
+    let examined = Mutex::new(Examined::default());
+    let left = || ends.map_or(COLLECTED_FOR, |ends| ends.saturating_duration_since(Instant::now()));
+    loop {
+        let (began, before) = (Instant::now(), search.tried());
+        search.look_for(left().min(COLLECTED_FOR), &examined).await;
+        let took = began.elapsed();
+        let speed = f64::from(search.tried() - before) / took.as_secs_f64();
+        let mut examined = examined.lock().await;
+        while !search.suspicious.borrow().is_empty() && !search.cannot_go_on() {
+            search.examine(laboratory, &mut examined).await;
+        }
+        let at_once = (speed * TIME_OF_A_ROUND.as_secs_f64()) as usize;
+        let Examined { suspects, explored, .. } = &mut *examined;
+        search.shrink(std::mem::take(suspects), at_once, explored).await;
+        explored.elapsed += took;
+        explored.shrinking += began.elapsed() - took;
+        if search.cannot_go_on() || left().is_zero() || search.source.borrow().is_empty() {
+            break;
+        }
+    }
+    let mut cleanup = search.cleanup.take();
+    if !search.is_gone.get() {
+        // A will that came late is cleared when all is over.
+        cleanup.retained = laboratory.cleared().await;
+    }
+    listener.left(&cleanup);
+    Explored {
+        summary: search.summary.take(),
+        interrupted: laboratory.is_interrupted(),
+        is_gone: search.is_gone.get(),
+        ..examined.into_inner().explored
+    }
+}
+
+/// What all lanes and stages of a search share.
+pub(super) struct Search<'a> {
+    /// Has all places; the lanes share them.
+    pub(super) laboratory: &'a Laboratory<'a>,
+    pub(super) listener: &'a dyn Listener,
+    lanes: usize,
+    source: RefCell<Source>,
+    /// What waits for a second look.
+    suspicious: RefCell<Vec<Suspicious>>,
+    summary: RefCell<Summary>,
+    /// What is left on the broker so far.
+    cleanup: RefCell<Cleanup>,
     is_gone: Cell<bool>,
+    /// Told when another run with the same prefix is there.
+    is_shared: Notify,
 }
 
 impl Search<'_> {
     /// True if the user wants to end, or the broker is gone.
-    fn cannot_go_on(&self) -> bool {
+    pub(super) fn cannot_go_on(&self) -> bool {
         self.laboratory.is_interrupted() || self.is_gone.get()
     }
 
-    /// True if nothing more is to be tried.
-    fn is_over(&self) -> bool {
-        self.cannot_go_on() || self.ends.is_some_and(|ends| Instant::now() >= ends)
+    /// How many experiments were tried.
+    fn tried(&self) -> u32 {
+        self.summary.borrow().all()
     }
 
-    fn time_of_a_batch(&self) -> Duration {
-        let left = self.ends.map(|ends| ends.saturating_duration_since(Instant::now()));
-        left.map_or(TIME_OF_A_BATCH, |left| left.min(TIME_OF_A_BATCH))
+    /// Looks at experiments on all lanes for so long. What is under way at the end is cut short.
+    async fn look_for(&self, time: Duration, examined: &Mutex<Examined>) {
+        let end = watch::Sender::new(false);
+        let lane = |number| self.laboratory.lane(number, self.lanes, end.subscribe());
+        let lanes: Vec<Laboratory<'_>> = (0..self.lanes).map(lane).collect();
+        let mut interrupted = self.laboratory.interrupted.clone();
+        let ending = async {
+            tokio::select! {
+                () = sleep(time) => {}
+                () = self.is_shared.notified() => {}
+                _ = interrupted.wait_for(|interrupted| *interrupted) => {}
+            }
+            end.send_replace(true);
+            // The lanes end in good order.
+            pending().await
+        };
+        tokio::select! {
+            _ = join_all(lanes.iter().map(|lane| self.look_on(lane, examined))) => {}
+            () = ending => {}
+        }
     }
 
-    async fn try_all(
+    /// Looks at batches on one lane. Whichever lane comes first tries again what all of them have found.
+    async fn look_on(&self, lane: &Laboratory<'_>, examined: &Mutex<Examined>) {
+        while !lane.is_interrupted() && !self.is_gone.get() {
+            let Some(batch) = self.source.borrow_mut().next() else { break };
+            self.look(lane, batch).await;
+            if let Ok(mut examined) = examined.try_lock() {
+                self.examine(lane, &mut examined).await;
+            }
+        }
+    }
+
+    /// Tries a batch quickly, and keeps what is no pass.
+    async fn look(&self, lane: &Laboratory<'_>, batch: Batch) {
+        let experiments: Vec<Experiment> = batch.iter().map(|(_, experiment)| experiment.clone()).collect();
+        let mut lane = lane.clone();
+        if !experiments.iter().any(Experiment::has_timers) {
+            lane.options.jobs = lane.options.jobs.min(BUSY_MAX);
+        }
+        let cells = self.try_all(&lane, &experiments, Care::Quick, self.listener).await;
+        let mut cut_short = Batch::new();
+        for ((seed, experiment), cell) in batch.into_iter().zip(cells) {
+            match cell {
+                None => cut_short.push((seed, experiment)),
+                Some(quick) if matches!(quick.verdict, Verdict::Pass | Verdict::Unsupported) => {
+                    self.count(quick.verdict);
+                }
+                Some(quick) => self.suspicious.borrow_mut().push(Suspicious { seed, experiment, quick, tries: 0 }),
+            }
+        }
+        if lane.is_interrupted() {
+            self.source.borrow_mut().give_back(cut_short);
+        }
+    }
+
+    /// Tries again the first experiments of each look, and adds those that fail to the suspects. What looks like something
+    /// known is counted with it.
+    async fn examine(&self, lane: &Laboratory<'_>, examined: &mut Examined) {
+        if lane.is_interrupted() {
+            return;
+        }
+        let known = examined.known.keys();
+        let mut counts: BTreeMap<Looks, usize> = known.map(|looks| (looks.clone(), LOOKED_AT_MAX)).collect();
+        let (first, rest): (Vec<_>, Vec<_>) = self.suspicious.take().into_iter().partition(|suspicious| {
+            let count = counts.entry(Looks::of(&suspicious.quick)).or_default();
+            *count += 1;
+            *count <= LOOKED_AT_MAX
+        });
+        self.try_again(lane, first, examined).await;
+        let mut unlike = Vec::new();
+        for suspicious in rest {
+            let Some((verdict, accusation)) = examined.known.get(&Looks::of(&suspicious.quick)) else {
+                unlike.push(suspicious);
+                continue;
+            };
+            self.count(*verdict);
+            match examined.suspects.iter_mut().find(|suspect| Some(&suspect.accusation) == accusation.as_ref()) {
+                Some(suspect) => suspect.seeds.push(suspicious.seed),
+                None => examined.explored.add_seed(accusation.as_ref(), suspicious.seed),
+            }
+        }
+        self.try_again(lane, unlike, examined).await;
+        self.listener.findings(examined.explored.findings.len());
+    }
+
+    async fn try_again(&self, lane: &Laboratory<'_>, suspicious: Vec<Suspicious>, examined: &mut Examined) {
+        let again: Vec<Experiment> =
+            suspicious.iter().map(|own| own.experiment.named(&copy_name(own.seed, own.tries))).collect();
+        let cells = self.try_all(lane, &again, Care::Brief, &Quiet(self.listener)).await;
+        let Examined { explored, known, suspects } = examined;
+        for (own, cell) in suspicious.into_iter().zip(cells) {
+            let is_in_vain = cell.as_ref().is_none_or(|cell| cell.verdict == Verdict::Error);
+            if is_in_vain && own.tries < VAIN_MAX {
+                self.suspicious.borrow_mut().push(Suspicious { tries: own.tries + 1, ..own });
+                continue;
+            }
+            let Some(cell) = cell else { continue };
+            let Suspicious { seed, experiment, quick, tries } = own;
+            self.count(cell.verdict);
+            let accusation = Accusation::of(&cell).filter(|said| said.verdict == Verdict::Fail);
+            // An error says nothing about the broker.
+            if !matches!(cell.verdict, Verdict::Pass | Verdict::Error) {
+                known.entry(Looks::of(&quick)).or_insert((cell.verdict, accusation.clone()));
+            }
+            match accusation {
+                Some(accusation) => suspects.push(Suspect::new(seed, accusation, experiment, cell, tries + 1)),
+                None if quick.verdict == Verdict::Fail => explored.unrepeated.push((seed, quick)),
+                None if cell.verdict == Verdict::Pass => {}
+                None => drop(explored.examples.entry(cell.verdict).or_insert((seed, cell))),
+            }
+        }
+    }
+
+    /// Tries experiments, unless the broker is gone.
+    pub(super) async fn try_all(
         &self,
+        lane: &Laboratory<'_>,
         experiments: &[Experiment],
         care: Care,
         observer: &dyn Observer,
@@ -168,226 +296,41 @@ impl Search<'_> {
         if self.is_gone.get() {
             return experiments.iter().map(|_| None).collect();
         }
-        let Tried { cells, cleanup, gone, is_shared } = self.laboratory.try_all(experiments, care, observer).await;
-        if let Some(gone) = gone {
+        let Tried { cells, cleanup, gone, is_shared } = lane.try_all(experiments, care, observer).await;
+        if let Some(gone) = gone
+            && !self.is_gone.replace(true)
+        {
             self.listener.gone(&gone);
-            self.is_gone.set(true);
         }
         // Nothing that was seen beside another run can be trusted, and nothing that follows.
-        if is_shared {
+        if is_shared && !self.is_gone.replace(true) {
             self.listener.warn(prefix_is_in_use(&self.laboratory.options.prefix));
-            self.is_gone.set(true);
+            self.is_shared.notify_one();
         }
-        // A will that came late is cleared when all is over.
-        self.listener.left(&Cleanup { retained: Retained::default(), ..cleanup });
+        self.cleanup.borrow_mut().add(&Cleanup { retained: Retained::default(), ..cleanup });
         cells
     }
 
-    /// Tries a batch quickly, and gives what is no pass.
-    async fn looked_at(&self, batch: Batch, explored: &mut Explored) -> Vec<Suspicious> {
-        let experiments: Vec<Experiment> = batch.iter().map(|(_, experiment)| experiment.clone()).collect();
-        let cells = self.try_all(&experiments, Care::Quick, self.listener).await;
-        let mut suspicious = Vec::new();
-        for ((seed, experiment), cell) in batch.into_iter().zip(cells) {
-            let Some(quick) = cell else { continue };
-            if matches!(quick.verdict, Verdict::Pass | Verdict::Unsupported) {
-                explored.count(quick.verdict);
-            } else {
-                suspicious.push(Suspicious { seed, experiment, quick });
-            }
-        }
-        suspicious
-    }
-
-    /// Tries again the first experiments of each look, and adds those that fail to the suspects. What looks like something
-    /// known is counted with it.
-    async fn examine(
-        &self,
-        suspicious: Vec<Suspicious>,
-        suspects: &mut Vec<Suspect>,
-        known: &mut Known,
-        explored: &mut Explored,
-    ) {
-        let mut counts: BTreeMap<Looks, usize> = known.keys().map(|looks| (looks.clone(), LOOKED_AT_MAX)).collect();
-        let (first, rest): (Vec<_>, Vec<_>) = suspicious.into_iter().partition(|suspicious| {
-            let count = counts.entry(Looks::of(&suspicious.quick)).or_default();
-            *count += 1;
-            *count <= LOOKED_AT_MAX
-        });
-        suspects.extend(self.tried_again(first, known, explored).await);
-        let mut unlike = Vec::new();
-        for suspicious in rest {
-            let Some((verdict, accusation)) = known.get(&Looks::of(&suspicious.quick)) else {
-                unlike.push(suspicious);
-                continue;
-            };
-            explored.count(*verdict);
-            match suspects.iter_mut().find(|suspect| Some(&suspect.accusation) == accusation.as_ref()) {
-                Some(suspect) => suspect.seeds.push(suspicious.seed),
-                None => explored.add_seed(accusation.as_ref(), suspicious.seed),
-            }
-        }
-        suspects.extend(self.tried_again(unlike, known, explored).await);
-    }
-
-    async fn tried_again(
-        &self,
-        suspicious: Vec<Suspicious>,
-        known: &mut Known,
-        explored: &mut Explored,
-    ) -> Vec<Suspect> {
-        let again: Vec<Experiment> =
-            suspicious.iter().map(|own| own.experiment.named(&copy_name(own.seed, 0))).collect();
-        let cells = self.try_all(&again, Care::Brief, &Quiet(self.listener)).await;
-        let mut suspects = Vec::new();
-        for (Suspicious { seed, experiment, quick }, cell) in suspicious.into_iter().zip(cells) {
-            let Some(cell) = cell else { continue };
-            explored.count(cell.verdict);
-            let accusation = Accusation::of(&cell).filter(|said| said.verdict == Verdict::Fail);
-            if cell.verdict != Verdict::Pass {
-                known.entry(Looks::of(&quick)).or_insert((cell.verdict, accusation.clone()));
-            }
-            match accusation {
-                Some(accusation) => suspects.push(Suspect::new(seed, accusation, experiment, cell)),
-                None if quick.verdict == Verdict::Fail => explored.unrepeated.push((seed, quick)),
-                None if cell.verdict == Verdict::Pass => {}
-                None => drop(explored.examples.entry(cell.verdict).or_insert((seed, cell))),
-            }
-        }
-        suspects
-    }
-
-    /// Shrinks suspects side by side, trying so many simpler experiments at once, and keeps what is new.
-    async fn shrink(&self, mut suspects: Vec<Suspect>, at_once: usize, explored: &mut Explored) {
-        if suspects.is_empty() {
-            return;
-        }
-        self.listener.shrinking(suspects.len());
-        let started = Instant::now();
-        while !self.cannot_go_on()
-            && started.elapsed() < TIME_TO_SHRINK
-            && suspects.iter().any(|suspect| !suspect.untried.is_empty())
-        {
-            self.shrink_once(&mut suspects, at_once).await;
-        }
-        for (suspect, shown) in self.confirmed(suspects).await {
-            let Suspect { seeds, original, failed_as, .. } = suspect;
-            let Some((experiment, cell)) = shown else {
-                explored.unrepeated.push((seeds[0], original.1));
-                continue;
-            };
-            let experiment = experiment.named(&super::name(seeds[0]));
-            let Some(accusation) = Accusation::of(&cell) else { continue };
-            let before = explored.findings.len();
-            finding::add(&mut explored.findings, Finding { accusation, failed_as, experiment, cell, seeds });
-            if let Some(finding) = explored.findings.get(before) {
-                self.listener.found(finding);
-            }
-        }
-        explored.shrinking += started.elapsed();
-    }
-
-    /// A failure that short waits have shown counts only if it is there with long ones: the simplest experiment of each suspect, or the one
-    /// that failed, with what it shows then; `None` if neither fails again.
-    async fn confirmed(&self, suspects: Vec<Suspect>) -> Vec<(Suspect, Option<(Experiment, CellResult)>)> {
-        let name = |suspect: &Suspect, copy: usize| copy_name(suspect.seeds[0], suspect.tries + copy);
-        let simplest = suspects.iter().map(|suspect| suspect.current.named(&name(suspect, 0)));
-        let originals = suspects.iter().map(|suspect| suspect.original.0.named(&name(suspect, 1)));
-        let both: Vec<Experiment> = simplest.chain(originals).collect();
-        let mut cells = self.try_all(&both, Care::Thorough, &Quiet(self.listener)).await;
-        let originals = cells.split_off(suspects.len());
-        let shown =
-            suspects.into_iter().zip(cells.into_iter().zip(originals)).map(|(suspect, (simplest, original))| {
-                let is_part = |cell: &CellResult, of: &Accusation| {
-                    Accusation::of(cell).is_some_and(|said| said.verdict == Verdict::Fail && said.is_part_of(of))
-                };
-                let simplest = simplest.filter(|cell| is_part(cell, &suspect.accusation));
-                let original = original.filter(|cell| is_part(cell, &suspect.failed_as));
-                let simplest = simplest.map(|cell| (suspect.current.clone(), cell));
-                let shown = simplest.or_else(|| original.map(|cell| (suspect.original.0.clone(), cell)));
-                (suspect, shown)
-            });
-        shown.collect()
-    }
-
-    /// Replaces each suspect's experiment by the first of the next simpler ones that is still accused of nothing else.
-    async fn shrink_once(&self, suspects: &mut [Suspect], at_once: usize) {
-        let mut candidates: Vec<(usize, Experiment)> = Vec::new();
-        let for_each = (at_once / suspects.len()).clamp(1, SIMPLER_AT_ONCE);
-        for (place, suspect) in suspects.iter_mut().enumerate() {
-            let count = suspect.untried.len().min(for_each);
-            for experiment in suspect.untried.drain(..count) {
-                candidates.push((place, experiment.named(&copy_name(suspect.seeds[0], suspect.tries))));
-                suspect.tries += 1;
-            }
-        }
-        let experiments: Vec<Experiment> = candidates.iter().map(|(_, experiment)| experiment.clone()).collect();
-        let cells = self.try_all(&experiments, Care::Brief, &Quiet(self.listener)).await;
-        let mut is_simpler = vec![false; suspects.len()];
-        for ((place, experiment), cell) in candidates.into_iter().zip(cells) {
-            let suspect = &mut suspects[place];
-            let said = cell.and_then(|cell| Accusation::of(&cell));
-            if let Some(said) = said.filter(|said| !is_simpler[place] && said.is_part_of(&suspect.accusation)) {
-                is_simpler[place] = true;
-                suspect.go_on_from(experiment, said);
-            }
-        }
-    }
-}
-
-impl Suspect {
-    fn new(seed: u32, accusation: Accusation, experiment: Experiment, cell: CellResult) -> Suspect {
-        let untried = simpler(&experiment).into();
-        Suspect {
-            seeds: vec![seed],
-            failed_as: accusation.clone(),
-            accusation,
-            current: experiment.clone(),
-            original: (experiment, cell),
-            untried,
-            tries: 1,
-        }
-    }
-
-    fn go_on_from(&mut self, experiment: Experiment, accusation: Accusation) {
-        self.accusation = accusation;
-        self.untried = if self.tries < TRIES_MAX { simpler(&experiment).into() } else { VecDeque::new() };
-        self.current = experiment;
+    fn count(&self, verdict: Verdict) {
+        self.summary.borrow_mut().add(verdict);
     }
 }
 
 /// A name that no experiment had before: ids and topics follow from it.
-fn copy_name(seed: u32, number: usize) -> String {
+pub(super) fn copy_name(seed: u32, number: usize) -> String {
     format!("{}_{number}", super::name(seed))
 }
 
 impl Explored {
-    /// How many experiments were tried.
-    pub fn tried(&self) -> u32 {
-        Verdict::WORST_FIRST.into_iter().map(|verdict| self.summary.count(verdict)).sum()
-    }
-
     /// Adds the seed of an experiment that looked like a finding before it was shrunk.
     fn add_seed(&mut self, accusation: Option<&Accusation>, seed: u32) {
         let known = self.findings.iter_mut().find(|finding| Some(&finding.failed_as) == accusation);
         known.into_iter().for_each(|finding| finding.seeds.push(seed));
     }
-
-    fn count(&mut self, verdict: Verdict) {
-        let count = match verdict {
-            Verdict::Pass => &mut self.summary.pass,
-            Verdict::Fail => &mut self.summary.fail,
-            Verdict::Warn => &mut self.summary.warn,
-            Verdict::Inconclusive => &mut self.summary.inconclusive,
-            Verdict::Unsupported => &mut self.summary.unsupported,
-            Verdict::Error => &mut self.summary.error,
-        };
-        *count += 1;
-    }
 }
 
 /// Passes on only what the user should know.
-struct Quiet<'a>(&'a dyn Listener);
+pub(super) struct Quiet<'a>(pub(super) &'a dyn Listener);
 
 impl Observer for Quiet<'_> {
     fn round(&self, _attempt: u32, _cells: usize) {}

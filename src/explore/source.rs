@@ -1,19 +1,16 @@
 //! The experiments of a search, one seed after the other.
 
-use std::time::Duration;
-
 use super::experiment::Experiment;
 use super::generate::experiment;
 use super::search::Request;
 
-/// Experiments of a first batch without timers: it pays for a settle window, and shows how fast the broker is.
-const FIRST: usize = 256;
-/// How much longer a batch with timers may take: whatever the broker does, they have to run out.
-const FOR_TIMERS: Duration = Duration::from_secs(10);
-/// The fewest experiments of a batch.
+/// How many experiments without timers run side by side in a batch at most: each of them keeps the processors busy, and with more
+/// of them the harness would come late.
+pub const BUSY_MAX: usize = 48;
+/// How many experiments without timers a batch has for each that runs side by side: while the last ones end, fewer run.
+const FOR_EACH_PLACE: usize = 4;
+/// The fewest experiments of such a batch: it pays for a settle window.
 const FEWEST: usize = 32;
-/// By how much a batch may be larger or smaller than the one before.
-const CHANGE_MAX: f64 = 4.0;
 
 /// The experiments of a search in batches. Those that wait for timers stand in batches of their own, so that the others
 /// do not wait with them.
@@ -50,42 +47,44 @@ impl Queue {
 }
 
 impl Source {
-    pub fn new(request: Request) -> Source {
-        let plain = Queue::new(FIRST.min(request.batch));
-        // While one waits all others that run side by side can wait, too.
-        let with_timers = Queue::new(request.side_by_side.max(FIRST).min(request.batch));
+    /// A source for batches of which so many experiments run side by side.
+    pub fn new(request: Request, side_by_side: usize) -> Source {
+        let plain = Queue::new(FEWEST.max(FOR_EACH_PLACE * side_by_side.min(BUSY_MAX)));
+        // While one waits all others of its batch can wait, too.
+        let with_timers = Queue::new(side_by_side);
         Source { request, made: 0, plain, with_timers }
+    }
+
+    /// True if no more are to be made.
+    fn has_made_all(&self) -> bool {
+        self.request.cases.is_some_and(|all| self.made >= all)
+    }
+
+    /// True if there is no batch any more.
+    pub fn is_empty(&self) -> bool {
+        self.has_made_all() && self.plain.waiting.is_empty() && self.with_timers.waiting.is_empty()
     }
 
     /// The next batch; `None` when all were tried.
     pub fn next(&mut self) -> Option<Batch> {
-        while !self.plain.is_full()
-            && !self.with_timers.is_full()
-            && self.request.cases.is_none_or(|all| self.made < all)
-        {
+        while !self.plain.is_full() && !self.with_timers.is_full() && !self.has_made_all() {
             let seed = self.request.seed.wrapping_add(self.made);
             self.made += 1;
-            let experiment = experiment(seed, self.request.wishes);
-            let queue = if experiment.has_timers() { &mut self.with_timers } else { &mut self.plain };
-            queue.waiting.push((seed, experiment));
+            self.add(seed, experiment(seed, self.request.wishes));
         }
         let is_next = self.plain.is_full() || self.with_timers.waiting.is_empty();
         let queue = if is_next { &mut self.plain } else { &mut self.with_timers };
         Some(queue.batch()).filter(|batch| !batch.is_empty())
     }
 
-    /// How many experiments without timers are tried at once.
-    pub fn size(&self) -> usize {
-        self.plain.size
+    /// Takes back what was not tried to its end.
+    pub fn give_back(&mut self, batch: Batch) {
+        batch.into_iter().for_each(|(seed, experiment)| self.add(seed, experiment));
     }
 
-    /// Has batches of this kind take about the time that is wanted, since so many experiments took so long.
-    pub fn pace(&mut self, with_timers: bool, tried: usize, took: Duration, wanted: Duration) {
-        let wanted = if with_timers { wanted + FOR_TIMERS } else { wanted };
-        let queue = if with_timers { &mut self.with_timers } else { &mut self.plain };
-        let change = wanted.as_secs_f64() / took.as_secs_f64().max(f64::MIN_POSITIVE);
-        let size = tried as f64 * change.clamp(1.0 / CHANGE_MAX, CHANGE_MAX);
-        queue.size = (size as usize).max(FEWEST).min(self.request.batch);
+    fn add(&mut self, seed: u32, experiment: Experiment) {
+        let queue = if experiment.has_timers() { &mut self.with_timers } else { &mut self.plain };
+        queue.waiting.push((seed, experiment));
     }
 }
 
@@ -94,44 +93,37 @@ mod tests {
     use super::*;
     use crate::explore::Wishes;
 
-    fn source(cases: Option<u32>, batch: usize) -> Source {
-        Source::new(Request {
-            seed: 7,
-            cases,
-            time: None,
-            batch,
-            side_by_side: 500,
-            wishes: Wishes { protocol: None, timers: true },
-        })
+    fn source(cases: u32, side_by_side: usize) -> Source {
+        let wishes = Wishes { protocol: None, timers: true };
+        Source::new(Request { seed: 7, cases: Some(cases), time: None, wishes }, side_by_side)
     }
 
     #[test]
     fn each_seed_comes_once_and_those_with_timers_apart() {
-        let mut source = source(Some(300), 50);
+        let mut source = source(300, 12);
         let mut seeds = Vec::new();
         while let Some(batch) = source.next() {
-            assert!(batch.len() <= 50);
+            assert!(!batch.is_empty() && batch.len() <= 48);
             let timed = batch.iter().filter(|(_, experiment)| experiment.has_timers()).count();
-            assert!(timed == 0 || timed == batch.len());
+            assert!(timed == 0 || timed == batch.len() && timed <= 12);
             seeds.extend(batch.into_iter().map(|(seed, _)| seed));
         }
         seeds.sort_unstable();
         assert_eq!(seeds, (7..307).collect::<Vec<u32>>());
+        assert!(source.is_empty());
     }
 
     #[test]
-    fn a_batch_is_as_large_as_the_broker_is_fast() {
-        let mut source = source(None, 4000);
-        let seconds = Duration::from_secs;
-        let sizes = |source: &Source| [source.plain.size, source.with_timers.size];
-        assert_eq!(sizes(&source), [256, 500]);
-        source.pace(false, 256, seconds(5), seconds(10));
-        assert_eq!(sizes(&source), [512, 500]);
-        source.pace(true, 500, seconds(1000), seconds(10));
-        assert_eq!(sizes(&source), [512, 125]);
-        source.pace(false, 512, Duration::ZERO, seconds(10));
-        source.pace(false, 2048, Duration::ZERO, seconds(10));
-        source.pace(true, 64, seconds(1000), Duration::ZERO);
-        assert_eq!(sizes(&source), [4000, FEWEST]);
+    fn what_was_cut_short_comes_again() {
+        let mut source = source(40, 1);
+        let first = source.next().unwrap();
+        source.give_back(first.clone());
+        assert!(!source.is_empty());
+        let mut seeds = Vec::new();
+        while let Some(batch) = source.next() {
+            seeds.extend(batch.into_iter().map(|(seed, _)| seed));
+        }
+        seeds.sort_unstable();
+        assert_eq!(seeds, (7..47).collect::<Vec<u32>>());
     }
 }

@@ -73,7 +73,7 @@ fn example(what: &str, verdict: Verdict, seed: u32, cell: &CellResult, palette: 
 
 fn summary(explored: &Explored, palette: Palette) -> String {
     let seconds = explored.elapsed.as_secs_f64();
-    let tried = explored.tried();
+    let tried = explored.summary.all();
     let counts = Verdict::WORST_FIRST.map(|verdict| (verdict, explored.summary.count(verdict)));
     let words: Vec<String> = counts
         .iter()

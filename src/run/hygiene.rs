@@ -92,22 +92,18 @@ impl Cleanup {
         Cleanup { sessions_failed: persistent, retained, ..Cleanup::default() }
     }
 
-    /// This one, and a further one.
-    pub fn and(self, further: Cleanup) -> Cleanup {
+    /// Adds what another clean-up did.
+    pub fn add(&mut self, other: &Cleanup) {
         let is_first = self.sessions_ended + self.perhaps_ended + self.sessions_failed + self.sessions_left == 0;
-        Cleanup {
-            sessions_ended: self.sessions_ended + further.sessions_ended,
-            perhaps_ended: self.perhaps_ended + further.perhaps_ended,
-            sessions_failed: self.sessions_failed + further.sessions_failed,
-            sessions_left: self.sessions_left + further.sessions_left,
-            sessions_checked: (is_first || self.sessions_checked) && further.sessions_checked,
-            retained: Retained {
-                cleared: self.retained.cleared + further.retained.cleared,
-                failed: self.retained.failed + further.retained.failed,
-                left: self.retained.left + further.retained.left,
-                unchecked: self.retained.unchecked || further.retained.unchecked,
-            },
-        }
+        self.sessions_ended += other.sessions_ended;
+        self.perhaps_ended += other.perhaps_ended;
+        self.sessions_failed += other.sessions_failed;
+        self.sessions_left += other.sessions_left;
+        self.sessions_checked = (is_first || self.sessions_checked) && other.sessions_checked;
+        self.retained.cleared += other.retained.cleared;
+        self.retained.failed += other.retained.failed;
+        self.retained.left += other.retained.left;
+        self.retained.unchecked |= other.retained.unchecked;
     }
 
     /// Nothing is known to be left.

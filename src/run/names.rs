@@ -67,6 +67,15 @@ impl Prefix {
         Prefix { client_id: name.clone(), topic: name }
     }
 
+    /// The prefix of one of several runs that go on side by side below this one. The first has this one itself, so that another
+    /// run with it is heard of.
+    pub fn lane(&self, number: usize) -> Prefix {
+        match number {
+            0 => self.clone(),
+            _ => Prefix { client_id: format!("{}{number}", self.client_id), topic: format!("{}/{number}", self.topic) },
+        }
+    }
+
     /// A run with this prefix may have published on the topic.
     pub fn holds(&self, topic: &str) -> bool {
         topic.strip_prefix(&self.topic).is_some_and(|rest| rest.starts_with('/'))
@@ -329,6 +338,21 @@ mod tests {
                 .chain([("a", "a/+/b"), ("a", "$SYS/a"), ("a", "a\0"), ("a", &long)])
         {
             assert!(Prefix::new(client_id, topic).is_err(), "{client_id} {topic}");
+        }
+    }
+
+    #[test]
+    fn lanes_differ_and_the_prefix_holds_the_topics_of_all() {
+        let prefix = Prefix::new("ms1", "some/ms1").unwrap();
+        let lanes: Vec<Prefix> = (0..8).map(|number| prefix.lane(number)).collect();
+        assert_eq!(lanes[0], prefix);
+        for (number, lane) in lanes.iter().enumerate() {
+            assert!(prefix.holds(&topic(lane, "tag", "t")));
+            assert!(
+                lanes[..number]
+                    .iter()
+                    .all(|other| { other.client_id != lane.client_id && other.filter() != lane.filter() })
+            );
         }
     }
 

@@ -1,11 +1,17 @@
 //! `explore`: random experiments against a broker.
 
+use std::collections::HashSet;
 use std::fs;
+use std::sync::Mutex;
+use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
 
+use mqtt_sessions::packet::Packet;
+
 use crate::peers::{assert_nothing_left, serve, url};
 use crate::program::{end_of, program, run, signal};
+use crate::proxy::{Fate, proxy};
 use crate::support::broker::{Broker, Defect};
 
 /// A lie that many experiments show, each of them at once.
@@ -61,6 +67,53 @@ fn an_interruption_leaves_nothing_behind() {
     }
     signal(&child, "INT");
     assert_eq!(end_of(&mut child).code(), Some(130));
+    assert_nothing_left(&broker);
+}
+
+/// The arguments of a search whose first experiment hangs for an hour, and the client ids of all experiments.
+fn hanging(broker: &Broker) -> (Vec<String>, Receiver<String>) {
+    let (told, ids) = mpsc::channel();
+    let told = Mutex::new((told, false));
+    let url = proxy(broker, move |_, packet| {
+        let Packet::Connect(connect) = packet else { return Fate::Pass };
+        if ["probe", "rights", "witness", "cleaner", "looker"].iter().any(|helper| connect.client_id.contains(helper)) {
+            return Fate::Pass;
+        }
+        let (told, hangs) = &mut *told.lock().unwrap();
+        // The test may have seen enough.
+        let _ = told.send(connect.client_id.clone());
+        if std::mem::replace(hangs, true) { Fate::Pass } else { Fate::Swallow }
+    });
+    let arguments = ["explore", "--broker", &url, "--connect-timeout=1h", "--seed=1"];
+    (arguments.iter().chain(&SHORT).map(|argument| (*argument).to_owned()).collect(), ids)
+}
+
+#[test]
+fn an_experiment_that_hangs_holds_up_no_other_batch_than_its_own() {
+    let broker = Broker::correct();
+    let (arguments, ids) = hanging(&broker);
+    let mut child = program(arguments).args(["--time=1h", "--jobs=64"]).spawn().unwrap();
+    let mut experiments = HashSet::new();
+    // More than are begun side by side, and more than the first batches have.
+    while experiments.len() <= 300 {
+        let id = ids.recv_timeout(Duration::from_secs(30)).expect("the search goes on");
+        experiments.insert(id[id.len() - 11..id.len() - 1].to_owned());
+    }
+    signal(&child, "INT");
+    assert_eq!(end_of(&mut child).code(), Some(130));
+    assert_nothing_left(&broker);
+}
+
+#[test]
+fn what_is_under_way_when_the_time_is_over_is_cut_short() {
+    let broker = Broker::lying(LIE);
+    let (arguments, _ids) = hanging(&broker);
+    let mut search = program(arguments);
+    search.args(["--time=3s", "--prefix=mine"]);
+    let ended = run(search);
+    assert!(ended.stdout.contains("experiments in"), "{}\n{}", ended.stdout, ended.stderr);
+    // What follows is no neighbour of what was cut short.
+    assert!(!ended.stderr.contains("somebody else"), "{}", ended.stderr);
     assert_nothing_left(&broker);
 }
 

@@ -87,6 +87,34 @@ fn only_sessions_that_there_were_are_counted() {
 }
 
 #[test]
+fn the_clean_up_asks_for_no_session_of_a_cell_that_was_not_begun() {
+    let broker = Broker::correct();
+    let (told, reached) = mpsc::channel();
+    let seen = Arc::new(Mutex::new((told, HashSet::new())));
+    let sees = seen.clone();
+    let url = proxy(&broker, move |_, packet| match packet {
+        Packet::Connect(connect) => {
+            sees.lock().unwrap().1.insert(connect.client_id.clone());
+            Fate::Pass
+        }
+        Packet::Subscribe(subscribe) if is_experiment(&subscribe.filters[0].filter) => {
+            sees.lock().unwrap().0.send(()).unwrap();
+            Fate::Swallow
+        }
+        _ => Fate::Pass,
+    });
+    let mut child = stuck(&url, &reached, &[]);
+    signal(&child, "INT");
+    assert_eq!(end_of(&mut child).code(), Some(130));
+    // Each of the two cells has a subscriber and a publisher.
+    let is_helper = |id: &str| ["probe", "rights", "witness", "cleaner"].iter().any(|helper| id.contains(helper));
+    let ids = &seen.lock().unwrap().1;
+    let cells: HashSet<&str> = ids.iter().filter(|id| !is_helper(id)).map(|id| &id[..id.len() - 1]).collect();
+    assert_eq!(cells.len(), 1, "{ids:?}");
+    assert_nothing_left(&broker);
+}
+
+#[test]
 fn the_second_signal_ends_the_program_at_once() {
     let deaf = Arc::new(AtomicBool::new(false));
     let (url, reached) = withholding(&Broker::correct(), deaf.clone());
