@@ -311,6 +311,11 @@ fn ended(history: &History, facts: &Facts, connection: &Connection, findings: &m
     let Some((place, end)) = was_cut(connection).filter(|(place, _)| !facts.ended_with_the_broker(*place)) else {
         return;
     };
+    if let Some(feature) = refused_will(facts, connection) {
+        let how = "the broker closed the connection on the CONNECT and accepted one without it";
+        findings.limit(Verdict::Unsupported, format!("{feature}: {how}"));
+        return;
+    }
     if let Some((publication, control)) = refused_feature(facts, connection) {
         unannounced(connection, publication, control, findings);
         return;
@@ -363,6 +368,16 @@ fn was_cut(connection: &Connection) -> Option<(super::facts::Place, End)> {
         || connection.garbled.is_some();
     let refused = connection.connack.as_ref().is_some_and(|(_, connack)| connack.code != 0);
     connection.ended.filter(|_| connection.left.is_none() && !allowed && !refused && connection.closed.is_none())
+}
+
+/// The will for which the broker ended the connection in the place of CONNACK: the next CONNECT of the client, without it or with
+/// a lesser one, was accepted.
+fn refused_will(facts: &Facts, connection: &Connection) -> Option<String> {
+    let will = connection.connect.will.as_ref().filter(|_| connection.connack.is_none())?;
+    let mut later = facts.connections_of(&connection.client).filter(|own| own.index > connection.index);
+    let next = later.next().filter(|next| next.is_accepted())?;
+    let is_lesser = next.connect.will.as_ref().is_none_or(|own| own.qos < will.qos || own.retain < will.retain);
+    is_lesser.then(|| format!("a will at QoS {} with Will Retain {}", will.qos, u8::from(will.retain)))
 }
 
 /// The PUBLISH on which the broker ended the connection, and the accepted control of the same publisher on the same topic without

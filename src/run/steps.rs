@@ -70,10 +70,15 @@ impl Player<'_> {
         match self.pump(deadline, |clients| clients[client].unanswered.is_empty()).await {
             Waited::Done => {}
             Waited::Ended(_) => {
-                if self.clients[client].connack.is_none() {
-                    self.look_for_the_broker(client).await;
+                if self.clients[client].connack.is_some() {
+                    return Err(Stop);
                 }
-                return Err(Stop);
+                self.look_for_the_broker(client).await;
+                if connect.will.is_none() {
+                    return Err(Stop);
+                }
+                self.clients[client].connect = before;
+                return Box::pin(self.without_its_will(client, connect, gone_since)).await;
             }
             Waited::Deadline => return Err(self.missing(client).await),
         }
