@@ -156,6 +156,11 @@ pub fn decides_count(name: &str) -> bool {
     CHOICES.iter().any(|choice| choice.name == name && choice.decides_count)
 }
 
+/// Whether the broker has this choice because the user declared a queue limit, and not because of the standard.
+pub fn is_of_queue_limit(name: &str) -> bool {
+    name == "queue_full"
+}
+
 /// The name of each choice, and what may be chosen, as a sentence without a full stop.
 pub fn all() -> impl Iterator<Item = (&'static str, String)> {
     CHOICES.iter().map(|choice| {

@@ -26,7 +26,7 @@ pub use survey::Survey;
     max_term_width = 100,
     arg_required_else_help = true,
     after_help = "Exit codes: 0 nothing failed · 1 something failed · 2 usage, a file, the broker out of reach, or its \
-                  topics forbidden · 3 nothing failed but something is unclear · 4 no cell selected · 130 interrupted.\n\
+                  topics forbidden · 3 nothing failed but something is unclear, or not all was run · 4 no cell selected · 130 interrupted.\n\
                   With --baseline and compare, \"failed\" means \"got worse\"; what is known (--expect) fails nothing."
 )]
 pub struct Cli {

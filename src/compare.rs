@@ -18,7 +18,9 @@ pub struct Comparison {
     pub changes: Vec<Change>,
     /// Cells that are in both.
     pub compared: usize,
-    /// Cells of the baseline that an interrupted run did not come to: nothing is known about them.
+    /// Something cut the later run short.
+    pub is_cut_short: bool,
+    /// Cells of the baseline that it did not come to for that: nothing is known about them.
     pub unmeasured: usize,
     /// Statements that the broker broke beside the cells, and that the baseline does not have.
     pub new_of_broker: Vec<String>,
@@ -129,7 +131,7 @@ pub fn compare(
     }
     let new_of_broker =
         difference(&broken(&results.broker_findings.violations), &broken(&baseline.broker_findings.violations));
-    Ok(Comparison { changes, compared, unmeasured, new_of_broker })
+    Ok(Comparison { changes, compared, is_cut_short: !results.run.complete, unmeasured, new_of_broker })
 }
 
 fn by_id<'a>(results: &'a Results, selected: Option<&HashSet<String>>) -> BTreeMap<&'a str, &'a CellResult> {
@@ -192,13 +194,15 @@ impl Comparison {
             })
     }
 
-    /// True if a cell became inconclusive or an error, or if a new cell is one: the baseline has no such evidence to lack.
+    /// True if a cell became inconclusive or an error, if a new cell is one, since the baseline has no such evidence to lack, or if
+    /// not all cells were run.
     pub fn became_unclear(&self) -> bool {
-        self.changes.iter().any(|change| match change.kind {
+        let is_unclear = |change: &Change| match change.kind {
             Kind::Unclear => true,
             Kind::New => matches!(change.after, Some(Verdict::Inconclusive | Verdict::Error)),
             _ => false,
-        })
+        };
+        self.is_cut_short || self.changes.iter().any(is_unclear)
     }
 }
 

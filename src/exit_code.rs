@@ -13,7 +13,7 @@ pub enum ExitCode {
     Failed,
     /// Usage, a file, or a broker out of reach.
     Usage,
-    /// Nothing failed, but something was inconclusive or an error, or nothing could be judged.
+    /// Nothing failed, but something was inconclusive or an error, nothing could be judged, or not all was run.
     Unclear,
     /// No cell was selected.
     NothingSelected,
@@ -32,7 +32,7 @@ impl ExitCode {
         }
     }
 
-    /// The exit code of a run without a baseline: what the broker broke beside the cells counts too, and what is known fails
+    /// The exit code of results without a baseline: what the broker broke beside the cells counts too, and what is known fails
     /// nothing.
     pub fn of_results(results: &Results, known: &Assessment) -> ExitCode {
         if known.fails_beside_the_cells(results) {
@@ -40,7 +40,9 @@ impl ExitCode {
         }
         let count = known.cells.len() as u32;
         let Summary { fail, warn, .. } = results.summary;
-        ExitCode::of(&Summary { fail: fail.saturating_sub(count), warn: warn + count, ..results.summary })
+        let code = ExitCode::of(&Summary { fail: fail.saturating_sub(count), warn: warn + count, ..results.summary });
+        // Half a run is no success.
+        if code == ExitCode::Success && !results.run.complete { ExitCode::Unclear } else { code }
     }
 
     /// The exit code of several runs: an interruption says more than a broker out of reach, and that more than what failed.

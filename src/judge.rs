@@ -50,6 +50,7 @@ use races::AsTaken;
 use received::Measured;
 
 pub use obligations::{Attempt, Duty, Obligation, Outcome, attempts, obligations};
+pub use rules::is_one_rule;
 pub use witness::is_its_end as is_end_of_witness;
 
 /// What is said about one attempt at a cell.

@@ -18,7 +18,7 @@ use crate::output::note;
 use crate::plan::{Cell, Operation};
 use crate::progress::Progress;
 use crate::report::Control;
-use crate::results::{Format, Kept, Options, Results, Run, Summary, Tool, in_rfc_3339};
+use crate::results::{About, CutShort, Format, Kept, Options, Results, Run, Summary, Tool, in_rfc_3339};
 use crate::run::{self, Longest, Outcome, Prefix, RunOptions, Settle};
 
 pub use leftovers::clear_what_runs_left;
@@ -35,6 +35,8 @@ pub struct RunRequest {
     pub scenarios: Vec<String>,
     /// The files of scenarios that are not built in, by the name of the scenario.
     pub scenario_files: BTreeMap<String, String>,
+    /// What each scenario is about, by its name.
+    pub about: BTreeMap<String, About>,
     pub prefix: Prefix,
     /// The prefix is not a random one, so an earlier run may have left something under it.
     pub prefix_was_chosen: bool,
@@ -62,14 +64,10 @@ pub struct Measured {
     pub results: Results,
     /// The record of another client in the same cells, where that was asked for.
     pub control: Option<Control>,
-    /// The broker was gone before all cells were there.
-    pub is_gone: bool,
     /// Nothing is known to be left on the broker.
     pub is_clean: bool,
-    /// Not all cells are there, since a signal came.
+    /// A signal came.
     pub interrupted: bool,
-    /// Not all cells are there, since the time was over.
-    pub out_of_time: bool,
 }
 
 /// The results of the cells; `None` if the run was interrupted before they began.
@@ -120,7 +118,12 @@ pub async fn measure(
     let end = end_of_run(interrupted.clone(), longest.cells);
     let outcome = run::run(target, cells, probes, &options, &progress, end).await;
     progress.finish();
-    let out_of_time = outcome.cells.len() < planned && outcome.interrupted && !*interrupted.borrow();
+    let cut_short = match &outcome.gone {
+        _ if outcome.cells.len() == planned => None,
+        Some(_) => Some(CutShort::BrokerGone),
+        None if *interrupted.borrow() => Some(CutShort::Interrupted),
+        None => Some(CutShort::TimeLimit),
+    };
     if let Some(gone) = &outcome.gone {
         note(&format!("error: {}", gone.sentence()));
         if let Some(started) = broker.operator.as_ref().and_then(|operator| operator.started()) {
@@ -128,7 +131,7 @@ pub async fn measure(
             note(&format!("{}: {}", started.name, started.last_words()));
         }
     }
-    let (is_gone, is_clean) = (outcome.gone.is_some(), outcome.cleanup.is_clean());
+    let is_clean = outcome.cleanup.is_clean();
     note(&after_the_run(&outcome.cleanup, prefix, cure.as_ref()));
     if outcome.is_shared {
         return Err(anyhow!(run::prefix_is_in_use(prefix)));
@@ -136,8 +139,8 @@ pub async fn measure(
 
     let control = lessons.control(&reached, prefix, interrupted).await;
     let interrupted = *interrupted.borrow();
-    let results = results(outcome, planned, request, &reached, (started, settle));
-    Ok(Some(Measured { results, control, is_gone, is_clean, interrupted, out_of_time }))
+    let results = results(outcome, (planned, cut_short), request, &reached, (started, settle));
+    Ok(Some(Measured { results, control, is_clean, interrupted }))
 }
 
 /// Whether the broker can be ended and started, where cells do that.
@@ -171,7 +174,7 @@ pub fn end_of_run(mut interrupted: watch::Receiver<bool>, limit: Duration) -> wa
 
 fn results(
     outcome: Outcome,
-    planned: usize,
+    (planned, cut_short): (usize, Option<CutShort>),
     request: &RunRequest,
     reached: &Reached,
     ((started_at, started), settle): ((SystemTime, Instant), Duration),
@@ -191,7 +194,9 @@ fn results(
             reached_with: [request.broker.reached_with(&reached.broker), request.names.clone()].concat(),
             settle_ms: settle.as_millis() as u64,
             scenario_files: request.scenario_files.clone(),
-            complete: outcome.cells.len() == planned,
+            scenarios: request.about.clone(),
+            complete: cut_short.is_none(),
+            cut_short,
             planned: planned as u32,
             kept: Kept::All,
             cleanup: outcome.cleanup.sentence(),

@@ -28,8 +28,7 @@ mod told;
 
 use anstyle::{AnsiColor, Style};
 
-use crate::expectations::Assessment;
-use crate::results::{BrokerLabel, CellResult, Results, Verdict};
+use crate::results::{BrokerLabel, CellResult, CutShort, Results, Verdict};
 
 pub use annotations::annotations;
 pub use catalogue::{brokers, catalogue, scenarios_in_help};
@@ -97,13 +96,16 @@ const CELL: &str =
 
 /// The answer of a run: a table or the lessons of each scenario, the choices, the findings, what was known, and the line that
 /// sums up.
-pub fn terminal(results: &Results, teachings: &[Teaching], known: &Assessment, page: impl Into<Page>) -> String {
+pub fn terminal(told: &Told<'_>, page: impl Into<Page>) -> String {
+    let Told { results, teachings, known, .. } = *told;
     let page = page.into();
     let palette = page.palette;
     let section = |(scenario, cells): (&str, Vec<&CellResult>)| {
         let teaching = teachings.iter().find(|teaching| teaching.scenario == scenario);
         let lessons = teaching.map(|teaching| lessons::section(teaching, results, page));
-        lessons.or_else(|| matrix::table(&cells, page)).unwrap_or_else(|| table::table(scenario, &cells, page))
+        lessons
+            .or_else(|| matrix::table(&cells, page))
+            .unwrap_or_else(|| table::table(scenario, results.run.scenarios.get(scenario), &cells, page))
     };
     let mut sections: Vec<String> = scenarios(results).into_iter().map(section).collect();
     sections.extend(choices::section(results, palette));
@@ -111,14 +113,13 @@ pub fn terminal(results: &Results, teachings: &[Teaching], known: &Assessment, p
     if scenarios(results).into_iter().any(|(scenario, _)| !is_taught(scenario)) {
         sections.insert(0, wrap("", CELL));
     }
-    sections.extend(findings::sections(results, known, page));
+    sections.extend(findings::sections(told, page));
     sections.extend(known::section(results, known, palette));
     sections.push(summary_line(results, palette) + &known::summary(known, palette));
     page.lay_out(&sections.join("\n"))
 }
 
-/// `144 cells: 3 fail, 141 pass`, worst first; `50 of 144 cells, interrupted: 50 pass` where a signal, a limit of time or the end of the
-/// broker has cut the run short.
+/// `144 cells: 3 fail, 141 pass`, worst first; `50 of 144 cells, the broker was gone: 50 pass` where something has cut the run short.
 fn summary_line(results: &Results, palette: Palette) -> String {
     let counts = Verdict::WORST_FIRST.map(|verdict| (verdict, results.summary.count(verdict)));
     let words: Vec<String> = counts
@@ -128,7 +129,10 @@ fn summary_line(results: &Results, palette: Palette) -> String {
         .collect();
     let total = match results.run.complete {
         true => cells(results.cells.len()),
-        false => format!("{} of {}, interrupted", results.cells.len(), cells(results.run.planned as usize)),
+        false => {
+            let why = results.run.cut_short.map_or("cut short", CutShort::sentence);
+            format!("{} of {}, {why}", results.cells.len(), cells(results.run.planned as usize))
+        }
     };
     match (words.is_empty(), results.run.complete) {
         (true, true) => "no cells\n".into(),

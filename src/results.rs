@@ -17,8 +17,8 @@ use crate::packet::Protocol;
 pub use crate::axes::{Axes, AxisValue};
 pub use file::ResultsError;
 pub use run::{
-    AttemptRun, CellRun, Evidence, HelperEvidence, HelperRun, Kept, Run, StoredHistoryError, in_rfc_3339,
-    to_the_millisecond,
+    About, AttemptRun, CellRun, CutShort, Evidence, HelperEvidence, HelperRun, Kept, Run, StoredHistoryError,
+    in_rfc_3339, to_the_millisecond,
 };
 
 /// The name that every results file carries.
@@ -314,6 +314,14 @@ impl Level {
             Level::Must => "MUST",
             Level::Should => "SHOULD",
             Level::None => "none",
+        }
+    }
+
+    /// As it stands behind the id of a statement in a sentence.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Level::None => "no MUST",
+            level => level.name(),
         }
     }
 }

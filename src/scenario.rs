@@ -19,9 +19,11 @@ mod written;
 use std::path::Path;
 
 use crate::axes::{Axes, AxisValue};
+use crate::broker::without_login;
 use crate::connection::End;
 use crate::input::read_text;
 use crate::packet::Protocol;
+use crate::results::About;
 use crate::slip::did_you_mean;
 use crate::statement::Statement;
 
@@ -363,6 +365,11 @@ impl Scenario {
         if let Some(text) = built_in::text(name_or_path) {
             return Scenario::parse(&format!("scenarios/{name_or_path}.toml"), text);
         }
+        if name_or_path.contains("://") {
+            let (file, line, excerpt) = (without_login(name_or_path), None, None);
+            let why = "this is the URL of a broker; a broker is given with --broker URL".into();
+            return Err(ScenarioError { file, line, excerpt, why });
+        }
         let text = read_text(Path::new(name_or_path)).map_err(|error| ScenarioError {
             file: name_or_path.into(),
             line: None,
@@ -391,9 +398,19 @@ impl Scenario {
         parts.find(|part| part.lesson.as_ref().is_none_or(|own| lesson.as_ref() == Some(&own.name)))
     }
 
+    /// What it is about, for those who have its results alone.
+    pub fn about(&self) -> About {
+        let has_wills = self.parts.iter().flat_map(|part| &part.clients).any(|client| client.will.is_some());
+        About { question: self.question.clone(), has_wills }
+    }
+
+    /// The lesson of the cell with these axis values.
+    pub fn lesson(&self, axes: &Axes) -> Option<&Lesson> {
+        self.part(axes)?.lesson.as_ref()
+    }
+
     /// The question of the cell with these axis values.
     pub fn question_of(&self, axes: &Axes) -> &str {
-        let lesson = self.part(axes).and_then(|part| part.lesson.as_ref());
-        lesson.map_or(&self.question, |lesson| &lesson.question)
+        self.lesson(axes).map_or(&self.question, |lesson| &lesson.question)
     }
 }

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use insta::assert_snapshot;
 use made_up::{bend, keep, lose, matrix};
 use mqtt_sessions::compare::{Comparison, FailOn, Kind, compare};
+use mqtt_sessions::exit_code::ExitCode;
 use mqtt_sessions::report::{Palette, changes};
 use mqtt_sessions::results::{CellResult, Level, Results, Verdict};
 
@@ -129,13 +130,17 @@ fn at(id: &str) -> usize {
 }
 
 #[test]
-fn an_interrupted_run_has_lost_no_cell() {
+fn a_run_that_was_cut_short_has_lost_no_cell_and_is_no_success() {
     let mut results = matrix();
     results.cells.retain(|cell| cell.id.contains("3.1.1"));
     assert_eq!(between(&matrix(), &results).count(Kind::Gone), 72);
     results.run.complete = false;
     let comparison = between(&matrix(), &results);
     assert_eq!((comparison.changes.len(), comparison.compared, comparison.unmeasured), (0, 72, 72));
+    assert_eq!(ExitCode::of_comparison(&comparison, &[]), ExitCode::Unclear);
+    let mut worse = results.clone();
+    bend(&mut worse, &[ONE], lose);
+    assert_eq!(ExitCode::of_comparison(&between(&matrix(), &worse), &[]), ExitCode::Failed);
     assert_snapshot!(changes(&comparison, Palette::Plain), @"
 72 cells compared: 72 unchanged
 72 cells of the baseline were not measured: the run is not complete

@@ -6,11 +6,11 @@ use std::fs;
 use std::path::Path;
 
 use insta::assert_snapshot;
-use made_up::{bend, keep, lose, matrix};
+use made_up::{bend, keep, lose, matrix, told};
 use mqtt_sessions::compare::{FailOn, Kind, compare};
 use mqtt_sessions::exit_code::ExitCode;
 use mqtt_sessions::expectations::{Assessment, Expectations, Known, places};
-use mqtt_sessions::report::{Palette, terminal};
+use mqtt_sessions::report::{Palette, Told, terminal};
 use mqtt_sessions::results::{Results, Verdict};
 
 const LOST: &str = "clean_session=false,publish_qos=1,subscribe_qos=1";
@@ -107,7 +107,7 @@ fn a_report_tells_them_apart() {
                 statements = [\"MQTT-3.1.2-5\"]\nreason = \"elsewhere\"";
     let assessment = assessed(&(BY_CELLS.to_owned() + also), &results);
     let assessment = Assessment { file: Some("known.toml".into()), ..assessment };
-    let text = terminal(&results, &[], &assessment, Palette::Plain);
+    let text = terminal(&Told { known: &assessment, ..told(&results) }, Palette::Plain);
     let (_, findings) = text.split_once("\n✗ fail").unwrap();
     assert_snapshot!(findings, @"
  in 1 cell
@@ -121,6 +121,7 @@ fn a_report_tells_them_apart() {
   Events        1  12.3 publisher#1 <- PUBACK id=3
                 2  14.0 subscriber#2 <- CONNACK session_present=1 code=0x00
   Repeat with  mqtt-sessions matrix --filter 'matrix[protocol=5.0,clean_session=false,publish_qos=2,subscribe_qos=2,retain=true,resubscribe=true]' --broker mqtt://127.0.0.1:1883
+  Explain with mqtt-sessions explain 'matrix[protocol=5.0,clean_session=false,publish_qos=2,subscribe_qos=2,retain=true,resubscribe=true]' --broker mqtt://127.0.0.1:1883
 
 Known deviations, from known.toml
 ✗ known   1. it keeps nothing (8 cells) https://example.org/issues/1

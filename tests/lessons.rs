@@ -3,12 +3,11 @@
 mod made_up;
 
 use insta::assert_snapshot;
-use made_up::{results, tried};
-use mqtt_sessions::expectations::Assessment;
+use made_up::{results, told, tried};
 use mqtt_sessions::history::History;
 use mqtt_sessions::judge;
 use mqtt_sessions::plan::{Cell, Settings, cells};
-use mqtt_sessions::report::{self, Control, ControlPlayed, Palette, Teaching, terminal};
+use mqtt_sessions::report::{self, Control, ControlPlayed, Palette, Teaching, Told, terminal};
 use mqtt_sessions::results::{CellResult, Results, Verdict};
 use mqtt_sessions::scenario::{Scenario, ScenarioError};
 
@@ -214,7 +213,7 @@ nameless -> DISCONNECT";
 /// The part of the text before the findings.
 fn taught() -> String {
     let (teaching, results) = lessons();
-    let text = terminal(&results, &[teaching], &Assessment::default(), Palette::Plain);
+    let text = terminal(&Told { teachings: &[teaching], ..told(&results) }, Palette::Plain);
     text.split_once("\n✗ fail").map_or(text.clone(), |(lessons, _)| lessons.to_owned())
 }
 
@@ -280,6 +279,17 @@ Left open by the standard, chosen by this broker
 ");
 }
 
+#[test]
+fn a_declared_queue_limit_is_told_as_declared() {
+    let (teaching, mut results) = lessons();
+    results.options.queue_limit = Some(10);
+    for cell in &mut results.cells {
+        cell.choices = [("queue_full".to_owned(), "drop_newest".to_owned())].into();
+    }
+    let text = terminal(&Told { teachings: &[teaching], ..told(&results) }, Palette::Plain);
+    assert!(text.contains("  Open      You declared a queue limit of 10, and what is beyond it is not\n"), "{text}");
+}
+
 /// A broker that refuses to be played with says nothing about messages.
 #[test]
 fn what_was_not_played_is_never_none() {
@@ -293,7 +303,7 @@ reader <- end fin";
         let place = results.cells.iter().position(|result| result.id == cell.id).unwrap();
         results.cells[place] = result(cell, refused, Verdict::Inconclusive);
     }
-    let text = terminal(&results, &[teaching], &Assessment::default(), Palette::Plain);
+    let text = terminal(&Told { teachings: &[teaching], ..told(&results) }, Palette::Plain);
     assert!(text.contains("kept   persistent 1→1 no     all     none  not played ?"), "{text}");
     assert!(text.contains("expected: all; found: none; here: not played ?"), "{text}");
 }
@@ -301,7 +311,8 @@ reader <- end fin";
 #[test]
 fn colours_change_no_word() {
     let (teaching, results) = lessons();
-    let text = |palette| terminal(&results, std::slice::from_ref(&teaching), &Assessment::default(), palette);
+    let teachings = [teaching];
+    let text = |palette| terminal(&Told { teachings: &teachings, ..told(&results) }, palette);
     let (plain, coloured) = (text(Palette::Plain), text(Palette::Coloured));
     assert_ne!(coloured, plain);
     assert_eq!(anstream::adapter::strip_str(&coloured).to_string(), plain);

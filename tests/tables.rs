@@ -5,8 +5,7 @@ mod made_up;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use made_up::{bend, cell, copy, lose, results};
-use mqtt_sessions::expectations::Assessment;
+use made_up::{bend, cell, copy, lose, results, told};
 use mqtt_sessions::plan::{Settings, cells};
 use mqtt_sessions::report::{Page, Palette, terminal};
 use mqtt_sessions::results::{AxisValue, CellResult, Phase, Received, Results, Verdict};
@@ -44,7 +43,7 @@ fn answered(mut cells: Vec<CellResult>, seed: usize) -> Vec<CellResult> {
 }
 
 fn at_width(results: &Results, width: usize) -> String {
-    terminal(results, &[], &Assessment::default(), Page { width, details: true, ..Page::from(Palette::Plain) })
+    terminal(&told(results), Page { width, details: true, ..Page::from(Palette::Plain) })
 }
 
 /// The rows of a table whose cells have no line breaks: what each names, by the axes that vary.

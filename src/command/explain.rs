@@ -1,5 +1,6 @@
 //! One cell, explained: from a broker, from a results file, or as a scenario of its own. Or a statement of the standard.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
@@ -49,8 +50,7 @@ pub async fn explain(mut explain: Explain) -> Result<ExitCode> {
         print(&scenario.written_for(&cell.axes, explain.amounts.messages, &cell.id))?;
         return Ok(ExitCode::Success);
     }
-    let question = scenario.question_of(&cell.axes).to_owned();
-    of_broker(&source, explain, cell, &question, &shown).await
+    of_broker(&source, explain, (cell, &scenario), &shown).await
 }
 
 /// What is printed of the cell, and written.
@@ -67,6 +67,8 @@ fn source(explain: &Explain) -> Result<String> {
     let (name, _) = explain.cell.split_once('[').unwrap_or((&explain.cell, ""));
     match Scenario::built_in_names().find(|built_in| *built_in == name) {
         Some(name) => Ok(name.into()),
+        // It is refused as what it is.
+        None if name.contains("://") => Ok(name.into()),
         None => Err(anyhow!(
             "{}: no built-in scenario has the name \"{name}\"{}; `mqtt-sessions list` prints all scenarios, `list --cells` all \
              ids, and --scenario FILE gives the file of another scenario",
@@ -82,10 +84,17 @@ fn no_such_cell(id: &str, ids: &[&str], scenario: &str) -> anyhow::Error {
 }
 
 /// Runs the cell and explains what came.
-async fn of_broker(source: &str, explain: Explain, cell: Cell, question: &str, shown: &Shown) -> Result<ExitCode> {
+async fn of_broker(
+    source: &str,
+    explain: Explain,
+    (cell, scenario): (Cell, &Scenario),
+    shown: &Shown,
+) -> Result<ExitCode> {
+    let question = scenario.question_of(&cell.axes);
     let request = RunRequest {
         broker: explain.broker.request()?,
         scenarios: vec![source.to_owned()],
+        about: BTreeMap::from([(scenario.name.clone(), scenario.about())]),
         scenario_files: explain.scenario.iter().map(|file| (cell.scenario.clone(), file.clone())).collect(),
         prefix: prefix(explain.prefix.as_deref(), &explain.prefixes)?,
         prefix_was_chosen: explain.prefix.is_some(),

@@ -65,7 +65,8 @@ fn histories(paths: &[PathBuf], exports: &ExportFiles) -> Result<ExitCode> {
     let told: Vec<JudgedFile<'_>> = files.iter().zip(&judged).map(|(file, judged)| told(file, judged)).collect();
     let text = report::histories(&told, page());
     let code = exit_code(&told);
-    deliver(&exports, || text, &as_results(&files, judged), &Assessment::default())?;
+    let (results, known) = (as_results(&files, judged), Assessment::default());
+    exports.deliver(|| text, &Exported { told: told_of(&results, &known), kept: &results })?;
     Ok(code)
 }
 
@@ -116,7 +117,9 @@ fn as_results(files: &[HistoryFile], judged: Vec<Combined>) -> Results {
             reached_with: Vec::new(),
             settle_ms: 0,
             scenario_files: BTreeMap::new(),
+            scenarios: BTreeMap::new(),
             complete: true,
+            cut_short: None,
             planned: cells.len() as u32,
             kept: Kept::All,
             cleanup: "nothing was run".into(),
@@ -129,9 +132,9 @@ fn as_results(files: &[HistoryFile], judged: Vec<Combined>) -> Results {
     }
 }
 
-fn deliver(exports: &Exports, text: impl FnOnce() -> String, results: &Results, known: &Assessment) -> Result<()> {
-    let told = Told { results, teachings: &[], known, comparison: None };
-    exports.deliver(text, &Exported { told, kept: results })
+/// Results by themselves.
+fn told_of<'a>(results: &'a Results, known: &'a Assessment) -> Told<'a> {
+    Told { results, teachings: &[], known, comparison: None }
 }
 
 /// Judges every history that a results file keeps.
@@ -173,7 +176,8 @@ fn results_file(
     results.summary = Summary::of(&results.cells);
     let assessment = assess(&mut known, accept, &results)?;
     let page = Page { details, ..page() };
-    deliver(&exports, || report::terminal(&results, &[], &assessment, page), &results, &assessment)?;
+    let told = told_of(&results, &assessment);
+    exports.deliver(|| report::terminal(&told, page), &Exported { told, kept: &results })?;
     if left > 0 {
         note(&format!("{left} cells have no history and keep their verdicts; --histories all keeps all histories"));
     }

@@ -20,7 +20,7 @@ pub fn list(scenarios: Vec<String>, listed: Listed, plan: &Plan) -> Result<ExitC
         Listed { statements: true, .. } => print(&report::all_statements(page()))?,
         Listed { brokers: true, .. } => print(&brokers())?,
         Listed { cells: false, .. } if scenarios.is_empty() && plan.filter.is_empty() => print(&overview(plan)?)?,
-        _ => return cells(scenarios, plan),
+        _ => return cells(scenarios, listed.cells, plan),
     }
     Ok(ExitCode::Success)
 }
@@ -50,15 +50,27 @@ fn overview(plan: &Plan) -> Result<String> {
     Ok(report::catalogue(&scenarios, Scenario::usual_names().count(), page()))
 }
 
-/// The ids of the selected cells.
-fn cells(scenarios: Vec<String>, plan: &Plan) -> Result<ExitCode> {
+/// The ids of the selected cells; those of a scenario that is named below the titles of its lessons, unless ids alone are asked for.
+fn cells(scenarios: Vec<String>, ids_alone: bool, plan: &Plan) -> Result<ExitCode> {
+    let ids_alone = ids_alone || scenarios.is_empty();
     let scenarios = if scenarios.is_empty() { usual() } else { scenarios };
     let loaded = load(&scenarios)?;
     let cells = select(&loaded, (&plan.amounts).into(), &plan.filter)?;
     if cells.is_empty() {
         return Ok(nothing_selected(&loaded, (&plan.amounts).into(), &plan.filter));
     }
-    let ids: String = cells.iter().map(|cell| format!("{}\n", cell.id)).collect();
-    print(&ids)?;
+    let mut text = String::new();
+    let mut above = None;
+    for cell in &cells {
+        let scenario = loaded.iter().map(|(_, scenario)| scenario).find(|own| own.name == cell.scenario && !ids_alone);
+        let lesson = scenario.and_then(|scenario| scenario.lesson(&cell.axes));
+        if let Some(lesson) = lesson.filter(|lesson| above != Some(*lesson)) {
+            text += &format!("{}: {}\n", lesson.name, lesson.title.as_ref().unwrap_or(&lesson.question));
+        }
+        above = lesson;
+        let indent = if lesson.is_some() { "  " } else { "" };
+        text += &format!("{indent}{}\n", cell.id);
+    }
+    print(&text)?;
     Ok(ExitCode::Success)
 }

@@ -23,7 +23,7 @@ use crate::run::Prefix;
 use crate::scenario::Scenario;
 
 impl Measure {
-    fn request(&self, scenarios: Vec<String>, scenario_files: BTreeMap<String, String>) -> Result<RunRequest> {
+    fn request(&self, scenarios: Vec<String>, loaded: &[(&str, Scenario)]) -> Result<RunRequest> {
         let broker = BrokerRequest {
             name: self.broker_name.clone(),
             version: self.broker_version.clone(),
@@ -35,7 +35,7 @@ impl Measure {
         Ok(RunRequest {
             prefix_was_chosen: self.prefix.is_some(),
             names: names(self.prefix.as_deref(), &self.prefixes),
-            ..self.running.request(broker, prefix, options, scenarios, scenario_files)
+            ..self.running.request(broker, prefix, options, scenarios, loaded)
         })
     }
 }
@@ -48,12 +48,13 @@ impl Running {
         prefix: Prefix,
         options: Options,
         scenarios: Vec<String>,
-        scenario_files: BTreeMap<String, String>,
+        loaded: &[(&str, Scenario)],
     ) -> RunRequest {
         RunRequest {
             broker,
             scenarios,
-            scenario_files,
+            scenario_files: files(loaded),
+            about: loaded.iter().map(|(_, scenario)| (scenario.name.clone(), scenario.about())).collect(),
             prefix,
             prefix_was_chosen: false,
             names: Vec::new(),
@@ -109,14 +110,14 @@ async fn measure(scenarios: Vec<String>, mut typed: Measure, library: Option<Lib
     if cells.is_empty() {
         return Ok(nothing_selected(&loaded, (&typed.plan.amounts).into(), &typed.plan.filter));
     }
-    let scenario_files = files(&loaded);
     let own = loaded.iter().flat_map(|(_, scenario)| plan::cells(scenario, (&typed.plan.amounts).into()));
     let mut known = known(&typed.expected, typed.accept.accept, own.map(|cell| Place::from(&cell)))?;
+    let request = typed.request(scenarios.clone(), &loaded);
     let lessons = Lessons::of(loaded, &cells, library.is_some())?;
     let exports = Exports::open(&typed.exports)?;
     let request = RunRequest {
         keep_all_histories: exports.need_all_histories() || typed.histories == Histories::All,
-        ..typed.request(scenarios, scenario_files)?
+        ..request?
     };
     let baseline = typed.baseline.as_deref().map(Results::load).transpose()?;
     if let Some(baseline) = &baseline {
@@ -124,7 +125,7 @@ async fn measure(scenarios: Vec<String>, mut typed: Measure, library: Option<Lib
     }
     let selected: HashSet<String> = cells.iter().map(|cell| cell.id.clone()).collect();
     let measured = measure::measure(&request, cells, &lessons, &interruption()).await?;
-    let Some(Measured { mut results, control, is_gone, is_clean, interrupted, out_of_time }) = measured else {
+    let Some(Measured { mut results, control, is_clean, interrupted }) = measured else {
         return Ok(ExitCode::Interrupted);
     };
     let assessment = assess(&mut known, typed.accept.accept, &results)?;
@@ -144,12 +145,11 @@ async fn measure(scenarios: Vec<String>, mut typed: Measure, library: Option<Lib
     exports.deliver(|| text(&told, control.as_ref(), page), &Exported { told, kept: &results })?;
     let code = match comparison {
         _ if interrupted => ExitCode::Interrupted,
-        _ if is_gone => ExitCode::Unclear,
         Some(comparison) => ExitCode::of_comparison(&comparison, &typed.fail_on.fail_on),
         None => ExitCode::of_results(&results, &assessment),
     };
-    // A run that leaves something on somebody's broker is no success, and neither is half a run.
-    Ok(if code == ExitCode::Success && (!is_clean || out_of_time) { ExitCode::Unclear } else { code })
+    // A run that leaves something on somebody's broker is no success.
+    Ok(if code == ExitCode::Success && !is_clean { ExitCode::Unclear } else { code })
 }
 
 /// Drops the histories that nobody asked for.
@@ -165,16 +165,16 @@ pub(super) fn keep_histories(results: &mut Results, which: Histories) {
 }
 
 /// The files of the scenarios that are not built in, by the name of the scenario.
-pub(super) fn files(loaded: &[(&str, Scenario)]) -> BTreeMap<String, String> {
+fn files(loaded: &[(&str, Scenario)]) -> BTreeMap<String, String> {
     let is_file = |(typed, _): &&(&str, Scenario)| !Scenario::built_in_names().any(|name| name == *typed);
     loaded.iter().filter(is_file).map(|(typed, scenario)| (scenario.name.clone(), (*typed).to_owned())).collect()
 }
 
 /// The text that people read of a run.
 fn text(told: &Told<'_>, control: Option<&Control>, page: Page) -> String {
-    let Told { results, teachings, known, comparison } = told;
+    let Told { results, teachings, comparison, .. } = told;
     let measured = report::measured(&results.broker, &results.run.url);
-    let mut text = format!("{measured}\n\n{}", report::terminal(results, teachings, known, page));
+    let mut text = format!("{measured}\n\n{}", report::terminal(told, page));
     if let Some(control) = control {
         text.push('\n');
         text.push_str(&report::control(results, teachings, control, page));

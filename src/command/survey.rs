@@ -6,7 +6,7 @@ mod subject;
 use anyhow::Result;
 use tokio::sync::watch;
 
-use super::measure::{files, keep_histories};
+use super::measure::keep_histories;
 use super::selection::{check_repeat, load, nothing_selected, select, usual};
 use crate::cli::{Amounts, Histories, Survey};
 use crate::exit_code::ExitCode;
@@ -86,7 +86,7 @@ impl Study<'_> {
         let settings = (&self.amounts(subject)).into();
         let cells = select(self.loaded, settings, &typed.plan.filter)?;
         let measured = measure::measure(&request, cells, &Lessons::default(), &self.interrupted).await?;
-        let Some(Measured { mut results, is_gone, is_clean, interrupted, out_of_time, .. }) = measured else {
+        let Some(Measured { mut results, is_clean, interrupted, .. }) = measured else {
             return Ok(ExitCode::Interrupted);
         };
         keep_histories(&mut results, typed.histories);
@@ -94,8 +94,7 @@ impl Study<'_> {
         print(&report::surveyed(&results, page().palette))?;
         Ok(match ExitCode::of_results(&results, &Assessment::default()) {
             _ if interrupted => ExitCode::Interrupted,
-            _ if is_gone => ExitCode::Unclear,
-            ExitCode::Success if !is_clean || out_of_time => ExitCode::Unclear,
+            ExitCode::Success if !is_clean => ExitCode::Unclear,
             code => code,
         })
     }
@@ -105,7 +104,7 @@ impl Study<'_> {
         let how = subject.label.how.clone();
         let broker = BrokerRequest::of(how, started.keep, waits.deadline, waits.connect_timeout);
         let options = (&self.amounts(subject)).into();
-        let request = running.request(broker, Prefix::random(), options, self.scenarios.to_vec(), files(self.loaded));
+        let request = running.request(broker, Prefix::random(), options, self.scenarios.to_vec(), self.loaded);
         RunRequest { keep_all_histories: *histories == Histories::All, ..request }
     }
 

@@ -255,9 +255,12 @@ impl<'a> Walk<'_, 'a> {
             _ => rules::RECEIVE_MAXIMUM,
         };
         let finding = findings.broken(rule, self.connection.protocol()).at([since, delivery.place.at]);
-        let expected =
-            format!("at most {maximum} messages unacknowledged to {}: its Receive Maximum", self.connection.client);
-        finding.expected(expected).observed("more than that");
+        let messages = if maximum == 1 { "message" } else { "messages" };
+        let client = &self.connection.client;
+        let expected = format!("at most {maximum} {messages} unacknowledged to {client}");
+        finding
+            .expected(expected)
+            .observed(format!("{} unacknowledged, and the Receive Maximum is {maximum}", self.unfinished.len()));
     }
 }
 

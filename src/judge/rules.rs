@@ -30,12 +30,17 @@ impl Rule {
     }
 }
 
-/// Declares the rules, and a list of all of them for the test.
+/// Whether two statements, each with the version that has it, are those of one rule.
+pub fn is_one_rule(one: (Protocol, &str), other: (Protocol, &str)) -> bool {
+    let has = |rule: &Rule, (protocol, id): (Protocol, &str)| rule.id(protocol) == Some(id);
+    ALL.iter().any(|(_, rule)| has(rule, one) && has(rule, other))
+}
+
+/// Declares the rules, and a list of all of them.
 macro_rules! rules {
     ($($(#[$doc:meta])* $name:ident: $v3:tt, $v5:tt;)*) => {
         $($(#[$doc])* pub const $name: Rule = Rule { v3: rules!(@id $v3), v5: rules!(@id $v5) };)*
 
-        #[cfg(test)]
         const ALL: &[(&str, Rule)] = &[$((stringify!($name), $name),)*];
     };
     (@id none) => { None };

@@ -3,6 +3,7 @@
 //! The form is that of the workflow commands `::error title=...::...`.
 
 use super::causes::{Cause, causes};
+use super::findings::repeat;
 use super::junit::broken;
 use super::{Told, cells};
 use crate::printed_command::PrintedCommand;
@@ -46,6 +47,7 @@ fn of_cause(results: &Results, cause: &Cause<'_>) -> Option<String> {
     }
     said.extend(cause.advice().map(|advice| format!("Advice: {advice}.")));
     said.push(PrintedCommand::explain(results, &first.id, &first.scenario).to_string());
+    said.push(repeat(results, first).to_string());
     Some(line(command, &format!("{what}, {}", cells(cause.cells.len())), &said.join("\n")))
 }
 

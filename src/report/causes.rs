@@ -1,11 +1,11 @@
 //! What broke, each cause once: a statement, a queue limit that nobody declared, or the reason why nothing can be said.
 
-use super::findings::any_message;
-use super::{Palette, cells, mark, style, wrap};
-use crate::judge::SuspectedLimit;
+use super::findings::{any_message, paraphrase, repeat};
+use super::{Palette, Told, cells, group, mark, style, wrap};
+use crate::judge::{SuspectedLimit, is_one_rule};
+use crate::packet::Protocol;
 use crate::printed_command::PrintedCommand;
-use crate::results::{CellResult, Level, Results, Verdict, Violation};
-use crate::statement;
+use crate::results::{CellResult, Level, Verdict, Violation};
 
 /// Something that cells have in common.
 pub(super) struct Cause<'a> {
@@ -19,8 +19,8 @@ pub(super) struct Cause<'a> {
 enum Kind<'a> {
     /// Backlogs are cut as by a limit.
     QueueLimit,
-    /// The id, and the statement in our words, which may be the same in both versions of the standard.
-    Statement(&'a str, &'a str),
+    /// What is broken, by version and id: one rule, which each version may have under a number of its own.
+    Rule(Vec<(Protocol, &'a str)>),
     /// Without the numbers of messages.
     Reason(String),
 }
@@ -48,16 +48,36 @@ fn kind(violation: &Violation) -> Kind<'_> {
     if SuspectedLimit::read(&violation.observed).is_some() {
         return Kind::QueueLimit;
     }
-    let paraphrase = statement::find(violation.protocol, &violation.statement).map_or("", |found| found.paraphrase);
-    Kind::Statement(&violation.statement, paraphrase)
+    Kind::Rule(vec![(violation.protocol, &violation.statement)])
 }
 
 fn add<'a>(causes: &mut Vec<Cause<'a>>, kind: Kind<'a>, verdict: Verdict, member: (&'a CellResult, Option<usize>)) {
-    match causes.iter_mut().find(|cause| (&cause.kind, cause.verdict) == (&kind, verdict)) {
+    let of_verdict = |cause: &Cause<'a>| cause.verdict == verdict;
+    let known = causes.iter().position(|cause| of_verdict(cause) && cause.kind.has(&kind));
+    match known.or_else(|| causes.iter_mut().position(|cause| of_verdict(cause) && cause.kind.takes_in(&kind))) {
         // One violation of a kind is enough to show it.
-        Some(cause) if cause.cells.last().is_some_and(|(cell, _)| cell.id == member.0.id) => {}
-        Some(cause) => cause.cells.push(member),
+        Some(place) if causes[place].cells.last().is_some_and(|(cell, _)| cell.id == member.0.id) => {}
+        Some(place) => causes[place].cells.push(member),
         None => causes.push(Cause { kind, verdict, cells: vec![member] }),
+    }
+}
+
+impl<'a> Kind<'a> {
+    fn has(&self, other: &Kind<'a>) -> bool {
+        match (self, other) {
+            (Kind::Rule(own), Kind::Rule(statements)) => statements.iter().all(|statement| own.contains(statement)),
+            _ => self == other,
+        }
+    }
+
+    /// Whether the other is the same rule in the other version, which is kept in mind.
+    fn takes_in(&mut self, other: &Kind<'a>) -> bool {
+        let (Kind::Rule(own), Kind::Rule(statements)) = (self, other) else { return false };
+        let is_same = statements.iter().all(|statement| is_one_rule(own[0], *statement));
+        if is_same {
+            own.extend(statements);
+        }
+        is_same
     }
 }
 
@@ -79,7 +99,7 @@ impl Cause<'_> {
     pub fn sentence(&self) -> String {
         match &self.kind {
             Kind::QueueLimit => self.limit(),
-            Kind::Statement(id, paraphrase) => format!("{id} ({}): {paraphrase}", self.protocols()),
+            Kind::Rule(_) => self.rule(),
             Kind::Reason(reason) => reason.clone(),
         }
     }
@@ -88,6 +108,25 @@ impl Cause<'_> {
     pub fn advice(&self) -> Option<String> {
         let limit = self.usual_limit().filter(|_| self.kind == Kind::QueueLimit)?;
         Some(format!("if the broker is configured so, --queue-limit {} declares it", limit.kept))
+    }
+
+    /// Each statement once, with the versions in which it is broken.
+    fn rule(&self) -> String {
+        let cited = self.cited();
+        let alike = group(cited.iter().copied(), |own| (own.statement.as_str(), paraphrase(own)));
+        let said = alike.iter().map(|((id, paraphrase), own)| {
+            let versions: Vec<&str> = own.iter().map(|own| own.protocol.name()).collect();
+            format!("{id} ({}): {paraphrase}", versions.join(", "))
+        });
+        said.collect::<Vec<_>>().join(" ")
+    }
+
+    /// A violation of each statement in each version, first that of the first cell.
+    pub fn cited(&self) -> Vec<&Violation> {
+        group(self.violations(), |own| (own.protocol, own.statement.as_str()))
+            .iter()
+            .map(|(_, alike)| alike[0])
+            .collect()
     }
 
     fn limit(&self) -> String {
@@ -114,25 +153,22 @@ impl Cause<'_> {
             self.violations().filter_map(|own| SuspectedLimit::read(&own.observed)).collect();
         limits.iter().copied().max_by_key(|limit| limits.iter().filter(|other| *other == limit).count())
     }
-
-    fn protocols(&self) -> String {
-        let mut protocols: Vec<&str> = self.violations().map(|own| own.protocol.name()).collect();
-        protocols.sort_unstable();
-        protocols.dedup();
-        protocols.join(", ")
-    }
 }
 
-/// A few lines for each cause: how many cells, what, and the command that shows one of them.
-pub(super) fn overview(results: &Results, causes: &[Cause<'_>], palette: Palette) -> String {
+/// A few lines for each cause: how many cells, what, and the commands that show and repeat one of them.
+pub(super) fn overview(told: &Told<'_>, causes: &[Cause<'_>], palette: Palette) -> String {
+    let results = told.results;
     let mut text = wrap("", &palette.heading("What broke"));
     for cause in causes {
         let (example, _) = cause.example();
         let mark = palette.paint(style(cause.verdict), mark(cause.verdict));
         let advice = cause.advice().map(|advice| format!("; {advice}")).unwrap_or_default();
         let first = format!("{mark} {:>9}  ", cells(cause.cells.len()));
-        text += &wrap(&first, &format!("{}{advice}", cause.sentence()));
+        let before = told.as_before(cause.cells.iter().map(|(cell, _)| *cell));
+        let before = before.map(|before| format!("({before}) ")).unwrap_or_default();
+        text += &wrap(&first, &format!("{before}{}{advice}", cause.sentence()));
         text += &format!("{:13}{}\n", "", PrintedCommand::explain(results, &example.id, &example.scenario));
+        text += &format!("{:13}{}\n", "", repeat(results, example));
     }
     text
 }

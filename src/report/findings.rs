@@ -2,8 +2,7 @@
 //! repeats it. One cause is told once; with all details, cells that say the same are one block.
 
 use super::causes::{Cause, causes, overview};
-use super::{Page, Palette, cells, group, mark, name_cells, scenarios, wrap};
-use crate::expectations::Assessment;
+use super::{Page, Palette, Told, cells, group, mark, name_cells, scenarios, wrap};
 use crate::fold::Domain;
 use crate::history::Message;
 use crate::printed_command::PrintedCommand;
@@ -21,16 +20,17 @@ const TIMES_FROM_MS: u64 = 100;
 
 /// What broke and is not known, worst first: an overview of the causes, or few causes whole, or each finding whole. Then what
 /// could not be judged, and what passed late.
-pub(super) fn sections(results: &Results, known: &Assessment, page: Page) -> Vec<String> {
-    let palette = page.palette;
+pub(super) fn sections(told: &Told<'_>, page: Page) -> Vec<String> {
+    let (results, palette) = (told.results, page.palette);
     let mut sections: Vec<String> = of_broker(results, palette).into_iter().collect();
     if page.details {
-        sections.extend(each_finding(results, known, palette));
-    } else if let Some(overview) = what_broke(results, known, palette) {
-        let more = "Each command shows one of the cells packet by packet; --details tells every finding whole.";
+        sections.extend(each_finding(told, palette));
+    } else if let Some(overview) = what_broke(told, palette) {
+        let more = "The first command shows one of the cells packet by packet, the second one runs it again; --details tells every \
+                    finding whole.";
         sections.push(overview + "\n" + &wrap("", more));
     } else {
-        sections.extend(not_known(results, known).iter().map(|cause| whole(results, cause, palette)));
+        sections.extend(not_known(told).iter().map(|cause| whole(told, cause, palette)));
     }
     for (_, all) in scenarios(results) {
         let found: Vec<&CellResult> = of_verdict(&all, Verdict::Unsupported).collect();
@@ -42,23 +42,23 @@ pub(super) fn sections(results: &Results, known: &Assessment, page: Page) -> Vec
 }
 
 /// The causes that are not known, a few lines for each, where they are many.
-pub(super) fn what_broke(results: &Results, known: &Assessment, palette: Palette) -> Option<String> {
-    let causes = not_known(results, known);
-    (causes.len() > FEW).then(|| overview(results, &causes, palette))
+pub(super) fn what_broke(told: &Told<'_>, palette: Palette) -> Option<String> {
+    let causes = not_known(told);
+    (causes.len() > FEW).then(|| overview(told, &causes, palette))
 }
 
-fn not_known<'a>(results: &'a Results, known: &Assessment) -> Vec<Cause<'a>> {
-    causes(results.cells.iter().filter(|cell| !known.is_known(&cell.id)))
+fn not_known<'a>(told: &Told<'a>) -> Vec<Cause<'a>> {
+    causes(told.results.cells.iter().filter(|cell| !told.known.is_known(&cell.id)))
 }
 
 /// A block for each group of cells that say the same.
-fn each_finding(results: &Results, known: &Assessment, palette: Palette) -> Vec<String> {
+fn each_finding(told: &Told<'_>, palette: Palette) -> Vec<String> {
     let mut blocks = Vec::new();
     for verdict in Verdict::WORST_FIRST.into_iter().filter(|own| !matches!(own, Verdict::Pass | Verdict::Unsupported)) {
-        for (_, all) in scenarios(results) {
-            let found = of_verdict(&all, verdict).filter(|cell| !known.is_known(&cell.id));
+        for (_, all) in scenarios(told.results) {
+            let found = of_verdict(&all, verdict).filter(|cell| !told.known.is_known(&cell.id));
             let alike = group(found, what_is_said);
-            blocks.extend(alike.iter().map(|(_, members)| block(results, &all, members, palette)));
+            blocks.extend(alike.iter().map(|(_, members)| block(told, &all, members, palette)));
         }
     }
     blocks
@@ -69,7 +69,8 @@ fn of_verdict<'a>(cells: &[&'a CellResult], verdict: Verdict) -> impl Iterator<I
 }
 
 /// One cause with the evidence of its first cell.
-fn whole(results: &Results, cause: &Cause<'_>, palette: Palette) -> String {
+fn whole(told: &Told<'_>, cause: &Cause<'_>, palette: Palette) -> String {
+    let results = told.results;
     let members: Vec<&CellResult> = cause.cells.iter().map(|(cell, _)| *cell).collect();
     let Some((first, number)) = cause.cells.first() else { return String::new() };
     let scenarios = group(members.iter().copied(), |cell| cell.scenario.as_str()).len();
@@ -78,11 +79,11 @@ fn whole(results: &Results, cause: &Cause<'_>, palette: Palette) -> String {
         1 => place(&all, &members).map(|place| format!(": {place}")).unwrap_or_default(),
         count => format!(" of {count} scenarios"),
     };
-    let mut text = headline(cause.verdict, &members, &place, palette);
+    let mut text = headline(told, cause.verdict, &members, &place, palette);
     match number.and_then(|number| Some((number, first.violations.get(number)?))) {
         Some((number, violation)) => {
             let run = results.run.cells.get(&first.id);
-            text += &violated(violation);
+            text += &(cited(&cause.cited()) + &said(violation));
             text += &run.map(|run| measured(run, number) + &events(&run.lines_of(number))).unwrap_or_default();
             let alike = |own: &&Violation| kind(own) == kind(violation);
             text += &more_like_it(first.violations.iter().filter(alike).count());
@@ -90,13 +91,13 @@ fn whole(results: &Results, cause: &Cause<'_>, palette: Palette) -> String {
         None => text += &wrap("  Reason       ", first.reason.as_deref().unwrap_or("none was given")),
     }
     text += &cause.advice().map(|advice| wrap("  Advice       ", &format!("{advice}."))).unwrap_or_default();
-    text += &attempts(results, &members);
-    text + &format!("  Repeat with  {}\n", repeat(results, first))
+    text + &attempts(results, &members) + &commands(results, first)
 }
 
-fn headline(verdict: Verdict, members: &[&CellResult], place: &str, palette: Palette) -> String {
+fn headline(told: &Told<'_>, verdict: Verdict, members: &[&CellResult], place: &str, palette: Palette) -> String {
     let words = format!("{} {}", mark(verdict), verdict.name());
-    let text = wrap(&format!("{words} "), &format!("in {}{place}", cells(members.len())));
+    let before = told.as_before(members.iter().copied()).map(|before| format!(", {before}")).unwrap_or_default();
+    let text = wrap(&format!("{words} "), &format!("in {}{before}{place}", cells(members.len())));
     let text = text.replacen(&words, &palette.verdict(verdict, &words), 1);
     text + &name_cells(members.iter().map(|cell| cell.id.as_str()))
 }
@@ -106,8 +107,8 @@ fn more_like_it(count: usize) -> String {
 }
 
 /// The finding of one cell, by itself.
-pub(super) fn of_cell(results: &Results, cell: &CellResult) -> String {
-    block(results, &[cell], &[cell], Palette::Plain)
+pub(super) fn of_cell(told: &Told<'_>, cell: &CellResult) -> String {
+    block(told, &[cell], &[cell], Palette::Plain)
 }
 
 /// What two cells have to have in common to be one block. Their events differ in number and are left out.
@@ -146,10 +147,10 @@ pub(super) fn any_message(text: &str) -> String {
     text.split(' ').map(without_number).collect::<Vec<_>>().join(" ")
 }
 
-fn block(results: &Results, all: &[&CellResult], members: &[&CellResult], palette: Palette) -> String {
-    let Some(first) = members.first() else { return String::new() };
+fn block(told: &Told<'_>, all: &[&CellResult], members: &[&CellResult], palette: Palette) -> String {
+    let (results, Some(first)) = (told.results, members.first()) else { return String::new() };
     let place = place(all, members).map(|place| format!(": {place}")).unwrap_or_default();
-    let mut text = headline(first.verdict, members, &place, palette);
+    let mut text = headline(told, first.verdict, members, &place, palette);
     // What is broken is the reason of a fail and of a warning alone.
     if first.violations.is_empty() || !matches!(first.verdict, Verdict::Fail | Verdict::Warn) {
         text += &wrap("  Reason       ", first.reason.as_deref().unwrap_or("none was given"));
@@ -164,25 +165,45 @@ fn block(results: &Results, all: &[&CellResult], members: &[&CellResult], palett
         }
         text += &more_like_it(alike.len());
     }
-    text += &attempts(results, members);
-    text += &format!("  Repeat with  {}\n", repeat(results, first));
-    text
+    text + &attempts(results, members) + &commands(results, first)
+}
+
+/// The commands that run a cell alone, and that explain it.
+fn commands(results: &Results, cell: &CellResult) -> String {
+    let explain = PrintedCommand::explain(results, &cell.id, &cell.scenario);
+    format!("  Repeat with  {}\n  Explain with {explain}\n", repeat(results, cell))
 }
 
 /// The statement that a violation breaks, what it orders and what was seen.
 pub(super) fn violated(violation: &Violation) -> String {
-    let Violation { protocol, statement, level, expected, observed } = violation;
-    let paraphrase = statement::find(*protocol, statement).map_or("", |found| found.paraphrase);
-    let mut text = wrap("  Cited        ", &format!("{statement} (MQTT {protocol}, {}): {paraphrase}", level.name()));
-    text += &wrap("  Expected     ", expected);
-    text + &wrap("  Observed     ", observed)
+    cited(&[violation]) + &said(violation)
 }
 
-/// The time that a violation is about, by its index, where it has one that is worth telling.
+/// The statements that are broken, each once with its versions.
+fn cited(violations: &[&Violation]) -> String {
+    let alike = group(violations.iter().copied(), |own| (own.statement.as_str(), own.level, paraphrase(own)));
+    let line = |((statement, level, paraphrase), own): &((&str, Level, &str), Vec<&Violation>)| {
+        let versions: Vec<&str> = own.iter().map(|own| own.protocol.name()).collect();
+        let place = format!("{statement} (MQTT {}, {})", versions.join(" and "), level.in_words());
+        wrap("  Cited        ", &format!("{place}: {paraphrase}"))
+    };
+    alike.iter().map(line).collect()
+}
+
+/// The statement in our words.
+pub(super) fn paraphrase(violation: &Violation) -> &'static str {
+    statement::find(violation.protocol, &violation.statement).map_or("", |found| found.paraphrase)
+}
+
+fn said(violation: &Violation) -> String {
+    wrap("  Expected     ", &violation.expected) + &wrap("  Observed     ", &violation.observed)
+}
+
+/// How long a violation, by its index, was waited for, until it was seen or in vain, where that is worth telling.
 pub(super) fn measured(run: &CellRun, violation: usize) -> String {
     let milliseconds = run.evidence_of(violation).and_then(|evidence| evidence.milliseconds);
     let milliseconds = milliseconds.filter(|time| *time >= TIMES_FROM_MS);
-    milliseconds.map(|time| format!("  Time         {:.1} s\n", time as f64 / 1000.0)).unwrap_or_default()
+    milliseconds.map(|time| format!("  Waited       {:.1} s\n", time as f64 / 1000.0)).unwrap_or_default()
 }
 
 /// Lines of a history, as far as there is room for them.

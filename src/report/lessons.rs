@@ -81,7 +81,7 @@ pub(super) fn section(teaching: &Teaching, results: &Results, page: Page) -> Str
     }
     for taught in &taught {
         text += "\n";
-        text += &lesson(taught, page);
+        text += &lesson(taught, results.options.queue_limit, page);
     }
     text
 }
@@ -191,6 +191,7 @@ fn arrived(cell: &TaughtCell<'_>) -> String {
     match messages.len() as u32 {
         0 => "none".into(),
         count if count == sent => "all".into(),
+        1 if sent == result.sent && messages.contains(&sent) => "the last".into(),
         count => format!("{count} of {sent}"),
     }
 }
@@ -215,7 +216,7 @@ fn mark_of(cell: &CellResult) -> &'static str {
 }
 
 /// One lesson: its question, its steps with what came of each, the tutorial's result, why, what follows, and what to do.
-fn lesson(taught: &Taught<'_>, page: Page) -> String {
+fn lesson(taught: &Taught<'_>, queue_limit: Option<u32>, page: Page) -> String {
     let palette = page.palette;
     let lesson = taught.lesson;
     let title = lesson.title.as_ref().map(|title| format!(": {title}")).unwrap_or_default();
@@ -227,7 +228,7 @@ fn lesson(taught: &Taught<'_>, page: Page) -> String {
     text += &tutorial(taught);
     text += &why(&lesson.statements);
     text += &paragraph("So", lesson.conclusion.as_deref());
-    text += &left_open(taught);
+    text += &left_open(taught, queue_limit);
     text += &verdicts(taught, palette);
     text + &paragraph("To do", lesson.advice.as_deref())
 }
@@ -269,14 +270,18 @@ fn why(statements: &[&Statement]) -> String {
     text
 }
 
-/// What the standard leaves to the broker in these cells.
-fn left_open(taught: &Taught<'_>) -> String {
+/// What the standard, or the user, leaves to the broker in these cells.
+fn left_open(taught: &Taught<'_>, queue_limit: Option<u32>) -> String {
     let names: BTreeSet<&String> = taught.cells.iter().flat_map(|cell| cell.result.choices.keys()).collect();
     let line = |name: &String| {
         let of_cell =
             |cell: &TaughtCell<'_>| Some((protocol(cell.plan), choice::sentence(name, cell.result.choices.get(name)?)));
         let said = folded(taught.cells.iter().filter_map(of_cell).collect(), "; ");
-        wrap("  Open      ", &format!("The standard leaves open what this broker chose: {said}."))
+        let who = match queue_limit.filter(|_| choice::is_of_queue_limit(name)) {
+            Some(limit) => format!("You declared a queue limit of {limit}, and what is beyond it is not judged."),
+            None => "The standard leaves open what this broker chose:".to_owned(),
+        };
+        wrap("  Open      ", &format!("{who} {said}."))
     };
     names.into_iter().map(line).collect()
 }

@@ -1,4 +1,4 @@
-//! Results -> Markdown for the job summary of a CI server: the table, what the broker chose, and the findings folded.
+//! Results -> Markdown for the job summary of a CI server: the findings folded, the tables, and what the broker chose.
 
 use super::grid::Grid;
 use super::{
@@ -24,15 +24,16 @@ pub fn markdown(told: &Told<'_>) -> String {
     if let Some(comparison) = told.comparison {
         parts.push(format!("### Against the baseline\n\n{}", fenced(&changes(comparison, Palette::Plain))));
     }
-    parts.extend(scenarios(results).into_iter().map(|(scenario, cells)| scenario_part(told, scenario, &cells)));
     let page = Page { details: true, ..Page::from(Palette::Plain) };
-    let findings = findings::sections(results, told.known, page);
+    let findings = findings::sections(told, page);
     parts.extend((!findings.is_empty()).then(|| "### Findings\n".to_owned()));
     // What is long is no overview.
-    let overview = findings::what_broke(results, told.known, Palette::Plain).filter(|text| text.len() < OVERVIEW_BYTES);
+    let overview = findings::what_broke(told, Palette::Plain).filter(|text| text.len() < OVERVIEW_BYTES);
     parts.extend(overview.map(|overview| fenced(&laid_out(&overview))));
     parts.extend(findings.iter().map(|finding| folded(finding)));
     parts.extend(known::section(results, told.known, Palette::Plain).map(|known| folded(&known)));
+    // The tables of all scenarios are long, and who looks into a summary looks for what broke.
+    parts.extend(scenarios(results).into_iter().map(|(scenario, cells)| scenario_part(told, scenario, &cells)));
     parts.extend(choices::section(results, Palette::Plain).map(|choices| folded(&choices)));
     let whole = parts.len();
     for (place, part) in parts.iter().enumerate() {
@@ -53,10 +54,12 @@ fn scenario_part(told: &Told<'_>, scenario: &str, cells: &[&CellResult]) -> Stri
     if let Some(teaching) = teaching {
         return heading + &fenced(&laid_out(&lessons::section(teaching, told.results, Palette::Plain.into())));
     }
+    let about = told.results.run.scenarios.get(scenario);
     let (above, grid, legend) = matrix::grid(cells, Palette::Plain.into()).unwrap_or_else(|| {
-        let (constants, grid, legend) = table::grid(cells);
-        let above = if constants.is_empty() { constants } else { format!("In every cell: {constants}") };
-        (above, grid, legend)
+        let (constants, grid, legend) = table::grid(about, cells);
+        let constants = if constants.is_empty() { constants } else { format!("In every cell: {constants}") };
+        let question = about.map(|about| about.question.clone()).unwrap_or_default();
+        (format!("{question} {constants}").trim().to_owned(), grid, legend)
     });
     let above = if above.is_empty() { above } else { escaped(&above) + "\n\n" };
     format!("{heading}{above}{}\n{}", grid.markdown(), fenced(&laid_out(&legend)))

@@ -9,6 +9,8 @@ const USUAL: usize = 80;
 const WIDTHS: std::ops::RangeInclusive<usize> = 60..=200;
 /// Stands between the opening of a paragraph and its words. Nothing from outside has it: see `visible`.
 const HANG: char = '\u{1f}';
+/// Stands for a space within a command, at which no line ends.
+const JOINT: &str = "\u{1e}";
 
 /// What a report stands on, and how much of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +40,7 @@ impl Page {
     /// whole, and so does a command: it is there to be copied.
     pub(super) fn lay_out(self, text: &str) -> String {
         let line = |line: &str| match line.split_once(HANG) {
-            Some((first, words)) => wrapped(first, words, self.width),
+            Some((first, words)) => wrapped(first, words, self.width).replace(JOINT, " "),
             None => line.to_owned(),
         };
         let lines: Vec<String> = text.split('\n').map(line).collect();
@@ -46,10 +48,16 @@ impl Page {
     }
 }
 
-/// A paragraph, to be broken into lines: `first` opens the first one, the others begin below its end.
+/// A paragraph, to be broken into lines: `first` opens the first one, the others begin below its end. A command in it, between
+/// backticks, stays whole.
 pub(super) fn wrap(first: &str, text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
-    format!("{first}{HANG}{}\n", words.join(" "))
+    let words = words.join(" ");
+    let parts = words.split('`').map(|part| match part.starts_with("mqtt-sessions ") {
+        true => part.replace(' ', JOINT),
+        false => part.to_owned(),
+    });
+    format!("{first}{HANG}{}\n", parts.collect::<Vec<_>>().join("`"))
 }
 
 fn wrapped(first: &str, words: &str, width: usize) -> String {
@@ -95,6 +103,11 @@ mod tests {
     #[test]
     fn a_word_that_is_too_long_stays_whole() {
         assert_eq!(laid_out(&wrap("", "a longerthanthepage b"), 8), "a\nlongerthanthepage\nb\n");
+    }
+
+    #[test]
+    fn a_command_in_a_sentence_stays_whole() {
+        assert_eq!(laid_out(&wrap("", "a `mqtt-sessions run b` c d"), 10), "a\n`mqtt-sessions run b`\nc d\n");
     }
 
     #[test]

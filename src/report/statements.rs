@@ -75,7 +75,7 @@ pub fn statement(found: &[&Statement], page: Page) -> String {
 
 fn explained(statement: &Statement, page: Page) -> String {
     let Statement { protocol, id, level, .. } = statement;
-    let mut text = page.palette.heading(&format!("{id} in MQTT {protocol} ({})", level.name())) + "\n";
+    let mut text = page.palette.heading(&format!("{id} in MQTT {protocol} ({})", level.in_words())) + "\n";
     text += &wrap("", statement.paraphrase);
     text += &format!("Section {}: {}\n\n", statement.section(), statement.link());
     match statement.duty {

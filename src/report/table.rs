@@ -8,17 +8,18 @@ use super::matrix::is_retained_copy;
 use super::page::{Page, wrap};
 use super::{Palette, group, mark};
 use crate::fold::{Domain, Product};
-use crate::results::{CellResult, Received, Verdict};
+use crate::results::{About, CellResult, Received, Verdict};
 
 /// The cells of one scenario. What all of them have in common is said once, above the table.
-pub(super) fn table(scenario: &str, cells: &[&CellResult], page: Page) -> String {
+pub(super) fn table(scenario: &str, about: Option<&About>, cells: &[&CellResult], page: Page) -> String {
     let domain = Domain::of(cells.iter().map(|cell| &cell.axes));
     let constants = domain.constants();
     let mut text = page.palette.heading(&format!("Scenario {scenario}")) + "\n";
+    text += &about.map(|about| wrap("", &about.question)).unwrap_or_default();
     if !constants.is_empty() {
         text += &wrap("In every cell: ", &constants);
     }
-    let naming = Naming::of(cells);
+    let naming = Naming::of(cells, about);
     let rows = rows(&domain, cells, &naming);
     text += "\n";
     text += &match in_columns(&domain, &rows, page.width) {
@@ -32,15 +33,17 @@ pub(super) fn table(scenario: &str, cells: &[&CellResult], page: Page) -> String
 struct Naming {
     clients: BTreeSet<String>,
     topics: BTreeSet<String>,
+    has_wills: bool,
 }
 
 impl Naming {
-    fn of(cells: &[&CellResult]) -> Naming {
+    fn of(cells: &[&CellResult], about: Option<&About>) -> Naming {
         let received = || cells.iter().flat_map(|cell| &cell.received);
         let sent = cells.iter().flat_map(|cell| cell.sent_to.keys());
         Naming {
             clients: received().map(|copy| copy.client.clone()).collect(),
             topics: received().map(|copy| &copy.topic).chain(sent).cloned().collect(),
+            has_wills: about.is_some_and(|about| about.has_wills),
         }
     }
 
@@ -78,7 +81,9 @@ impl Naming {
             [client] => format!("those that {client} got, each once{by_topic}"),
             _ => format!("those that each client got, each once{by_topic}"),
         };
-        let mut text = wrap("", &format!("sent: the messages of the experiment{by_topic}; received: {received}"));
+        let wills = if self.has_wills { "; wills are not counted" } else { "" };
+        let mut text =
+            wrap("", &format!("sent: the messages of the experiment{by_topic}; received: {received}{wills}"));
         let any = |sign: &str| rows.iter().any(|row| row.received.contains(sign));
         if rows.iter().any(|row| row.received.replace("(+", "").contains('+')) {
             text += "+1 a retained copy\n";
@@ -150,9 +155,9 @@ fn verdict(cell: &CellResult) -> String {
 }
 
 /// The same for a format that draws tables itself: what all cells have in common, the table, and what its columns count.
-pub(super) fn grid(cells: &[&CellResult]) -> (String, Grid, String) {
+pub(super) fn grid(about: Option<&About>, cells: &[&CellResult]) -> (String, Grid, String) {
     let domain = Domain::of(cells.iter().map(|cell| &cell.axes));
-    let naming = Naming::of(cells);
+    let naming = Naming::of(cells, about);
     let rows = rows(&domain, cells, &naming);
     (domain.constants(), answers(&domain, &rows), naming.legend(&rows))
 }

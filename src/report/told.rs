@@ -31,6 +31,16 @@ impl Told<'_> {
         self.comparison.is_some_and(|comparison| !counts(comparison))
     }
 
+    /// How many of these cells fail as they do in the baseline, as half a sentence; nothing where none does.
+    pub(super) fn as_before<'a>(&self, cells: impl Iterator<Item = &'a CellResult> + Clone) -> Option<String> {
+        let all = cells.clone().count();
+        match cells.filter(|cell| self.is_as_before(cell)).count() {
+            0 => None,
+            count if count == all => Some("as in the baseline".into()),
+            count => Some(format!("{count} of them as in the baseline")),
+        }
+    }
+
     /// The broker breaks something beside the cells that fails the run.
     pub(super) fn breaks_beside(&self) -> bool {
         match self.comparison {

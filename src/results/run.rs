@@ -31,8 +31,14 @@ pub struct Run {
     pub settle_ms: u64,
     /// The files of scenarios that are not built in, by the name of the scenario.
     pub scenario_files: BTreeMap<String, String>,
-    /// Every planned cell has a record: nothing interrupted the run.
+    /// What each scenario is about, by its name; absent in older files.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub scenarios: BTreeMap<String, About>,
+    /// Every planned cell has a record: nothing cut the run short.
     pub complete: bool,
+    /// What cut it short; absent where the run is complete, and in older files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut_short: Option<CutShort>,
     /// How many cells were to be run.
     pub planned: u32,
     /// Of which cells the file has what came to the clients.
@@ -56,6 +62,37 @@ pub enum Kept {
     All,
     /// One cell for each finding.
     Examples,
+}
+
+/// What a scenario is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct About {
+    pub question: String,
+    /// A client has a will, which is none of the experiment's messages and is not counted with them.
+    pub has_wills: bool,
+}
+
+/// What cut a run short before each planned cell had its record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CutShort {
+    /// A signal came.
+    Interrupted,
+    /// Nobody answered any more.
+    BrokerGone,
+    /// The time for the cells was over.
+    TimeLimit,
+}
+
+impl CutShort {
+    /// As half a sentence.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            CutShort::Interrupted => "interrupted",
+            CutShort::BrokerGone => "the broker was gone",
+            CutShort::TimeLimit => "the time limit passed",
+        }
+    }
 }
 
 /// The last second that RFC 3339 can tell, since 1970.

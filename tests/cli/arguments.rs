@@ -28,6 +28,16 @@ fn a_filter_that_selects_nothing() {
 }
 
 #[test]
+fn a_url_where_a_scenario_is_expected() {
+    let url = "mqtt://me:secret@127.0.0.1:1883";
+    for command in [&["run", "matrix", url][..], &["run", url], &["list", url], &["explain", url]] {
+        let ended = run(program(command));
+        ended.gave_up(2, &["mqtt://***@127.0.0.1:1883: ", "a broker is given with --broker URL"]);
+        assert!(!ended.stderr.contains("secret"), "{}", ended.stderr);
+    }
+}
+
+#[test]
 fn a_filter_that_makes_no_sense() {
     refused(&["--filter", "qos=1"]).gave_up(2, &["--filter qos=1", "no cell has an axis \"qos\"", "publish_qos"]);
     refused(&["--filter", "retian=true"]).gave_up(2, &["did you mean \"retain\"?"]);

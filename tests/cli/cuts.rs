@@ -8,12 +8,12 @@ use mqtt_sessions::results::Verdict;
 
 use crate::program::{QUEUED, each_cell, matrix, run};
 use crate::proxy::{Afterwards, Fate, is_experiment, proxy};
-use crate::support::broker::Broker;
+use crate::support::broker::{Broker, Defect};
 
 /// The broker dies when it has seen so many packets.
-fn dies_after(packets: usize, afterwards: Afterwards) -> String {
+fn dies_after(broker: &Broker, packets: usize, afterwards: Afterwards) -> String {
     let seen = AtomicUsize::new(0);
-    proxy(&Broker::correct(), move |_, _| match seen.fetch_add(1, SeqCst) {
+    proxy(broker, move |_, _| match seen.fetch_add(1, SeqCst) {
         count if count >= packets => Fate::Die(afterwards),
         _ => Fate::Pass,
     })
@@ -22,7 +22,7 @@ fn dies_after(packets: usize, afterwards: Afterwards) -> String {
 #[test]
 fn the_broker_dies_in_the_middle() {
     for afterwards in [Afterwards::Refuse, Afterwards::AcceptAndClose] {
-        let broker = dies_after(200, afterwards);
+        let broker = dies_after(&Broker::correct(), 200, afterwards);
         let ended = run(matrix(&broker, &["--export-json", "-", "--deadline", "1s"]));
         let results = ended.results();
         assert_eq!(ended.code, Some(3), "{}", ended.stderr);
@@ -36,6 +36,17 @@ fn the_broker_dies_in_the_middle() {
         );
         assert!(ended.stderr.contains(&again), "{}", ended.stderr);
     }
+}
+
+#[test]
+fn what_failed_before_the_broker_died_has_failed() {
+    let broker = dies_after(&Broker::lying(Defect::named("session-present-0").unwrap()), 150, Afterwards::Refuse);
+    let options =
+        ["--filter=clean_session=false", "--filter=publish_qos=1", "--jobs=1", "--deadline=1s", "--patience=1s"];
+    let ended = run(matrix(&broker, &options));
+    assert_eq!(ended.code, Some(1), "{}{}", ended.stdout, ended.stderr);
+    let last = ended.stdout.trim_end().lines().last().unwrap();
+    assert!(last.contains(" of 24 cells, the broker was gone: ") && last.contains(" fail"), "{last}");
 }
 
 #[test]

@@ -55,6 +55,16 @@ fn folder(files: &[(&str, String)]) -> (TempDir, Vec<PathBuf>) {
     (folder, paths)
 }
 
+/// The text says what was seen.
+#[test]
+fn an_exceeded_receive_maximum_says_by_how_many() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/histories/receive-maximum-exceeded-5.0.txt");
+    let ended = judge(&[path], &[]);
+    let said = ended.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    let expected = "expected at most 1 message unacknowledged to subscriber; observed 2 unacknowledged, and the Receive Maximum is 1";
+    assert!(said.contains(expected), "{said}");
+}
+
 fn judge(paths: &[PathBuf], options: &[&str]) -> Ended {
     let paths: Vec<&str> = paths.iter().map(|path| path.to_str().unwrap()).collect();
     run(program([&["judge"], &paths[..], options].concat()))

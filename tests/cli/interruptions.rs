@@ -12,7 +12,7 @@ use mqtt_sessions::packet::{Packet, Protocol};
 use mqtt_sessions::results::{Results, Verdict};
 
 use crate::peers::{assert_nothing_left, listener, wait_for_end};
-use crate::program::{QUEUED, each_cell, end_of, matrix, run, signal, wait_for_line};
+use crate::program::{QUEUED, each_cell, end_of, matrix, program, run, signal, wait_for_line};
 use crate::proxy::{Fate, is_experiment, proxy, proxy_by_client};
 use crate::support::broker::Broker;
 
@@ -133,13 +133,20 @@ fn the_second_signal_ends_the_program_at_once() {
 fn a_run_that_is_out_of_time_ends_in_good_order() {
     let broker = Broker::correct();
     let (url, _reached) = withholding(&broker, Arc::default());
-    let arguments = ["--jobs", "1", "--time-limit", "1s", "--export-json", "-"];
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("half.json");
+    let file = file.to_str().unwrap();
+    let arguments = ["--jobs", "1", "--time-limit", "1s", "--export-json", file];
     let ended = run(matrix(&url, &[&QUEUED[..], &ENDLESS, &arguments].concat()));
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    assert!(ended.stdout.contains("1 of 2 cells, the time limit passed: 1 pass"), "{}", ended.stdout);
     assert!(ended.stderr.contains("the time limit of 1s is over: ending sessions"), "{}", ended.stderr);
-    let results = ended.results();
+    let results = Results::load(file.as_ref()).unwrap();
     assert!(!results.run.complete && results.cells.len() == 1, "{}", ended.stdout);
     assert_nothing_left(&broker);
+    // Whoever reads the file later is told the same.
+    assert_eq!(run(program(["judge", file])).code, Some(3));
+    assert_eq!(run(program(["compare", file, file])).code, Some(3));
 }
 
 /// The cells are done when the time is over, and the clean-up takes the time that it needs.

@@ -23,12 +23,14 @@ fn the_tutorial_is_printed_as_lessons() {
     says(
         &ended,
         &[
-            "test_2          persistent 0→0 no     all     none  none *",
-            "test_4          persistent 1→1 no     all     all   all ✓",
-            "retained_clean  clean      1→1 yes    last          1 of 3 ✓",
+            "test_2          persistent 0→0 no     all      none  none *",
+            "test_4          persistent 1→1 no     all      all   all ✓",
+            "retained_clean  clean      1→1 yes    the last       the last ✓",
             "test_2: A persistent session, QoS 0\n",
             "  So        The broker has to store messages of QoS 1 and QoS 2. A QoS 0 message\n",
             "  To do     Publish and subscribe at QoS 1 or 2",
+            "  4  publisher subscribes to own at QoS 1, so  granted QoS 1\n     that its session has something in it\n",
+            "`mqtt-sessions run tutorial --filter lesson=test_4 --messages 1500 --broker URL`",
             "  7  subscriber takes what comes               m1 m2 m3 at QoS 1\n",
             "3.1.1: refused with 0x02,",
             "50 cells: 50 pass",
@@ -38,6 +40,13 @@ fn the_tutorial_is_printed_as_lessons() {
     let lines = ended.stdout.lines().filter(|line| !line.contains("mqtt-sessions "));
     let widest = lines.max_by_key(|line| line.chars().count()).unwrap();
     assert!(widest.chars().count() <= 80, "{widest}");
+}
+
+#[test]
+fn many_messages_are_told_in_few_words() {
+    let ended = tutorial(&correct(), &["--filter", "lesson=test_4", "--messages", "1500"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    says(&ended, &["  7  subscriber takes what comes               m1 to m1500 at QoS 1\n"]);
 }
 
 #[test]

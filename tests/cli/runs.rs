@@ -52,6 +52,10 @@ fn list_prints_the_ids_and_runs_nothing() {
     // Brokers may refuse by right what this one asks for, so it is not among all.
     assert!(!all.stdout.contains("long_backlog"));
     assert_eq!(run(program(["list", "long_backlog"])).stdout.lines().count(), 8);
+    let lessons = run(program(["list", "tutorial"]));
+    let (title, id) = ("test_1: A clean session, QoS 0\n", "tutorial[lesson=test_1,protocol=3.1.1]\n");
+    assert!(lessons.stdout.starts_with(&format!("{title}  {id}")), "{}", lessons.stdout);
+    assert!(run(program(["list", "tutorial", "--cells"])).stdout.starts_with(id));
     let some = run(program(["list", "matrix", "--filter", "protocol=5.0", "--filter", "publish_qos=1,2"]));
     assert_eq!((some.code, some.stdout.lines().count()), (Some(0), 48));
     assert!(some.stdout.lines().all(|id| id.starts_with("matrix[protocol=5.0,") && id.ends_with(']')));

@@ -3,8 +3,11 @@
 #![allow(dead_code)] // Each test program uses another part.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
+use mqtt_sessions::expectations::Assessment;
 use mqtt_sessions::packet::Protocol;
+use mqtt_sessions::report::Told;
 use mqtt_sessions::results::{
     AttemptRun, Axes, AxisValue, BrokerLabel, CellResult, CellRun, Evidence, Kept, Level, Options, Phase, Received,
     Results, Run, Summary, Verdict, Violation,
@@ -15,6 +18,14 @@ pub const MESSAGES: u32 = 3;
 /// What shows each violation.
 const EVENTS: [&str; 2] =
     ["12.3 publisher#1 <- PUBACK id=3", "14.0 subscriber#2 <- CONNACK session_present=1 code=0x00"];
+
+/// Nothing is known to fail.
+static NOTHING: LazyLock<Assessment> = LazyLock::new(Assessment::default);
+
+/// Results by themselves, without lessons, known deviations or a baseline.
+pub fn told(results: &Results) -> Told<'_> {
+    Told { results, teachings: &[], known: &NOTHING, comparison: None }
+}
 
 /// All 144 cells of a broker that keeps every promise and drops what has QoS 0.
 pub fn matrix() -> Results {
@@ -49,7 +60,9 @@ pub fn results(mut cells: Vec<CellResult>) -> Results {
             settle_ms: 100,
             reached_with: Vec::new(),
             scenario_files: BTreeMap::new(),
+            scenarios: BTreeMap::new(),
             complete: true,
+            cut_short: None,
             planned: cells.len() as u32,
             kept: Kept::All,
             cleanup: "ended".into(),

@@ -6,6 +6,9 @@ use crate::plan::{Action, Cell, Connect, Publication};
 use crate::scenario::Point;
 use crate::visible::visible;
 
+/// Messages in a row that are named one by one.
+const NAMED_MESSAGES: usize = 3;
+
 /// The words for each step; empty where there is nothing to say. Nothing at all for a cell that was not played.
 pub fn happened(cell: &Cell, history: &History) -> Vec<String> {
     let played = by_step(history, cell.steps.len());
@@ -157,20 +160,44 @@ fn is_of_experiment(publish: &Publish) -> bool {
 
 /// `m1 m2 at QoS 1, then m2 at QoS 1 as a retained message`.
 fn messages_in_words<'a>(messages: impl Iterator<Item = &'a Publish>) -> String {
-    let mut groups: Vec<(String, String)> = Vec::new();
+    let mut groups: Vec<(Vec<&Publish>, String)> = Vec::new();
     for publish in messages {
         let mut how = format!("at QoS {}", publish.qos);
         how += if publish.retain { ", retained" } else { "" };
         how += if publish.dup { ", DUP 1" } else { "" };
         match groups.last_mut() {
-            Some((names, same)) if *same == how => *names += &format!(" {}", payload(publish)),
-            _ => groups.push((payload(publish), how)),
+            Some((alike, same)) if *same == how => alike.push(publish),
+            _ => groups.push((vec![publish], how)),
         }
     }
     match groups.is_empty() {
         true => "nothing comes".into(),
-        false => groups.into_iter().map(|(names, how)| format!("{names} {how}")).collect::<Vec<_>>().join(", then "),
+        false => {
+            let said = groups.into_iter().map(|(alike, how)| format!("{} {how}", names(&alike)));
+            said.collect::<Vec<_>>().join(", then ")
+        }
     }
+}
+
+/// The messages one by one; of many in the order of their numbers the first and the last.
+fn names(messages: &[&Publish]) -> String {
+    let number = |publish: &Publish| match Message::of(&publish.payload) {
+        Some(Message::Experiment(number)) => Some(number),
+        _ => None,
+    };
+    let follows = |pair: &[&Publish]| number(pair[1]).is_some_and(|next| number(pair[0]) == next.checked_sub(1));
+    let mut said = Vec::new();
+    let mut left = messages;
+    while let [first, ..] = left {
+        let length = 1 + left.windows(2).take_while(|pair| follows(pair)).count();
+        let (sequence, others) = left.split_at(length);
+        match sequence.last().filter(|_| length > NAMED_MESSAGES) {
+            Some(last) => said.push(format!("{} to {}", payload(first), payload(last))),
+            None => said.extend(sequence.iter().map(|publish| payload(publish))),
+        }
+        left = others;
+    }
+    said.join(" ")
 }
 
 fn payload(publish: &Publish) -> String {

@@ -7,6 +7,7 @@ use super::{TaughtCell, folded, protocol};
 use crate::packet::Protocol;
 use crate::plan::{Action, Cell, Connect, Operation, Publication};
 use crate::report::grid::{Drawing, Grid};
+use crate::topic;
 use crate::vocabulary::Ending;
 
 /// How wide the numbers are.
@@ -75,9 +76,11 @@ pub fn done(cell: &Cell, step: usize) -> String {
     match &cell.steps[step].action {
         Action::Connect(connect) => format!("{name} connects{}", asks_for(cell, client, connect)),
         Action::Subscribe { filters, .. } => {
-            let filters: Vec<String> =
+            let said: Vec<String> =
                 filters.iter().map(|filter| format!("{} at QoS {}", filter.filter, filter.qos)).collect();
-            format!("{name} subscribes to {}", filters.join(", "))
+            let is_used = filters.iter().any(|filter| is_published_to(cell, &filter.filter));
+            let what_for = if is_used { "" } else { ", so that its session has something in it" };
+            format!("{name} subscribes to {}{what_for}", said.join(", "))
         }
         Action::Unsubscribe { filter } => format!("{name} unsubscribes from {filter}"),
         Action::Publish(publication) => format!("{name} publishes {}", what(cell, step, publication)),
@@ -95,6 +98,14 @@ pub fn done(cell: &Cell, step: usize) -> String {
             format!("the broker is {ended}{}", if *starts { " and started again" } else { "" })
         }
     }
+}
+
+/// Whether a step of the cell publishes to a filter.
+fn is_published_to(cell: &Cell, filter: &str) -> bool {
+    cell.steps.iter().any(|step| match &step.action {
+        Action::Publish(publication) => topic::matches(filter, &publication.topic),
+        _ => false,
+    })
 }
 
 fn asks_for(cell: &Cell, client: usize, connect: &Connect) -> String {
