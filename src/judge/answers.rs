@@ -376,7 +376,7 @@ fn refused_will(facts: &Facts, connection: &Connection) -> Option<String> {
     let will = connection.connect.will.as_ref().filter(|_| connection.connack.is_none())?;
     let mut later = facts.connections_of(&connection.client).filter(|own| own.index > connection.index);
     let next = later.next().filter(|next| next.is_accepted())?;
-    let is_lesser = next.connect.will.as_ref().is_none_or(|own| own.qos < will.qos || own.retain < will.retain);
+    let is_lesser = next.connect.will.as_ref().is_none_or(|own| own.qos < will.qos || will.retain && !own.retain);
     is_lesser.then(|| format!("a will at QoS {} with Will Retain {}", will.qos, u8::from(will.retain)))
 }
 
