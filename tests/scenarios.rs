@@ -390,6 +390,38 @@ fn numbers(count: usize) -> String {
 }
 
 #[test]
+fn steps_of_the_broker_that_cannot_be_taken() {
+    let with = |steps: &str| {
+        let reader = "clients.reader = { protocol = \"5.0\", clean_session = true }";
+        error_of(&format!("name = \"mine\"\nquestion = \"What?\"\n{reader}\nsteps = [{steps}]")).why
+    };
+    for (steps, why) in [
+        (
+            "{connect = \"reader\"}, {start = \"broker\"}",
+            "the broker cannot start here: it was not stopped or killed before",
+        ),
+        (
+            "{connect = \"reader\"}, {kill = \"broker\"}",
+            "the broker cannot stay away: start it in a later step, before a client acts",
+        ),
+        (
+            "{stop = \"broker\"}, {connect = \"reader\"}",
+            "\"reader\" cannot connect here: the broker is not there; start it in a step before",
+        ),
+        ("{connect = \"reader\"}, {kill = \"reader\"}", "`kill` is about \"broker\", not \"reader\""),
+        (
+            "{connect = \"reader\"}, {restart = \"broker\"}, {receive = \"reader\"}",
+            "\"reader\" cannot receive here: it is not connected",
+        ),
+        ("{connect = \"reader\"}, {restart = \"broker\", by = \"hand\"}", "\"stop\" or \"kill\""),
+        ("{connect = \"reader\"}, {stop = \"broker\", by = \"kill\"}", "`by` does not belong to stop"),
+    ] {
+        let error = with(steps);
+        assert!(error.contains(why), "{steps}: {error}");
+    }
+}
+
+#[test]
 fn steps_that_cannot_work_in_their_order() {
     let connects = "[[steps]]\nconnect = \"reader\"\n";
     let leave = "[[steps]]\ndisconnect = \"reader\"\nwhen = \"$kept\"\n";

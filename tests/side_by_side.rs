@@ -156,7 +156,7 @@ fn a_run_that_was_cut_short_says_so() {
     (cut.run.complete, cut.run.planned) = (false, 24);
     let page = page(vec![("cut.json", cut)]);
     assert_eq!(rows(&page, "## What was measured")[1][4], "12 of 24, cut short");
-    has(&page, &["### cut 1", "12 of 24 cells, interrupted: 12 pass; 0 findings."]);
+    has(&page, &["### cut 1", "12 of 24 cells, cut short: 12 pass; 0 findings."]);
 }
 
 #[test]

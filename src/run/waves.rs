@@ -16,8 +16,12 @@ pub async fn run(
     interrupted: watch::Receiver<bool>,
 ) -> Outcome {
     let mut outcome = Outcome::default();
-    for wave in waves(cells, options.jobs) {
-        let further = run_side_by_side(target, wave, probes, options, observer, interrupted.clone()).await;
+    let mut waves = waves(cells, options.jobs);
+    let last = waves.pop().unwrap_or_default();
+    // Whoever holds it wants to hear of an interruption, which the clean-up at the end does not.
+    let each = waves.into_iter().map(|wave| (wave, interrupted.clone())).collect::<Vec<_>>();
+    for (wave, interrupted) in each.into_iter().chain([(last, interrupted)]) {
+        let further = run_side_by_side(target, wave, probes, options, observer, interrupted).await;
         outcome.add(further);
         if outcome.gone.is_some() || outcome.is_shared || outcome.interrupted {
             break;

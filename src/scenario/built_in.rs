@@ -39,7 +39,7 @@ const USUAL: [(&str, &str); 29] = [
 const ON_REQUEST: [(&str, &str); 3] = [
     ("long_backlog", include_str!("../../scenarios/long_backlog.toml")),
     ("restart", include_str!("../../scenarios/restart.toml")),
-    ("restart_in_flight", include_str!("../../scenarios/restart_in_flight.toml")),
+    ("restart_cuts", include_str!("../../scenarios/restart_cuts.toml")),
 ];
 
 /// The text of a built-in scenario.

@@ -48,11 +48,20 @@ const WITHOUT_MESSAGES: [(&str, &str); 24] = [
 ];
 
 /// Texts that no test sees, and why.
-const UNSEEN: [(&str, &str); 26] = [
+const UNSEEN: [(&str, &str); 35] = [
     (", or log in with --username", "the end of a cure that a test sees"),
     ("; raise the limit with ulimit -n", "with so few files the program hardly starts"),
     ("TLS cannot be set up", "it would be a fault of this program"),
     ("and stdout is a terminal", "a test has no terminal"),
+    ("would be replaced; ", "before a reason that a test sees"),
+    ("move it, or give", "the cure for a file that is no results file"),
+    ("1 results file", "a count in a sentence that a test sees"),
+    ("and something still listens at", "it would be a fault of the operating system"),
+    ("it had not ended after", "a minute is too long for a test"),
+    ("left out of {PAGE}", "a page of the user's own in the place of results"),
+    ("nobody has tried its file yet", "the brokers of such files are not here"),
+    ("see what --start-command does", "a minute is too long for a test"),
+    ("this build has no embedded broker", "the tests have it"),
     ("came in TLS that cannot be read", "a history has it"),
     ("connection rate exceeded", "a code as those that tests see"),
     ("failed to start the runtime", "the operating system would have to refuse it"),

@@ -57,13 +57,13 @@ fn a_broker_that_keeps_nothing_is_measured() {
 fn a_broker_that_says_it_kept_the_session_and_lacks_its_messages_fails() {
     let mark = "if [ -e was_here ]; then export LIE_OF_THE_TEST_BROKER=session-present-1; fi; touch was_here;";
     let files = Files::broker(&format!("echo $$ >> ${{out}}/processes; {mark}"));
-    let ended = run(files.restart(&["--filter=by=kill"]));
+    // In 5.0 a client without a session closes on Session Present 1; what becomes of the others is judged by hand-written histories.
+    let ended = run(files.restart(&["--filter=by=kill", "--filter=protocol=3.1.1"]));
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     for cell in ended.results().cells {
         let cited: Vec<&str> = cell.violations.iter().map(|own| own.statement.as_str()).collect();
-        let stored = if cell.id.contains("3.1.1") { "MQTT-3.1.2-5" } else { "MQTT-4.5.0-1" };
         // To whom it lies besides is another matter.
-        assert!(cited.contains(&stored), "{}: {cited:?}", cell.id);
+        assert!(cited.contains(&"MQTT-3.1.2-5"), "{}: {cited:?}", cell.id);
         assert_eq!(cell.choices.get("after_kill").map(String::as_str), Some("partly"), "{}", cell.id);
     }
     files.nothing_is_left();

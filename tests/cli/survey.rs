@@ -76,11 +76,11 @@ fn what_becomes_of_one_broker_does_not_end_the_survey() {
     let files = ["lying.toml", "ending.toml", "absent.toml", "dying.toml", "correct.toml"];
     let ended = run(study.survey(&files, &[]));
     assert_eq!(ended.code, Some(2), "{ended:?}");
-    assert_eq!(line(&ended, "lying 1.0"), "2 cells: 2 fail; 2 findings");
+    assert_eq!(line(&ended, "lying 1.0"), "2 cells: 2 fail; 1 finding");
     assert_eq!(line(&ended, "correct 1.2"), "2 cells: 2 pass; 0 findings");
     for phrase in [
         "not installed, and left out: absent (`make up absent` installs it)",
-        "error: ending was not measured: ending ended before it answered a CONNECT; its last words:\nno licence",
+        "error: ending was not measured: ending ended before it answered a CONNECT; --keep keeps its files and its log; its last words:\nno licence",
     ] {
         assert!(ended.stderr.contains(phrase), "no \"{phrase}\" in {}", ended.stderr);
     }
@@ -137,11 +137,10 @@ fn a_results_file_keeps_the_packets_of_one_cell_for_each_finding() {
     let results = survey(&[]);
     assert_eq!(results.summary.fail, 4);
     let kept: Vec<&str> = results.run.cells.keys().map(String::as_str).collect();
+    // Both versions break the same rule, so that one cell shows it.
     assert_eq!(
         kept,
-        ["3.1.1", "5.0"].map(|protocol| format!(
-            "matrix[protocol={protocol},clean_session=false,publish_qos=1,subscribe_qos=1,retain=false,resubscribe=false]"
-        ))
+        ["matrix[protocol=3.1.1,clean_session=false,publish_qos=1,subscribe_qos=1,retain=false,resubscribe=false]"]
     );
     assert!(
         results.run.cells.values().all(|run| run.has_histories() && run.attempts.iter().all(|a| a.bytes.is_empty()))
