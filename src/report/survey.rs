@@ -18,8 +18,8 @@ use crate::results::{BrokerLabel, Results, Verdict};
 pub const PAGE_MARK: &str =
     "<!-- Made by `mqtt-sessions survey` from the results files; `mqtt-sessions report` prints it. -->\n";
 
-const ABOUT: &str = "Each file is what `mqtt-sessions survey` measured of one broker in one configuration: the broker was started, all \
-    scenarios were run against it, and every cell was judged by the standard. A cell is a scenario with one value for each of its axes.";
+const ABOUT: &str = "Each file is what `mqtt-sessions survey` measured of one broker in one configuration: the broker was started, the \
+    scenarios below were run against it, and every cell was judged by the standard. A cell is a scenario with one value for each of its axes.";
 
 /// Results, and the file in which they stand.
 #[derive(Debug, Clone)]
