@@ -19,7 +19,10 @@ type Lane<'a> = (&'a str, &'a str, u8, u8);
 pub fn check(model: &Model<'_>, ledger: &Ledger<'_>, findings: &mut Findings) {
     let mut seen: HashSet<(Message, u8)> = HashSet::new();
     let mut latest: HashMap<Lane<'_>, &Copy<'_>> = HashMap::new();
-    for copy in &ledger.copies {
+    // What came on a connection before was sent before, also where the harness read it later.
+    let mut copies: Vec<&Copy<'_>> = ledger.copies.iter().collect();
+    copies.sort_by_key(|copy| copy.connection.index);
+    for copy in copies {
         let publication = copy.publication;
         // Overlapping subscriptions of different QoS bring copies that are ordered each for itself.
         let qos = copy.delivery.publish.qos;
