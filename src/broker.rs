@@ -207,7 +207,7 @@ impl Broker {
             publisher_login: login(given.publisher_user, given.publisher_password, BrokerError::NoPublisher)?,
             label: BrokerLabel { name: given.name, version: given.version, how: BrokerLabel::BY_URL.into() },
             url,
-            operator: given.commands.map(|commands| Arc::new(Operator::Commands(commands))),
+            operator: given.commands.map(|commands| Arc::new(Operator::by(commands))),
             #[cfg(feature = "embedded")]
             _embedded: None,
         })

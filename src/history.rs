@@ -118,7 +118,7 @@ pub enum Event {
     Stopped,
 }
 
-/// What the harness did to the broker.
+/// A deed of the harness to the broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Turn {
     /// It has ended.

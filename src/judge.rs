@@ -27,6 +27,7 @@ mod rules;
 mod session;
 mod slots;
 mod subscriptions;
+mod unsupported;
 mod wills;
 mod witness;
 

@@ -148,7 +148,7 @@ pub async fn measure(
 /// # Errors
 /// A sentence for the user.
 fn can_be_ended(broker: &Broker, operations: &[Operation]) -> Result<()> {
-    let without = Operator::Commands(Commands::default());
+    let without = Operator::by(Commands::default());
     let operator = broker.operator.as_deref().unwrap_or(&without);
     Ok(operations.iter().try_for_each(|operation| operator.can(operation.ends, operation.starts))?)
 }

@@ -107,10 +107,9 @@ pub enum Action {
     Broker(Operation),
 }
 
-/// What happens to the broker in a step.
+/// A step of the broker's: it is ended, started, or both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Operation {
-    pub verb: Verb,
     pub ends: Option<Ending>,
     pub starts: bool,
     /// How long before it nothing happens.
@@ -302,12 +301,23 @@ impl Cell {
         format!("{} {verb} {actor}", index + 1)
     }
 
-    /// What happens to the broker in this cell.
+    /// The steps of the broker in this cell.
     pub fn operations(&self) -> impl Iterator<Item = Operation> {
         self.steps.iter().filter_map(|step| match step.action {
             Action::Broker(operation) => Some(operation),
             _ => None,
         })
+    }
+}
+
+impl Operation {
+    fn verb(self) -> Verb {
+        match (self.ends, self.starts) {
+            (Some(_), true) => Verb::Restart,
+            (Some(Ending::Stop), false) => Verb::Stop,
+            (Some(Ending::Kill), false) => Verb::Kill,
+            (None, _) => Verb::Start,
+        }
     }
 }
 
@@ -325,7 +335,7 @@ impl Action {
             Action::Stall => Verb::Stall,
             Action::Race { .. } => Verb::Race,
             Action::Wait { .. } => Verb::Wait,
-            Action::Broker(operation) => operation.verb,
+            Action::Broker(operation) => operation.verb(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Cells -> histories: plays every cell against the broker, side by side, and again where the judge asks for it.
 //!
-//! There is no sleep here: a wait is a fence or has a deadline.
+//! No wait here hopes that something will have happened by then: it is a fence or has a deadline.
 
 mod allowance;
 mod by_name;
@@ -26,6 +26,7 @@ mod ready;
 mod receive;
 mod record;
 mod rights;
+mod round;
 mod settle;
 mod steps;
 mod takeover;
@@ -42,7 +43,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::task::{self, JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 pub use gone::Gone;
@@ -69,6 +69,7 @@ use job::Job;
 use outages::Outages;
 use pace::Pace;
 use pulse::Pulse;
+use round::{Played, Round};
 use witness::Ears;
 use witnesses::Witnesses;
 
@@ -306,108 +307,4 @@ async fn rounds(
         jobs.extend(paused);
     }
     None
-}
-
-/// How a job came back.
-enum Played {
-    Whole(Job),
-    /// The task of the cell ended by a fault of this program.
-    Lost(Arc<Cell>, String),
-}
-
-/// One attempt at each of many jobs.
-struct Round<'a> {
-    shared: &'a Arc<Shared>,
-    playing: JoinSet<Job>,
-    cells: HashMap<task::Id, Arc<Cell>>,
-    /// Jobs that broke off as they would if the broker were gone.
-    suspects: Vec<Job>,
-    /// A look whether the broker is there, and how many of the suspects it is about.
-    looking: Option<(JoinHandle<Option<String>>, usize)>,
-}
-
-impl Round<'_> {
-    fn new(shared: &Arc<Shared>) -> Round<'_> {
-        let (playing, cells) = (JoinSet::new(), HashMap::new());
-        Round { shared, playing, cells, suspects: Vec::new(), looking: None }
-    }
-
-    /// Plays each job once, `limit` side by side, and hands on those that came to their end, until the broker is gone.
-    async fn play(
-        mut self,
-        jobs: Vec<Job>,
-        limit: usize,
-        interrupted: &mut watch::Receiver<bool>,
-        mut played: impl FnMut(Played),
-    ) -> Option<Gone> {
-        self.shared.outages.begin(jobs.len());
-        // What happens to the broker waits for all of them.
-        let limit = if jobs.iter().any(Job::has_outage) { jobs.len() } else { limit };
-        let mut waiting = jobs.into_iter();
-        loop {
-            while self.playing.len() < limit {
-                let Some(job) = waiting.next() else { break };
-                let cell = job.cell.clone();
-                self.cells.insert(self.playing.spawn(job.play(self.shared.clone())).id(), cell);
-            }
-            if self.playing.is_empty() && self.suspects.is_empty() {
-                return None;
-            }
-            if self.looking.is_none() && !self.suspects.is_empty() {
-                let shared = self.shared.clone();
-                let look = tokio::spawn(async move { gone::look(&shared).await });
-                self.looking = Some((look, self.suspects.len()));
-            }
-            tokio::select! {
-                biased;
-                // An interruption drops the connections of the cells in progress; their sessions are ended afterwards.
-                _ = interrupted.wait_for(|interrupted| *interrupted) => {
-                    self.break_off().await;
-                    return None;
-                }
-                (looked, suspects) = looked(&mut self.looking) => {
-                    if let Some(how) = looked {
-                        return Some(self.gone(how));
-                    }
-                    self.suspects.drain(..suspects).for_each(|job| played(Played::Whole(job)));
-                }
-                Some(job) = self.playing.join_next_with_id(), if !self.playing.is_empty() => match job {
-                    Ok((id, job)) => {
-                        self.cells.remove(&id);
-                        if job.is_suspicious() { self.suspects.push(job) } else { played(Played::Whole(job)) }
-                    }
-                    Err(fault) => {
-                        if let Some(cell) = self.cells.remove(&fault.id()) {
-                            played(Played::Lost(cell, fault.to_string()));
-                        }
-                    }
-                },
-            }
-        }
-    }
-
-    /// Ends what is under way, and waits until nothing of it holds the witnesses any more.
-    async fn break_off(&mut self) {
-        self.playing.shutdown().await;
-        if let Some((look, _)) = self.looking.take() {
-            look.abort();
-            // It was told to end.
-            let _ = look.await;
-        }
-    }
-
-    fn gone(self, how: String) -> Gone {
-        let under_way = self.cells.values().map(|cell| cell.id.clone());
-        let mut cells: Vec<String> = under_way.chain(self.suspects.iter().map(|job| job.cell.id.clone())).collect();
-        cells.sort_unstable();
-        Gone { after: self.shared.began.elapsed(), how, cells }
-    }
-}
-
-/// What a look found, and about how many suspects; never ready while there is none.
-async fn looked(looking: &mut Option<(JoinHandle<Option<String>>, usize)>) -> (Option<String>, usize) {
-    let Some((look, suspects)) = looking else { return std::future::pending().await };
-    let (looked, suspects) = (look.await.unwrap_or_default(), *suspects);
-    *looking = None;
-    (looked, suspects)
 }

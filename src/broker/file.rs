@@ -239,7 +239,7 @@ mod tests {
             for name in texts.flat_map(Template::names) {
                 assert!(has_value(name), "{}: {name}", file.name);
             }
-            // What a variant replaces is there.
+            // A variant can replace only a value that is there.
             let replaced = file.variants.values().flat_map(|variant| variant.values.keys());
             assert!(replaced.into_iter().all(|name| file.values.contains_key(name)), "{}", file.name);
         }

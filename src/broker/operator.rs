@@ -22,7 +22,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(2);
 pub enum Operator {
     /// It was started for this run.
     Started(Box<Mutex<Started>>),
-    Commands(Commands),
+    /// The shell of a command that is still under way, where nobody waited for its end, stands beside them.
+    Commands(Commands, Mutex<Option<Child>>),
 }
 
 /// Commands of the user's, for the shell.
@@ -58,6 +59,10 @@ impl Operator {
         Operator::Started(Box::new(Mutex::new(started)))
     }
 
+    pub fn by(commands: Commands) -> Operator {
+        Operator::Commands(commands, Mutex::default())
+    }
+
     /// Ends the broker, and waits until it has ended. Where a command of the user's ends it, it has when that comes back.
     ///
     /// # Errors
@@ -70,8 +75,12 @@ impl Operator {
                 started.kill();
                 nobody_listens(&started).await
             }
-            (Operator::Commands(commands), Ending::Stop) => run("stopped", "--stop-command", &commands.stop).await,
-            (Operator::Commands(commands), Ending::Kill) => run("killed", "--kill-command", &commands.kill).await,
+            (Operator::Commands(commands, shell), Ending::Stop) => {
+                run("stopped", "--stop-command", &commands.stop, shell).await
+            }
+            (Operator::Commands(commands, shell), Ending::Kill) => {
+                run("killed", "--kill-command", &commands.kill, shell).await
+            }
         }
     }
 
@@ -81,8 +90,14 @@ impl Operator {
     /// [`OperatorError`].
     pub async fn start(&self) -> Result<(), OperatorError> {
         match self {
-            Operator::Started(started) => Ok(started.lock().await.start_again()?),
-            Operator::Commands(commands) => run("started", "--start-command", &commands.start).await,
+            Operator::Started(started) => {
+                let mut started = started.lock().await;
+                // An interruption may have come while it was being stopped.
+                started.kill();
+                nobody_listens(&started).await?;
+                Ok(started.start_again()?)
+            }
+            Operator::Commands(commands, shell) => run("started", "--start-command", &commands.start, shell).await,
         }
     }
 
@@ -91,7 +106,7 @@ impl Operator {
     /// # Errors
     /// [`OperatorError::NoCommand`].
     pub fn can(&self, ends: Option<Ending>, starts: bool) -> Result<(), OperatorError> {
-        let Operator::Commands(commands) = self else { return Ok(()) };
+        let Operator::Commands(commands, _) = self else { return Ok(()) };
         let lacks = |command: &Option<String>, done, option| match command {
             Some(_) => Ok(()),
             None => Err(OperatorError::NoCommand { done, option }),
@@ -108,7 +123,7 @@ impl Operator {
     pub fn started(&self) -> Option<&Mutex<Started>> {
         match self {
             Operator::Started(started) => Some(started),
-            Operator::Commands(_) => None,
+            Operator::Commands(..) => None,
         }
     }
 
@@ -135,7 +150,7 @@ async fn stop(started: &mut Started) -> Result<(), OperatorError> {
         }
         sleep(LOOK_EVERY).await;
     }
-    // What it left of its processes goes with it.
+    // The rest of its processes goes with it.
     started.kill();
     nobody_listens(started).await
 }
@@ -153,26 +168,34 @@ async fn nobody_listens(started: &Started) -> Result<(), OperatorError> {
     Ok(())
 }
 
-/// Runs a command of the user's to its end.
-async fn run(done: &'static str, option: &'static str, command: &Option<String>) -> Result<(), OperatorError> {
+/// Runs a command of the user's to its end, behind the end of the one before.
+async fn run(
+    done: &'static str,
+    option: &'static str,
+    command: &Option<String>,
+    shell: &Mutex<Option<Child>>,
+) -> Result<(), OperatorError> {
     let Some(command) = command else { return Err(OperatorError::NoCommand { done, option }) };
     let failed = |why: String| OperatorError::Failed { option, command: command.clone(), why };
-    let mut shell = Command::new("sh");
-    // What it starts may live on, and must not hold a pipe of this program's.
-    shell.args(["-c", command]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let mut child = shell.spawn().map_err(|error| failed(format!("sh: {error}")))?;
-    match ended(&mut child).await {
+    let mut shell = shell.lock().await;
+    if let Some(mut before) = shell.take() {
+        // Its outcome was for those who did not wait.
+        ended(&mut before).await;
+    }
+    let mut sh = Command::new("sh");
+    // A process that it starts may live on, and must not hold a pipe of this program's.
+    sh.args(["-c", command]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let child = shell.insert(sh.spawn().map_err(|error| failed(format!("sh: {error}")))?);
+    let code = ended(child).await;
+    *shell = None;
+    match code {
         Some(0) => Ok(()),
         Some(code) => Err(failed(format!("it ended with code {code}"))),
-        None => {
-            // It has had its time.
-            let _ = child.kill().and_then(|()| child.wait());
-            Err(failed(format!("it had not ended after {} s", ENDS_WITHIN.as_secs())))
-        }
+        None => Err(failed(format!("it had not ended after {} s", ENDS_WITHIN.as_secs()))),
     }
 }
 
-/// The code of a process that ends in time; -1 for one that a signal ended.
+/// The code of a process that ends in time, -1 for one that a signal ended; one that does not is killed.
 async fn ended(child: &mut Child) -> Option<i32> {
     let deadline = Instant::now() + ENDS_WITHIN;
     while Instant::now() < deadline {
@@ -181,5 +204,7 @@ async fn ended(child: &mut Child) -> Option<i32> {
         }
         sleep(LOOK_EVERY).await;
     }
+    // It has had its time.
+    let _ = child.kill().and_then(|()| child.wait());
     None
 }

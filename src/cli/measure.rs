@@ -121,9 +121,9 @@ pub struct Amounts {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Histories {
-    /// Of cells that are no pass.
+    /// Those of cells that are no pass.
     Unclear,
     All,
-    /// Of one cell for each finding.
+    /// Those of one cell for each finding.
     Examples,
 }

@@ -42,7 +42,7 @@ pub struct Reach {
     pub waits: Waits,
 }
 
-/// What becomes of a broker that is started.
+/// The options of a broker that is started.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Broker")]
 pub struct StartedBroker {

@@ -119,7 +119,7 @@ impl Saving {
 struct Telling {
     bar: ProgressBar,
     saving: Option<Saving>,
-    /// What the user was warned of, without the numbers: many batches have the same to say.
+    /// The warnings that the user has had, without the numbers: many batches have the same to say.
     warnings: Mutex<BTreeSet<String>>,
 }
 

@@ -54,7 +54,7 @@ pub async fn survey(typed: Survey) -> Result<ExitCode> {
     Ok(ExitCode::of_several(&codes))
 }
 
-/// What all brokers of a survey are measured with.
+/// The means that all brokers of a survey share.
 struct Study<'a> {
     typed: &'a Survey,
     scenarios: &'a [String],

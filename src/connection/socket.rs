@@ -62,7 +62,7 @@ impl AsyncRead for Socket {
                 }
                 *unacknowledged = read.is_ready();
                 match read {
-                    // What came before the reset has been read.
+                    // All that came before the reset has been read.
                     Poll::Ready(Ok(())) if *was_reset && buffer.filled().len() == filled => {
                         Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()))
                     }

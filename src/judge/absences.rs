@@ -162,8 +162,10 @@ fn queued(evidence: &Evidence<'_, '_>, owed: &[&Publication], lost: &[Lost<'_>],
         owed.len(),
         first.qos
     );
-    let meanwhile =
-        first.publication.sent().is_some_and(|sent| evidence.model.facts.was_ended_between(sent, first.due.opened));
+    let meanwhile = first
+        .publication
+        .sent()
+        .is_some_and(|sent| evidence.model.facts.outage_between(sent, first.due.opened).is_some());
     let expected = match meanwhile {
         true => format!("{expected}: behind its restart the broker says that the session is present"),
         false => expected,
@@ -228,7 +230,13 @@ fn say(
     let due_since = accepted.unwrap_or(first.publication.at()).max(first.due.opened.at);
     let waited_until = evidence.last_settled().unwrap_or(at).max(at);
     let finding = findings.broken(rule, first.due.protocol()).absence().after_attempts(attempts);
-    let finding = finding.at([first.publication.at(), at].into_iter().chain(accepted)).span(due_since, waited_until);
+    // Behind a restart the broker's own word is what it is held to.
+    let facts = evidence.model.facts;
+    let outage = first.publication.sent().and_then(|sent| facts.outage_between(sent, first.due.opened));
+    let word = outage.and(first.due.connack.as_ref()).map(|(at, _)| *at);
+    let events =
+        [first.publication.at(), at].into_iter().chain(accepted).chain(outage.map(|own| own.from.at)).chain(word);
+    let finding = finding.at(events).span(due_since, waited_until);
     finding.guess(guess).expected(expected).observed(observed);
 }
 

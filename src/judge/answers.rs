@@ -1,9 +1,10 @@
 //! Answers that are missing, refusals, and connections that ended: what kept the experiment from being finished.
 
 use super::facts::{Connection, Facts, Publication};
-use super::finding::{ATTEMPTS_FOR_AN_ABSENCE, ATTEMPTS_FOR_TIMING, Findings, NAMES};
+use super::finding::{ATTEMPTS_FOR_AN_ABSENCE, Findings, NAMES};
 use super::malformed;
 use super::rules::{self, Rule};
+use super::unsupported;
 use crate::connection::End;
 use crate::history::{Awaited, Event, Excess, History, Message, PROBE, PROOF_WILL_TOPIC, WITNESS};
 use crate::packet::{AckKind, Packet, Protocol};
@@ -311,13 +312,13 @@ fn ended(history: &History, facts: &Facts, connection: &Connection, findings: &m
     let Some((place, end)) = was_cut(connection).filter(|(place, _)| !facts.ended_with_the_broker(*place)) else {
         return;
     };
-    if let Some(feature) = refused_will(facts, connection) {
+    if let Some(feature) = unsupported::will(facts, connection) {
         let how = "the broker closed the connection on the CONNECT and accepted one without it";
         findings.limit(Verdict::Unsupported, format!("{feature}: {how}"));
         return;
     }
-    if let Some((publication, control)) = refused_feature(facts, connection) {
-        unannounced(connection, publication, control, findings);
+    if let Some((publication, control)) = unsupported::publication(facts, connection) {
+        unsupported::unannounced(connection, publication, control, findings);
         return;
     }
     if client.as_ref() == PROBE && connection.connack.is_none() {
@@ -368,45 +369,4 @@ fn was_cut(connection: &Connection) -> Option<(super::facts::Place, End)> {
         || connection.garbled.is_some();
     let refused = connection.connack.as_ref().is_some_and(|(_, connack)| connack.code != 0);
     connection.ended.filter(|_| connection.left.is_none() && !allowed && !refused && connection.closed.is_none())
-}
-
-/// The will for which the broker ended the connection in the place of CONNACK: the next CONNECT of the client, without it or with
-/// a lesser one, was accepted.
-fn refused_will(facts: &Facts, connection: &Connection) -> Option<String> {
-    let will = connection.connect.will.as_ref().filter(|_| connection.connack.is_none())?;
-    let mut later = facts.connections_of(&connection.client).filter(|own| own.index > connection.index);
-    let next = later.next().filter(|next| next.is_accepted())?;
-    let is_lesser = next.connect.will.as_ref().is_none_or(|own| own.qos < will.qos || will.retain && !own.retain);
-    is_lesser.then(|| format!("a will at QoS {} with Will Retain {}", will.qos, u8::from(will.retain)))
-}
-
-/// The PUBLISH on which the broker ended the connection, and the accepted control of the same publisher on the same topic without
-/// the feature.
-fn refused_feature<'a>(facts: &'a Facts, connection: &Connection) -> Option<(&'a Publication, &'a Publication)> {
-    let (ended, _) = connection.ended?;
-    let own = |publication: &&Publication| publication.publisher == connection.client && !publication.is_will();
-    // Without a feature that could be refused the close means something else.
-    let first = facts.publications.iter().filter(own).find(|publication| {
-        let here = (connection.opened.at..ended.at).contains(&publication.at());
-        here && publication.accepted.is_none() && (publication.qos > 0 || publication.retain)
-    })?;
-    let control = facts.publications.iter().filter(own).find(|publication| {
-        publication.at() > ended.at && publication.topic == first.topic && publication.accepted.is_some()
-    });
-    Some((first, control?))
-}
-
-/// The broker takes the same message without RETAIN, or at QoS 0: so it does not support the feature, if it does so again.
-fn unannounced(connection: &Connection, publication: &Publication, control: &Publication, findings: &mut Findings) {
-    let (feature, rule) = match publication.retain && control.qos == publication.qos {
-        true => ("RETAIN 1".to_owned(), rules::UNANNOUNCED_RETAIN),
-        false => (format!("QoS {}", publication.qos), rules::UNANNOUNCED_QOS),
-    };
-    let how = "the broker closed the connection on it and accepted the same message without it";
-    findings.limit(Verdict::Unsupported, format!("{feature}: {how}"));
-    if connection.protocol() == Protocol::V5 {
-        let finding = findings.broken(rule, Protocol::V5).at([publication.at(), control.at()]);
-        let expected = format!("{feature} is taken, or announced in CONNACK as not supported");
-        finding.after_attempts(ATTEMPTS_FOR_TIMING).expected(expected).observed(how);
-    }
 }

@@ -38,7 +38,7 @@ pub struct Facts {
     pub steps: usize,
     /// Not all steps of the scenario were played.
     pub stopped: bool,
-    /// What happened to the broker.
+    /// The times at which the broker was ended.
     pub outages: Vec<Outage>,
     /// The harness was held up, at these entries, for so many milliseconds.
     pub late: Vec<(Place, u32)>,
@@ -152,11 +152,11 @@ impl Facts {
     }
 
     /// The broker was ended between two places.
-    pub fn was_ended_between(&self, from: Place, to: Place) -> bool {
-        self.outages.iter().any(|outage| (from.at..to.at).contains(&outage.from.at))
+    pub fn outage_between(&self, from: Place, to: Place) -> Option<&Outage> {
+        self.outages.iter().find(|outage| (from.at..to.at).contains(&outage.from.at))
     }
 
-    /// What ended here ended with the broker.
+    /// A connection that ended here ended with the broker.
     pub fn ended_with_the_broker(&self, place: Place) -> bool {
         self.outages.iter().any(|outage| outage.from.step == place.step)
     }

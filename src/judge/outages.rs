@@ -2,6 +2,7 @@
 //! of the sessions and messages is there again. Only a broker that says that a session is present is held to what it has accepted
 //! for it.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use super::deliveries::Ledger;
@@ -34,7 +35,7 @@ const AFTER_KILL: Choices = Choices {
     again: "delivered_again_after_kill",
     will: "will_after_kill",
 };
-/// Of a session whose Session Expiry Interval passed meanwhile.
+/// The choice about a session whose Session Expiry Interval passed meanwhile.
 const EXPIRED_MEANWHILE: &str = "expired_while_the_broker_was_away";
 
 /// Measures what was kept, and withdraws the findings that an outage explains.
@@ -61,7 +62,7 @@ fn return_of<'a>(facts: &'a Facts, session: &Session<'_>, outage: Outage) -> Opt
     (is_behind && last.session_persists() && !next.connect.clean).then_some(next)
 }
 
-/// What is there again of a session and of the messages that it is owed.
+/// Measures how much of a session is there again, and of the messages that it is owed.
 fn session(
     model: &Model<'_>,
     ledger: &Ledger<'_>,
@@ -73,21 +74,18 @@ fn session(
     if last.is_some_and(|last| has_expired(model.facts, last, next)) {
         return findings.choice(EXPIRED_MEANWHILE, if next.session_present() { "kept" } else { "gone" });
     }
-    // What the client has answered it has, whether the handshake is complete or not.
-    let has_come = |publication: &Publication| {
-        let mut own = ledger.copies.iter().filter(|copy| std::ptr::eq(copy.publication, publication));
-        own.any(|copy| copy.delivery.acked.is_some_and(|(at, _)| at < outage.from.at))
-    };
-    let comes_behind = |message: Message| {
-        let own = model.facts.connections.iter().filter(|own| own.id == next.id && own.opened.at >= next.opened.at);
-        own.flat_map(|own| &own.deliveries).any(|delivery| delivery.message == Some(message))
-    };
+    // The client has what it has answered, whether the handshake is complete or not.
+    let answered = ledger.copies.iter().filter(|copy| copy.delivery.acked.is_some_and(|(at, _)| at < outage.from.at));
+    let answered: HashSet<Message> = answered.map(|copy| copy.publication.message).collect();
+    let behind = model.facts.connections.iter().filter(|own| own.id == next.id && own.opened.at >= next.opened.at);
+    let behind: HashSet<Message> = behind.flat_map(|own| &own.deliveries).filter_map(|own| own.message).collect();
     let accepted = model.facts.publications.iter().filter(|own| {
         let is_before = own.accepted.is_some_and(|accepted| accepted.step < outage.from.step);
         is_before && own.is_of_experiment() && model.owed_qos(ledger.session, own).is_some()
     });
-    let (done, stored): (Vec<&Publication>, Vec<&Publication>) = accepted.partition(|own| has_come(own));
-    let came = stored.iter().filter(|own| comes_behind(own.message)).count();
+    let (done, stored): (Vec<&Publication>, Vec<&Publication>) =
+        accepted.partition(|own| answered.contains(&own.message));
+    let came = stored.iter().filter(|own| behind.contains(&own.message)).count();
     let value = match (next.session_present(), came) {
         (true, came) if came == stored.len() => "kept",
         (false, 0) => "lost",
@@ -95,7 +93,7 @@ fn session(
     };
     findings.choice_among(choices.kept, value, "partly");
     if !done.is_empty() {
-        let again = done.iter().filter(|own| comes_behind(own.message)).count();
+        let again = done.iter().filter(|own| behind.contains(&own.message)).count();
         findings.choice_among(choices.again, if again == 0 { "none" } else { "some" }, "some");
     }
     if outage.how == Ending::Stop && !next.session_present() {
@@ -158,28 +156,34 @@ fn retained(model: &Model<'_>, (outage, choices): (Outage, &Choices), findings: 
 /// Withdraws what the broker may have forgotten, or have gone back to: everything that is not wholly before the outage or wholly behind
 /// it, but for messages that a session lacks although the broker says that it is present.
 fn excuse(history: &History, facts: &Facts, outage: Outage, findings: &mut Findings) {
-    let steps = |at: usize| history.events().take(at + 1).filter(|event| matches!(event, Event::Step(_))).count();
+    if findings.broken.is_empty() {
+        return;
+    }
+    let is_step = |event: &Event| usize::from(matches!(event, Event::Step(_)));
+    let sums = history.events().scan(0, |step, event| {
+        *step += is_step(event);
+        Some(*step)
+    });
+    let steps: Vec<usize> = sums.collect();
+    let older = facts.publications.iter().filter(|own| own.sent().is_some_and(|sent| sent.at < outage.from.at));
+    let older: HashSet<Message> = older.map(|own| own.message).collect();
     findings.broken.retain(|finding| {
-        let is_before = finding.events.iter().all(|at| steps(*at) < outage.from.step);
+        let is_before = finding.events.iter().all(|at| steps[*at] < outage.from.step);
         let is_behind = |at: &usize| {
-            let begun = outage.until.is_some_and(|until| steps(*at) > until.step);
-            begun && !is_of_older(&history.entries[*at].event, *at, facts, outage)
+            let begun = outage.until.is_some_and(|until| steps[*at] > until.step);
+            begun && !is_of_older(&history.entries[*at].event, *at, facts, &older)
         };
         finding.is_absence || is_before || finding.events.iter().all(is_behind)
     });
 }
 
-/// The event belongs to a session, or to a message, that is older than the outage.
-fn is_of_older(event: &Event, at: usize, facts: &Facts, outage: Outage) -> bool {
-    let is_older = |message: Message| {
-        let mut own = facts.publications.iter().filter(|own| own.message == message);
-        own.any(|own| own.sent().is_some_and(|sent| sent.at < outage.from.at))
-    };
+/// The event belongs to a session, or to one of the messages, that is older than the outage.
+fn is_of_older(event: &Event, at: usize, facts: &Facts, older: &HashSet<Message>) -> bool {
     let message = match event.packet() {
         Some(Packet::Publish(publish)) => Message::of(&publish.payload),
         _ => None,
     };
     let connection =
         event.client().and_then(|client| facts.connections_of(client).filter(|own| own.opened.at <= at).last());
-    message.is_some_and(is_older) || connection.is_some_and(|own| own.session_present())
+    message.is_some_and(|message| older.contains(&message)) || connection.is_some_and(|own| own.session_present())
 }

@@ -113,7 +113,7 @@ pub fn sessions<'a>(facts: &'a Facts, kept: &[usize]) -> Vec<Session<'a>> {
             // What the broker has lost is one finding; whatever follows begins anew.
             fate => {
                 let last = session.connections[session.connections.len() - 1];
-                let lost = match facts.was_ended_between(last.opened, connection.opened) {
+                let lost = match facts.outage_between(last.opened, connection.opened).is_some() {
                     true => SessionEnd::LostInOutage(connection.opened),
                     false => SessionEnd::Lost(connection.opened),
                 };

@@ -62,7 +62,6 @@ pub fn action(scenario: &Part, step: &StepPlan, axes: &Axes, settings: Settings)
             Action::Wait { timer: timer.in_cell(axes), seconds: seconds.in_cell(axes), early: early.in_cell(axes) }
         }
         ActionPlan::Broker { verb, by, after_ms } => Action::Broker(Operation {
-            verb: *verb,
             ends: (*verb != Verb::Start).then(|| by.in_cell(axes)),
             starts: matches!(verb, Verb::Start | Verb::Restart),
             after: Duration::from_millis(after_ms.in_cell(axes).into()),

@@ -12,6 +12,7 @@ use super::job::ATTEMPTS_MAX;
 use super::player::VANISHED_MIN;
 use super::settle;
 use super::steps::TRIES_MAX;
+use super::waves::waves;
 use super::{LOWERINGS_MAX, RunOptions, Target};
 use crate::broker::ENDS_WITHIN;
 use crate::connection::{END_AFTER_DISCONNECT, WRITE_DEADLINE};
@@ -51,8 +52,9 @@ impl Longest {
         let goodbye = 2 * WRITE_DEADLINE + END_AFTER_DISCONNECT;
         let witness = target.connect_timeout + 3 * target.deadline + goodbye;
         let around = times(witness, versions.len()) + budget(clients * tries);
-        let rounds =
-            (1..=ATTEMPTS_MAX.min(options.attempts_max)).map(|attempt| round(&played, target, options, attempt));
+        let attempts = 1..=ATTEMPTS_MAX.min(options.attempts_max);
+        let waves = waves(played, options.jobs);
+        let rounds = attempts.flat_map(|attempt| waves.iter().map(move |wave| round(wave, target, options, attempt)));
         let prompt = rounds.fold(Duration::ZERO, Duration::saturating_add);
         let usual = times(prompt, 2).saturating_add(A_MINUTE);
         let cells = limit.unwrap_or(Duration::from_secs(usual.as_secs()));

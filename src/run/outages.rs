@@ -1,5 +1,5 @@
-//! What happens to the broker in the middle of a run. All cells that are under way come to the step, then it happens once, and all go
-//! on.
+//! The broker is ended or started in the middle of a run: all cells that are under way come to the step, then it happens once, and
+//! all go on.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -121,6 +121,7 @@ impl Outages {
         if operation.ends.is_some() {
             witnesses.leave().await;
         }
+        // The scenario asks for it, as it asks for the timers of the protocol.
         sleep(operation.after).await;
         let mut done = Done { ended: None, started: None };
         if let Some(how) = operation.ends {
@@ -157,10 +158,14 @@ impl Outages {
         if self.lock().is_down { self.start(target, options).await } else { Ok(()) }
     }
 
-    /// Waits as long as the broker is ended.
+    /// Waits as long as the broker is ended and a cell is there that will start it.
     pub async fn until_there(&self) {
         let mut changes = self.changes.subscribe();
-        while self.lock().is_down {
+        let is_awaited = || {
+            let state = self.lock();
+            state.is_down && state.playing > 0
+        };
+        while is_awaited() {
             // The sender is here as long as this is.
             let _ = changes.changed().await;
         }

@@ -1,5 +1,7 @@
-//! The cells of a run, in waves: whatever happens to the broker happens to all cells that are under way, so that those run together
-//! to which the same happens.
+//! The cells of a run, in waves: a step of the broker's concerns all cells that are under way, so that those with the same such steps
+//! run together.
+
+use std::borrow::Borrow;
 
 use tokio::sync::watch;
 
@@ -33,11 +35,11 @@ pub async fn run(
     outcome
 }
 
-/// First the cells to which nothing happens, however many; then those to which the same happens, as many as may run side by side.
-fn waves(cells: Vec<Cell>, jobs: usize) -> Vec<Vec<Cell>> {
-    let mut kinds: Vec<(Vec<Operation>, Vec<Cell>)> = vec![(Vec::new(), Vec::new())];
+/// First the cells without a step of the broker's, however many; then those with the same ones, as many as may run side by side.
+pub fn waves<C: Borrow<Cell>>(cells: Vec<C>, jobs: usize) -> Vec<Vec<C>> {
+    let mut kinds: Vec<(Vec<Operation>, Vec<C>)> = vec![(Vec::new(), Vec::new())];
     for cell in cells {
-        let operations: Vec<Operation> = cell.operations().collect();
+        let operations: Vec<Operation> = cell.borrow().operations().collect();
         match kinds.iter_mut().find(|(kind, _)| *kind == operations) {
             Some((_, alike)) => alike.push(cell),
             None => kinds.push((operations, vec![cell])),

@@ -3,7 +3,7 @@
 use mqtt_sessions::packet::{Packet, Protocol};
 use mqtt_sessions::results::{CellResult, Results, Verdict};
 
-use crate::program::{Ended, each_cell, matrix, run};
+use crate::program::{Ended, each_cell, matrix, program, run};
 use crate::proxy::{Fate, is_experiment, proxy};
 use crate::support::broker::Broker;
 
@@ -111,5 +111,23 @@ fn a_close_on_qos_2() {
     }) {
         let cited: Vec<&str> = cell.violations.iter().map(|violation| violation.statement.as_str()).collect();
         assert!(cited.is_empty() || cited == ["MQTT-3.2.2-9"], "{}: {cited:?}", cell.id);
+    }
+}
+
+/// In 3.1.1 a broker can only close on a CONNECT whose will it does not take.
+#[test]
+fn a_will_that_is_closed_on_is_unsupported() {
+    let url = proxy(&Broker::correct(), |_, packet| match packet {
+        Packet::Connect(connect) if connect.will.as_ref().is_some_and(|will| will.qos == 2) => Fate::Close,
+        _ => Fate::Pass,
+    });
+    let arguments =
+        ["run", "wills", "--broker", &url, "--filter=ending=fin", "--filter=will_retain=false", "--export-json=-"];
+    let results = run(program(arguments)).results();
+    assert_eq!(results.cells.len(), 4);
+    for cell in &results.cells {
+        let is_refused = has(cell, "will_qos", "2");
+        assert_eq!(cell.verdict, if is_refused { Verdict::Unsupported } else { Verdict::Pass }, "{}", cell.id);
+        assert!(!is_refused || cell.reason.as_ref().unwrap().contains("a will at QoS 2"), "{:?}", cell.reason);
     }
 }

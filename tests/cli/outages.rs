@@ -1,13 +1,14 @@
 //! Brokers that are ended in the middle of a run and started again.
 
 use std::fs;
-use std::io::BufReader;
 use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use mqtt_sessions::results::{Results, Verdict};
 
-use crate::peers::{serve, url};
-use crate::program::{Ended, end_of, program, run, signal, wait_for_line};
+use crate::peers::{assert_nothing_left, serve, url};
+use crate::program::{Ended, end_of, program, read_all, run, signal};
 use crate::started::Files;
 use crate::support::broker::Broker;
 
@@ -99,16 +100,58 @@ fn a_broker_that_takes_no_term_is_told() {
     files.nothing_is_left();
 }
 
-#[test]
-fn a_run_that_is_interrupted_while_the_broker_is_away_leaves_nothing() {
-    let files =
-        Files::broker("echo $$ >> ${out}/processes; [ -e was_here ] && echo back > ${out}/told; touch was_here;");
-    let mut child = files.restart(&["--filter=after_ms=0", "--filter=what=queue"]).spawn().unwrap();
-    let mut stderr = BufReader::new(child.stderr.take().unwrap());
-    wait_for_line(&mut stderr, "prefix");
+/// The broker is stopped, and stays away for an hour.
+const LONG_PAUSE: &str = r#"
+name = "pause"
+question = "What if the user does not wait?"
+clients.one = { protocol = "3.1.1", clean_session = false }
+steps = [{ connect = "one" }, { stop = "broker" }, { start = "broker", after_ms = 3600000 }, { connect = "one" }]
+"#;
+
+/// Runs that scenario, interrupts it when the broker has been told to stop, and waits for the end.
+#[track_caller]
+fn interrupted(files: &Files, broker: &str, arguments: &[&str], is_away: impl Fn() -> bool) -> String {
+    fs::write(files.path("pause.toml"), LONG_PAUSE).unwrap();
+    fs::create_dir_all(files.path("tmp")).unwrap();
+    let mut command = program(["run", files.path("pause.toml").to_str().unwrap(), "--broker", broker]);
+    let mut child = command.args(arguments).env("TMPDIR", files.path("tmp")).spawn().unwrap();
+    let stderr = read_all(child.stderr.take());
+    let began = Instant::now();
+    while !is_away() {
+        assert!(began.elapsed() < Duration::from_secs(50), "the broker was not stopped");
+        thread::sleep(Duration::from_millis(5));
+    }
     signal(&child, "INT");
     assert_eq!(end_of(&mut child).code(), Some(130));
+    stderr.join().unwrap()
+}
+
+#[test]
+fn a_run_that_is_interrupted_while_its_broker_is_away_leaves_nothing() {
+    let files = Files::broker("echo $$ >> ${out}/processes; trap 'touch ${out}/stopped; exit' TERM;");
+    // The shell is the broker's parent here, so that it hears SIGTERM.
+    let text = fs::read_to_string(files.path("broker.toml")).unwrap().replace(" exec '", " '");
+    fs::write(files.path("broker.toml"), text).unwrap();
+    let stopped = files.path("stopped");
+    interrupted(&files, files.path("broker.toml").to_str().unwrap(), &[], || stopped.exists());
     files.nothing_is_left();
+}
+
+#[test]
+fn a_broker_of_the_users_is_started_again_when_the_run_is_interrupted() {
+    let files = Files::with("");
+    let said = files.path("said");
+    let (stop, start) = (
+        format!("echo stop >> '{0}'; sleep 1; echo stopped >> '{0}'", said.display()),
+        format!("echo start >> '{}'", said.display()),
+    );
+    let broker = Broker::correct();
+    let url = url(serve(&broker));
+    let commands = ["--stop-command", &stop, "--start-command", &start];
+    // The command is still under way when the signal comes.
+    let stderr = interrupted(&files, &url, &commands, || said.exists());
+    assert_eq!(fs::read_to_string(&said).unwrap(), "stop\nstopped\nstart\n", "{stderr}");
+    assert_nothing_left(&broker);
 }
 
 /// A broker of this process, and commands that take it away and bring it back.
@@ -146,4 +189,27 @@ fn what_cannot_be_done_is_told_before_the_cells_run() {
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
     let reasons: Vec<String> = ended.results().cells.into_iter().filter_map(|cell| cell.reason).collect();
     assert!(reasons.iter().all(|why| why.contains("--kill-command 'exit 7': it ended with code 7")), "{reasons:?}");
+}
+
+/// Histories are written by hand, and what a broker did in them is read off.
+#[test]
+fn what_a_broker_kept_is_told_as_its_choice() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/histories/");
+    for (history, choice, value) in [
+        ("killed-and-kept", "after_kill", "kept"),
+        ("killed-and-forgotten", "after_kill", "lost"),
+        ("killed-session-without-its-messages", "after_kill", "partly"),
+        ("killed-and-gone-back", "delivered_again_after_kill", "some"),
+        ("stopped-and-kept", "after_stop", "kept"),
+        ("stopped-and-forgotten", "after_stop", "lost"),
+        ("stopped-and-retained-gone", "retained_after_stop", "lost"),
+        ("killed-and-will-published", "will_after_kill", "published"),
+        ("killed-and-will-dropped", "will_after_kill", "dropped"),
+        ("killed-and-expired-kept", "expired_while_the_broker_was_away", "kept"),
+        ("killed-and-expired-gone", "expired_while_the_broker_was_away", "gone"),
+    ] {
+        let ended = run(program(["judge", &format!("{folder}{history}-5.0.txt"), "--export-json", "-"]));
+        let results = ended.results();
+        assert_eq!(results.cells[0].choices.get(choice).map(String::as_str), Some(value), "{history}");
+    }
 }

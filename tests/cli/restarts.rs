@@ -52,18 +52,24 @@ impl Restarting {
     }
 }
 
-#[test]
-fn a_broker_that_restarts_without_its_sessions_is_not_accused() {
-    let brokers = [Broker::correct(), Broker::correct()];
+/// A relay to a broker that restarts, its address, and the broker behind the restart.
+fn restarting() -> (Arc<Restarting>, SocketAddr, Broker) {
+    let [first, second] = [Broker::correct(), Broker::correct()];
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let restarting = Arc::new(Restarting {
-        brokers: [serve(&brokers[0]), serve(&brokers[1])],
+        brokers: [serve(&first), serve(&second)],
         accepted: AtomicUsize::new(0),
         open: Mutex::default(),
     });
     let relay = restarting.clone();
     thread::spawn(move || listener.incoming().flatten().for_each(|client| relay.carry(client)));
+    (restarting, address, second)
+}
+
+#[test]
+fn a_broker_that_restarts_without_its_sessions_is_not_accused() {
+    let (restarting, address, second) = restarting();
     let ended = run(matrix(&url(address), &["--jobs", "64", "--export-json", "-"]));
     assert!(restarting.accepted.load(SeqCst) > BEFORE + AWAY, "{}", ended.stderr);
     let results = ended.results();
@@ -76,5 +82,16 @@ fn a_broker_that_restarts_without_its_sessions_is_not_accused() {
         "{warnings:?}"
     );
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    assert_nothing_left(&brokers[1]);
+    assert_nothing_left(&second);
+}
+
+#[test]
+fn whoever_asks_for_one_attempt_has_what_the_restart_disturbed_as_it_is() {
+    let (_, address, _) = restarting();
+    let ended = run(matrix(&url(address), &["--jobs", "64", "--attempts", "1", "--export-json", "-"]));
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    let cells = ended.results().cells;
+    assert!(cells.iter().all(|cell| matches!(cell.verdict, Verdict::Pass | Verdict::Inconclusive | Verdict::Error)));
+    let disturbed = "the connection of the witness ended in the middle, as where a broker restarts";
+    assert!(cells.iter().any(|cell| cell.reason.as_ref().is_some_and(|why| why.contains(disturbed))));
 }

@@ -160,3 +160,22 @@ fn one_attempt_is_no_proof_of_what_has_to_be_asked_again() {
         assert!(results.run.cells.values().all(|run| (run.attempts.len() == 1) == (attempts == "1")));
     }
 }
+
+/// What many messages under way at once cost is no queue limit, and one that is guessed from it would be declared for nothing.
+#[test]
+fn a_queue_limit_is_guessed_only_where_few_messages_are_under_way() {
+    let losing = url(serve(&Broker::lying(Defect::LosesLast)));
+    for (scenario, is_guessed) in [("publish_window", false), ("backlog", true)] {
+        let arguments =
+            ["run", scenario, "--broker", &losing, "--filter=protocol=3.1.1", "--patience=100ms", "--export-json=-"];
+        let cells = run(program(arguments)).results().cells;
+        let observed: Vec<&str> =
+            cells.iter().flat_map(|cell| &cell.violations).map(|own| own.observed.as_str()).collect();
+        assert!(observed.iter().any(|text| text.contains("missing")), "{scenario}: {observed:?}");
+        assert_eq!(
+            observed.iter().any(|text| text.contains("looks like a queue limit")),
+            is_guessed,
+            "{scenario}: {observed:?}"
+        );
+    }
+}

@@ -24,7 +24,7 @@ pub struct Subjects {
 /// Those that were typed, or each that is built in and was tried; with `variants` in all their configurations.
 ///
 /// # Errors
-/// What was typed is no broker that can be started, or its file has a mistake.
+/// A sentence for the user: no broker that can be started was typed, or its file has a mistake.
 pub fn subjects(typed: &[String], variants: bool) -> Result<Subjects> {
     let tried = BrokerFile::built_in().filter(|file| !file.untried).map(|file| file.name);
     let typed = if typed.is_empty() { tried.collect() } else { typed.to_vec() };
