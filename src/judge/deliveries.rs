@@ -78,7 +78,7 @@ impl Copy<'_> {
     /// It came by this shared filter: perhaps (first), or for sure (second).
     pub fn is_by_share(&self, filter: &str) -> (bool, bool) {
         let by_share = |way: &Option<Way<'_>>| match way {
-            Some(Way::Shared { subscription }) => subscription.filter() == filter,
+            Some(Way::Shared { filter: own }) => *own == filter,
             _ => false,
         };
         (self.ways.iter().any(by_share), self.ways.iter().all(by_share))

@@ -18,10 +18,24 @@ pub fn check(model: &Model<'_>, ledger: &Ledger<'_>, findings: &mut Findings) {
             let has_begun = ledger.copies[..number]
                 .iter()
                 .any(|other| std::ptr::eq(other.publication, copy.publication) && !other.delivery.is_complete());
-            let has_begun = has_begun || !copy.is_first || copy.delivery.publish.dup;
+            let is_repeated = copy.delivery.publish.dup && may_have_been_sent(model, ledger, copy);
+            let has_begun = has_begun || !copy.is_first || is_repeated;
             expiry(model, copy, has_begun, findings);
         }
     }
+}
+
+/// Something was open on which the message can have been sent before this copy: a connection of the client's, or of another member of
+/// a group.
+fn may_have_been_sent(model: &Model<'_>, ledger: &Ledger<'_>, copy: &Copy<'_>) -> bool {
+    let Some(sent) = copy.publication.sent() else { return true };
+    let is_shared = ledger.session.subscriptions.iter().any(|own| own.is_shared());
+    let mut own = model.facts.connections.iter().filter(|own| own.id == ledger.session.id);
+    is_shared
+        || own.any(|own| match own.index == copy.connection.index {
+            true => own.opened.at < sent.at,
+            false => own.opened.at < copy.connection.opened.at && own.ended_in() >= sent.step,
+        })
 }
 
 fn unaltered(model: &Model<'_>, copy: &Copy<'_>, findings: &mut Findings) {

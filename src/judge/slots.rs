@@ -23,12 +23,38 @@ pub struct Slot<'a> {
     retain: [bool; 2],
     /// A subscription without Retain As Published may bring it.
     cleared: bool,
-    /// Subscription Identifiers that the copy must carry, and others that it may carry.
-    ids: [Vec<u32>; 2],
+    /// Most have none, and there may be a hundred thousand messages.
+    ties: Option<Box<Ties<'a>>>,
+}
+
+/// What ties a copy to its subscriptions and to those around them.
+#[derive(Debug, Clone, Default)]
+struct Ties<'a> {
+    /// Subscription Identifiers that the copy must carry.
+    must: Vec<u32>,
+    /// Others that it may carry.
+    may: Vec<u32>,
     /// Subscription Identifiers of the other filters of the same routing, which have copies of their own.
     beside: Vec<u32>,
     /// Subscriptions that replaced its own later: a queued copy may go by them.
     later: Vec<Subscription<'a>>,
+}
+
+static NO_TIES: Ties<'_> = Ties { must: Vec::new(), may: Vec::new(), beside: Vec::new(), later: Vec::new() };
+
+impl<'a> Ties<'a> {
+    /// With the identifiers of subscriptions that replaced one another: those of several are none that must be there.
+    fn of(ids: &[Option<u32>]) -> Ties<'a> {
+        match ids {
+            [id] => Ties { must: id.iter().copied().collect(), ..Ties::default() },
+            _ => Ties { may: ids.iter().flatten().copied().collect(), ..Ties::default() },
+        }
+    }
+
+    fn stored(self) -> Option<Box<Ties<'a>>> {
+        let is_empty = self.must.is_empty() && self.may.is_empty() && self.beside.is_empty() && self.later.is_empty();
+        (!is_empty).then(|| Box::new(self))
+    }
 }
 
 /// The way on which a message comes to a session.
@@ -41,7 +67,7 @@ pub enum Way<'a> {
     /// A SUBSCRIBE asked for retained messages.
     Retained { subscribing: &'a Subscribing, connection: usize },
     /// It was the turn of this client in the group of a shared subscription.
-    Shared { subscription: Subscription<'a> },
+    Shared { filter: &'a str },
 }
 
 /// A wrong attribute of a copy in a slot, with the rule that it breaks.
@@ -53,6 +79,10 @@ pub enum Wrong {
 }
 
 impl<'a> Slot<'a> {
+    fn ties(&self) -> &Ties<'a> {
+        self.ties.as_deref().unwrap_or(&NO_TIES)
+    }
+
     /// The copy comes because of a subscription that was in force, for one filter or for all.
     pub fn is_forward(&self) -> bool {
         matches!(self.way, Way::Forward { .. } | Way::ForwardForAll { .. })
@@ -84,22 +114,22 @@ impl<'a> Slot<'a> {
 
     /// The QoS values that are right for a delivery, as bits.
     pub fn qos_bits(&self, delivery: &Delivery) -> u8 {
-        let later = self.later.iter().filter(|own| own.subscribing.sent.at < delivery.place.at);
+        let later = self.ties().later.iter().filter(|own| own.subscribing.sent.at < delivery.place.at);
         later.fold(self.qos, |bits, own| bits | 1 << self.publication.qos.min(own.granted))
     }
 
     fn retain_is_right(&self, delivery: &Delivery) -> bool {
-        let later = || self.later.iter().any(|own| own.subscribing.filter.retain_as_published);
+        let later = || self.ties().later.iter().any(|own| own.subscribing.filter.retain_as_published);
         let flag = delivery.publish.retain;
         self.retain[usize::from(flag)] || flag && self.publication.retain && self.is_forward() && later()
     }
 
     fn identifiers_are_right(&self, delivery: &Delivery) -> bool {
         let carried = &delivery.publish.properties.subscription_ids;
+        let Ties { must, may, later, .. } = self.ties();
         let later: Vec<&Subscription<'_>> =
-            self.later.iter().filter(|own| own.subscribing.sent.at < delivery.place.at).collect();
+            later.iter().filter(|own| own.subscribing.sent.at < delivery.place.at).collect();
         let by_later = |id: &u32| later.iter().any(|own| own.subscribing.subscription_id == Some(*id));
-        let [must, may] = &self.ids;
         let all = must.iter().all(|id| carried.contains(id)) || !later.is_empty();
         all && carried.iter().all(|id| must.contains(id) || may.contains(id) || by_later(id))
     }
@@ -146,9 +176,9 @@ impl<'a> Slot<'a> {
     /// It has its own identifier and those of other copies.
     fn carries_those_beside(&self, delivery: &Delivery) -> bool {
         let carried = &delivery.publish.properties.subscription_ids;
-        let [must, may] = &self.ids;
-        let known = |id: &u32| must.contains(id) || may.contains(id) || self.beside.contains(id);
-        carried.iter().all(known) && carried.iter().any(|id| self.beside.contains(id))
+        let Ties { must, may, beside, .. } = self.ties();
+        let known = |id: &u32| must.contains(id) || may.contains(id) || beside.contains(id);
+        carried.iter().all(known) && carried.iter().any(|id| beside.contains(id))
     }
 
     /// Subscriptions with the filter of this one that it has replaced, and whose QoS shows that it did not.
@@ -170,7 +200,7 @@ impl<'a> Slot<'a> {
 
     /// The identifiers that are expected.
     pub fn expected_ids(&self) -> &[u32] {
-        &self.ids[0]
+        &self.ties().must
     }
 }
 
@@ -196,10 +226,7 @@ fn forward<'a>(slots: &mut Vec<Slot<'a>>, publication: &'a Publication, routing:
         let as_published = options.clone().any(|options| options.retain_as_published);
         let cleared = options.clone().any(|options| !options.retain_as_published);
         let ids: Vec<Option<u32>> = filter.versions.iter().map(|version| version.subscribing.subscription_id).collect();
-        let [must, may] = match ids[..] {
-            [id] => [id.into_iter().collect(), Vec::new()],
-            _ => [Vec::new(), ids.iter().flatten().copied().collect()],
-        };
+        let beside = others.filter_map(|other| other.subscribing.subscription_id).collect();
         slots.push(Slot {
             publication,
             way: Way::Forward { routing },
@@ -207,9 +234,7 @@ fn forward<'a>(slots: &mut Vec<Slot<'a>>, publication: &'a Publication, routing:
             qos: filter.qos_bits(publication.qos),
             retain: [!publication.retain || cleared, publication.retain && as_published],
             cleared,
-            ids: [must, may],
-            beside: others.filter_map(|other| other.subscribing.subscription_id).collect(),
-            later: filter.later.clone(),
+            ties: Ties { beside, later: filter.later.clone(), ..Ties::of(&ids) }.stored(),
         });
     }
     if filters.len() > 1 {
@@ -234,9 +259,13 @@ fn forward_for_all<'a>(publication: &'a Publication, routing: usize, filters: &[
         qos: all & !((1 << least) - 1),
         retain: [!publication.retain || cleared, publication.retain && as_published],
         cleared,
-        ids: [must.collect(), versions().filter_map(id).collect()],
-        beside: Vec::new(),
-        later: filters.iter().flat_map(|filter| filter.later.iter().copied()).collect(),
+        ties: Ties {
+            must: must.collect(),
+            may: versions().filter_map(id).collect(),
+            beside: Vec::new(),
+            later: filters.iter().flat_map(|filter| filter.later.iter().copied()).collect(),
+        }
+        .stored(),
     }
 }
 
@@ -260,12 +289,11 @@ fn retained<'a>(slots: &mut Vec<Slot<'a>>, model: &Model<'a>, session: &Session<
                 qos: 1 << publication.qos.min(granted),
                 retain: [false, true],
                 cleared: false,
-                ids: [
-                    subscribing.subscription_id.into_iter().collect(),
-                    others.filter_map(|own| own.subscribing.subscription_id).collect(),
-                ],
-                beside: Vec::new(),
-                later: Vec::new(),
+                ties: Ties {
+                    may: others.filter_map(|own| own.subscribing.subscription_id).collect(),
+                    ..Ties::of(&[subscribing.subscription_id])
+                }
+                .stored(),
             });
         }
     }
@@ -295,22 +323,16 @@ fn shared_slot<'a>(session: &Session<'a>, publication: &'a Publication, filter: 
     let is_over = |own: &Subscription<'_>| own.end.is_some_and(|end| end.done.is_some_and(|done| done.step < step));
     let own = session.shares(&publication.topic).filter(|own| own.filter() == filter && !is_over(own));
     let versions: Vec<&Subscription<'a>> = own.collect();
-    let subscription = **versions.last()?;
+    let filter = versions.last()?.filter();
     let ids: Vec<Option<u32>> = versions.iter().map(|own| own.subscribing.subscription_id).collect();
-    let [must, may] = match ids[..] {
-        [id] => [id.into_iter().collect(), Vec::new()],
-        _ => [Vec::new(), ids.into_iter().flatten().collect()],
-    };
     let flags = || versions.iter().map(|own| publication.retain && own.subscribing.filter.retain_as_published);
     Some(Slot {
         publication,
-        way: Way::Shared { subscription },
+        way: Way::Shared { filter },
         since: versions.iter().map(|own| own.subscribing.sent.at).min().unwrap_or(0),
         qos: versions.iter().fold(0, |bits, own| bits | 1 << publication.qos.min(own.granted)),
         retain: [flags().any(|flag| !flag), flags().any(|flag| flag)],
         cleared: versions.iter().any(|own| !own.subscribing.filter.retain_as_published),
-        ids: [must, may],
-        beside: Vec::new(),
-        later: Vec::new(),
+        ties: Ties::of(&ids).stored(),
     })
 }

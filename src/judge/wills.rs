@@ -105,10 +105,10 @@ fn missing(
     if will.accepted.is_some() {
         return;
     }
-    let observer = due(model, connection).and_then(|due| {
-        let mut others = ledgers.iter();
-        others.find(|ledger| has_waited(model, ledger, will, connection, due))
-    });
+    let due = due(model, connection);
+    let there = |ledger: &&Ledger<'_>| due.is_some_and(|due| was_there(model, ledger, will, connection, due, false));
+    let waiting = |ledger: &&Ledger<'_>| due.is_some_and(|due| was_there(model, ledger, will, connection, due, true));
+    let observer = ledgers.iter().find(waiting);
     let waited_for = connection.missing.iter().any(|(_, awaited)| *awaited == Awaited::Will);
     if let Some(observer) = observer {
         let finding =
@@ -123,6 +123,10 @@ fn missing(
     } else if waited_for {
         let reason =
             format!("the will of {} did not come to the witness, so nothing shows that it is gone", connection.client);
+        findings.limit(Verdict::Inconclusive, reason);
+    } else if let Some(observer) = ledgers.iter().find(there) {
+        let (mortal, observer) = (&connection.client, observer.session.client);
+        let reason = format!("the will of {mortal} has not come to {observer}, and nothing shows that time has passed");
         findings.limit(Verdict::Inconclusive, reason);
     }
 }
@@ -187,8 +191,16 @@ pub fn due(model: &Model<'_>, connection: &Connection) -> Option<usize> {
     over.next().filter(|_| is_last).map(|timed| timed.place.step)
 }
 
-/// A client that subscribes to the will's topic was there when it was due, and time has passed for it since.
-fn has_waited(model: &Model<'_>, ledger: &Ledger<'_>, will: &Publication, connection: &Connection, due: usize) -> bool {
+/// A client that subscribes to the will's topic was there when it was due, and a fence has come to it since; if `long`, time has
+/// passed for it, too.
+fn was_there(
+    model: &Model<'_>,
+    ledger: &Ledger<'_>,
+    will: &Publication,
+    connection: &Connection,
+    due: usize,
+    long: bool,
+) -> bool {
     let session = ledger.session;
     let granted = session.subscriptions.iter().any(|own| {
         let begun = own.subscribing.suback.is_some_and(|(place, _)| place.step < connection.ended_in());
@@ -207,8 +219,8 @@ fn has_waited(model: &Model<'_>, ledger: &Ledger<'_>, will: &Publication, connec
                     && copy.delivery.publish.qos > 0
             };
             // The deadline that passed at the witness has passed for everybody.
-            let passed = waited_for || evidence.time_has_passed_on(own, own.opened.at);
-            ledger.copies.iter().any(|copy| later(&copy)) && passed
+            let passed = || waited_for || evidence.time_has_passed_on(own, own.opened.at);
+            ledger.copies.iter().any(|copy| later(&copy)) && (!long || passed())
         })
 }
 
