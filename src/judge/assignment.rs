@@ -99,29 +99,27 @@ struct Explanation {
     copies: Vec<Explained>,
 }
 
-/// The messages of a session, each with the cheapest explanation of its copies.
-pub fn explain<'a>(model: &Model<'a>, session: &Session<'a>) -> Vec<(Unit<'a>, Vec<Explained>)> {
-    let units = units(model, session);
+/// Hands on the messages of a session, each with the cheapest explanation of its copies: first those that break no rule. They are
+/// not kept, since there may be a hundred thousand.
+pub fn explain<'a>(model: &Model<'a>, session: &Session<'a>, mut explained: impl FnMut(Unit<'a>, Vec<Explained>)) {
     let free = HashSet::new();
-    let mut copies: Vec<Vec<Explained>> = Vec::with_capacity(units.len());
     // Only where a rule is broken do the messages have to agree on it.
-    let mut guilty: Vec<(usize, Vec<Explanation>)> = Vec::new();
-    for (number, unit) in units.iter().enumerate() {
+    let mut guilty: Vec<(Unit<'a>, Vec<Explanation>)> = Vec::new();
+    for unit in units(model, session) {
         let explanations = unit.explanations(model, session, &free);
         if explanations[0].cost >= BROKEN {
-            guilty.push((number, explanations));
-            copies.push(Vec::new());
+            guilty.push((unit, explanations));
         } else {
-            copies.push(best(unit.sightings.len(), explanations));
+            let copies = best(unit.sightings.len(), explanations);
+            explained(unit, copies);
         }
     }
     let charged = if guilty.len() > 1 { cover(&guilty) } else { HashSet::new() };
-    for (number, explanations) in guilty {
-        let unit = &units[number];
+    for (unit, explanations) in guilty {
         let explanations = if charged.is_empty() { explanations } else { unit.explanations(model, session, &charged) };
-        copies[number] = best(unit.sightings.len(), explanations);
+        let copies = best(unit.sightings.len(), explanations);
+        explained(unit, copies);
     }
-    units.into_iter().zip(copies).collect()
 }
 
 /// The copies of the cheapest explanation. Others are as good as it if they break no further rule.
@@ -131,22 +129,15 @@ fn best(sightings: usize, mut explanations: Vec<Explanation>) -> Vec<Explained> 
     let alternatives = |copy: usize| -> Vec<Option<usize>> {
         let as_good = explanations.iter().take_while(as_good);
         let slots: BTreeSet<_> = as_good.flat_map(|other| other.copies[copy].alternatives.iter().copied()).collect();
-        exact(slots)
+        slots.into_iter().collect()
     };
     let alternatives: Vec<Vec<Option<usize>>> = (0..sightings).map(alternatives).collect();
     let copies = explanations.swap_remove(0).copies.into_iter().zip(alternatives);
-    exact(copies.map(|(copy, alternatives)| Explained { alternatives, ..copy }))
-}
-
-/// The elements in no more room than they need: there may be a hundred thousand messages.
-fn exact<T>(elements: impl IntoIterator<Item = T>) -> Vec<T> {
-    let mut exact: Vec<T> = elements.into_iter().collect();
-    exact.shrink_to_fit();
-    exact
+    copies.map(|(copy, alternatives)| Explained { alternatives, ..copy }).collect()
 }
 
 /// The fewest rules that explain all these messages, found greedily: each time the rule that explains most of the rest.
-fn cover(guilty: &[(usize, Vec<Explanation>)]) -> HashSet<Rule> {
+fn cover(guilty: &[(Unit<'_>, Vec<Explanation>)]) -> HashSet<Rule> {
     let mut charged: HashSet<Rule> = HashSet::new();
     let mut open: Vec<Vec<&Explanation>> = Vec::new();
     for (_, explanations) in guilty {
@@ -175,55 +166,56 @@ fn cover(guilty: &[(usize, Vec<Explanation>)]) -> HashSet<Rule> {
 }
 
 /// The messages that concern a session: those that may or must come to it, and those that have.
-fn units<'a>(model: &Model<'a>, session: &Session<'a>) -> Vec<Unit<'a>> {
-    let mut by_first: HashMap<*const Publication, usize> = HashMap::new();
-    let mut units: Vec<Unit<'a>> = Vec::new();
-    let mut clearings: HashMap<&str, usize> = HashMap::new();
-    for publication in &model.facts.publications {
-        // Clearings of one topic cannot be told apart, and so they are one unit.
-        if publication.is_clearing() {
-            let known = *clearings.entry(&publication.topic).or_insert_with(|| {
-                units.push(Unit {
-                    publications: Vec::new(),
-                    slots: Vec::new(),
-                    sightings: Vec::new(),
-                    musts: Vec::new(),
-                });
-                units.len() - 1
-            });
-            units[known].publications.push(publication);
-            by_first.insert(publication, known);
-            continue;
-        }
-        by_first.insert(publication, units.len());
-        units.push(Unit {
-            publications: vec![publication],
-            slots: Vec::new(),
-            sightings: Vec::new(),
-            musts: Vec::new(),
-        });
+fn units<'a, 's>(model: &'s Model<'a>, session: &'s Session<'a>) -> impl Iterator<Item = Unit<'a>> + use<'a, 's> {
+    let publications = &model.facts.publications;
+    // Clearings of one topic cannot be told apart, and so they are one unit, that of the first.
+    let mut clearings: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (number, publication) in publications.iter().enumerate().filter(|(_, own)| own.is_clearing()) {
+        clearings.entry(&publication.topic).or_default().push(number);
     }
+    let mut sightings: Vec<(usize, Sighting<'a>)> = Vec::new();
     for (connection, delivery) in session.deliveries() {
-        let sources = model.facts.sources_of(delivery);
-        if let Some(unit) = sources.first().and_then(|first| by_first.get(&std::ptr::from_ref(*first))) {
-            units[*unit].sightings.push(Sighting { connection, delivery });
+        if let Some(first) = model.facts.first_source_of(delivery) {
+            sightings.push((first, Sighting { connection, delivery }));
         }
     }
-    for unit in &mut units {
-        unit.sightings.shrink_to_fit();
-        unit.slots = exact(slots(model, session, &unit.publications));
-        unit.musts = exact(unit.musts(model, session));
-    }
-    units.retain(|unit| !unit.slots.is_empty() || !unit.sightings.is_empty());
-    exact(units)
+    // The copies of one message stay in their order.
+    sightings.sort_by_key(|(number, _)| *number);
+    let mut sightings = sightings.into_iter().peekable();
+    publications.iter().enumerate().filter_map(move |(number, publication)| {
+        let publications: Vec<&'a Publication> = match clearings.get(publication.topic.as_ref()) {
+            Some(all) if publication.is_clearing() && all[0] != number => return None,
+            Some(all) if publication.is_clearing() => all.iter().map(|own| &publications[*own]).collect(),
+            _ => vec![publication],
+        };
+        let own = std::iter::from_fn(|| sightings.next_if(|(first, _)| *first == number));
+        let sightings = own.map(|(_, sighting)| sighting).collect();
+        Unit::of(model, session, publications, sightings)
+    })
 }
 
 impl<'a> Unit<'a> {
+    /// `None` if the message does not concern the session.
+    fn of(
+        model: &Model<'a>,
+        session: &Session<'a>,
+        publications: Vec<&'a Publication>,
+        sightings: Vec<Sighting<'a>>,
+    ) -> Option<Unit<'a>> {
+        let slots = slots(model, session, &publications);
+        if slots.is_empty() && sightings.is_empty() {
+            return None;
+        }
+        let mut unit = Unit { publications, slots, sightings, musts: Vec::new() };
+        unit.musts = unit.musts(model, session);
+        Some(unit)
+    }
+
     /// Slots of which one has to be taken: for each message that is owed, and for each SUBSCRIBE that finds it retained.
     fn musts(&self, model: &Model<'a>, session: &Session<'a>) -> Vec<Vec<usize>> {
         let mut musts = Vec::new();
         let numbers = |wanted: &dyn Fn(&Slot<'a>) -> bool| -> Vec<usize> {
-            exact(self.slots.iter().enumerate().filter(|(_, slot)| wanted(slot)).map(|(number, _)| number))
+            self.slots.iter().enumerate().filter(|(_, slot)| wanted(slot)).map(|(number, _)| number).collect()
         };
         for publication in &self.publications {
             if model.owed_qos(session, publication).is_some() {

@@ -151,7 +151,7 @@ fn shows_a_session(connection: &Connection) -> bool {
 
 /// Where the clock says that the session before this connection has expired.
 fn expired(sessions: &[Session<'_>], connection: &Connection) -> Option<usize> {
-    let own = sessions.iter().filter(|session| session.id == connection.id);
+    let own = sessions.iter().filter(|session| *session.id == *connection.id);
     own.rev().find_map(|session| match session.end {
         Some(SessionEnd::Expired(place)) if place.at < connection.opened.at => Some(place.at),
         _ => None,
@@ -160,10 +160,10 @@ fn expired(sessions: &[Session<'_>], connection: &Connection) -> Option<usize> {
 
 /// While the client was away another one, new to the broker, was told of a session.
 fn was_given_away(sessions: &[Session<'_>], connection: &Connection) -> bool {
-    let own = sessions.iter().filter(|session| session.id == connection.id);
+    let own = sessions.iter().filter(|session| *session.id == *connection.id);
     let Some(before) = own.filter_map(|own| own.before(connection)).next_back() else { return false };
     let away = before.ended_in()..connection.opened.step;
-    sessions.iter().filter(|session| session.id != connection.id).any(|session| {
+    sessions.iter().filter(|session| *session.id != *connection.id).any(|session| {
         let first = session.connections[0];
         first.session_present() && !first.connect.clean && away.contains(&first.opened.step)
     })
@@ -183,7 +183,7 @@ fn assigned(facts: &Facts, connection: &Connection, findings: &mut Findings) {
         return;
     };
     let is_in_use = |other: &&Connection| {
-        other.id == *id
+        *other.id == **id
             && other.index < connection.index
             && other.client != connection.client
             && other.is_accepted()

@@ -47,15 +47,22 @@ pub struct Copy<'a> {
     pub publication: &'a Publication,
     /// The slot that it takes, or that the copy took which it continues; `None` where nothing explains it.
     pub slot: Option<Slot<'a>>,
-    /// The ways on which it may have come by the explanations that are as good; `None` is no way that is right.
-    pub ways: Vec<Option<Way<'a>>>,
+    /// The ways on which it may have come by the explanations that are as good; `None` is no way that is right. Empty where that
+    /// of its slot is the only one.
+    several: Vec<Option<Way<'a>>>,
     /// The broker sends for the first time.
     pub is_first: bool,
     /// Its RETAIN flag is right.
     pub flag_is_right: bool,
 }
 
-impl Copy<'_> {
+impl<'a> Copy<'a> {
+    /// The ways on which it may have come by the explanations that are as good; `None` is no way that is right.
+    pub fn ways(&self) -> impl Iterator<Item = Option<Way<'a>>> {
+        let only = self.several.is_empty().then(|| self.slot.as_ref().map(|slot| slot.way));
+        self.several.iter().copied().chain(only)
+    }
+
     /// It came because of a subscription that was in force: live, or out of the queue.
     pub fn is_forward(&self) -> bool {
         self.slot.as_ref().is_some_and(Slot::is_forward)
@@ -63,7 +70,7 @@ impl Copy<'_> {
 
     /// Nothing else explains it as well as a subscription that was in force.
     pub fn is_surely_forward(&self) -> bool {
-        self.ways.iter().all(|way| matches!(way, Some(Way::Forward { .. } | Way::ForwardForAll { .. })))
+        self.ways().all(|way| matches!(way, Some(Way::Forward { .. } | Way::ForwardForAll { .. })))
     }
 
     pub fn is_shared(&self) -> bool {
@@ -72,16 +79,13 @@ impl Copy<'_> {
 
     /// It came by a shared subscription, by one of the explanations that are as good.
     pub fn may_be_shared(&self) -> bool {
-        self.ways.iter().any(|way| matches!(way, Some(Way::Shared { .. })))
+        self.ways().any(|way| matches!(way, Some(Way::Shared { .. })))
     }
 
     /// It came by this shared filter: perhaps (first), or for sure (second).
     pub fn is_by_share(&self, filter: &str) -> (bool, bool) {
-        let by_share = |way: &Option<Way<'_>>| match way {
-            Some(Way::Shared { filter: own }) => *own == filter,
-            _ => false,
-        };
-        (self.ways.iter().any(by_share), self.ways.iter().all(by_share))
+        let by_share = |way: Option<Way<'_>>| matches!(way, Some(Way::Shared { filter: own }) if own == filter);
+        (self.ways().any(by_share), self.ways().all(by_share))
     }
 }
 
@@ -93,7 +97,7 @@ pub fn ledgers<'a>(model: &'a Model<'a>, findings: &mut Findings) -> Vec<Ledger<
 fn ledger<'a>(model: &'a Model<'a>, session: &'a Session<'a>, findings: &mut Findings) -> Ledger<'a> {
     let mut copies = Vec::new();
     let mut unsolicited: Vec<(Sighting<'a>, illegal::Cause, Rule)> = Vec::new();
-    for (unit, explained) in explain(model, session) {
+    explain(model, session, |unit, explained| {
         for (number, copy) in explained.iter().enumerate() {
             let sighting = unit.sightings[number];
             match copy.cause {
@@ -108,7 +112,7 @@ fn ledger<'a>(model: &'a Model<'a>, session: &'a Session<'a>, findings: &mut Fin
             dup_at_qos_0(&unit, &sighting, findings);
             copies.push(delivered(&unit, copy, sighting));
         }
-    }
+    });
     foreign(model, session, &mut unsolicited, findings);
     say_unsolicited(session, unsolicited, findings);
     Ledger::new(session, copies)
@@ -121,7 +125,10 @@ fn delivered<'a>(unit: &Unit<'a>, copy: &Explained, sighting: Sighting<'a>) -> C
         connection: sighting.connection,
         delivery: sighting.delivery,
         publication: slot.as_ref().map_or(unit.publications[0], |slot| slot.publication),
-        ways: copy.alternatives.iter().map(|slot| slot.map(|slot| unit.slots[slot].way)).collect(),
+        several: match copy.alternatives[..] {
+            [only] if only == copy.slot => Vec::new(),
+            _ => copy.alternatives.iter().map(|slot| slot.map(|slot| unit.slots[slot].way)).collect(),
+        },
         is_first: matches!(copy.cause, Cause::Slot(_)),
         flag_is_right: !copy.labels.iter().any(|label| is_flag(&label)),
         slot,
@@ -146,7 +153,7 @@ fn foreign<'a>(
     findings: &mut Findings,
 ) {
     for (connection, delivery) in session.deliveries() {
-        let is_ours = !model.facts.sources_of(delivery).is_empty();
+        let is_ours = model.facts.first_source_of(delivery).is_some();
         // One that has an alias without a topic is judged with the aliases.
         if is_ours || delivery.topic.is_empty() || is_of_broker(connection, delivery, findings) {
             continue;

@@ -8,6 +8,8 @@ mod endings;
 mod reading;
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::history::{Client, History, Message, PROBE, Time};
@@ -42,8 +44,12 @@ pub struct Facts {
     pub outages: Vec<Outage>,
     /// The harness was held up, at these entries, for so many milliseconds.
     pub late: Vec<(Place, u32)>,
-    times: Vec<Option<Time>>,
-    by_message: HashMap<Message, Vec<usize>>,
+    /// Of each entry; [`NOT_MEASURED`] where nobody did.
+    times: Vec<Time>,
+    /// The first publication of each message.
+    by_message: HashMap<Message, usize>,
+    /// Further publications of the same messages.
+    more_by_message: HashMap<Message, Vec<usize>>,
 }
 
 /// The broker was ended, and started again.
@@ -61,8 +67,8 @@ pub struct Publication {
     pub message: Message,
     pub publisher: Client,
     /// The client identifier of the publisher.
-    pub publisher_id: String,
-    pub topic: String,
+    pub publisher_id: Arc<str>,
+    pub topic: Arc<str>,
     pub qos: u8,
     pub retain: bool,
     pub properties: Properties,
@@ -113,23 +119,32 @@ impl Facts {
 
     /// The publications that a delivered message may come from: those of its message on its topic, or all clearings of the
     /// topic, which cannot be told apart.
-    pub fn sources_of(&self, delivery: &Delivery) -> Vec<&Publication> {
-        match delivery.message {
-            Some(message) => {
-                let own = self.by_message.get(&message).map(Vec::as_slice).unwrap_or_default();
-                own.iter().map(|index| &self.publications[*index]).filter(|p| p.topic == delivery.topic).collect()
-            }
-            None if delivery.publish.payload.is_empty() => {
-                let clears = |p: &&Publication| matches!(p.message, Message::Clear(_)) && p.topic == delivery.topic;
-                self.publications.iter().filter(clears).collect()
-            }
-            None => Vec::new(),
-        }
+    pub fn sources_of(&self, delivery: &Delivery) -> impl Iterator<Item = &Publication> {
+        self.source_indices(delivery).map(|index| &self.publications[index])
+    }
+
+    /// The first of them, by its place among [`Facts::publications`].
+    pub fn first_source_of(&self, delivery: &Delivery) -> Option<usize> {
+        self.source_indices(delivery).next()
+    }
+
+    fn source_indices(&self, delivery: &Delivery) -> impl Iterator<Item = usize> {
+        let is_clearing = delivery.message.is_none() && delivery.publish.payload.is_empty();
+        let clearings = if is_clearing { 0..self.publications.len() } else { 0..0 };
+        let clearings = clearings.filter(|index| self.publications[*index].is_clearing());
+        let own = delivery.message.into_iter().flat_map(|message| self.of_message(message));
+        own.chain(clearings).filter(|index| self.publications[*index].topic == delivery.topic)
+    }
+
+    /// The publications of a message, by their places.
+    fn of_message(&self, message: Message) -> impl Iterator<Item = usize> {
+        let more = self.more_by_message.get(&message).into_iter().flatten();
+        self.by_message.get(&message).into_iter().chain(more).copied()
     }
 
     /// It may be the copy of any of several clearings.
     pub fn is_ambiguous(&self, delivery: &Delivery) -> bool {
-        delivery.publish.payload.is_empty() && self.sources_of(delivery).len() > 1
+        delivery.publish.payload.is_empty() && self.sources_of(delivery).nth(1).is_some()
     }
 
     /// The client whose fate the experiment is about: the first to subscribe.
@@ -147,7 +162,10 @@ impl Facts {
 
     fn push(&mut self, publication: Publication) {
         let number = self.publications.len();
-        self.by_message.entry(publication.message).or_insert_with(|| Vec::with_capacity(1)).push(number);
+        match self.by_message.entry(publication.message) {
+            Entry::Vacant(first) => drop(first.insert(number)),
+            Entry::Occupied(_) => self.more_by_message.entry(publication.message).or_default().push(number),
+        }
         self.publications.push(publication);
     }
 
@@ -163,7 +181,7 @@ impl Facts {
 
     /// How much time passed between two entries, where both were measured.
     pub fn elapsed(&self, from: usize, to: usize) -> Option<Duration> {
-        let time = |at: usize| self.times.get(at).copied().flatten().map(Time::as_duration);
+        let time = |at: usize| self.times.get(at).filter(|time| **time != NOT_MEASURED).map(|time| time.as_duration());
         time(to)?.checked_sub(time(from)?)
     }
 
@@ -204,6 +222,9 @@ impl Facts {
         self.connections.iter().flat_map(|connection| &connection.timers)
     }
 }
+
+/// Takes half of the room of an [`Option`].
+const NOT_MEASURED: Time = Time(u64::MAX);
 
 /// How long an experiment may have taken, beside its timers, where nobody measured it.
 const UNMEASURED: Duration = Duration::from_secs(30);

@@ -211,7 +211,7 @@ impl<'a> Walk<'_, 'a> {
         }
         let acked = known.acked.filter(|_| !is_again);
         known.released = Some(at);
-        let (topic, acked_on) = (known.delivery.topic.as_str(), known.acked_on);
+        let (topic, acked_on) = (known.delivery.topic.as_ref(), known.acked_on);
         let Some(acked) = acked.filter(|_| !*self.confused) else { return };
         // A PUBREL that comes before another one whose PUBREC was sent earlier on the same connection.
         let latest = self.acknowledged.entry((acked_on, topic)).or_insert((acked, at));
@@ -282,7 +282,7 @@ fn original_order<'e>(
     let mut seen: HashSet<u16> = HashSet::new();
     for delivery in again.filter(|delivery| seen.insert(delivery.publish.id)) {
         let Some(sent) = first_sent(delivery) else { continue };
-        let lane = (delivery.topic.as_str(), delivery.publish.qos);
+        let lane = (delivery.topic.as_ref(), delivery.publish.qos);
         match last.iter_mut().find(|(topic, qos, ..)| (*topic, *qos) == lane) {
             // Copies of one message for several subscriptions have no order.
             Some((.., latest, overtaker)) if *latest > sent && overtaker.message != delivery.message => {

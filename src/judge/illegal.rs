@@ -96,7 +96,7 @@ fn own_message(
     let mut matching =
         session.subscriptions.iter().filter(|own| own.subscribing.matches(&publication.topic)).peekable();
     let is_local = matching.peek().is_some() && matching.any(|own| own.subscribing.filter.no_local);
-    if publication.publisher_id == session.id && is_local && !sighting.delivery.publish.retain {
+    if *publication.publisher_id == *session.id && is_local && !sighting.delivery.publish.retain {
         causes.push((Cause::OwnMessage, rules::NOT_TO_ITS_OWN_PUBLISHER));
     }
 }
@@ -234,7 +234,7 @@ pub fn unsolicited(model: &Model<'_>, session: &Session<'_>, sighting: &Sighting
 
 /// The witness, or a client of another session, had the will twice: the broker has published it twice.
 pub fn came_twice_to_others(model: &Model<'_>, will: &Publication, session: &Session<'_>) -> bool {
-    let is_it = |message: Option<Message>, topic: &str| message == Some(will.message) && topic == will.topic;
+    let is_it = |message: Option<Message>, topic: &str| message == Some(will.message) && *topic == *will.topic;
     let by_witness = model
         .facts
         .witnessed

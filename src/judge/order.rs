@@ -31,7 +31,7 @@ pub fn check(model: &Model<'_>, ledger: &Ledger<'_>, findings: &mut Findings) {
         if !is_first || !copy.is_surely_forward() || !copy.flag_is_right {
             continue;
         }
-        let lane = (publication.publisher.as_ref(), publication.topic.as_str(), publication.qos, qos);
+        let lane = (publication.publisher.as_ref(), publication.topic.as_ref(), publication.qos, qos);
         match latest.get(&lane) {
             Some(overtaker)
                 if publication.is_before(overtaker.publication) && is_one_lane(model, ledger, publication, qos) =>

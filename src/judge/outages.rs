@@ -56,7 +56,7 @@ pub fn check(history: &History, model: &Model<'_>, ledgers: &[Ledger<'_>], findi
 /// The connection that resumes a session behind the outage, if the session was there when it began.
 fn return_of<'a>(facts: &'a Facts, session: &Session<'_>, outage: Outage) -> Option<&'a Connection> {
     let last = session.connections.iter().rfind(|own| own.opened.at < outage.from.at)?;
-    let own = facts.connections.iter().filter(|other| other.id == session.id && other.is_accepted());
+    let own = facts.connections.iter().filter(|other| *other.id == *session.id && other.is_accepted());
     let next = own.into_iter().find(|other| other.opened.at > last.opened.at)?;
     let is_behind = outage.until.is_some_and(|until| next.opened.at > until.at);
     (is_behind && last.session_persists() && !next.connect.clean).then_some(next)
@@ -118,7 +118,7 @@ fn has_expired(facts: &Facts, last: &Connection, next: &Connection) -> bool {
 
 /// Whether the wills of those were published whose connections ended with the broker.
 fn wills(facts: &Facts, choices: &Choices, findings: &mut Findings) {
-    let wills = facts.publications.iter().filter(|own| own.will_of.is_some() && own.topic != PROOF_WILL_TOPIC);
+    let wills = facts.publications.iter().filter(|own| own.will_of.is_some() && *own.topic != *PROOF_WILL_TOPIC);
     for will in wills {
         let connection = will.will_of.map(|index| &facts.connections[index]);
         let ended = connection.filter(|own| own.left.is_none()).and_then(|own| own.end);
@@ -141,7 +141,7 @@ fn retained(model: &Model<'_>, (outage, choices): (Outage, &Choices), findings: 
                 continue;
             }
             let mut later = connection.deliveries.iter().filter(|own| own.place.at > subscribing.sent.at);
-            let came = later.any(|own| own.topic == topic && own.publish.retain);
+            let came = later.any(|own| *own.topic == *topic && own.publish.retain);
             findings.choice_among(choices.retained, if came { "kept" } else { "lost" }, "partly");
             if !came && outage.how == Ending::Stop {
                 let finding = findings.broken(rules::KEPT_WHEN_STOPPED, connection.protocol());

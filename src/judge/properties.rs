@@ -30,7 +30,7 @@ pub fn check(model: &Model<'_>, ledger: &Ledger<'_>, findings: &mut Findings) {
 fn may_have_been_sent(model: &Model<'_>, ledger: &Ledger<'_>, copy: &Copy<'_>) -> bool {
     let Some(sent) = copy.publication.sent() else { return true };
     let is_shared = ledger.session.subscriptions.iter().any(|own| own.is_shared());
-    let mut own = model.facts.connections.iter().filter(|own| own.id == ledger.session.id);
+    let mut own = model.facts.connections.iter().filter(|own| *own.id == *ledger.session.id);
     is_shared
         || own.any(|own| match own.index == copy.connection.index {
             true => own.opened.at < sent.at,
@@ -41,7 +41,7 @@ fn may_have_been_sent(model: &Model<'_>, ledger: &Ledger<'_>, copy: &Copy<'_>) -
 fn unaltered(model: &Model<'_>, copy: &Copy<'_>, findings: &mut Findings) {
     let (sent, came) = (&copy.publication.properties, &copy.delivery.publish.properties);
     // Clearings of one topic cannot be told apart, so the copy may be that of any.
-    let mut others = model.facts.sources_of(copy.delivery).into_iter().filter(|_| copy.publication.is_clearing());
+    let mut others = model.facts.sources_of(copy.delivery).filter(|_| copy.publication.is_clearing());
     if others.any(|other| differences(&other.properties, came).next().is_none()) {
         return;
     }

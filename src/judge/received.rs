@@ -55,20 +55,20 @@ pub fn measure(history: &History, facts: &Facts) -> Measured {
 
 /// The connections with one client identifier, oldest first: they carry one session, whichever client made them.
 fn of_identifier<'a>(facts: &'a Facts, id: &'a str) -> impl Iterator<Item = &'a Connection> {
-    facts.connections.iter().filter(move |connection| connection.id == id)
+    facts.connections.iter().filter(move |connection| *connection.id == *id)
 }
 
 /// What each client got, in an order that does not depend on how a broker interleaves what it may interleave.
 fn received(history: &History, facts: &Facts) -> Vec<Received> {
     let receive_steps = receive_steps(history);
     let topics: HashSet<&str> =
-        facts.publications.iter().filter(|p| p.is_of_experiment()).map(|p| p.topic.as_str()).collect();
+        facts.publications.iter().filter(|p| p.is_of_experiment()).map(|p| p.topic.as_ref()).collect();
     let published: HashMap<Message, &Publication> = facts.publications.iter().map(|p| (p.message, p)).collect();
     let mut received: Vec<(Lane<'_>, Received)> = Vec::new();
     for connection in &facts.connections {
         let arrivals = Arrivals::on(facts, connection, &published);
         let waiting = steps_on(&receive_steps, facts, connection);
-        let on_topic = connection.deliveries.iter().filter(|delivery| topics.contains(delivery.topic.as_str()));
+        let on_topic = connection.deliveries.iter().filter(|delivery| topics.contains(delivery.topic.as_ref()));
         let copies = on_topic.filter(|delivery| {
             !matches!(delivery.message, Some(Message::LoopBack(_) | Message::Fence(_) | Message::Will(_)))
         });

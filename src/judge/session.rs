@@ -101,7 +101,7 @@ pub struct InForce<'a> {
 pub fn sessions<'a>(facts: &'a Facts, kept: &[usize]) -> Vec<Session<'a>> {
     let mut sessions: Vec<Session<'a>> = Vec::new();
     for connection in facts.connections.iter().filter(|connection| connection.is_accepted()) {
-        let before = sessions.iter_mut().rfind(|session| session.id == connection.id);
+        let before = sessions.iter_mut().rfind(|session| *session.id == *connection.id);
         let Some(session) = before else {
             sessions.push(Session::begun_by(connection));
             continue;
@@ -233,7 +233,7 @@ impl<'a> Session<'a> {
     fn begun_by(connection: &'a Connection) -> Session<'a> {
         Session {
             client: connection.client.as_ref(),
-            id: connection.id.as_str(),
+            id: connection.id.as_ref(),
             connections: vec![connection],
             end: None,
             subscriptions: Vec::new(),
@@ -328,7 +328,7 @@ impl<'a> Session<'a> {
         {
             return Vec::new();
         }
-        let is_own = publication.publisher_id == self.id;
+        let is_own = *publication.publisher_id == *self.id;
         let mut filters: Vec<InForce<'a>> = Vec::new();
         for subscription in &self.subscriptions {
             let options = &subscription.subscribing.filter;

@@ -45,7 +45,7 @@ fn accepted(connection: &Connection, findings: &mut Findings) {
 /// The witness's copies: none of a will that was not due, and one of any other.
 fn at_the_witness(model: &Model<'_>, will: &Publication, connection: &Connection, findings: &mut Findings) {
     let is_it = |publish: &crate::packet::Publish| {
-        Message::of(&publish.payload) == Some(will.message) && publish.topic == will.topic
+        Message::of(&publish.payload) == Some(will.message) && *publish.topic == *will.topic
     };
     let copies: Vec<Place> =
         model.facts.witnessed.iter().filter(|(_, publish)| is_it(publish)).map(|(place, _)| *place).collect();
@@ -209,7 +209,7 @@ fn was_there(
     let evidence = Evidence { model, ledger };
     let waited_for = connection.missing.iter().any(|(_, awaited)| *awaited == Awaited::Will);
     let there = session.connections.iter().filter(|own| own.is_open_in(due));
-    session.id != connection.id
+    *session.id != *connection.id
         && granted
         && there.into_iter().any(|own| {
             let later = |copy: &&super::deliveries::Copy<'_>| {

@@ -39,7 +39,7 @@ impl<'a> Ask<'a> {
     /// The standard orders that a copy comes because of the SUBSCRIBE.
     pub fn is_owed(&self, evidence: &Evidence<'_, 'a>) -> bool {
         let session = evidence.ledger.session;
-        let own = |p: &&Publication| p.publisher_id == session.id && self.subscribing.filter.no_local;
+        let own = |p: &&Publication| *p.publisher_id == *session.id && self.subscribing.filter.no_local;
         // What an UNSUBSCRIBE overtakes need not come any more (MQTT-3.10.4-2).
         let is_this = |own: &&Subscription<'_>| std::ptr::eq(own.subscribing, self.subscribing);
         let end = session.subscriptions.iter().find(is_this).and_then(|own| own.end);
@@ -61,12 +61,12 @@ impl<'a> Ask<'a> {
 
     /// A copy has come that may be the one, also if it is taken for another.
     fn may_have_come(&self, evidence: &Evidence<'_, 'a>) -> bool {
-        let is_this = |way: &Option<Way<'a>>| match way {
-            Some(Way::Retained { subscribing, .. }) => std::ptr::eq(*subscribing, self.subscribing),
+        let is_this = |way: Option<Way<'a>>| match way {
+            Some(Way::Retained { subscribing, .. }) => std::ptr::eq(subscribing, self.subscribing),
             _ => false,
         };
         let of_topic = |copy: &&Copy<'a>| copy.publication.topic == self.found.candidates[0].topic;
-        evidence.ledger.copies.iter().filter(of_topic).any(|copy| copy.ways.iter().any(is_this))
+        evidence.ledger.copies.iter().filter(of_topic).any(|copy| copy.ways().any(is_this))
     }
 
     /// The message that is named in its place: the last that may be the one.

@@ -1,6 +1,7 @@
 //! One Network Connection of one client, as the history shows it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::Place;
 use crate::connection::End;
@@ -19,7 +20,7 @@ pub struct Connection {
     pub index: usize,
     pub client: Client,
     /// The client identifier, also one that the broker assigned.
-    pub id: String,
+    pub id: Arc<str>,
     /// The CONNECT.
     pub opened: Place,
     /// Its end, by whomever; `None` while it is open.
@@ -124,7 +125,7 @@ pub struct Delivery {
     pub place: Place,
     pub publish: Publish,
     /// The topic, also where an alias stands for it; empty where nothing tells it.
-    pub topic: String,
+    pub topic: Arc<str>,
     /// `None` is a payload that is not ours, or one of zero bytes.
     pub message: Option<Message>,
     /// Our PUBACK or PUBREC: its index, and the connection on which it was sent.
@@ -174,7 +175,8 @@ impl Subscribing {
 impl Connection {
     pub fn new(index: usize, opened: Place, client: &Client, connect: &Connect) -> Connection {
         // Until the broker has assigned one, a client without an identifier is like no other.
-        let id = if connect.client_id.is_empty() { format!("?{index}") } else { connect.client_id.clone() };
+        let id =
+            if connect.client_id.is_empty() { format!("?{index}").into() } else { connect.client_id.as_str().into() };
         Connection {
             index,
             client: client.clone(),

@@ -1,5 +1,7 @@
 //! Facts that follow from the ends of connections, once the whole history is read: silence that may have been too long, and wills.
 
+use std::sync::Arc;
+
 use std::time::Duration;
 
 use super::{Connection, Facts, Place, Publication, Sending, reading};
@@ -33,10 +35,10 @@ fn publish_wills(facts: &mut Facts) {
         let Some(will) = connection.connect.will.as_ref().filter(|_| connection.is_accepted()) else { continue };
         let Some(message) = Message::of(&will.payload) else { continue };
         let (client, id, will) = (connection.client.clone(), connection.id.clone(), will.clone());
-        let topic = will.topic.clone();
+        let topic: Arc<str> = will.topic.as_str().into();
         let copies = facts.connections.iter().flat_map(|c| &c.deliveries).filter(|d| d.message == Some(message));
         let copies = copies.filter(|delivery| delivery.topic == topic).map(|d| d.place);
-        let is_copy = |publish: &Publish| Message::of(&publish.payload) == Some(message) && publish.topic == topic;
+        let is_copy = |publish: &Publish| Message::of(&publish.payload) == Some(message) && *publish.topic == *topic;
         let own = facts.witnessed.iter().filter(|(_, publish)| is_copy(publish)).map(|(place, _)| *place);
         let witnessed = own.clone().next();
         let accepted = copies.chain(own).min();
@@ -49,7 +51,7 @@ fn publish_wills(facts: &mut Facts) {
             accepted,
             witnessed,
             will_of: Some(index),
-            ..reading::publication(message, client, id, &topic, will.qos, will.retain)
+            ..reading::publication(message, client, id, topic, will.qos, will.retain)
         });
     }
 }

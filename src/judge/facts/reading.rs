@@ -1,9 +1,11 @@
 //! Takes the entries of a history into its facts, one after the other.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use super::{
-    Connection, Delivery, Facts, Flow, Outage, Place, Publication, Sending, Subscribing, Timed, Unsubscribing,
+    Connection, Delivery, Facts, Flow, NOT_MEASURED, Outage, Place, Publication, Sending, Subscribing, Timed,
+    Unsubscribing,
 };
 use crate::history::{Awaited, Client, Entry, Event, History, Message, Turn, WITNESS};
 use crate::packet::{Ack, AckKind, Packet, Properties, Publish, Suback};
@@ -15,7 +17,7 @@ pub fn read(history: &History) -> Facts {
         reader.note(at, entry);
     }
     let mut facts = reader.facts;
-    facts.times = history.entries.iter().map(|entry| entry.time).collect();
+    facts.times = history.entries.iter().map(|entry| entry.time.unwrap_or(NOT_MEASURED)).collect();
     facts.publications.shrink_to_fit();
     for connection in &mut facts.connections {
         connection.deliveries.shrink_to_fit();
@@ -35,14 +37,16 @@ struct Reader {
     /// The number of the connection in the entry at hand.
     number: Option<u32>,
     /// The newest message under way to a client identifier with this Packet Identifier: connection and delivery.
-    inbound: HashMap<(String, u16), (usize, usize)>,
+    inbound: HashMap<(Arc<str>, u16), (usize, usize)>,
     /// The newest publication of a client identifier with this Packet Identifier.
-    outbound: HashMap<(String, u16), usize>,
+    outbound: HashMap<(Arc<str>, u16), usize>,
     /// Questions that wait for their answer, by connection: the answer, and where the question was sent.
     asked: HashMap<usize, Vec<(Awaited, usize)>>,
     /// Publications at QoS 0 that no answer stands behind yet, by connection.
     unproven: HashMap<usize, Vec<usize>>,
     clearings: u32,
+    /// The topics, once each.
+    topics: HashSet<Arc<str>>,
 }
 
 impl Reader {
@@ -189,10 +193,10 @@ impl Reader {
                 // One of which only half had been sent comes whole under an identifier that another message had.
                 Message::Clear(_) => earlier.filter(|earlier| {
                     let earlier = &self.facts.publications[*earlier];
-                    let is_open = earlier.accepted.is_none() && earlier.topic == publish.topic;
+                    let is_open = earlier.accepted.is_none() && *earlier.topic == *publish.topic;
                     is_open && earlier.is_clearing() && earlier.qos == publish.qos
                 }),
-                _ => self.facts.by_message.get(&message).and_then(|known| known.first().copied()),
+                _ => self.facts.of_message(message).next(),
             };
             if let Some(again) = again {
                 let publication = &mut self.facts.publications[again];
@@ -211,13 +215,14 @@ impl Reader {
         } else {
             self.unproven.entry(index).or_default().push(number);
         }
+        let topic = self.topic(&publish.topic);
         self.facts.push(Publication {
             sendings: vec![sending],
             id: publish.id,
             reuses_id,
             bytes: Message::bytes_filled(&publish.payload),
             properties: publish.properties.clone(),
-            ..publication(message, publisher, publisher_id, &publish.topic, publish.qos, publish.retain)
+            ..publication(message, publisher, publisher_id, topic, publish.qos, publish.retain)
         });
     }
 
@@ -268,7 +273,7 @@ impl Reader {
             Packet::Connack(_) if connection.connack.is_some() => connection.more_connacks.push(place.at),
             Packet::Connack(connack) => {
                 if let Some(id) = &connack.assigned_client_id {
-                    connection.id.clone_from(id);
+                    connection.id = id.as_str().into();
                 }
                 connection.connack = Some((place.at, connack.clone()));
             }
@@ -322,10 +327,22 @@ impl Reader {
         true
     }
 
+    /// The topic, which all messages on it share.
+    fn topic(&mut self, topic: &str) -> Arc<str> {
+        if let Some(known) = self.topics.get(topic) {
+            return known.clone();
+        }
+        let new: Arc<str> = topic.into();
+        self.topics.insert(new.clone());
+        new
+    }
+
     fn delivered(&mut self, place: Place, index: usize, publish: &Publish) {
         let connection = &mut self.facts.connections[index];
         let number = connection.deliveries.len();
-        let topic = connection.topic_of(publish);
+        let topic = connection.topic_of(publish).to_owned();
+        let topic = self.topic(&topic);
+        let connection = &mut self.facts.connections[index];
         connection.deliveries.push(Delivery {
             place,
             topic,
@@ -370,11 +387,9 @@ impl Reader {
     fn witnessed(&mut self, place: Place, publish: &Publish) {
         self.facts.witnessed.push((place, publish.clone()));
         let Some(message) = Message::of(&publish.payload) else { return };
-        if let Some(numbers) = self.facts.by_message.get(&message) {
-            let publication = numbers.iter().copied().find(|n| self.facts.publications[*n].topic == publish.topic);
-            if let Some(number) = publication {
-                self.facts.publications[number].witnessed.get_or_insert(place);
-            }
+        let published = self.facts.of_message(message).find(|n| *self.facts.publications[*n].topic == *publish.topic);
+        if let Some(number) = published {
+            self.facts.publications[number].witnessed.get_or_insert(place);
         }
     }
 }
@@ -383,8 +398,8 @@ impl Reader {
 pub(super) fn publication(
     message: Message,
     publisher: Client,
-    publisher_id: String,
-    topic: &str,
+    publisher_id: Arc<str>,
+    topic: Arc<str>,
     qos: u8,
     retain: bool,
 ) -> Publication {
@@ -392,7 +407,7 @@ pub(super) fn publication(
         message,
         publisher,
         publisher_id,
-        topic: topic.into(),
+        topic,
         qos,
         retain,
         properties: Properties::default(),
