@@ -20,6 +20,12 @@ const DETACHED: [Duration; 2] = [Duration::from_millis(400), Duration::from_secs
 /// DISCONNECT with this reason code asks for the will (5.0, section 3.14.2.1).
 const DISCONNECT_WITH_WILL: u8 = 0x04;
 
+/// How long a broker may take to end the connection after DISCONNECT before the client half-closes it. An end that comes before that is
+/// the answer to DISCONNECT; one behind it may be a proxy's answer to the half-close.
+pub fn ending(settle: Duration) -> Duration {
+    END_AFTER_DISCONNECT.max(settle)
+}
+
 /// How long a broker gets for detaching a session, where the attempt before suggests that it needs time.
 pub fn detaching(settle: Duration) -> Duration {
     settle.clamp(DETACHED[0], DETACHED[1])
@@ -44,7 +50,7 @@ impl Player<'_> {
         }
         let deadline = self.deadline();
         let gone = |clients: &[Client]| clients[client].connection.is_none();
-        let mut waited = self.pump(Instant::now() + END_AFTER_DISCONNECT, gone).await;
+        let mut waited = self.pump(Instant::now() + ending(self.settle), gone).await;
         if waited == Waited::Deadline {
             if let Some(connection) = &mut self.clients[client].connection {
                 let how = connection.half_close().await;

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::endings::{BEYOND_TIMER, detaching};
+use super::endings::{BEYOND_TIMER, detaching, ending};
 use super::hygiene::budget;
 use super::job::ATTEMPTS_MAX;
 use super::player::VANISHED_MIN;
@@ -143,7 +143,7 @@ impl Waits {
                 let settled = if *last { 2 * self.settle } else { Duration::ZERO };
                 held + 2 * TRIES_MAX * self.soon + settled
             }
-            Action::Disconnect { .. } => END_AFTER_DISCONNECT + detached,
+            Action::Disconnect { .. } => ending(self.settle) + detached,
             Action::Cut { .. } => detached,
             Action::Silence => self.silence(cell, client) + detached,
             Action::Wait { seconds, .. } => Duration::from_secs(u64::from(*seconds)) + BEYOND_TIMER,
