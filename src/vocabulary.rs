@@ -10,6 +10,12 @@ pub const PROBE: &str = "probe";
 /// The name under which the broker stands in the steps that end or start it.
 pub const BROKER: &str = "broker";
 
+/// The node to which clients connect that are not told another one. Nodes are counted from 1.
+pub const FIRST_NODE: u32 = 1;
+
+/// The most nodes of a broker.
+pub const NODES_MAX: u32 = 9;
+
 /// The topic of the will that proves that the broker has noticed the end of a connection, where the scenario's client
 /// has no will of its own. Its publication at the witness is the proof.
 pub const PROOF_WILL_TOPIC: &str = "gone";

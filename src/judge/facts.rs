@@ -7,7 +7,7 @@ mod connection;
 mod endings;
 mod reading;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use crate::history::{Client, History, Message, PROBE, Time};
@@ -38,7 +38,9 @@ pub struct Facts {
     pub steps: usize,
     /// Not all steps of the scenario were played.
     pub stopped: bool,
-    /// The times at which the broker was ended.
+    /// The nodes of the broker to which clients connected, where it has several.
+    pub nodes: BTreeSet<u32>,
+    /// The times at which the broker was ended, or one node of it.
     pub outages: Vec<Outage>,
     /// The harness was held up, at these entries, for so many milliseconds.
     pub late: Vec<(Place, u32)>,
@@ -50,6 +52,8 @@ pub struct Facts {
 #[derive(Debug, Clone, Copy)]
 pub struct Outage {
     pub how: Ending,
+    /// The one node that was; `None` is the whole broker.
+    pub node: Option<u32>,
     pub from: Place,
     /// Where it was there again, if it was.
     pub until: Option<Place>,

@@ -51,7 +51,7 @@ impl Longest {
         let tries = (ATTEMPTS_MAX + LOWERINGS_MAX) as usize * options.repeat as usize;
         let goodbye = 2 * WRITE_DEADLINE + END_AFTER_DISCONNECT;
         let witness = target.connect_timeout + 3 * target.deadline + goodbye;
-        let around = times(witness, versions.len()) + budget(clients * tries);
+        let around = times(witness, versions.len()) + times(budget(clients * tries), target.nodes() as usize);
         let attempts = 1..=ATTEMPTS_MAX.min(options.attempts_max);
         let waves = waves(played, options.jobs);
         let rounds = attempts.flat_map(|attempt| waves.iter().map(move |wave| round(wave, target, options, attempt)));

@@ -223,8 +223,8 @@ impl Player<'_> {
         let connect = self.target.connect(self.clients[client].plan.protocol, String::new(), true, 0);
         let shown = packet::Connect { login: None, ..connect.clone() };
         self.record.noted(Event::Sent(PROBE.into(), Packet::Connect(shown)));
-        let target = self.target;
-        match self.meanwhile(probe::connect(target, connect)).await {
+        let target = self.target.at(self.clients[client].node);
+        match self.meanwhile(probe::connect(&target, connect)).await {
             Ok((connection, connack)) => {
                 self.record.noted(Event::Received(PROBE.into(), Packet::Connack(connack)));
                 connection.leave().await;
