@@ -45,7 +45,7 @@ use crate::visible::visible;
 use crate::vocabulary::Timer;
 pub use absences::SuspectedLimit;
 use facts::Facts;
-use finding::{Finding, Findings};
+use finding::{ATTEMPTS_FOR_AN_ABSENCE, Finding, Findings};
 use model::Model;
 use races::AsTaken;
 use received::Measured;
@@ -72,6 +72,9 @@ pub fn judge(cell: &Cell, history: &History) -> Judgement {
     let kept = kept_sessions(history, &facts, cell.queue_limit);
     let mut findings = examine(history, &facts, &kept, cell.queue_limit);
     findings.measure(&facts);
+    if facts.spans_nodes() {
+        findings.ask_again(ATTEMPTS_FOR_AN_ABSENCE);
+    }
     // On connections of the harness's own the end of one is what is judged.
     if !cell.clients.is_empty() {
         witness::excuse(history, &mut findings);

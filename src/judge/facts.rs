@@ -14,7 +14,7 @@ use crate::history::{Client, History, Message, PROBE, Time};
 use crate::packet::{Properties, Protocol, Publish};
 use crate::scenario::Timer;
 use crate::session_rules::has_no_room;
-use crate::vocabulary::Ending;
+use crate::vocabulary::{Ending, FIRST_NODE};
 
 pub use connection::{Connection, Delivery, Flow, IDENTIFIER_REJECTED, Subscribing, Timed, Unsubscribing};
 
@@ -153,6 +153,12 @@ impl Facts {
         let number = self.publications.len();
         self.by_message.entry(publication.message).or_insert_with(|| Vec::with_capacity(1)).push(number);
         self.publications.push(publication);
+    }
+
+    /// Several nodes of the broker took part: the witness is at the first. What one of them does another may hear of late, so that what
+    /// is seen once is no finding.
+    pub fn spans_nodes(&self) -> bool {
+        self.nodes.iter().any(|node| *node != FIRST_NODE)
     }
 
     /// The broker was ended between two places.

@@ -35,15 +35,33 @@ const AFTER_KILL: Choices = Choices {
     again: "delivered_again_after_kill",
     will: "will_after_kill",
 };
+const AFTER_STOP_OF_NODE: Choices = Choices {
+    kept: "after_stop_of_node",
+    retained: "retained_after_stop_of_node",
+    again: "delivered_again_after_stop_of_node",
+    will: "will_after_stop_of_node",
+};
+const AFTER_KILL_OF_NODE: Choices = Choices {
+    kept: "after_kill_of_node",
+    retained: "retained_after_kill_of_node",
+    again: "delivered_again_after_kill_of_node",
+    will: "will_after_kill_of_node",
+};
 /// The choice about a session whose Session Expiry Interval passed meanwhile.
 const EXPIRED_MEANWHILE: &str = "expired_while_the_broker_was_away";
 
 /// Measures what was kept, and withdraws the findings that an outage explains.
 pub fn check(history: &History, model: &Model<'_>, ledgers: &[Ledger<'_>], findings: &mut Findings) {
     let (Some(first), Some(last)) = (model.facts.outages.first(), model.facts.outages.last()) else { return };
-    let outage = Outage { until: last.until, ..*first };
+    let is_whole = model.facts.outages.iter().any(|own| own.node.is_none());
+    let outage = Outage { until: last.until, node: first.node.filter(|_| !is_whole), ..*first };
     excuse(history, model.facts, outage, findings);
-    let choices = if outage.how == Ending::Stop { AFTER_STOP } else { AFTER_KILL };
+    let choices = match (outage.how, outage.node) {
+        (Ending::Stop, None) => AFTER_STOP,
+        (Ending::Kill, None) => AFTER_KILL,
+        (Ending::Stop, Some(_)) => AFTER_STOP_OF_NODE,
+        (Ending::Kill, Some(_)) => AFTER_KILL_OF_NODE,
+    };
     for ledger in ledgers {
         if let Some(next) = return_of(model.facts, ledger.session, outage) {
             session(model, ledger, next, (outage, &choices), findings);
@@ -53,13 +71,19 @@ pub fn check(history: &History, model: &Model<'_>, ledgers: &[Ledger<'_>], findi
     wills(model.facts, &choices, findings);
 }
 
-/// The connection that resumes a session behind the outage, if the session was there when it began.
+/// The connection that resumes a session behind the outage, if the session was there when it began; other nodes let clients in while one
+/// is away.
 fn return_of<'a>(facts: &'a Facts, session: &Session<'_>, outage: Outage) -> Option<&'a Connection> {
     let last = session.connections.iter().rfind(|own| own.opened.at < outage.from.at)?;
     let own = facts.connections.iter().filter(|other| other.id == session.id && other.is_accepted());
     let next = own.into_iter().find(|other| other.opened.at > last.opened.at)?;
-    let is_behind = outage.until.is_some_and(|until| next.opened.at > until.at);
-    (is_behind && last.session_persists() && !next.connect.clean).then_some(next)
+    let is_there = outage.node.is_some() || is_over(outage, next);
+    (is_there && last.session_persists() && !next.connect.clean).then_some(next)
+}
+
+/// What was ended was there again when this connection was opened.
+fn is_over(outage: Outage, next: &Connection) -> bool {
+    outage.until.is_some_and(|until| next.opened.at > until.at)
 }
 
 /// Measures how much of a session is there again, and of the messages that it is owed.
@@ -96,7 +120,7 @@ fn session(
         let again = done.iter().filter(|own| behind.contains(&own.message)).count();
         findings.choice_among(choices.again, if again == 0 { "none" } else { "some" }, "some");
     }
-    if outage.how == Ending::Stop && !next.session_present() {
+    if outage.how == Ending::Stop && is_over(outage, next) && !next.session_present() {
         let connack = next.connack.as_ref().map(|(at, _)| *at);
         let finding = findings.broken(rules::KEPT_WHEN_STOPPED, next.protocol());
         let finding = finding.at([outage.from.at, next.opened.at].into_iter().chain(connack));
@@ -154,7 +178,8 @@ fn retained(model: &Model<'_>, (outage, choices): (Outage, &Choices), findings: 
 }
 
 /// Withdraws what the broker may have forgotten, or have gone back to: everything that is not wholly before the outage or wholly behind
-/// it, but for messages that a session lacks although the broker says that it is present.
+/// it, but for messages that a session lacks although the broker says that it is present. Where one node was ended, others have
+/// clients meanwhile, and only what is missing behind such a word counts.
 fn excuse(history: &History, facts: &Facts, outage: Outage, findings: &mut Findings) {
     if findings.broken.is_empty() {
         return;
@@ -173,7 +198,12 @@ fn excuse(history: &History, facts: &Facts, outage: Outage, findings: &mut Findi
             let begun = outage.until.is_some_and(|until| steps[*at] > until.step);
             begun && !is_of_older(&history.entries[*at].event, *at, facts, &older)
         };
-        finding.is_absence || is_before || finding.events.iter().all(is_behind)
+        let is_word = |at: &usize| {
+            let connack = history.entries[*at].event.packet();
+            *at > outage.from.at && matches!(connack, Some(Packet::Connack(connack)) if connack.session_present)
+        };
+        let lacks = finding.is_absence && (outage.node.is_none() || finding.events.iter().any(is_word));
+        lacks || is_before || finding.events.iter().all(is_behind)
     });
 }
 
