@@ -28,8 +28,16 @@ pub struct Cell {
     /// The first one's fate is what the experiment is about.
     pub clients: Vec<Client>,
     pub steps: Vec<Step>,
-    /// The queue limit that the user declared for this broker, in messages.
+    pub declared: Declared,
+}
+
+/// What the user, or the file of the broker, declares about the broker.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Declared {
+    /// How many messages it keeps for a session.
     pub queue_limit: Option<u32>,
+    /// It keeps sessions and retained messages over an end like this.
+    pub durable: Option<Ending>,
 }
 
 /// A client of a cell.
@@ -192,7 +200,14 @@ pub struct Source {
 pub struct Settings {
     /// Messages of a publish step that does not say how many.
     pub messages: u32,
-    pub queue_limit: Option<u32>,
+    pub declared: Declared,
+}
+
+impl Settings {
+    /// So many messages, and nothing declared.
+    pub const fn of(messages: u32) -> Settings {
+        Settings { messages, declared: Declared { queue_limit: None, durable: None } }
+    }
 }
 
 /// All cells of a scenario, in the order of its axes' values, the last axis fastest.
@@ -213,7 +228,7 @@ fn cell(scenario: &str, part: &Part, axes: Axes, settings: Settings) -> Cell {
         clients,
         steps,
         axes,
-        queue_limit: settings.queue_limit,
+        declared: settings.declared,
     }
 }
 

@@ -1,5 +1,8 @@
 //! Words that scenario files, plans, runs and histories share.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 /// The name under which the witness stands in a history.
 pub const WITNESS: &str = "witness";
 
@@ -52,8 +55,9 @@ impl Timer {
     }
 }
 
-/// How a broker is ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// How a broker is ended. What outlives the harder way outlives the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Ending {
     /// It is asked to stop (SIGTERM), and has the time that it takes.
     Stop,

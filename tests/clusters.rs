@@ -15,7 +15,7 @@ use support::measured::run_cells_at;
 fn cluster(sharing: Sharing) -> Outcome {
     let broker = Broker::correct();
     let scenario = Scenario::load("cluster").unwrap();
-    let cells = plan::cells(&scenario, Settings { messages: 3, queue_limit: None });
+    let cells = plan::cells(&scenario, Settings::of(3));
     let outcome = run_cells_at("mstester", &broker.nodes(3, sharing), cells);
     assert_eq!(outcome.cells.len(), 28);
     assert_eq!(broker.sessions(), Vec::<String>::new());

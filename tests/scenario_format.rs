@@ -83,7 +83,7 @@ fn every_verb_and_every_key_has_an_example() {
 }
 
 fn planned(scenario: &Scenario) -> Vec<Cell> {
-    plan::cells(scenario, Settings { messages: 3, queue_limit: None })
+    plan::cells(scenario, Settings::of(3))
 }
 
 /// What the examples ask for is as the standard has it: a correct broker passes each of their cells.

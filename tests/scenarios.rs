@@ -8,7 +8,7 @@ use mqtt_sessions::plan::{Action, Cell, Publication, Settings, cells};
 use mqtt_sessions::results::AxisValue;
 use mqtt_sessions::scenario::{Scenario, ScenarioError};
 
-const SETTINGS: Settings = Settings { messages: 3, queue_limit: None };
+const SETTINGS: Settings = Settings::of(3);
 
 fn plan(name: &str) -> Vec<Cell> {
     cells(&Scenario::load(name).unwrap(), SETTINGS)

@@ -9,7 +9,8 @@ use serde::Deserialize;
 use super::started::StartError;
 use super::template::Template;
 use super::values::Values;
-use crate::vocabulary::NODES_MAX;
+use crate::plan::Declared;
+use crate::vocabulary::{Ending, NODES_MAX};
 
 /// The built-in files, by the name of the broker.
 const BUILT_IN: &[(&str, &str)] = &[
@@ -62,6 +63,8 @@ pub struct BrokerFile {
     pub ready_within_s: u32,
     /// How many messages it keeps for a session, where that is configured.
     pub queue_limit: Option<u32>,
+    /// It keeps sessions and retained messages over an end like this, and what it loses fails.
+    pub durable: Option<Ending>,
     /// How many nodes are started, each with a folder and ports of its own.
     #[serde(default = "one_node")]
     pub nodes: u32,
@@ -97,6 +100,8 @@ pub struct Variant {
     pub about: String,
     /// In place of that of the file.
     pub queue_limit: Option<u32>,
+    /// In place of that of the file.
+    pub durable: Option<Ending>,
     /// In place of that of the file.
     pub nodes: Option<u32>,
     /// In place of those of the file.
@@ -185,6 +190,7 @@ impl BrokerFile {
             Some(found) => {
                 self.values.extend(found.values.clone());
                 self.queue_limit = found.queue_limit.or(self.queue_limit);
+                self.durable = found.durable.or(self.durable);
                 self.nodes = found.nodes.unwrap_or(self.nodes);
                 Ok(self)
             }
@@ -206,6 +212,11 @@ impl BrokerFile {
     /// It is not installed; the sentence says how it is.
     pub fn installed(&self) -> Result<Option<String>, StartError> {
         Ok(Values::of(self, &[std::env::temp_dir()])?[0].version(self))
+    }
+
+    /// What it declares about the broker.
+    pub fn declared(&self) -> Declared {
+        Declared { queue_limit: self.queue_limit, durable: self.durable }
     }
 
     /// How long the broker may take to stop.

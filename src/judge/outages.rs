@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use super::deliveries::Ledger;
 use super::facts::{Connection, Facts, Outage, Publication};
-use super::finding::Findings;
+use super::finding::{ATTEMPTS_FOR_AN_ABSENCE, Findings};
 use super::model::Model;
-use super::rules;
+use super::rules::{self, Rule};
 use super::session::Session;
 use crate::history::{Event, History, Message, PROOF_WILL_TOPIC};
 use crate::packet::Packet;
@@ -51,7 +51,13 @@ const AFTER_KILL_OF_NODE: Choices = Choices {
 const EXPIRED_MEANWHILE: &str = "expired_while_the_broker_was_away";
 
 /// Measures what was kept, and withdraws the findings that an outage explains.
-pub fn check(history: &History, model: &Model<'_>, ledgers: &[Ledger<'_>], findings: &mut Findings) {
+pub fn check(
+    history: &History,
+    model: &Model<'_>,
+    ledgers: &[Ledger<'_>],
+    durable: Option<Ending>,
+    findings: &mut Findings,
+) {
     let (Some(first), Some(last)) = (model.facts.outages.first(), model.facts.outages.last()) else { return };
     let is_whole = model.facts.outages.iter().any(|own| own.node.is_none());
     let outage = Outage { until: last.until, node: first.node.filter(|_| !is_whole), ..*first };
@@ -64,10 +70,10 @@ pub fn check(history: &History, model: &Model<'_>, ledgers: &[Ledger<'_>], findi
     };
     for ledger in ledgers {
         if let Some(next) = return_of(model.facts, ledger.session, outage) {
-            session(model, ledger, next, (outage, &choices), findings);
+            session(model, ledger, next, (outage, &choices, durable), findings);
         }
     }
-    retained(model, (outage, &choices), findings);
+    retained(model, (outage, &choices, durable), findings);
     wills(model.facts, &choices, findings);
 }
 
@@ -91,7 +97,7 @@ fn session(
     model: &Model<'_>,
     ledger: &Ledger<'_>,
     next: &Connection,
-    (outage, choices): (Outage, &Choices),
+    (outage, choices, durable): (Outage, &Choices, Option<Ending>),
     findings: &mut Findings,
 ) {
     let last = ledger.session.connections.iter().rfind(|own| own.opened.at < outage.from.at);
@@ -120,16 +126,28 @@ fn session(
         let again = done.iter().filter(|own| behind.contains(&own.message)).count();
         findings.choice_among(choices.again, if again == 0 { "none" } else { "some" }, "some");
     }
-    if outage.how == Ending::Stop && is_over(outage, next) && !next.session_present() {
+    let promise = promise(outage, durable, rules::KEEPS_THE_SESSION);
+    if let Some((rule, because)) = promise.filter(|_| is_over(outage, next) && !next.session_present()) {
         let connack = next.connack.as_ref().map(|(at, _)| *at);
-        let finding = findings.broken(rules::KEPT_WHEN_STOPPED, next.protocol());
+        let finding = findings.broken(rule, next.protocol());
         let finding = finding.at([outage.from.at, next.opened.at].into_iter().chain(connack));
         let messages = match stored.len() {
             0 => String::new(),
             count => format!(", with {count} messages that were accepted for it"),
         };
-        let expected = format!("the session of {}{messages}: the broker was stopped in good order", next.client);
+        let expected = format!("the session of {}{messages}: {because}", next.client);
         finding.expected(expected).observed("it is gone behind the restart");
+    }
+}
+
+/// What a loss breaks, if it breaks anything, and why: the standard, where the file of the broker declares that it keeps this.
+fn promise(outage: Outage, durable: Option<Ending>, by_standard: Rule) -> Option<(Rule, &'static str)> {
+    match outage.how {
+        how if durable.is_some_and(|durable| how <= durable) => {
+            Some((by_standard, "the file of the broker declares that it keeps it"))
+        }
+        Ending::Stop => Some((rules::KEPT_WHEN_STOPPED, "the broker was stopped in good order")),
+        Ending::Kill => None,
     }
 }
 
@@ -154,7 +172,11 @@ fn wills(facts: &Facts, choices: &Choices, findings: &mut Findings) {
 }
 
 /// Whether retained messages are there again, for those who subscribe behind the outage.
-fn retained(model: &Model<'_>, (outage, choices): (Outage, &Choices), findings: &mut Findings) {
+fn retained(
+    model: &Model<'_>,
+    (outage, choices, durable): (Outage, &Choices, Option<Ending>),
+    findings: &mut Findings,
+) {
     let Some(until) = outage.until else { return };
     let behind = model.facts.connections.iter().filter(|own| own.opened.at > until.at);
     for (connection, subscribing) in behind.flat_map(|own| own.subscribes.iter().map(move |sub| (own, sub))) {
@@ -167,10 +189,13 @@ fn retained(model: &Model<'_>, (outage, choices): (Outage, &Choices), findings: 
             let mut later = connection.deliveries.iter().filter(|own| own.place.at > subscribing.sent.at);
             let came = later.any(|own| own.topic == topic && own.publish.retain);
             findings.choice_among(choices.retained, if came { "kept" } else { "lost" }, "partly");
-            if !came && outage.how == Ending::Stop {
-                let finding = findings.broken(rules::KEPT_WHEN_STOPPED, connection.protocol());
+            let promise = promise(outage, durable, rules::RETAINED_TO_A_SUBSCRIPTION);
+            if let Some((rule, because)) = promise.filter(|_| !came) {
+                // A copy may come late, and only a broken MUST is worth to start the broker again.
+                let attempts = if rule == rules::KEPT_WHEN_STOPPED { 1 } else { ATTEMPTS_FOR_AN_ABSENCE };
+                let finding = findings.broken(rule, connection.protocol()).after_attempts(attempts);
                 let finding = finding.at([outage.from.at, subscribing.sent.at]);
-                let expected = "the retained message of its topic: the broker was stopped in good order";
+                let expected = format!("the retained message of its topic: {because}");
                 finding.expected(expected).observed("it is gone behind the restart");
             }
         }

@@ -18,7 +18,7 @@ pub fn measure(broker: &Broker, scenario: &str) -> Vec<CellResult> {
 
 /// Runs one scenario against the broker.
 pub fn measure_scenario(broker: &Broker, scenario: &Scenario) -> Vec<CellResult> {
-    measure_cells(broker, plan::cells(scenario, Settings { messages: 3, queue_limit: None }))
+    measure_cells(broker, plan::cells(scenario, Settings::of(3)))
 }
 
 /// Runs cells against the broker.
