@@ -222,14 +222,7 @@ fn cell(scenario: &str, part: &Part, axes: Axes, settings: Settings) -> Cell {
     let mut steps: Vec<Step> =
         taken.map(|step| Step { client: step.client, action: resolve::action(part, step, &axes, settings) }).collect();
     proofs::add(&clients, &mut steps);
-    Cell {
-        id: id(scenario, &axes),
-        scenario: scenario.to_owned(),
-        clients,
-        steps,
-        axes,
-        declared: settings.declared,
-    }
+    Cell { id: id(scenario, &axes), scenario: scenario.to_owned(), clients, steps, axes, declared: settings.declared }
 }
 
 fn client(part: &Part, axes: &Axes, place: usize) -> Client {

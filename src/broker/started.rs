@@ -102,7 +102,9 @@ impl Started {
             nodes => (1..=nodes).map(|node| folder.path().join(format!("node{node}"))).collect(),
         };
         let values = Values::of(file, &paths)?;
-        let name = |place: usize| if paths.len() == 1 { file.name.clone() } else { format!("node {} of {}", place + 1, file.name) };
+        let name = |place: usize| {
+            if paths.len() == 1 { file.name.clone() } else { format!("node {} of {}", place + 1, file.name) }
+        };
         let nodes = paths.iter().zip(&values).enumerate();
         nodes.map(|(place, (path, values))| Started::node(file, name(place), path, &folder, values)).collect()
     }

@@ -28,8 +28,8 @@ impl TryFrom<String> for Template {
         let mut rest = text.as_str();
         while let Some((before, behind)) = rest.split_once("${") {
             let name = behind.split_once('}').filter(|(name, _)| is_name(name));
-            let (name, behind) =
-                name.ok_or("${NAME} takes a NAME of letters, digits, - and _, and behind it @ with the number of a node")?;
+            let (name, behind) = name
+                .ok_or("${NAME} takes a NAME of letters, digits, - and _, and behind it @ with the number of a node")?;
             parts.extend([Part::Text(before.into()), Part::Name(name.into())]);
             rest = behind;
         }
@@ -40,8 +40,9 @@ impl TryFrom<String> for Template {
 
 fn is_name(text: &str) -> bool {
     let (text, node) = text.split_once(OF_NODE).unwrap_or((text, "1"));
-    node.parse::<u8>().is_ok() &&
-    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+    node.parse::<u8>().is_ok()
+        && !text.is_empty()
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
 }
 
 impl Template {

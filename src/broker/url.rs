@@ -81,7 +81,8 @@ pub fn parse(text: &str) -> Result<Location, String> {
         return unix(path);
     }
     let (before, hosts, behind) = around_the_hosts(text);
-    let nodes = hosts.split(',').map(|host| network(&format!("{before}{host}{behind}"))).collect::<Result<Vec<_>, _>>()?;
+    let nodes =
+        hosts.split(',').map(|host| network(&format!("{before}{host}{behind}"))).collect::<Result<Vec<_>, _>>()?;
     match nodes.len() {
         0..=NODES_MAX => Ok(Location::Hosts(nodes)),
         more => Err(format!("it has {more} nodes, and {NODES_MAX} are the most")),

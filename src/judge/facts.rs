@@ -161,9 +161,10 @@ impl Facts {
         self.nodes.iter().any(|node| *node != FIRST_NODE)
     }
 
-    /// The broker was ended between two places.
+    /// The broker, or a node of it, was away at some time between two places.
     pub fn outage_between(&self, from: Place, to: Place) -> Option<&Outage> {
-        self.outages.iter().find(|outage| (from.at..to.at).contains(&outage.from.at))
+        let is_over = |outage: &Outage| outage.until.is_some_and(|until| until.at <= from.at);
+        self.outages.iter().find(|outage| outage.from.at < to.at && !is_over(outage))
     }
 
     /// A connection that ended here ended with the broker.
