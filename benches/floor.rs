@@ -34,7 +34,7 @@ fn main() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // The embedded broker stops when this is dropped.
     let broker = runtime.block_on(Broker::find(&broker_argument(), Given::default(), Duration::from_secs(5)))?;
-    let Some(address) = broker.endpoint.plain_tcp() else { bail!("{} is not reached by plain TCP", broker.url) };
+    let Some(address) = broker.nodes[0].plain_tcp() else { bail!("{} is not reached by plain TCP", broker.url) };
     println!("{} against {}, medians\n", TOOL, broker.url);
 
     over_the_floor(address)?;

@@ -43,7 +43,8 @@ pub fn embedded_is() -> Option<(&'static str, &'static str)> {
 
 /// A broker that can be reached.
 pub struct Broker {
-    pub endpoint: Endpoint,
+    /// One for each node, at least one.
+    pub nodes: Vec<Endpoint>,
     pub login: Option<Login>,
     /// The login of clients that only publish, where it is another one.
     pub publisher_login: Option<Login>,
@@ -121,7 +122,7 @@ impl Broker {
         let location = url::parse(broker).map_err(|why| BrokerError::Url { given: without_login(broker), why })?;
         match location {
             Location::Unix(path) => Broker::of_unix(path, given),
-            Location::Host(network) => Broker::at(network, given, connect_timeout).await,
+            Location::Hosts(nodes) => Broker::at(nodes, given, connect_timeout).await,
         }
     }
 
@@ -130,7 +131,7 @@ impl Broker {
         let embedded = embedded::Embedded::start().map_err(BrokerError::Embedded)?;
         let address = embedded.address();
         Ok(Broker {
-            endpoint: Endpoint::tcp([address]),
+            nodes: vec![Endpoint::tcp([address])],
             login: None,
             publisher_login: None,
             label: BrokerLabel {
@@ -156,53 +157,52 @@ impl Broker {
 
     /// It was started for this run.
     pub fn is_started(&self) -> bool {
-        self.operator.as_ref().is_some_and(|operator| operator.started().is_some())
+        self.operator.as_ref().is_some_and(|operator| operator.is_of_run())
     }
 
     fn start(file: &BrokerFile, typed: &str, given: Given) -> Result<Broker, BrokerError> {
-        let started = Started::start(file, given.keep)?;
+        let nodes = Started::start(file, given.keep)?;
         let label = BrokerLabel {
             name: given.name.clone().or(Some(file.name.clone())),
-            version: given.version.clone().or(started.version.clone()),
+            version: given.version.clone().or(nodes[0].version.clone()),
             how: typed.into(),
         };
-        let url = format!("mqtt://{}", started.address);
+        let addresses: Vec<SocketAddr> = nodes.iter().map(|node| node.address).collect();
+        let url = format!("mqtt://{}", addresses.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(","));
         let given = Given {
             user: given.user.or(file.username.clone()),
             password: given.password.or(file.password.clone()),
             ..given
         };
-        let broker = Broker::named(Endpoint::tcp([started.address]), given, url)?;
-        Ok(Broker { label, operator: Some(Arc::new(Operator::of(started))), ..broker })
+        let endpoints = addresses.into_iter().map(|address| Endpoint::tcp([address])).collect();
+        let broker = Broker::named(endpoints, given, url)?;
+        Ok(Broker { label, operator: Some(Arc::new(Operator::of(nodes))), ..broker })
     }
 
     fn of_unix(path: PathBuf, given: Given) -> Result<Broker, BrokerError> {
         let url = format!("unix:{}", path.display());
         speaks_no_tls(&given.tls, &url)?;
-        Broker::named(Endpoint::unix(path), given, url)
+        Broker::named(vec![Endpoint::unix(path)], given, url)
     }
 
-    async fn at(network: Network, given: Given, connect_timeout: Duration) -> Result<Broker, BrokerError> {
-        let url = network.without_credentials();
-        let tls = match network.scheme.tls {
-            true => Some(given.tls.tls(&network.host)?),
-            false => {
+    async fn at(nodes: Vec<Network>, given: Given, connect_timeout: Duration) -> Result<Broker, BrokerError> {
+        let url = nodes[0].without_credentials(&nodes[1..]);
+        let mut endpoints = Vec::new();
+        for node in &nodes {
+            if !node.scheme.tls {
                 speaks_no_tls(&given.tls, &url)?;
-                None
             }
-        };
-        let mut endpoint = Endpoint::tcp(addresses(&network, connect_timeout).await?);
-        endpoint.tls = tls;
-        if network.scheme.websocket {
-            endpoint.websocket = Some(Arc::new(Resource { host: network.host_and_port(), path: network.path }));
+            endpoints.push(endpoint(node, &given.tls, connect_timeout).await?);
         }
-        let given = Given { user: network.user.or(given.user), password: network.password.or(given.password), ..given };
-        Broker::named(endpoint, given, url)
+        // All nodes have the login of the URL.
+        let Network { user, password, .. } = nodes.into_iter().next().expect("a URL has a host");
+        let given = Given { user: user.or(given.user), password: password.or(given.password), ..given };
+        Broker::named(endpoints, given, url)
     }
 
-    fn named(endpoint: Endpoint, given: Given, url: String) -> Result<Broker, BrokerError> {
+    fn named(nodes: Vec<Endpoint>, given: Given, url: String) -> Result<Broker, BrokerError> {
         Ok(Broker {
-            endpoint,
+            nodes,
             login: login(given.user, given.password, BrokerError::NoUser)?,
             publisher_login: login(given.publisher_user, given.publisher_password, BrokerError::NoPublisher)?,
             label: BrokerLabel { name: given.name, version: given.version, how: BrokerLabel::BY_URL.into() },
@@ -219,6 +219,16 @@ fn login(user: Option<String>, password: Option<String>, no_user: BrokerError) -
         (None, Some(_)) => Err(no_user),
         (user, password) => Ok(user.map(|user| Login { user, password: password.unwrap_or_default() })),
     }
+}
+
+async fn endpoint(node: &Network, tls: &TlsOptions, connect_timeout: Duration) -> Result<Endpoint, BrokerError> {
+    let tls = if node.scheme.tls { Some(tls.tls(&node.host)?) } else { None };
+    let mut endpoint = Endpoint::tcp(addresses(node, connect_timeout).await?);
+    endpoint.tls = tls;
+    if node.scheme.websocket {
+        endpoint.websocket = Some(Arc::new(Resource { host: node.host_and_port(), path: node.path.clone() }));
+    }
+    Ok(endpoint)
 }
 
 /// All addresses of the host, in the order of the resolver.

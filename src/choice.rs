@@ -16,7 +16,13 @@ const WHILE_AWAY: &[(&str, &str)] =
 
 const OVER_AN_OUTAGE: &[(&str, &str)] = &[("kept", "there again"), ("lost", "gone"), ("partly", "there again in part")];
 
-const CHOICES: [Choice; 20] = [
+/// What becomes of what was done with before.
+const COMES_AGAIN: &[(&str, &str)] = &[("none", "does not come again"), ("some", "comes again")];
+/// What becomes of a will.
+const OF_A_WILL: &[(&str, &str)] =
+    &[("published", "published"), ("dropped", "not published"), ("partly", "published in part")];
+
+const CHOICES: [Choice; 28] = [
     Choice {
         name: "qos0_publication_while_away",
         decides_count: true,
@@ -95,13 +101,13 @@ const CHOICES: [Choice; 20] = [
         name: "delivered_again_after_stop",
         decides_count: true,
         sentence: "What was delivered and acknowledged before {} after the broker was stopped in good order",
-        values: &[("none", "does not come again"), ("some", "comes again")],
+        values: COMES_AGAIN,
     },
     Choice {
         name: "will_after_stop",
         decides_count: true,
         sentence: "The will of a client whose connection ended with the broker is {} after the broker was stopped in good order",
-        values: &[("published", "published"), ("dropped", "not published"), ("partly", "published in part")],
+        values: OF_A_WILL,
     },
     Choice {
         name: "after_kill",
@@ -119,13 +125,61 @@ const CHOICES: [Choice; 20] = [
         name: "delivered_again_after_kill",
         decides_count: true,
         sentence: "What was delivered and acknowledged before {} after the broker was killed",
-        values: &[("none", "does not come again"), ("some", "comes again")],
+        values: COMES_AGAIN,
     },
     Choice {
         name: "will_after_kill",
         decides_count: true,
         sentence: "The will of a client whose connection ended with the broker is {} after the broker was killed",
-        values: &[("published", "published"), ("dropped", "not published"), ("partly", "published in part")],
+        values: OF_A_WILL,
+    },
+    Choice {
+        name: "after_stop_of_node",
+        decides_count: true,
+        sentence: "A session and the messages that wait for it are {} after one node of the broker was stopped in good order",
+        values: OVER_AN_OUTAGE,
+    },
+    Choice {
+        name: "retained_after_stop_of_node",
+        decides_count: true,
+        sentence: "Retained messages are {} after one node of the broker was stopped in good order",
+        values: OVER_AN_OUTAGE,
+    },
+    Choice {
+        name: "delivered_again_after_stop_of_node",
+        decides_count: true,
+        sentence: "What was delivered and acknowledged before {} after one node of the broker was stopped in good order",
+        values: COMES_AGAIN,
+    },
+    Choice {
+        name: "will_after_stop_of_node",
+        decides_count: true,
+        sentence: "The will of a client whose connection ended with its node is {} after that was stopped in good order",
+        values: OF_A_WILL,
+    },
+    Choice {
+        name: "after_kill_of_node",
+        decides_count: true,
+        sentence: "A session and the messages that wait for it are {} after one node of the broker was killed",
+        values: OVER_AN_OUTAGE,
+    },
+    Choice {
+        name: "retained_after_kill_of_node",
+        decides_count: true,
+        sentence: "Retained messages are {} after one node of the broker was killed",
+        values: OVER_AN_OUTAGE,
+    },
+    Choice {
+        name: "delivered_again_after_kill_of_node",
+        decides_count: true,
+        sentence: "What was delivered and acknowledged before {} after one node of the broker was killed",
+        values: COMES_AGAIN,
+    },
+    Choice {
+        name: "will_after_kill_of_node",
+        decides_count: true,
+        sentence: "The will of a client whose connection ended with its node is {} after that was killed",
+        values: OF_A_WILL,
     },
     Choice {
         name: "expired_while_the_broker_was_away",

@@ -88,7 +88,7 @@ pub fn places(own: impl IntoIterator<Item = Place>) -> Vec<Place> {
     let built_in = Scenario::built_in_names().flat_map(|name| {
         let scenario = Scenario::load(name).expect("a built-in scenario has no mistake");
         let is_usual = Scenario::usual_names().any(|usual| usual == name);
-        let cells = plan::cells(&scenario, Settings { messages: 1, queue_limit: None });
+        let cells = plan::cells(&scenario, Settings::of(1));
         cells.into_iter().map(move |cell| Place { is_usual, ..Place::from(&cell) })
     });
     let mut places: Vec<Place> = built_in.collect();

@@ -93,6 +93,8 @@ pub enum Event {
     Undecodable(Client, Vec<u8>, String),
     /// An answer did not come before the deadline.
     Missing(Client, Awaited),
+    /// The Network Connection that begins here is one to this node of the broker, from 1.
+    AtNode(Client, u32),
     /// No Network Connection could be opened.
     Unreachable(Client),
     /// One settle window passed in which nothing arrived any more.
@@ -108,8 +110,8 @@ pub enum Event {
     Withheld(Client, String),
     /// More came on the client's connection than any broker has to send, and the client closed it.
     WithoutEnd(Client, Excess),
-    /// The broker was ended, or started again and lets clients in.
-    Broker(Turn),
+    /// The broker, or one node of it, was ended, or started again and lets clients in.
+    Broker(Turn, Option<u32>),
     /// The harness itself was held up for so many milliseconds before this line: nothing that needed it in time counts.
     Late(u32),
     /// The harness itself could not go on; the rest is its reason.
@@ -224,7 +226,7 @@ impl Event {
         match self {
             Event::Attempt(_)
             | Event::Step(_)
-            | Event::Broker(_)
+            | Event::Broker(..)
             | Event::Late(_)
             | Event::Broken(_)
             | Event::Stopped => None,
@@ -235,6 +237,7 @@ impl Event {
             | Event::Closed(client, _)
             | Event::Undecodable(client, ..)
             | Event::Missing(client, _)
+            | Event::AtNode(client, _)
             | Event::Unreachable(client)
             | Event::Settled(client)
             | Event::Timed { client, .. }
@@ -248,7 +251,7 @@ impl Event {
         match self {
             Event::Attempt(_)
             | Event::Step(_)
-            | Event::Broker(_)
+            | Event::Broker(..)
             | Event::Late(_)
             | Event::Broken(_)
             | Event::Stopped => None,
@@ -259,6 +262,7 @@ impl Event {
             | Event::Closed(client, _)
             | Event::Undecodable(client, ..)
             | Event::Missing(client, _)
+            | Event::AtNode(client, _)
             | Event::Unreachable(client)
             | Event::Settled(client)
             | Event::Timed { client, .. }

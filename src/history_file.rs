@@ -10,13 +10,15 @@ use crate::history::History;
 use crate::input::read_text;
 use crate::judge::{self, Combined};
 use crate::packet::Protocol;
-use crate::plan::Cell;
+use crate::plan::{Cell, Declared};
 use crate::results::{CellResult, Verdict};
 use crate::statement;
 use crate::visible::is_hidden;
+use crate::vocabulary::Ending;
 
 /// The keys of a head.
-const KEYS: [&str; 7] = ["verdict", "statements", "choices", "attempts", "queue_limit", "published", "reason"];
+const KEYS: [&str; 8] =
+    ["verdict", "statements", "choices", "attempts", "queue_limit", "durable", "published", "reason"];
 /// How the line begins that opens an attempt.
 const ATTEMPT: &str = "attempt ";
 
@@ -30,8 +32,7 @@ pub struct HistoryFile {
     pub name: String,
     /// The expectation of the head; `None` if it gives no verdict.
     pub expected: Option<Expected>,
-    /// The queue limit that the user declared for the broker.
-    pub queue_limit: Option<u32>,
+    pub declared: Declared,
     /// Oldest first; never empty.
     pub attempts: Vec<History>,
 }
@@ -97,7 +98,10 @@ impl HistoryFile {
         Ok(HistoryFile {
             name: name.into(),
             expected: expected(&head).map_err(at_key)?,
-            queue_limit: number(&head, "queue_limit").map_err(at_key)?,
+            declared: Declared {
+                queue_limit: number(&head, "queue_limit").map_err(at_key)?,
+                durable: ending(&head, "durable").map_err(at_key)?,
+            },
             attempts: attempts(&events, number(&head, "attempts").map_err(at_key)?).map_err(at_key)?,
         })
     }
@@ -113,7 +117,7 @@ impl HistoryFile {
             axes: Axes::default(),
             clients: Vec::new(),
             steps: Vec::new(),
-            queue_limit: self.queue_limit,
+            declared: self.declared,
         };
         judge::combine(&cell, self.attempts.iter().map(|attempt| judge::judge(&cell, attempt)).collect())
     }
@@ -194,6 +198,15 @@ fn number(head: &Head<'_>, key: &'static str) -> Result<Option<u32>, (&'static s
         text.parse().map_err(|_| (key, format!("{key} is a number, not \"{text}\"; write one")))
     };
     head.get(key).map(number).transpose()
+}
+
+fn ending(head: &Head<'_>, key: &'static str) -> Result<Option<Ending>, (&'static str, String)> {
+    let ending = |(_, text): &(usize, &str)| match *text {
+        "stop" => Ok(Ending::Stop),
+        "kill" => Ok(Ending::Kill),
+        _ => Err((key, format!("{key} is stop or kill, not \"{text}\"; write one of them"))),
+    };
+    head.get(key).map(ending).transpose()
 }
 
 /// The attempts: so many that all went the same, or those that the file itself opens.

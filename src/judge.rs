@@ -36,7 +36,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::axes::Axes;
 use crate::history::{Event, History, Message};
 use crate::packet::Protocol;
-use crate::plan::Cell;
+use crate::plan::{Cell, Declared};
 use crate::results::{
     BrokerFindings, CellResult, CellRun, Evidence, HelperEvidence, HelperRun, Level, Options, StoredHistoryError,
     Verdict, Violation,
@@ -45,7 +45,7 @@ use crate::visible::visible;
 use crate::vocabulary::Timer;
 pub use absences::SuspectedLimit;
 use facts::Facts;
-use finding::{Finding, Findings};
+use finding::{ATTEMPTS_FOR_AN_ABSENCE, Finding, Findings};
 use model::Model;
 use races::AsTaken;
 use received::Measured;
@@ -69,9 +69,12 @@ pub fn judge(cell: &Cell, history: &History) -> Judgement {
     let taken = AsTaken::of(history);
     let history = taken.history.as_ref();
     let facts = Facts::of(history);
-    let kept = kept_sessions(history, &facts, cell.queue_limit);
-    let mut findings = examine(history, &facts, &kept, cell.queue_limit);
+    let kept = kept_sessions(history, &facts, cell.declared);
+    let mut findings = examine(history, &facts, &kept, cell.declared);
     findings.measure(&facts);
+    if facts.spans_nodes() {
+        findings.ask_again(ATTEMPTS_FOR_AN_ABSENCE);
+    }
     // On connections of the harness's own the end of one is what is judged.
     if !cell.clients.is_empty() {
         witness::excuse(history, &mut findings);
@@ -84,7 +87,7 @@ pub fn judge(cell: &Cell, history: &History) -> Judgement {
 /// The connections, by their index, whose Session Present 0 denies a session that is there. Where the broker denies a session that
 /// it should have, either it has lost the session or its flag is wrong: the hypothesis that breaks fewer rules holds, and of two
 /// equal ones the broker's own word.
-fn kept_sessions(history: &History, facts: &Facts, queue_limit: Option<u32>) -> Vec<usize> {
+fn kept_sessions(history: &History, facts: &Facts, declared: Declared) -> Vec<usize> {
     let denials = session::denials(facts);
     let denials = &denials[..denials.len().min(DENIALS_MAX)];
     let hypotheses = (0..1usize << denials.len()).map(|chosen| {
@@ -95,7 +98,7 @@ fn kept_sessions(history: &History, facts: &Facts, queue_limit: Option<u32>) -> 
         return Vec::new();
     }
     let cost = |kept: &Vec<usize>| {
-        let findings = examine(history, facts, kept, queue_limit);
+        let findings = examine(history, facts, kept, declared);
         let of_level = |must: bool| {
             let own = findings.broken.iter().filter(|finding| (finding.level == Level::Must) == must);
             own.map(|finding| (finding.protocol, finding.statement)).collect::<BTreeSet<_>>().len()
@@ -106,7 +109,7 @@ fn kept_sessions(history: &History, facts: &Facts, queue_limit: Option<u32>) -> 
 }
 
 /// All that can be said of an attempt, under the hypothesis that these sessions were kept although the broker denies it.
-fn examine(history: &History, facts: &Facts, kept: &[usize], queue_limit: Option<u32>) -> Findings {
+fn examine(history: &History, facts: &Facts, kept: &[usize], declared: Declared) -> Findings {
     let mut findings = Findings::default();
     let model = Model::of(facts, kept);
     connects::check(&model, &mut findings);
@@ -123,10 +126,10 @@ fn examine(history: &History, facts: &Facts, kept: &[usize], queue_limit: Option
         subscriptions::check_overlaps(&model, ledger, &mut findings);
         properties::check(&model, ledger, &mut findings);
         handshakes::check(&model, ledger, &mut findings);
-        absences::check(&model, ledger, queue_limit, &mut findings);
+        absences::check(&model, ledger, declared.queue_limit, &mut findings);
         interrupted |= facts.stopped && absences::interrupted(&model, ledger, &mut findings);
     }
-    outages::check(history, &model, &ledgers, &mut findings);
+    outages::check(history, &model, &ledgers, declared.durable, &mut findings);
     let is_explained = interrupted || findings.explains_the_end;
     if findings.limits.is_empty() && facts.stopped && !is_explained {
         findings.limit(Verdict::Inconclusive, unfinished(facts, history));
@@ -255,7 +258,7 @@ pub fn judge_again(
         axes: stored.axes.clone(),
         clients: Vec::new(),
         steps: Vec::new(),
-        queue_limit: options.queue_limit,
+        declared: options.declared(),
     };
     let attempts = run.histories()?.iter().map(|history| judge(&cell, history)).collect();
     Ok(Some(combine(&cell, attempts)))
@@ -270,7 +273,7 @@ pub fn judge_helpers(histories: &[History]) -> (BrokerFindings, HelperRun) {
         axes: Axes::default(),
         clients: Vec::new(),
         steps: Vec::new(),
-        queue_limit: None,
+        declared: Declared::default(),
     };
     let mut findings = BrokerFindings::default();
     let mut run = HelperRun { histories: histories.iter().map(History::lines).collect(), evidence: Vec::new() };

@@ -86,8 +86,11 @@ pub async fn measure(
     let Some(reached) = unless_interrupted(interrupted, reaching).await else { return Ok(None) };
     let reached = reached?;
     can_be_ended(&reached.broker, &operations)?;
+    has_nodes_for(&reached, &cells)?;
     let Some(rights) = unless_interrupted(interrupted, reached.check_rights(prefix)).await else { return Ok(None) };
     rights?;
+    let Some(joined) = unless_interrupted(interrupted, reached.check_joined(prefix)).await else { return Ok(None) };
+    joined?;
     let Reached { broker, target, probes } = &reached;
     let settle = request.settle.window(probes);
     let options = RunOptions {
@@ -126,9 +129,10 @@ pub async fn measure(
     };
     if let Some(gone) = &outcome.gone {
         note(&format!("error: {}", gone.sentence()));
-        if let Some(started) = broker.operator.as_ref().and_then(|operator| operator.started()) {
-            let started = started.lock().await;
-            note(&format!("{}: {}", started.name, started.last_words()));
+        if let Some(operator) = &broker.operator {
+            for started in operator.started(None).await {
+                note(&format!("{}: {}", started.name, started.last_words()));
+            }
         }
     }
     let is_clean = outcome.cleanup.is_clean();
@@ -151,6 +155,22 @@ fn can_be_ended(broker: &Broker, operations: &[Operation]) -> Result<()> {
     let without = Operator::by(Commands::default());
     let operator = broker.operator.as_deref().unwrap_or(&without);
     Ok(operations.iter().try_for_each(|operation| operator.can(operation.ends, operation.starts))?)
+}
+
+/// Whether the broker has as many nodes as cells ask for.
+///
+/// # Errors
+/// A sentence for the user.
+fn has_nodes_for(reached: &Reached, cells: &[Cell]) -> Result<()> {
+    let nodes = reached.target.nodes();
+    let Some(cell) = cells.iter().find(|cell| cell.nodes() > nodes) else { return Ok(()) };
+    Err(anyhow!(
+        "{} needs a broker with {} nodes, and {} has {nodes}; give --broker mqtt://HOST,HOST,HOST for a cluster, or one that \
+         is started as such (`mqtt-sessions list --brokers`)",
+        cell.id,
+        cell.nodes(),
+        reached.broker.url,
+    ))
 }
 
 /// True when a signal comes, or when the time is over.

@@ -14,7 +14,7 @@ use crate::connection::End;
 use crate::packet::{self, Protocol};
 use crate::scenario::{Answers, Part, Point, Scenario, Timer, Verb};
 use crate::session_rules::session_persists;
-use crate::vocabulary::{BROKER, Ending, FENCE_TOPICS, PROOF_WILL_TOPIC};
+use crate::vocabulary::{BROKER, Ending, FENCE_TOPICS, FIRST_NODE, PROOF_WILL_TOPIC};
 
 pub use filter::{Filter, FilterError};
 
@@ -28,8 +28,16 @@ pub struct Cell {
     /// The first one's fate is what the experiment is about.
     pub clients: Vec<Client>,
     pub steps: Vec<Step>,
-    /// The queue limit that the user declared for this broker, in messages.
+    pub declared: Declared,
+}
+
+/// What the user, or the file of the broker, declares about the broker.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Declared {
+    /// How many messages it keeps for a session.
     pub queue_limit: Option<u32>,
+    /// It keeps sessions and retained messages over an end like this.
+    pub durable: Option<Ending>,
 }
 
 /// A client of a cell.
@@ -110,15 +118,19 @@ pub enum Action {
 /// A step of the broker's: it is ended, started, or both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Operation {
+    /// The node that is ended or started, from 1; `None` is the whole broker.
+    pub node: Option<u32>,
     pub ends: Option<Ending>,
     pub starts: bool,
     /// How long before it nothing happens.
     pub after: Duration,
 }
 
-/// The wishes of a CONNECT, beside what its client is.
+/// The node and the wishes of a CONNECT, beside what its client is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Connect {
+    /// The node of the broker to which the client connects, from 1.
+    pub node: u32,
     /// Clean Session in 3.1.1, Clean Start in 5.0.
     pub clean: bool,
     /// In seconds; 5.0 only.
@@ -188,7 +200,14 @@ pub struct Source {
 pub struct Settings {
     /// Messages of a publish step that does not say how many.
     pub messages: u32,
-    pub queue_limit: Option<u32>,
+    pub declared: Declared,
+}
+
+impl Settings {
+    /// So many messages, and nothing declared.
+    pub const fn of(messages: u32) -> Settings {
+        Settings { messages, declared: Declared { queue_limit: None, durable: None } }
+    }
 }
 
 /// All cells of a scenario, in the order of its axes' values, the last axis fastest.
@@ -203,14 +222,7 @@ fn cell(scenario: &str, part: &Part, axes: Axes, settings: Settings) -> Cell {
     let mut steps: Vec<Step> =
         taken.map(|step| Step { client: step.client, action: resolve::action(part, step, &axes, settings) }).collect();
     proofs::add(&clients, &mut steps);
-    Cell {
-        id: id(scenario, &axes),
-        scenario: scenario.to_owned(),
-        clients,
-        steps,
-        axes,
-        queue_limit: settings.queue_limit,
-    }
+    Cell { id: id(scenario, &axes), scenario: scenario.to_owned(), clients, steps, axes, declared: settings.declared }
 }
 
 fn client(part: &Part, axes: &Axes, place: usize) -> Client {
@@ -297,8 +309,23 @@ impl Cell {
     pub fn step_line(&self, index: usize) -> String {
         let step = &self.steps[index];
         let verb = step.action.verb();
-        let actor = if verb.is_of_broker() { BROKER } else { &self.clients[step.client].name };
+        let actor = match &step.action {
+            Action::Broker(Operation { node: Some(node), .. }) => format!("{BROKER} node {node}"),
+            Action::Broker(_) => BROKER.to_owned(),
+            _ => self.clients[step.client].name.clone(),
+        };
         format!("{} {verb} {actor}", index + 1)
+    }
+
+    /// How many nodes the broker needs for this cell.
+    pub fn nodes(&self) -> u32 {
+        let nodes = self.steps.iter().map(|step| match &step.action {
+            Action::Connect(connect) | Action::Race { connect, .. } => connect.node,
+            // Somebody has to be left.
+            Action::Broker(Operation { node: Some(node), .. }) => (FIRST_NODE + 1).max(*node),
+            _ => FIRST_NODE,
+        });
+        nodes.max().unwrap_or(FIRST_NODE)
     }
 
     /// The steps of the broker in this cell.
@@ -311,6 +338,11 @@ impl Cell {
 }
 
 impl Operation {
+    /// A connection to this node ends in it.
+    pub fn ends_at(self, node: u32) -> bool {
+        self.ends.is_some() && self.node.is_none_or(|own| own == node)
+    }
+
     fn verb(self) -> Verb {
         match (self.ends, self.starts) {
             (Some(_), true) => Verb::Restart,

@@ -13,6 +13,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::packet::Protocol;
+use crate::plan::Declared;
+use crate::vocabulary::Ending;
 
 pub use crate::axes::{Axes, AxisValue};
 pub use file::ResultsError;
@@ -128,6 +130,15 @@ pub struct Options {
     pub messages: u32,
     /// The queue limit that the user declared for a session of this broker, in messages.
     pub queue_limit: Option<u32>,
+    /// The end over which the broker keeps sessions and retained messages, as its file declares; absent where it declares none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub durable: Option<Ending>,
+}
+
+impl Options {
+    pub fn declared(&self) -> Declared {
+        Declared { queue_limit: self.queue_limit, durable: self.durable }
+    }
 }
 
 /// How many cells have which verdict.

@@ -31,7 +31,7 @@ pub use parse::{MESSAGES_MAX, ScenarioError};
 pub use value::{Answers, FromAxis, Point, Value};
 pub use verb::{Effect, Verb};
 
-pub use crate::vocabulary::{Ending, Timer};
+pub use crate::vocabulary::{Ending, FIRST_NODE, Timer};
 
 /// A scenario file: one experiment, or several that are lessons.
 #[derive(Debug, Clone, PartialEq)]
@@ -143,10 +143,12 @@ pub enum ClientId {
     Assigned,
 }
 
-/// The wishes of a CONNECT; in a step they override those of the client. An absent one is not asked for. All but Keep
+/// The node and the wishes of a CONNECT; in a step they override those of the client. An absent wish is not asked for. All but Keep
 /// Alive belong to 5.0, and are left out in cells of 3.1.1.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ConnectPlan {
+    /// The node of the broker to which the client connects, from 1; the first where it is absent.
+    pub node: Option<Value<u32>>,
     pub clean_start: Option<Value<bool>>,
     /// In seconds.
     pub session_expiry: Option<Value<u32>>,
@@ -260,6 +262,8 @@ pub enum ActionPlan {
         verb: Verb,
         /// How it is ended, where the verb leaves that open.
         by: Value<Ending>,
+        /// The node, from 1; the whole broker where it is absent.
+        node: Option<Value<u32>>,
         /// How long before it happens nothing happens, in milliseconds.
         after_ms: Value<u32>,
     },
@@ -348,6 +352,12 @@ impl Part {
             ClientId::Of(other) => self.identifier(other),
             ClientId::Assigned => None,
         }
+    }
+
+    /// The node to which a client connects, from 1, where the step asks for this.
+    pub fn node(&self, client: usize, step: &ConnectPlan, axes: &Axes) -> u32 {
+        let node = step.node.as_ref().or(self.clients[client].connect.node.as_ref());
+        node.map_or(FIRST_NODE, |node| node.in_cell(axes))
     }
 
     /// True if this combination of axis values makes a cell.

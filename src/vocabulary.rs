@@ -1,5 +1,8 @@
 //! Words that scenario files, plans, runs and histories share.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 /// The name under which the witness stands in a history.
 pub const WITNESS: &str = "witness";
 
@@ -9,6 +12,12 @@ pub const PROBE: &str = "probe";
 
 /// The name under which the broker stands in the steps that end or start it.
 pub const BROKER: &str = "broker";
+
+/// The node to which clients connect that are not told another one. Nodes are counted from 1.
+pub const FIRST_NODE: u32 = 1;
+
+/// The most nodes of a broker.
+pub const NODES_MAX: u32 = 9;
 
 /// The topic of the will that proves that the broker has noticed the end of a connection, where the scenario's client
 /// has no will of its own. Its publication at the witness is the proof.
@@ -46,8 +55,9 @@ impl Timer {
     }
 }
 
-/// How a broker is ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// How a broker is ended. What outlives the harder way outlives the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Ending {
     /// It is asked to stop (SIGTERM), and has the time that it takes.
     Stop,

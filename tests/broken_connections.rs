@@ -31,7 +31,7 @@ steps = [
 ]
 "#;
 
-const SETTINGS: Settings = Settings { messages: 3, queue_limit: None };
+const SETTINGS: Settings = Settings::of(3);
 
 /// Puts a mistake into the sound scenario.
 fn error_of(sound: &str, mistaken: &str) -> String {

@@ -147,7 +147,7 @@ fn by_tool(url: &str) -> Table {
 
 /// What rumqttc's clients count, all cells side by side.
 async fn by_rumqttc(address: &str) -> Table {
-    let settings = plan::Settings { messages: MESSAGES, queue_limit: None };
+    let settings = plan::Settings::of(MESSAGES);
     let cells = plan::cells(&Scenario::load("matrix").unwrap(), settings);
     let cells = Filter::parse(&[ONLY_V3]).unwrap().select(cells).unwrap();
     let mut playing = JoinSet::new();

@@ -70,7 +70,7 @@ fn run_all(broker: impl Fn() -> Broker) -> Vec<CellResult> {
 /// not the longest backlogs, which ask again, at length, what three messages ask; and at unequal QoS neither the ways to go
 /// away, since the matrix asks for them, nor clean sessions, to which nothing comes at any QoS.
 fn short_cells() -> Vec<Cell> {
-    let settings = Settings { messages: 3, queue_limit: None };
+    let settings = Settings::of(3);
     let is_short = |cell: &Cell| {
         let is = |axis: &str, value: AxisValue| cell.axes.get(axis) == Some(&value);
         let has_equal_qos = cell.axes.get("publish_qos") == cell.axes.get("subscribe_qos");

@@ -14,7 +14,7 @@ use mqtt_sessions::scenario::Scenario;
 use support::broker::{Broker, Defect};
 use support::measured::run_cells;
 
-const OPTIONS: Options = Options { messages: 3, queue_limit: None };
+const OPTIONS: Options = Options { messages: 3, queue_limit: None, durable: None };
 
 /// A cell of the matrix in which three messages are queued.
 const QUEUED: &str =
@@ -22,7 +22,7 @@ const QUEUED: &str =
 
 /// Runs a scenario against the broker.
 fn run(broker: &Broker, scenario: &str) -> Outcome {
-    let settings = Settings { messages: OPTIONS.messages, queue_limit: OPTIONS.queue_limit };
+    let settings = Settings { messages: OPTIONS.messages, declared: OPTIONS.declared() };
     run_cells(broker, cells(&Scenario::load(scenario).unwrap(), settings))
 }
 
@@ -213,7 +213,7 @@ fn steps(cell: &Cell) -> Vec<(String, Action)> {
 
 #[test]
 fn every_cell_can_be_written_as_a_scenario_of_its_own() {
-    let settings = Settings { messages: 3, queue_limit: None };
+    let settings = Settings::of(3);
     for name in Scenario::built_in_names() {
         let scenario = Scenario::load(name).unwrap();
         for cell in cells(&scenario, settings) {
@@ -225,7 +225,7 @@ fn every_cell_can_be_written_as_a_scenario_of_its_own() {
                 (scenario.name.as_str(), scenario.question_of(&cell.axes))
             );
             // What is written out depends on no option.
-            let [planned] = &cells(&again, Settings { messages: 9, queue_limit: None })[..] else { panic!("{text}") };
+            let [planned] = &cells(&again, Settings::of(9))[..] else { panic!("{text}") };
             assert_eq!(steps(planned), steps(&cell), "{}\n{text}", cell.id);
         }
     }

@@ -15,7 +15,7 @@ use support::measured::run_cells;
 const CELL: &str = "cuts[protocol=3.1.1,qos=1,leg=subscriber,point=half,how=fin]";
 
 fn measured(defect: Defect) -> Outcome {
-    let settings = Settings { messages: 3, queue_limit: None };
+    let settings = Settings::of(3);
     let mut cells = plan::cells(&Scenario::load("cuts").unwrap(), settings);
     cells.retain(|cell| cell.id == CELL);
     assert_eq!(cells.len(), 1);
@@ -54,7 +54,7 @@ fn what_never_comes_was_waited_for() {
 /// A busy broker sends its backlog some time behind its PINGRESP; the client still answers one message at a time.
 #[test]
 fn what_comes_late_is_answered_one_by_one() {
-    let settings = Settings { messages: 3, queue_limit: None };
+    let settings = Settings::of(3);
     let mut cells = plan::cells(&Scenario::load("window").unwrap(), settings);
     cells.retain(|cell| cell.id == "window[protocol=5.0,qos=1,limit=one_by_one]");
     let choices = Choices { backlog_delay: Duration::from_millis(300), ..Choices::default() };

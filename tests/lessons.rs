@@ -11,7 +11,7 @@ use mqtt_sessions::report::{self, Control, ControlPlayed, Palette, Teaching, Tol
 use mqtt_sessions::results::{CellResult, Results, Verdict};
 use mqtt_sessions::scenario::{Scenario, ScenarioError};
 
-const SETTINGS: Settings = Settings { messages: 2, queue_limit: None };
+const SETTINGS: Settings = Settings::of(2);
 
 /// Two lessons without a mistake; the second one has a step more in 5.0.
 const SOUND: &str = r#"name = "mine"

@@ -123,7 +123,7 @@ fn run_to_its_end(endpoint: Endpoint, cells: Vec<Cell>) -> Ended {
 
 /// Every n-th cell of a scenario.
 fn cells(scenario: &str, every: usize) -> Vec<Cell> {
-    let settings = Settings { messages: 3, queue_limit: None };
+    let settings = Settings::of(3);
     plan::cells(&Scenario::load(scenario).unwrap(), settings).into_iter().step_by(every).collect()
 }
 

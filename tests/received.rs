@@ -10,7 +10,7 @@ fn record(history: &str) -> CellResult {
     let stored = made_up::matrix().cells.remove(0);
     let history = history.lines().map(str::to_owned).collect();
     let run = CellRun { attempts: vec![AttemptRun { history, ..AttemptRun::default() }], ..CellRun::default() };
-    let judged = judge_again(&stored, &run, &Options { messages: 3, queue_limit: None });
+    let judged = judge_again(&stored, &run, &Options { messages: 3, queue_limit: None, durable: None });
     judged.expect("it is a history").expect("it was kept").result
 }
 

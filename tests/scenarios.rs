@@ -8,7 +8,7 @@ use mqtt_sessions::plan::{Action, Cell, Publication, Settings, cells};
 use mqtt_sessions::results::AxisValue;
 use mqtt_sessions::scenario::{Scenario, ScenarioError};
 
-const SETTINGS: Settings = Settings { messages: 3, queue_limit: None };
+const SETTINGS: Settings = Settings::of(3);
 
 fn plan(name: &str) -> Vec<Cell> {
     cells(&Scenario::load(name).unwrap(), SETTINGS)
@@ -415,6 +415,19 @@ fn steps_of_the_broker_that_cannot_be_taken() {
         ),
         ("{connect = \"reader\"}, {restart = \"broker\", by = \"hand\"}", "\"stop\" or \"kill\""),
         ("{connect = \"reader\"}, {stop = \"broker\", by = \"kill\"}", "`by` does not belong to stop"),
+        (
+            "{stop = \"broker\", node = 2}, {connect = \"reader\", node = 2}",
+            "\"reader\" cannot connect here: its node is not there; start it in a step before, or connect to another node",
+        ),
+        (
+            "{connect = \"reader\", node = 2}, {kill = \"broker\", node = 2}, {receive = \"reader\"}",
+            "\"reader\" cannot receive here: it is not connected",
+        ),
+        (
+            "{stop = \"broker\", node = 2}, {start = \"broker\", node = 1}, {connect = \"reader\"}",
+            "the broker cannot start here: it was not stopped or killed before",
+        ),
+        ("{connect = \"reader\", node = 0}", "`node` cannot be 0; it takes whole numbers from 1 to 9"),
     ] {
         let error = with(steps);
         assert!(error.contains(why), "{steps}: {error}");

@@ -14,7 +14,7 @@ use mqtt_sessions::scenario::Scenario;
 /// All cells of a scenario, passed.
 fn planned(scenario: &str) -> Vec<CellResult> {
     let scenario = Scenario::load(scenario).unwrap();
-    let planned = cells(&scenario, Settings { messages: 3, queue_limit: None });
+    let planned = cells(&scenario, Settings::of(3));
     planned
         .iter()
         .map(|planned| {

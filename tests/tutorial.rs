@@ -40,7 +40,7 @@ const LIES: [(&str, &str); 25] = [
 
 fn cells(lesson: &str) -> Vec<Cell> {
     let tutorial = Scenario::load("tutorial").unwrap();
-    let cells = plan::cells(&tutorial, Settings { messages: 3, queue_limit: None });
+    let cells = plan::cells(&tutorial, Settings::of(3));
     let is_own = |cell: &Cell| cell.axes.get("lesson").is_some_and(|value| value.to_string() == lesson);
     cells.into_iter().filter(is_own).collect()
 }

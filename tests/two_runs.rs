@@ -10,7 +10,7 @@ use support::measured::run_cells_as;
 #[test]
 fn what_is_said_of_a_broker_is_the_same_in_each_run() {
     for scenario in Scenario::usual_names() {
-        let planned = cells(&Scenario::load(scenario).unwrap(), Settings { messages: 3, queue_limit: None });
+        let planned = cells(&Scenario::load(scenario).unwrap(), Settings::of(3));
         // Other client ids are served in another order.
         let [one, other] =
             ["msaaaaaa", "mszzzzzz"].map(|prefix| run_cells_as(prefix, &Broker::correct(), planned.clone()).cells);

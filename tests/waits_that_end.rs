@@ -68,7 +68,7 @@ steps = [
 ]"#;
     let scenario = Scenario::parse("mine.toml", text).unwrap();
     let broker = Broker::choosing(Choices { server_keep_alive: Some(u16::MAX), ..Choices::default() });
-    let outcome = run_cells(&broker, cells(&scenario, Settings { messages: 3, queue_limit: None }));
+    let outcome = run_cells(&broker, cells(&scenario, Settings::of(3)));
     let cell = &outcome.cells[0];
     assert_eq!(cell.verdict, Verdict::Inconclusive, "{cell:?}");
     assert!(cell.reason.as_ref().unwrap().contains("a Keep Alive of 65535 s is longer"), "{cell:?}");

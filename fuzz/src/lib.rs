@@ -69,7 +69,7 @@ pub fn scenario(bytes: &[u8]) {
         Ok(scenario) => {
             let count: usize = scenario.axes.iter().map(|axis| axis.values.len()).product();
             if count <= CELLS_MAX {
-                let cells = plan::cells(&scenario, Settings { messages: 3, queue_limit: None });
+                let cells = plan::cells(&scenario, Settings::of(3));
                 let excepts = scenario.parts.iter().any(|part| !part.except.is_empty());
                 assert!(cells.len() == count || excepts && cells.len() < count, "{} of {count}", cells.len());
                 for cell in &cells {
@@ -100,7 +100,7 @@ pub fn results(bytes: &[u8]) {
     assert_eq!(History::parse(lines.iter().map(String::as_str)), Ok(history));
     let attempts = vec![AttemptRun { history: lines, ..AttemptRun::default() }];
     let run = CellRun { attempts, ..CellRun::default() };
-    judged(&cell(), &run, &Options { messages: 3, queue_limit: Some(2) });
+    judged(&cell(), &run, &Options { messages: 3, queue_limit: Some(2), durable: None });
 }
 
 /// Where a history can be judged, judging it once more says the same.

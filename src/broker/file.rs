@@ -9,6 +9,8 @@ use serde::Deserialize;
 use super::started::StartError;
 use super::template::Template;
 use super::values::Values;
+use crate::plan::Declared;
+use crate::vocabulary::{Ending, NODES_MAX};
 
 /// The built-in files, by the name of the broker.
 const BUILT_IN: &[(&str, &str)] = &[
@@ -61,6 +63,11 @@ pub struct BrokerFile {
     pub ready_within_s: u32,
     /// How many messages it keeps for a session, where that is configured.
     pub queue_limit: Option<u32>,
+    /// It keeps sessions and retained messages over an end like this, and what it loses fails.
+    pub durable: Option<Ending>,
+    /// How many nodes are started, each with a folder and ports of its own.
+    #[serde(default = "one_node")]
+    pub nodes: u32,
     /// Written after the broker's documentation; nobody has started the broker with it yet.
     #[serde(default)]
     pub untried: bool,
@@ -93,9 +100,17 @@ pub struct Variant {
     pub about: String,
     /// In place of that of the file.
     pub queue_limit: Option<u32>,
+    /// In place of that of the file.
+    pub durable: Option<Ending>,
+    /// In place of that of the file.
+    pub nodes: Option<u32>,
     /// In place of those of the file.
     #[serde(default)]
     pub values: BTreeMap<String, Template>,
+}
+
+fn one_node() -> u32 {
+    1
 }
 
 fn ready_within_s() -> u32 {
@@ -160,9 +175,13 @@ impl BrokerFile {
 
     fn parse(text: &str) -> Result<BrokerFile, String> {
         let file: BrokerFile = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
-        match file.start.is_empty() {
-            true => Err("start is empty: it is the command that runs the broker in the foreground".into()),
-            false => Ok(file),
+        if file.start.is_empty() {
+            return Err("start is empty: it is the command that runs the broker in the foreground".into());
+        }
+        let nodes = file.variants.values().filter_map(|variant| variant.nodes).chain([file.nodes]);
+        match nodes.into_iter().find(|nodes| !(1..=NODES_MAX).contains(nodes)) {
+            Some(nodes) => Err(format!("nodes is {nodes}: a broker has 1 to {NODES_MAX} nodes")),
+            None => Ok(file),
         }
     }
 
@@ -171,6 +190,8 @@ impl BrokerFile {
             Some(found) => {
                 self.values.extend(found.values.clone());
                 self.queue_limit = found.queue_limit.or(self.queue_limit);
+                self.durable = found.durable.or(self.durable);
+                self.nodes = found.nodes.unwrap_or(self.nodes);
                 Ok(self)
             }
             None => Err(FileError::NoVariant {
@@ -190,7 +211,12 @@ impl BrokerFile {
     /// # Errors
     /// It is not installed; the sentence says how it is.
     pub fn installed(&self) -> Result<Option<String>, StartError> {
-        Ok(Values::of(self, &std::env::temp_dir())?.version(self))
+        Ok(Values::of(self, &[std::env::temp_dir()])?[0].version(self))
+    }
+
+    /// What it declares about the broker.
+    pub fn declared(&self) -> Declared {
+        Declared { queue_limit: self.queue_limit, durable: self.durable }
     }
 
     /// How long the broker may take to stop.
@@ -231,7 +257,7 @@ mod tests {
         for file in BrokerFile::built_in() {
             let of_file = |name: &str| file.programs.iter().any(|own| own == name) || file.values.contains_key(name);
             let has_value =
-                |name: &str| matches!(name, "folder" | "cache") || name.starts_with("port") || of_file(name);
+                |name: &str| matches!(name, "folder" | "cache" | "node") || name.starts_with("port") || of_file(name);
             let version = file.version.iter().flat_map(|version| &version.command);
             let texts = [&file.install].into_iter().chain(&file.needs).chain(&file.start).chain(version);
             let texts = texts.chain(file.environment.values()).chain(file.files.values()).chain(file.values.values());

@@ -5,23 +5,25 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use tokio::net::TcpStream;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::started::Started;
-use crate::vocabulary::Ending;
+use crate::vocabulary::{Ending, FIRST_NODE};
 
 /// How long a command of the user's may take, and a broker that was killed to be gone.
 pub const ENDS_WITHIN: Duration = Duration::from_secs(60);
 /// How long a broker that is started by a command may take until it answers a CONNECT.
 const READY_WITHIN: Duration = Duration::from_secs(60);
+/// The variable with the number of the node that a command ends or starts, from 1; it is empty where that is the whole broker.
+const NODE: &str = "NODE";
 /// How often the harness looks whether a process has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// How a broker is ended and started.
 pub enum Operator {
-    /// It was started for this run.
-    Started(Box<Mutex<Started>>),
+    /// It was started for this run: its nodes, at least one.
+    Started(Vec<Mutex<Started>>),
     /// The shell of a command that is still under way, where nobody waited for its end, stands beside them.
     Commands(Commands, Mutex<Option<Child>>),
 }
@@ -55,50 +57,54 @@ pub enum OperatorError {
 }
 
 impl Operator {
-    pub fn of(started: Started) -> Operator {
-        Operator::Started(Box::new(Mutex::new(started)))
+    pub fn of(nodes: Vec<Started>) -> Operator {
+        Operator::Started(nodes.into_iter().map(Mutex::new).collect())
     }
 
     pub fn by(commands: Commands) -> Operator {
         Operator::Commands(commands, Mutex::default())
     }
 
-    /// Ends the broker, and waits until it has ended. Where a command of the user's ends it, it has when that comes back.
+    /// Ends the broker or this node of it, from 1, and waits until it has ended. Where a command of the user's ends it, it has when
+    /// that comes back.
     ///
     /// # Errors
     /// [`OperatorError`].
-    pub async fn end(&self, how: Ending) -> Result<(), OperatorError> {
-        match (self, how) {
-            (Operator::Started(started), Ending::Stop) => stop(&mut *started.lock().await).await,
-            (Operator::Started(started), Ending::Kill) => {
-                let mut started = started.lock().await;
-                started.kill();
-                nobody_listens(&started).await
-            }
-            (Operator::Commands(commands, shell), Ending::Stop) => {
-                run("stopped", "--stop-command", &commands.stop, shell).await
-            }
-            (Operator::Commands(commands, shell), Ending::Kill) => {
-                run("killed", "--kill-command", &commands.kill, shell).await
+    pub async fn end(&self, how: Ending, node: Option<u32>) -> Result<(), OperatorError> {
+        if let Operator::Commands(commands, shell) = self {
+            return match how {
+                Ending::Stop => run(("stopped", "--stop-command"), &commands.stop, node, shell).await,
+                Ending::Kill => run(("killed", "--kill-command"), &commands.kill, node, shell).await,
+            };
+        }
+        let mut nodes = self.started(node).await;
+        for started in &mut nodes {
+            match how {
+                Ending::Stop => started.ask_to_stop(),
+                Ending::Kill => started.kill(),
             }
         }
+        for started in &mut nodes {
+            has_stopped(started).await?;
+        }
+        Ok(())
     }
 
-    /// Starts the broker again, with the data that it has. It need not be ready yet.
+    /// Starts the broker or this node of it again, with the data that it has. It need not be ready yet.
     ///
     /// # Errors
     /// [`OperatorError`].
-    pub async fn start(&self) -> Result<(), OperatorError> {
-        match self {
-            Operator::Started(started) => {
-                let mut started = started.lock().await;
-                // An interruption may have come while it was being stopped.
-                started.kill();
-                nobody_listens(&started).await?;
-                Ok(started.start_again()?)
-            }
-            Operator::Commands(commands, shell) => run("started", "--start-command", &commands.start, shell).await,
+    pub async fn start(&self, node: Option<u32>) -> Result<(), OperatorError> {
+        if let Operator::Commands(commands, shell) = self {
+            return run(("started", "--start-command"), &commands.start, node, shell).await;
         }
+        let mut nodes = self.started(node).await;
+        for started in &mut nodes {
+            // An interruption may have come while it was being stopped.
+            started.kill();
+            nobody_listens(started).await?;
+        }
+        nodes.iter_mut().try_for_each(|started| Ok(started.start_again()?))
     }
 
     /// True if it can do all of this.
@@ -119,25 +125,31 @@ impl Operator {
         if starts { lacks(&commands.start, "started", "--start-command") } else { Ok(()) }
     }
 
-    /// The broker that was started for this run.
-    pub fn started(&self) -> Option<&Mutex<Started>> {
-        match self {
-            Operator::Started(started) => Some(started),
-            Operator::Commands(..) => None,
+    /// The broker was started for this run.
+    pub fn is_of_run(&self) -> bool {
+        matches!(self, Operator::Started(_))
+    }
+
+    /// The nodes that were started for this run, or one of them, from 1; none where commands of the user's start them.
+    pub async fn started(&self, node: Option<u32>) -> Vec<MutexGuard<'_, Started>> {
+        let Operator::Started(nodes) = self else { return Vec::new() };
+        let mut started = Vec::new();
+        for (number, own) in (FIRST_NODE..).zip(nodes) {
+            if node.is_none_or(|node| node == number) {
+                started.push(own.lock().await);
+            }
         }
+        started
     }
 
     /// How long it may take until it answers a CONNECT.
     pub async fn ready_within(&self) -> Duration {
-        match self.started() {
-            Some(started) => started.lock().await.ready_within,
-            None => READY_WITHIN,
-        }
+        self.started(None).await.first().map_or(READY_WITHIN, |started| started.ready_within)
     }
 }
 
-async fn stop(started: &mut Started) -> Result<(), OperatorError> {
-    started.ask_to_stop();
+/// Waits for the end of one that was asked to stop, or was killed.
+async fn has_stopped(started: &mut Started) -> Result<(), OperatorError> {
     let deadline = Instant::now() + started.stops_within;
     while !started.has_ended() {
         if Instant::now() >= deadline {
@@ -168,11 +180,11 @@ async fn nobody_listens(started: &Started) -> Result<(), OperatorError> {
     Ok(())
 }
 
-/// Runs a command of the user's to its end, behind the end of the one before.
+/// Runs a command of the user's to its end, behind the end of the one before. It finds the number of the node in its environment.
 async fn run(
-    done: &'static str,
-    option: &'static str,
+    (done, option): (&'static str, &'static str),
     command: &Option<String>,
+    node: Option<u32>,
     shell: &Mutex<Option<Child>>,
 ) -> Result<(), OperatorError> {
     let Some(command) = command else { return Err(OperatorError::NoCommand { done, option }) };
@@ -183,6 +195,7 @@ async fn run(
         ended(&mut before).await;
     }
     let mut sh = Command::new("sh");
+    sh.env(NODE, node.map_or(String::new(), |node| node.to_string()));
     // A process that it starts may live on, and must not hold a pipe of this program's.
     sh.args(["-c", command]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let child = shell.insert(sh.spawn().map_err(|error| failed(format!("sh: {error}")))?);

@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -33,12 +34,15 @@ const LOG_LINES: usize = 5;
 const LOG_BYTES: u64 = 4096;
 const LINE_CHARS: usize = 200;
 
-/// A broker that runs, or has been ended for a while.
+/// A broker, or one node of one, that runs, or has been ended for a while.
 pub struct Started {
     command: Launch,
     /// `None` while it is ended.
     running: Option<Running>,
-    folder: Folder,
+    /// Its own, in that of the broker.
+    path: PathBuf,
+    folder: Arc<Folder>,
+    /// That of the broker, with the number of the node where there are several.
     pub name: String,
     pub address: SocketAddr,
     pub version: Option<String>,
@@ -86,16 +90,36 @@ pub enum StartError {
 }
 
 impl Started {
-    /// Starts the broker. It need not be ready yet.
+    /// Starts all nodes of the broker. They need not be ready yet.
     ///
     /// # Errors
     /// [`StartError`], a sentence for the user.
-    pub fn start(file: &BrokerFile, keep: bool) -> Result<Started, StartError> {
+    pub fn start(file: &BrokerFile, keep: bool) -> Result<Vec<Started>, StartError> {
         let no_folder = |why| StartError::NoFolder { name: file.name.clone(), why };
-        let folder = Folder::make(&file.name, keep).map_err(no_folder)?;
-        let values = Values::of(file, folder.path())?;
+        let folder = Arc::new(Folder::make(&file.name, keep).map_err(no_folder)?);
+        let paths: Vec<PathBuf> = match file.nodes {
+            1 => vec![folder.path().to_owned()],
+            nodes => (1..=nodes).map(|node| folder.path().join(format!("node{node}"))).collect(),
+        };
+        let values = Values::of(file, &paths)?;
+        let name = |place: usize| {
+            if paths.len() == 1 { file.name.clone() } else { format!("node {} of {}", place + 1, file.name) }
+        };
+        let nodes = paths.iter().zip(&values).enumerate();
+        nodes.map(|(place, (path, values))| Started::node(file, name(place), path, &folder, values)).collect()
+    }
+
+    fn node(
+        file: &BrokerFile,
+        name: String,
+        folder: &Path,
+        of_broker: &Arc<Folder>,
+        values: &Values,
+    ) -> Result<Started, StartError> {
+        let no_folder = |why| StartError::NoFolder { name: name.clone(), why };
+        fs::create_dir_all(folder).map_err(no_folder)?;
         for (path, content) in &file.files {
-            let path = folder.path().join(path);
+            let path = folder.join(path);
             path.parent().map_or(Ok(()), fs::create_dir_all).map_err(no_folder)?;
             fs::write(path, values.fill(content)?).map_err(no_folder)?;
         }
@@ -105,12 +129,13 @@ impl Started {
                 .map(|(variable, value)| Ok((variable.clone(), values.fill(value)?)))
                 .collect::<Result<Vec<_>, StartError>>()?,
         };
-        let running = Some(command.run(&file.name, folder.path())?);
+        let running = Some(command.run(&name, folder)?);
         Ok(Started {
             command,
             running,
-            folder,
-            name: file.name.clone(),
+            path: folder.to_owned(),
+            folder: of_broker.clone(),
+            name,
             address: (Ipv4Addr::LOCALHOST, values.port).into(),
             version: values.version(file),
             ready_within: file.ready_within(),
@@ -123,7 +148,7 @@ impl Started {
     /// # Errors
     /// [`StartError`].
     pub fn start_again(&mut self) -> Result<(), StartError> {
-        self.running = Some(self.command.run(&self.name, self.folder.path())?);
+        self.running = Some(self.command.run(&self.name, &self.path)?);
         Ok(())
     }
 
@@ -142,19 +167,19 @@ impl Started {
         self.running.as_mut().is_none_or(|running| !matches!(running.supervisor.try_wait(), Ok(None)))
     }
 
-    /// The folder with its configuration, data and log.
+    /// The folder of the broker, with configuration, data and log, those of each node in one of its own.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
     /// The folder stays.
     pub fn is_kept(&self) -> bool {
-        matches!(self.folder, Folder::Kept(_))
+        matches!(*self.folder, Folder::Kept(_))
     }
 
     /// The last lines that it said, if it said any.
     pub fn last_words(&self) -> String {
-        let lines = last_lines(&self.folder.path().join(LOG)).unwrap_or_default();
+        let lines = last_lines(&self.path.join(LOG)).unwrap_or_default();
         match lines.is_empty() {
             true => "it said nothing".into(),
             false => format!("its last words:\n{}", visible_lines(&lines)),

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+/// What stands between a name and the number of the node that has the value.
+pub const OF_NODE: char = '@';
 /// Values may stand in values, so deep at most.
 const DEPTH_MAX: usize = 4;
 
@@ -26,7 +28,8 @@ impl TryFrom<String> for Template {
         let mut rest = text.as_str();
         while let Some((before, behind)) = rest.split_once("${") {
             let name = behind.split_once('}').filter(|(name, _)| is_name(name));
-            let (name, behind) = name.ok_or("${NAME} takes a NAME of letters, digits, - and _")?;
+            let (name, behind) = name
+                .ok_or("${NAME} takes a NAME of letters, digits, - and _, and behind it @ with the number of a node")?;
             parts.extend([Part::Text(before.into()), Part::Name(name.into())]);
             rest = behind;
         }
@@ -36,7 +39,10 @@ impl TryFrom<String> for Template {
 }
 
 fn is_name(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+    let (text, node) = text.split_once(OF_NODE).unwrap_or((text, "1"));
+    node.parse::<u8>().is_ok()
+        && !text.is_empty()
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
 }
 
 impl Template {
@@ -103,7 +109,7 @@ mod tests {
 
     #[test]
     fn what_is_no_name_is_refused() {
-        for text in ["${", "${}", "${a b}", "${port"] {
+        for text in ["${", "${}", "${a b}", "${port", "${port@}", "${@1}", "${port@x}"] {
             assert!(Template::try_from(text.to_owned()).is_err(), "{text}");
         }
     }

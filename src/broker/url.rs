@@ -1,14 +1,19 @@
 //! The URL of a broker: which transport, where, and with which login; or the reasons why something is none.
 
+use std::iter;
 use std::net::{Ipv6Addr, SocketAddrV6};
 use std::path::PathBuf;
 
 use percent_encoding::percent_decode_str;
 use url::{Host, Url};
 
+use crate::vocabulary;
+
 /// The path of MQTT over WebSocket where a URL has none: that of EMQX, HiveMQ, VerneMQ, NanoMQ and nats-server. mosquitto and
 /// aedes take any.
 const USUAL_PATH: &str = "/mqtt";
+
+const NODES_MAX: usize = vocabulary::NODES_MAX as usize;
 
 /// A way to carry MQTT over TCP.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,7 +36,8 @@ const SCHEMES: [Scheme; 4] = [
 /// Where a broker listens.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Location {
-    Host(Network),
+    /// One for each node, at least one.
+    Hosts(Vec<Network>),
     /// The path of a Unix socket.
     Unix(PathBuf),
 }
@@ -50,8 +56,10 @@ pub struct Network {
 }
 
 impl Network {
-    pub fn without_credentials(&self) -> String {
-        format!("{}://{}{}", self.scheme.name, self.host_and_port(), without_query(&self.path))
+    /// The URL of nodes, of which this is the first.
+    pub fn without_credentials(&self, further: &[Network]) -> String {
+        let hosts: Vec<String> = iter::once(self).chain(further).map(Network::host_and_port).collect();
+        format!("{}://{}{}", self.scheme.name, hosts.join(","), without_query(&self.path))
     }
 
     /// `HOST:PORT`, as URLs have it.
@@ -63,7 +71,8 @@ impl Network {
     }
 }
 
-/// Reads a broker's URL. A host without a scheme is one of MQTT over TCP.
+/// Reads a broker's URL. A host without a scheme is one of MQTT over TCP. Commas stand between the hosts of the nodes of a broker
+/// that has several, which have the rest of the URL in common.
 ///
 /// # Errors
 /// What is wrong with it, as half a sentence.
@@ -71,6 +80,24 @@ pub fn parse(text: &str) -> Result<Location, String> {
     if let Some(path) = text.strip_prefix("unix:") {
         return unix(path);
     }
+    let (before, hosts, behind) = around_the_hosts(text);
+    let nodes =
+        hosts.split(',').map(|host| network(&format!("{before}{host}{behind}"))).collect::<Result<Vec<_>, _>>()?;
+    match nodes.len() {
+        0..=NODES_MAX => Ok(Location::Hosts(nodes)),
+        more => Err(format!("it has {more} nodes, and {NODES_MAX} are the most")),
+    }
+}
+
+/// A URL in three parts: scheme and login, the hosts with their ports, and what stands behind them.
+fn around_the_hosts(text: &str) -> (&str, &str, &str) {
+    let scheme = text.find("://").map_or(0, |at| at + "://".len());
+    let end = text[scheme..].find(['/', '?', '#']).map_or(text.len(), |at| scheme + at);
+    let hosts = text[scheme..end].rfind('@').map_or(scheme, |at| scheme + at + 1);
+    (&text[..hosts], &text[hosts..end], &text[end..])
+}
+
+fn network(text: &str) -> Result<Network, String> {
     let whole = match text.parse::<Ipv6Addr>() {
         Ok(address) => format!("mqtt://[{address}]"),
         Err(_) if text.contains("://") => text.to_owned(),
@@ -97,7 +124,7 @@ pub fn parse(text: &str) -> Result<Location, String> {
         return Err("a password needs a user name".into());
     }
     let path = path(&url, &whole, scheme)?;
-    Ok(Location::Host(Network { scheme, host, port: url.port().unwrap_or(scheme.port), path, user, password }))
+    Ok(Network { scheme, host, port: url.port().unwrap_or(scheme.port), path, user, password })
 }
 
 fn unix(path: &str) -> Result<Location, String> {
@@ -145,7 +172,8 @@ pub fn without_login(text: &str) -> String {
         Some(at) if matches!(scheme.as_str(), "ws://" | "wss://") => host.split_at(at),
         _ => (host, ""),
     };
-    format!("{scheme}{login}{}{}", if is_host_and_port(place) { place } else { "***" }, without_query(path))
+    let is_shown = place.split(',').all(is_host_and_port);
+    format!("{scheme}{login}{}{}", if is_shown { place } else { "***" }, without_query(path))
 }
 
 /// A password stands behind a colon; so does a port.
@@ -165,7 +193,7 @@ mod tests {
 
     fn network(text: &str) -> Network {
         match parse(text).unwrap_or_else(|why| panic!("{text}: {why}")) {
-            Location::Host(network) => network,
+            Location::Hosts(mut nodes) => nodes.remove(0),
             Location::Unix(path) => panic!("{text}: {path:?}"),
         }
     }
@@ -202,7 +230,25 @@ mod tests {
             ("wss://host/x?token=t", "wss://host:443/x?***"),
         ];
         for (text, shown) in cases {
-            assert_eq!(network(text).without_credentials(), shown, "{text}");
+            assert_eq!(network(text).without_credentials(&[]), shown, "{text}");
+        }
+    }
+
+    #[test]
+    fn nodes_have_a_host_each_and_the_rest_in_common() {
+        let cases = [
+            ("a,b:1884", "mqtt://a:1883,b:1884"),
+            ("mqtt://me:a,b@a:1,[::1]:2,c", "mqtt://a:1,[::1]:2,c:1883"),
+            ("wss://a,b/ws?token=t", "wss://a:443,b:443/ws?***"),
+        ];
+        for (text, shown) in cases {
+            let Ok(Location::Hosts(nodes)) = parse(text) else { panic!("{text}") };
+            assert_eq!(nodes[0].without_credentials(&nodes[1..]), shown, "{text}");
+        }
+        let Ok(Location::Hosts(nodes)) = parse("mqtt://me:a,b@a,b") else { panic!() };
+        assert!(nodes.iter().all(|node| node.password.as_deref() == Some("a,b")), "{nodes:?}");
+        for (text, phrase) in [("a,,b", "it has no host"), ("a,b,c,d,e,f,g,h,i,j", "10 nodes, and 9 are the most")] {
+            assert!(parse(text).unwrap_err().contains(phrase), "{text}");
         }
     }
 
@@ -248,6 +294,8 @@ mod tests {
         }
         assert_eq!(without_login("mqtt://me:sec@ret/@host"), "mqtt://***@host");
         assert_eq!(without_login("me:secret@host"), "***@host");
+        assert_eq!(without_login("me:secret@a:1,b:2"), "***@a:1,b:2");
+        assert_eq!(without_login("mqtt://me,b:secret"), "mqtt://***");
         assert_eq!(without_login("host"), "host");
         assert_eq!(without_login("wss://me:secret@host/mqtt?token=secret"), "wss://***@host/mqtt?***");
         assert_eq!(without_login("wss://me:secret/mqtt"), "wss://***/mqtt");

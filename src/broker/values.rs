@@ -8,14 +8,16 @@ use std::process::{Command, Stdio};
 
 use super::file::BrokerFile;
 use super::started::StartError;
-use super::template::{Template, literal};
+use super::template::{OF_NODE, Template, literal};
 
 /// The folders in which Debian has daemons, and which need not be in the PATH of a user.
 const MORE_FOLDERS: [&str; 2] = ["/usr/sbin", "/usr/local/sbin"];
 /// The name of a port begins like this.
 const PORT: &str = "port";
 
-/// Those of the file itself, its programs, `folder`, `cache`, and each name that begins with `port`, which has a free one.
+/// Those of the file itself, its programs, `folder`, `cache`, `node`, and each name that begins with `port`, which has a free one.
+/// Folders and ports of other nodes have the number of the node behind an `@`.
+#[derive(Clone)]
 pub struct Values {
     broker: String,
     /// The port of MQTT.
@@ -24,21 +26,41 @@ pub struct Values {
 }
 
 impl Values {
-    /// The values for a broker that runs in this folder.
+    /// The values of each node of a broker whose nodes run in these folders.
     ///
     /// # Errors
     /// The broker is not installed, or no port is free.
-    pub fn of(file: &BrokerFile, folder: &Path) -> Result<Values, StartError> {
+    pub fn of(file: &BrokerFile, folders: &[PathBuf]) -> Result<Vec<Values>, StartError> {
+        let common = Values::common(file)?;
+        let names = ports(file);
+        let no_port = |why| StartError::NoFolder { name: file.name.clone(), why };
+        let free = free_ports(names.len() * folders.len()).map_err(no_port)?;
+        let mut nodes = vec![common; folders.len()];
+        for (place, (folder, free)) in folders.iter().zip(free.chunks(names.len())).enumerate() {
+            let ports = names.iter().zip(free).map(|(name, port)| ((*name).to_owned(), port.to_string()));
+            let own: Vec<(String, String)> =
+                ports.chain([("folder".to_owned(), folder.display().to_string())]).collect();
+            let number = place + 1;
+            for (name, value) in &own {
+                for node in &mut nodes {
+                    node.by_name.insert(format!("{name}{OF_NODE}{number}"), literal(value));
+                }
+            }
+            let node = &mut nodes[place];
+            // The shortest of the names is first.
+            node.port = free[0];
+            node.by_name.extend(own.into_iter().map(|(name, value)| (name, literal(value))));
+            node.by_name.insert("node".into(), literal(number.to_string()));
+        }
+        Ok(nodes)
+    }
+
+    /// What all nodes have.
+    fn common(file: &BrokerFile) -> Result<Values, StartError> {
         let mut by_name = file.values.clone();
         let cache = cache(&file.name);
         by_name.insert("cache".into(), literal(cache.display().to_string()));
-        by_name.insert("folder".into(), literal(folder.display().to_string()));
-        let ports = ports(file);
-        let no_port = |why| StartError::NoFolder { name: file.name.clone(), why };
-        let free = free_ports(ports.len()).map_err(no_port)?;
-        by_name.extend(ports.iter().zip(&free).map(|(name, port)| ((*name).to_owned(), literal(port.to_string()))));
-        // The shortest of the names is first.
-        let mut values = Values { broker: file.name.clone(), port: free[0], by_name };
+        let mut values = Values { broker: file.name.clone(), port: 0, by_name };
         for program in &file.programs {
             let Some(path) = in_path(program, &cache) else {
                 return values.not_installed(file, format!("program {program}"));
@@ -97,8 +119,8 @@ fn cache(name: &str) -> PathBuf {
 fn ports(file: &BrokerFile) -> BTreeSet<&str> {
     let texts = file.needs.iter().chain(&file.start).chain(file.environment.values());
     let texts = texts.chain(file.files.values()).chain(file.values.values());
-    let ports = texts.flat_map(Template::names).filter(|name| name.starts_with(PORT));
-    ports.chain([PORT]).collect()
+    let names = texts.flat_map(Template::names).map(|name| name.split(OF_NODE).next().unwrap_or(name));
+    names.filter(|name| name.starts_with(PORT)).chain([PORT]).collect()
 }
 
 /// Different free ports. Somebody else may take one before the broker does; then it says so and ends.

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::{Accept, Expected, ExportFiles, Failing, Prefixes, Reach, duration, long_time, settle};
 use crate::run::{ATTEMPTS_MAX, Settle};
-use crate::scenario::MESSAGES_MAX;
+use crate::scenario::{Ending, MESSAGES_MAX};
 
 #[derive(Debug, Args)]
 pub struct Measure {
@@ -117,6 +117,9 @@ pub struct Amounts {
     /// How many messages the broker is configured to keep for a session: more may then be dropped
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Cells")]
     pub queue_limit: Option<u32>,
+    /// What the file of the broker declares.
+    #[arg(skip)]
+    pub durable: Option<Ending>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

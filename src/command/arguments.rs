@@ -8,31 +8,36 @@ use crate::broker::{BrokerFile, TlsOptions};
 use crate::cli::{Amounts, Prefixes, Reach, Tls};
 use crate::input::read_first_line;
 use crate::measure::BrokerRequest;
-use crate::plan::Settings;
+use crate::plan::{Declared, Settings};
 use crate::printed_command::option;
 use crate::results::Options;
 use crate::run::Prefix;
 
 impl From<&Amounts> for Settings {
     fn from(amounts: &Amounts) -> Settings {
-        Settings { messages: amounts.messages, queue_limit: amounts.queue_limit }
+        Settings { messages: amounts.messages, declared: Options::from(amounts).declared() }
     }
 }
 
 impl From<&Amounts> for Options {
     fn from(amounts: &Amounts) -> Options {
-        Options { messages: amounts.messages, queue_limit: amounts.queue_limit }
+        Options { messages: amounts.messages, queue_limit: amounts.queue_limit, durable: amounts.durable }
     }
 }
 
 impl Amounts {
-    /// With the queue limit that the file of this broker declares, where none was typed.
+    /// With what the file of this broker declares, as far as nothing else was typed.
     ///
     /// # Errors
     /// The mistake in the broker file.
-    pub fn with_limit_of(&self, broker: &str) -> Result<Amounts> {
-        let of_file = BrokerFile::find(broker)?.and_then(|file| file.queue_limit);
-        Ok(Amounts { queue_limit: self.queue_limit.or(of_file), ..self.clone() })
+    pub fn as_declared_by(&self, broker: &str) -> Result<Amounts> {
+        Ok(BrokerFile::find(broker)?.map_or_else(|| self.clone(), |file| self.with(file.declared())))
+    }
+
+    /// With what is declared, as far as nothing else was typed.
+    pub fn with(&self, declared: Declared) -> Amounts {
+        let queue_limit = self.queue_limit.or(declared.queue_limit);
+        Amounts { queue_limit, durable: declared.durable, ..self.clone() }
     }
 }
 

@@ -29,7 +29,7 @@ pub async fn clean(clean: Clean) -> Result<ExitCode> {
     let built_in = Scenario::built_in_names().map(String::from);
     let scenarios = if clean.scenarios.is_empty() { built_in.collect() } else { clean.scenarios };
     // Client ids and topics do not depend on how many messages there were.
-    let cells = select(&load(&scenarios)?, Settings { messages: 1, queue_limit: None }, &[])?;
+    let cells = select(&load(&scenarios)?, Settings::of(1), &[])?;
     check_repeat(&cells, clean.repeat)?;
     let interrupted = interruption();
     let cleaning = unless_interrupted(&interrupted, async {

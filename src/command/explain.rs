@@ -37,7 +37,7 @@ pub async fn explain(mut explain: Explain) -> Result<ExitCode> {
         print(&report::statement(&found, page()))?;
         return Ok(ExitCode::Success);
     }
-    explain.amounts = explain.amounts.with_limit_of(&explain.broker.broker)?;
+    explain.amounts = explain.amounts.as_declared_by(&explain.broker.broker)?;
     let source = source(&explain)?;
     let scenario = Scenario::load(&source)?;
     let mut cells = plan::cells(&scenario, (&explain.amounts).into());

@@ -107,7 +107,7 @@ fn as_results(files: &[HistoryFile], judged: Vec<Combined>) -> Results {
         tool: Tool::default(),
         broker: BrokerLabel { name: None, version: None, how: "histories".into() },
         // A history says by itself how many messages there were.
-        options: Options { messages: 1, queue_limit: None },
+        options: Options { messages: 1, queue_limit: None, durable: None },
         run: Run {
             started_at: in_rfc_3339(SystemTime::now()),
             prefix: String::new(),

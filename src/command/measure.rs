@@ -98,7 +98,7 @@ pub async fn run(scenarios: Vec<String>, all: bool, library: Option<Library>, op
 }
 
 async fn measure(scenarios: Vec<String>, mut typed: Measure, library: Option<Library>) -> Result<ExitCode> {
-    typed.plan.amounts = typed.plan.amounts.with_limit_of(&typed.broker.broker)?;
+    typed.plan.amounts = typed.plan.amounts.as_declared_by(&typed.broker.broker)?;
     if typed.baseline.is_none() && !typed.fail_on.fail_on.is_empty() {
         return Err(anyhow!(
             "--fail-on says which changes fail, and there is no baseline; give the results to compare with as --baseline"

@@ -108,9 +108,8 @@ impl Study<'_> {
         RunRequest { keep_all_histories: *histories == Histories::All, ..request }
     }
 
-    /// Those that were typed, with the queue limit that the broker's file declares.
+    /// Those that were typed, with what the broker's file declares.
     fn amounts(&self, subject: &Subject) -> Amounts {
-        let typed = &self.typed.plan.amounts;
-        Amounts { queue_limit: typed.queue_limit.or(subject.queue_limit), ..typed.clone() }
+        self.typed.plan.amounts.with(subject.declared)
     }
 }

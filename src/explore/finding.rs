@@ -90,7 +90,7 @@ mod tests {
         let finding = |seed: u32, of: u32| {
             let experiment = experiment(of, Wishes { protocol: None, timers: false }).named(&format!("seed_{seed}"));
             let scenario = experiment.scenario().unwrap();
-            let cell = plan::cells(&scenario, Settings { messages: 1, queue_limit: None }).remove(0);
+            let cell = plan::cells(&scenario, Settings::of(1)).remove(0);
             let judgement = judge::judge(&cell, &History::default());
             let cell = judge::combine(&cell, vec![judgement]).result;
             let accusation = Accusation { verdict: Verdict::Fail, statements: BTreeSet::new() };

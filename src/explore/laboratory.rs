@@ -99,6 +99,6 @@ impl<'a> Laboratory<'a> {
 /// The one cell of an experiment; `None` if clients may not do it.
 fn cell(experiment: &Experiment) -> Option<Cell> {
     // Each step says how many messages it publishes.
-    let settings = Settings { messages: 1, queue_limit: None };
+    let settings = Settings::of(1);
     plan::cells(&experiment.scenario().ok()?, settings).pop()
 }

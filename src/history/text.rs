@@ -56,6 +56,7 @@ impl fmt::Display for Event {
                 write!(f, "-- no {}", awaited.name())?;
                 optional(f, "id", awaited.id())
             }
+            Event::AtNode(_, node) => write!(f, "-- at node {node}"),
             Event::Unreachable(_) => f.write_str("-- no connection"),
             Event::Settled(_) => f.write_str("-- settled"),
             Event::Timed { timer, seconds, passed, .. } => {
@@ -64,9 +65,15 @@ impl fmt::Display for Event {
             }
             Event::Withheld(_, what) => write!(f, "-- withheld {}", Free(what)),
             Event::WithoutEnd(_, what) => write!(f, "-- without end: {what}"),
-            Event::Broker(Turn::Ended(Ending::Stop)) => f.write_str("broker stopped"),
-            Event::Broker(Turn::Ended(Ending::Kill)) => f.write_str("broker killed"),
-            Event::Broker(Turn::Started) => f.write_str("broker started"),
+            Event::Broker(turn, node) => {
+                f.write_str("broker ")?;
+                node.map_or(Ok(()), |node| write!(f, "node {node} "))?;
+                f.write_str(match turn {
+                    Turn::Ended(Ending::Stop) => "stopped",
+                    Turn::Ended(Ending::Kill) => "killed",
+                    Turn::Started => "started",
+                })
+            }
             Event::Late(milliseconds) => write!(f, "late {milliseconds} ms"),
             Event::Stopped => f.write_str("stopped"),
             Event::Broken(why) => write!(f, "broken off: {}", Free(why)),

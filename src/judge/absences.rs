@@ -5,7 +5,7 @@ mod reasons;
 mod retained;
 
 use super::deliveries::Ledger;
-use super::facts::{Connection, Publication};
+use super::facts::{Connection, Outage, Publication};
 use super::finding::{ATTEMPTS_FOR_AN_ABSENCE, Findings, names};
 use super::model::Model;
 use super::proof::{Evidence, Proof};
@@ -162,13 +162,13 @@ fn queued(evidence: &Evidence<'_, '_>, owed: &[&Publication], lost: &[Lost<'_>],
         owed.len(),
         first.qos
     );
-    let meanwhile = first
-        .publication
-        .sent()
-        .is_some_and(|sent| evidence.model.facts.outage_between(sent, first.due.opened).is_some());
-    let expected = match meanwhile {
-        true => format!("{expected}: behind its restart the broker says that the session is present"),
-        false => expected,
+    let sent = first.publication.sent();
+    let expected = match sent.and_then(|sent| evidence.model.facts.outage_between(sent, first.due.opened)) {
+        Some(Outage { node: None, .. }) => {
+            format!("{expected}: behind its restart the broker says that the session is present")
+        }
+        Some(_) => format!("{expected}: behind the end of a node the broker says that the session is present"),
+        None => expected,
     };
     let publications: Vec<&Publication> = lost.iter().map(|lost| lost.publication).collect();
     // It is no queue limit where something else is seen to be the cause.

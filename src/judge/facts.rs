@@ -7,8 +7,8 @@ mod connection;
 mod endings;
 mod reading;
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::history::{Client, History, Message, PROBE, Time};
 use crate::packet::{Properties, Protocol, Publish};
 use crate::scenario::Timer;
 use crate::session_rules::has_no_room;
-use crate::vocabulary::Ending;
+use crate::vocabulary::{Ending, FIRST_NODE};
 
 pub use connection::{Connection, Delivery, Flow, IDENTIFIER_REJECTED, Subscribing, Timed, Unsubscribing};
 
@@ -40,7 +40,9 @@ pub struct Facts {
     pub steps: usize,
     /// Not all steps of the scenario were played.
     pub stopped: bool,
-    /// The times at which the broker was ended.
+    /// The nodes of the broker to which clients connected, where it has several.
+    pub nodes: BTreeSet<u32>,
+    /// The times at which the broker was ended, or one node of it.
     pub outages: Vec<Outage>,
     /// The harness was held up, at these entries, for so many milliseconds.
     pub late: Vec<(Place, u32)>,
@@ -56,6 +58,8 @@ pub struct Facts {
 #[derive(Debug, Clone, Copy)]
 pub struct Outage {
     pub how: Ending,
+    /// The one node that was; `None` is the whole broker.
+    pub node: Option<u32>,
     pub from: Place,
     /// Where it was there again, if it was.
     pub until: Option<Place>,
@@ -169,9 +173,16 @@ impl Facts {
         self.publications.push(publication);
     }
 
-    /// The broker was ended between two places.
+    /// Several nodes of the broker took part: the witness is at the first. What one of them does another may hear of late, so that what
+    /// is seen once is no finding.
+    pub fn spans_nodes(&self) -> bool {
+        self.nodes.iter().any(|node| *node != FIRST_NODE)
+    }
+
+    /// The broker, or a node of it, was away at some time between two places.
     pub fn outage_between(&self, from: Place, to: Place) -> Option<&Outage> {
-        self.outages.iter().find(|outage| (from.at..to.at).contains(&outage.from.at))
+        let is_over = |outage: &Outage| outage.until.is_some_and(|until| until.at <= from.at);
+        self.outages.iter().find(|outage| outage.from.at < to.at && !is_over(outage))
     }
 
     /// A connection that ended here ended with the broker.

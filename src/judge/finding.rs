@@ -114,6 +114,11 @@ impl Findings {
         self.broken = merged;
     }
 
+    /// So many attempts have to show each of them.
+    pub fn ask_again(&mut self, attempts: u32) {
+        self.broken.iter_mut().for_each(|finding| finding.attempts = finding.attempts.max(attempts));
+    }
+
     /// Measures the times that the findings are about.
     pub fn measure(&mut self, facts: &Facts) {
         for finding in &mut self.broken {

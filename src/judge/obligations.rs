@@ -16,6 +16,7 @@ use super::session::SessionEnd;
 use super::wills;
 use crate::history::{History, Message};
 use crate::packet::Protocol;
+use crate::plan::Declared;
 use crate::results::{CellRun, Options, StoredHistoryError};
 
 /// Something that the broker owes to a client, may give it, or owes no more.
@@ -70,18 +71,18 @@ pub struct Attempt {
 /// [`StoredHistoryError`] where a stored history is no history.
 pub fn attempts(run: &CellRun, options: &Options) -> Result<Vec<Attempt>, StoredHistoryError> {
     let attempts = run.histories()?.into_iter().map(|history| {
-        let obligations = obligations(&history, options.queue_limit);
+        let obligations = obligations(&history, options.declared());
         Attempt { history, obligations }
     });
     Ok(attempts.collect())
 }
 
 /// What is owed in one attempt, in the order in which it arises.
-pub fn obligations(history: &History, queue_limit: Option<u32>) -> Vec<Obligation> {
+pub fn obligations(history: &History, declared: Declared) -> Vec<Obligation> {
     let taken = AsTaken::of(history);
     let history = taken.history.as_ref();
     let facts = Facts::of(history);
-    let kept = super::kept_sessions(history, &facts, queue_limit);
+    let kept = super::kept_sessions(history, &facts, declared);
     let model = Model::of(&facts, &kept);
     let mut all = Vec::new();
     for connection in &facts.connections {
@@ -94,7 +95,7 @@ pub fn obligations(history: &History, queue_limit: Option<u32>) -> Vec<Obligatio
         of_group(&model, &group, &mut all);
     }
     for ledger in &ledgers {
-        messages(&model, ledger, queue_limit, &mut all);
+        messages(&model, ledger, declared.queue_limit, &mut all);
         retained(&model, ledger, &mut all);
         for resumption in handshakes::check(&model, ledger, &mut Findings::default()) {
             all.push(again(&resumption));

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use super::deliveries::Ledger;
 use super::facts::{Connection, Facts, Outage, Publication};
-use super::finding::Findings;
+use super::finding::{ATTEMPTS_FOR_AN_ABSENCE, Findings};
 use super::model::Model;
-use super::rules;
+use super::rules::{self, Rule};
 use super::session::Session;
 use crate::history::{Event, History, Message, PROOF_WILL_TOPIC};
 use crate::packet::Packet;
@@ -35,31 +35,61 @@ const AFTER_KILL: Choices = Choices {
     again: "delivered_again_after_kill",
     will: "will_after_kill",
 };
+const AFTER_STOP_OF_NODE: Choices = Choices {
+    kept: "after_stop_of_node",
+    retained: "retained_after_stop_of_node",
+    again: "delivered_again_after_stop_of_node",
+    will: "will_after_stop_of_node",
+};
+const AFTER_KILL_OF_NODE: Choices = Choices {
+    kept: "after_kill_of_node",
+    retained: "retained_after_kill_of_node",
+    again: "delivered_again_after_kill_of_node",
+    will: "will_after_kill_of_node",
+};
 /// The choice about a session whose Session Expiry Interval passed meanwhile.
 const EXPIRED_MEANWHILE: &str = "expired_while_the_broker_was_away";
 
 /// Measures what was kept, and withdraws the findings that an outage explains.
-pub fn check(history: &History, model: &Model<'_>, ledgers: &[Ledger<'_>], findings: &mut Findings) {
+pub fn check(
+    history: &History,
+    model: &Model<'_>,
+    ledgers: &[Ledger<'_>],
+    durable: Option<Ending>,
+    findings: &mut Findings,
+) {
     let (Some(first), Some(last)) = (model.facts.outages.first(), model.facts.outages.last()) else { return };
-    let outage = Outage { until: last.until, ..*first };
+    let is_whole = model.facts.outages.iter().any(|own| own.node.is_none());
+    let outage = Outage { until: last.until, node: first.node.filter(|_| !is_whole), ..*first };
     excuse(history, model.facts, outage, findings);
-    let choices = if outage.how == Ending::Stop { AFTER_STOP } else { AFTER_KILL };
+    let choices = match (outage.how, outage.node) {
+        (Ending::Stop, None) => AFTER_STOP,
+        (Ending::Kill, None) => AFTER_KILL,
+        (Ending::Stop, Some(_)) => AFTER_STOP_OF_NODE,
+        (Ending::Kill, Some(_)) => AFTER_KILL_OF_NODE,
+    };
     for ledger in ledgers {
         if let Some(next) = return_of(model.facts, ledger.session, outage) {
-            session(model, ledger, next, (outage, &choices), findings);
+            session(model, ledger, next, (outage, &choices, durable), findings);
         }
     }
-    retained(model, (outage, &choices), findings);
+    retained(model, (outage, &choices, durable), findings);
     wills(model.facts, &choices, findings);
 }
 
-/// The connection that resumes a session behind the outage, if the session was there when it began.
+/// The connection that resumes a session behind the outage, if the session was there when it began; other nodes let clients in while one
+/// is away.
 fn return_of<'a>(facts: &'a Facts, session: &Session<'_>, outage: Outage) -> Option<&'a Connection> {
     let last = session.connections.iter().rfind(|own| own.opened.at < outage.from.at)?;
     let own = facts.connections.iter().filter(|other| *other.id == *session.id && other.is_accepted());
     let next = own.into_iter().find(|other| other.opened.at > last.opened.at)?;
-    let is_behind = outage.until.is_some_and(|until| next.opened.at > until.at);
-    (is_behind && last.session_persists() && !next.connect.clean).then_some(next)
+    let is_there = outage.node.is_some() || is_over(outage, next);
+    (is_there && last.session_persists() && !next.connect.clean).then_some(next)
+}
+
+/// What was ended was there again when this connection was opened.
+fn is_over(outage: Outage, next: &Connection) -> bool {
+    outage.until.is_some_and(|until| next.opened.at > until.at)
 }
 
 /// Measures how much of a session is there again, and of the messages that it is owed.
@@ -67,7 +97,7 @@ fn session(
     model: &Model<'_>,
     ledger: &Ledger<'_>,
     next: &Connection,
-    (outage, choices): (Outage, &Choices),
+    (outage, choices, durable): (Outage, &Choices, Option<Ending>),
     findings: &mut Findings,
 ) {
     let last = ledger.session.connections.iter().rfind(|own| own.opened.at < outage.from.at);
@@ -96,16 +126,28 @@ fn session(
         let again = done.iter().filter(|own| behind.contains(&own.message)).count();
         findings.choice_among(choices.again, if again == 0 { "none" } else { "some" }, "some");
     }
-    if outage.how == Ending::Stop && !next.session_present() {
+    let promise = promise(outage, durable, rules::KEEPS_THE_SESSION);
+    if let Some((rule, because)) = promise.filter(|_| is_over(outage, next) && !next.session_present()) {
         let connack = next.connack.as_ref().map(|(at, _)| *at);
-        let finding = findings.broken(rules::KEPT_WHEN_STOPPED, next.protocol());
+        let finding = findings.broken(rule, next.protocol());
         let finding = finding.at([outage.from.at, next.opened.at].into_iter().chain(connack));
         let messages = match stored.len() {
             0 => String::new(),
             count => format!(", with {count} messages that were accepted for it"),
         };
-        let expected = format!("the session of {}{messages}: the broker was stopped in good order", next.client);
+        let expected = format!("the session of {}{messages}: {because}", next.client);
         finding.expected(expected).observed("it is gone behind the restart");
+    }
+}
+
+/// What a loss breaks, if it breaks anything, and why: the standard, where the file of the broker declares that it keeps this.
+fn promise(outage: Outage, durable: Option<Ending>, by_standard: Rule) -> Option<(Rule, &'static str)> {
+    match outage.how {
+        how if durable.is_some_and(|durable| how <= durable) => {
+            Some((by_standard, "the file of the broker declares that it keeps it"))
+        }
+        Ending::Stop => Some((rules::KEPT_WHEN_STOPPED, "the broker was stopped in good order")),
+        Ending::Kill => None,
     }
 }
 
@@ -130,7 +172,11 @@ fn wills(facts: &Facts, choices: &Choices, findings: &mut Findings) {
 }
 
 /// Whether retained messages are there again, for those who subscribe behind the outage.
-fn retained(model: &Model<'_>, (outage, choices): (Outage, &Choices), findings: &mut Findings) {
+fn retained(
+    model: &Model<'_>,
+    (outage, choices, durable): (Outage, &Choices, Option<Ending>),
+    findings: &mut Findings,
+) {
     let Some(until) = outage.until else { return };
     let behind = model.facts.connections.iter().filter(|own| own.opened.at > until.at);
     for (connection, subscribing) in behind.flat_map(|own| own.subscribes.iter().map(move |sub| (own, sub))) {
@@ -143,10 +189,13 @@ fn retained(model: &Model<'_>, (outage, choices): (Outage, &Choices), findings: 
             let mut later = connection.deliveries.iter().filter(|own| own.place.at > subscribing.sent.at);
             let came = later.any(|own| *own.topic == *topic && own.publish.retain);
             findings.choice_among(choices.retained, if came { "kept" } else { "lost" }, "partly");
-            if !came && outage.how == Ending::Stop {
-                let finding = findings.broken(rules::KEPT_WHEN_STOPPED, connection.protocol());
+            let promise = promise(outage, durable, rules::RETAINED_TO_A_SUBSCRIPTION);
+            if let Some((rule, because)) = promise.filter(|_| !came) {
+                // A copy may come late, and only a broken MUST is worth to start the broker again.
+                let attempts = if rule == rules::KEPT_WHEN_STOPPED { 1 } else { ATTEMPTS_FOR_AN_ABSENCE };
+                let finding = findings.broken(rule, connection.protocol()).after_attempts(attempts);
                 let finding = finding.at([outage.from.at, subscribing.sent.at]);
-                let expected = "the retained message of its topic: the broker was stopped in good order";
+                let expected = format!("the retained message of its topic: {because}");
                 finding.expected(expected).observed("it is gone behind the restart");
             }
         }
@@ -154,7 +203,8 @@ fn retained(model: &Model<'_>, (outage, choices): (Outage, &Choices), findings: 
 }
 
 /// Withdraws what the broker may have forgotten, or have gone back to: everything that is not wholly before the outage or wholly behind
-/// it, but for messages that a session lacks although the broker says that it is present.
+/// it, but for messages that a session lacks although the broker says that it is present. Where one node was ended, others have
+/// clients meanwhile, and only what is missing behind such a word counts.
 fn excuse(history: &History, facts: &Facts, outage: Outage, findings: &mut Findings) {
     if findings.broken.is_empty() {
         return;
@@ -173,7 +223,12 @@ fn excuse(history: &History, facts: &Facts, outage: Outage, findings: &mut Findi
             let begun = outage.until.is_some_and(|until| steps[*at] > until.step);
             begun && !is_of_older(&history.entries[*at].event, *at, facts, &older)
         };
-        finding.is_absence || is_before || finding.events.iter().all(is_behind)
+        let is_word = |at: &usize| {
+            let connack = history.entries[*at].event.packet();
+            *at > outage.from.at && matches!(connack, Some(Packet::Connack(connack)) if connack.session_present)
+        };
+        let lacks = finding.is_absence && (outage.node.is_none() || finding.events.iter().any(is_word));
+        lacks || is_before || finding.events.iter().all(is_behind)
     });
 }
 

@@ -82,7 +82,8 @@ impl BrokerRequest {
 
     /// The broker and the waits for it.
     pub fn target(&self, broker: &Broker) -> Target {
-        Target::new(broker.endpoint.clone(), broker.login.clone(), self.deadline, self.connect_timeout)
+        Target::new(broker.nodes[0].clone(), broker.login.clone(), self.deadline, self.connect_timeout)
+            .with_further_nodes(&broker.nodes[1..])
             .with_publisher(broker.publisher_login.clone())
             .with_operator(broker.operator.clone())
     }
@@ -151,14 +152,12 @@ pub async fn reach(request: &BrokerRequest, prefix: &Prefix) -> Result<Reached> 
 /// # Errors
 /// The broker has ended, or does not get ready in time: a sentence for the user.
 pub async fn until_started(broker: &Broker, target: &Target, prefix: &Prefix) -> Result<()> {
-    let Some(operator) = &broker.operator else { return Ok(()) };
-    let Some(started) = operator.started() else { return Ok(()) };
-    let started = started.lock().await;
-    if started.is_kept() {
-        note(&format!("{} keeps its configuration, data and log in {}", started.name, started.folder().display()));
+    let Some(operator) = broker.operator.as_ref().filter(|operator| operator.is_of_run()) else { return Ok(()) };
+    if let Some(started) = operator.started(None).await.first().filter(|started| started.is_kept()) {
+        let name = broker.label.name.as_deref().unwrap_or(&started.name);
+        note(&format!("{name} keeps its configuration, data and log in {}", started.folder().display()));
     }
-    drop(started);
-    Ok(run::until_ready(operator, target, prefix).await?)
+    Ok(run::until_ready(operator, target, prefix, None).await?)
 }
 
 fn cannot_measure(broker: &Broker, obstacle: &Obstacle) -> anyhow::Error {
@@ -199,6 +198,20 @@ impl Reached {
             None => Ok(()),
             Some(what) => Err(cannot_measure(&self.broker, &denied(&what, prefix, &self.target))),
         }
+    }
+
+    /// Whether the nodes of the broker are one broker: what is published at each reaches each. One that was started gets as long as
+    /// it may take to be ready.
+    ///
+    /// # Errors
+    /// A sentence for the user.
+    pub async fn check_joined(&self, prefix: &Prefix) -> Result<()> {
+        let within = match &self.broker.operator {
+            Some(operator) if operator.is_of_run() => operator.ready_within().await,
+            _ => self.target.deadline,
+        };
+        let joined = run::until_joined(&self.target, prefix, within).await;
+        joined.map_err(|why| anyhow!("cannot measure {}: {why}", self.broker.url))
     }
 
     /// What the user may not do below the prefix, whatever the protocol version.

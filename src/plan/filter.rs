@@ -119,7 +119,7 @@ mod tests {
 
     fn select(terms: &[&str]) -> Result<Vec<Cell>, FilterError> {
         let matrix = Scenario::load("matrix").unwrap();
-        Filter::parse(terms)?.select(cells(&matrix, Settings { messages: 3, queue_limit: None }))
+        Filter::parse(terms)?.select(cells(&matrix, Settings::of(3)))
     }
 
     #[test]

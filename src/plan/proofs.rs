@@ -4,11 +4,13 @@
 use super::{Action, Client, Connect, Source, Step, Will};
 use crate::scenario::Verb;
 use crate::session_rules::brings;
-use crate::vocabulary::PROOF_WILL_TOPIC;
+use crate::vocabulary::{FIRST_NODE, PROOF_WILL_TOPIC};
 
 /// Tells each step what the steps around it publish, and whether its client stays.
 pub fn add(clients: &[Client], steps: &mut [Step]) {
     let mut online = vec![false; clients.len()];
+    // The node of each client's latest connection.
+    let mut at = vec![FIRST_NODE; clients.len()];
     for index in 0..steps.len() {
         let (earlier, rest) = steps.split_at_mut(index);
         let Some((step, later)) = rest.split_first_mut() else { return };
@@ -20,10 +22,12 @@ pub fn add(clients: &[Client], steps: &mut [Step]) {
                 let others = (0..clients.len()).filter(|other| id.is_some() && clients[*other].client_id == id);
                 others.for_each(|other| online[other] = false);
                 online[client] = true;
+                at[client] = connect.node;
                 prove_the_end(connect, later, client);
             }
             Action::Race { stays, connect } => {
                 (online[client], online[*stays]) = (false, true);
+                (at[client], at[*stays]) = (connect.node, connect.node);
                 prove_the_end(connect, later, *stays);
             }
             Action::Subscribe { filters, loop_backs, .. } => {
@@ -45,7 +49,9 @@ pub fn add(clients: &[Client], steps: &mut [Step]) {
                 *last = next_of_client.is_none_or(goes) || later.iter().any(takes_over);
             }
             Action::Disconnect { .. } | Action::Cut { .. } | Action::Silence | Action::Stall => online[client] = false,
-            Action::Broker(_) => online.fill(false),
+            Action::Broker(operation) => {
+                online.iter_mut().zip(&at).for_each(|(online, node)| *online &= !operation.ends_at(*node));
+            }
             Action::Unsubscribe { .. } | Action::Publish(_) | Action::Wait { .. } => {}
         }
         if step.action.stops_half_way() {
@@ -57,7 +63,11 @@ pub fn add(clients: &[Client], steps: &mut [Step]) {
 /// A client that goes away without DISCONNECT, and that has no will, gets one: its publication shows that the broker has
 /// noticed.
 fn prove_the_end(connect: &mut Connect, later: &[Step], client: usize) {
-    let own = later.iter().filter(|step| step.client == client || step.action.verb().is_of_broker());
+    let node = connect.node;
+    let own = later.iter().filter(|step| match step.action {
+        Action::Broker(operation) => operation.ends_at(node),
+        _ => step.client == client,
+    });
     let ends = |verb: &Verb| verb.goes_away() && *verb != Verb::Stall || verb.connects() || verb.is_of_broker();
     let end = own.map(|step| step.action.verb()).find(ends);
     if matches!(end, Some(Verb::Cut | Verb::Silence)) && connect.will.is_none() && !connect.without_will {

@@ -61,7 +61,8 @@ pub fn action(scenario: &Part, step: &StepPlan, axes: &Axes, settings: Settings)
         ActionPlan::Wait { timer, seconds, early } => {
             Action::Wait { timer: timer.in_cell(axes), seconds: seconds.in_cell(axes), early: early.in_cell(axes) }
         }
-        ActionPlan::Broker { verb, by, after_ms } => Action::Broker(Operation {
+        ActionPlan::Broker { verb, by, node, after_ms } => Action::Broker(Operation {
+            node: number(node.as_ref(), axes),
             ends: (*verb != Verb::Start).then(|| by.in_cell(axes)),
             starts: matches!(verb, Verb::Start | Verb::Restart),
             after: Duration::from_millis(after_ms.in_cell(axes).into()),
@@ -86,6 +87,7 @@ fn connect(scenario: &Part, place: usize, step: &ConnectPlan, with_will: bool, a
     let keep_alive = step.keep_alive.as_ref().or(client.connect.keep_alive.as_ref());
     let usual_expiry = if clean_session { 0 } else { LONG_EXPIRY_S };
     Connect {
+        node: scenario.node(place, step, axes),
         clean: number(clean_start, axes).unwrap_or(clean_session),
         session_expiry: of(|plan| plan.session_expiry.as_ref()).or(v5.then_some(usual_expiry)),
         receive_maximum: of(|plan| plan.receive_maximum.as_ref()).map(small),

@@ -1,6 +1,7 @@
 use super::*;
 
-const SETTINGS: Settings = Settings { messages: 3, queue_limit: Some(100) };
+const SETTINGS: Settings =
+    Settings { messages: 3, declared: Declared { queue_limit: Some(100), durable: Some(Ending::Stop) } };
 
 fn subscribe(qos: u8, loop_backs: Vec<Source>) -> Action {
     Action::Subscribe { filters: vec![packet::Filter::new("t", qos)], identifier: None, loop_backs }
@@ -38,7 +39,7 @@ fn a_cell_of_the_matrix_has_its_values_and_its_proofs() {
     let subscriber = Client { name: "subscriber".into(), protocol: Protocol::V5, client_id: Some(0) };
     let publisher = Client { name: "publisher".into(), protocol: Protocol::V5, client_id: Some(1) };
     assert_eq!(cell.clients, [subscriber, publisher]);
-    assert_eq!(cell.queue_limit, Some(100));
+    assert_eq!(cell.declared, SETTINGS.declared);
     assert_eq!(lines(&cell)[2..5], ["3 subscribe subscriber", "4 disconnect subscriber", "5 publish publisher"]);
 
     let source = vec![Source { publisher: 1, topic: "t".into(), qos: 1 }];

@@ -14,11 +14,14 @@ use crate::plan;
 use crate::scenario::Answers;
 use crate::session_rules::{USUAL_WINDOW, granted_qos, is_failure, must_be_refused, session_persists};
 use crate::topic;
+use crate::vocabulary::FIRST_NODE;
 
 /// A client of a cell while the cell runs.
 pub struct Client {
     pub plan: plan::Client,
     pub name: Arc<str>,
+    /// The node to which it connected last.
+    pub node: u32,
     pub connection: Option<Connection>,
     /// What has come in and was not looked at yet, with the message of ours that it carries.
     pub incoming: VecDeque<(Incoming, Option<Message>)>,
@@ -109,6 +112,7 @@ impl Client {
         Client {
             name: plan.name.as_str().into(),
             plan,
+            node: FIRST_NODE,
             connection: None,
             incoming: VecDeque::new(),
             unsent: VecDeque::new(),

@@ -54,7 +54,7 @@ pub async fn look(shared: &Shared) -> Option<String> {
     shared.outages.until_there().await;
     let heard = shared.pulse.heard();
     // Cells that wait in vain for their connections do not hold it up.
-    let target = shared.target.apart();
+    let target = shared.outages.there(&shared.target).apart();
     let mut how = String::new();
     for _ in 0..TRIES {
         let protocol = shared.witnesses.ping().await.unwrap_or(shared.protocol);

@@ -16,6 +16,7 @@ use super::witness::KEEP_ALIVE_S;
 use crate::packet::{Filter, Packet, Protocol, Publish, Subscribe};
 use crate::plan::Role;
 use crate::session_rules::is_failure;
+use crate::vocabulary::FIRST_NODE;
 use sessions::{Checked, Stage};
 
 /// How many topics are cleared with one write.
@@ -106,6 +107,19 @@ impl Cleanup {
         self.retained.unchecked |= other.retained.unchecked;
     }
 
+    /// Adds what was done at a further node of the same broker with the same leftovers.
+    fn add_node(&mut self, other: &Cleanup) {
+        self.sessions_ended = self.sessions_ended.max(other.sessions_ended);
+        self.perhaps_ended = self.perhaps_ended.min(other.perhaps_ended);
+        self.sessions_failed = self.sessions_failed.max(other.sessions_failed);
+        self.sessions_left = self.sessions_left.max(other.sessions_left);
+        self.sessions_checked &= other.sessions_checked;
+        self.retained.cleared = self.retained.cleared.max(other.retained.cleared);
+        self.retained.failed = self.retained.failed.max(other.retained.failed);
+        self.retained.left = self.retained.left.max(other.retained.left);
+        self.retained.unchecked |= other.retained.unchecked;
+    }
+
     /// Nothing is known to be left.
     pub fn is_clean(&self) -> bool {
         self.sessions_failed + self.sessions_left + self.retained.failed + self.retained.left == 0
@@ -137,9 +151,18 @@ impl Cleanup {
     }
 }
 
+/// Cleans up at one node of the broker after the other: where they do not share what they have, each has something of its own.
+pub async fn clean(target: &Target, prefix: &Prefix, leftovers: Leftovers, versions: &[Protocol]) -> Cleanup {
+    let mut cleanup = clean_at(target, prefix, leftovers.clone(), versions).await;
+    for node in FIRST_NODE + 1..=target.nodes() {
+        cleanup.add_node(&clean_at(&target.at(node), prefix, leftovers.clone(), versions).await);
+    }
+    cleanup
+}
+
 /// Ends the sessions that may be left, then clears the retained messages. Only by 5.0 can it be checked that a session has ended;
 /// that goes on beside the clearing.
-pub async fn clean(target: &Target, prefix: &Prefix, leftovers: Leftovers, versions: &[Protocol]) -> Cleanup {
+async fn clean_at(target: &Target, prefix: &Prefix, leftovers: Leftovers, versions: &[Protocol]) -> Cleanup {
     let checks = versions.contains(&Protocol::V5);
     let version = if versions.contains(&Protocol::V3) { Protocol::V3 } else { Protocol::V5 };
     let until = Instant::now() + budget(leftovers.sessions.len());
@@ -193,9 +216,11 @@ pub async fn clean_guessed(
 ) -> Cleanup {
     if versions.contains(&Protocol::V5) {
         let until = Instant::now() + budget(leftovers.sessions.len());
-        let guessed = std::mem::take(&mut leftovers.sessions).into_values().collect();
-        let looked = sessions::look(target, guessed, until).await;
-        looked.present.into_iter().chain(looked.unanswered).for_each(|session| leftovers.add(session));
+        let guessed: Vec<SessionLeft> = std::mem::take(&mut leftovers.sessions).into_values().collect();
+        for node in FIRST_NODE..=target.nodes() {
+            let looked = sessions::look(&target.at(node), guessed.clone(), until).await;
+            looked.present.into_iter().chain(looked.unanswered).for_each(|session| leftovers.add(session));
+        }
     }
     clean(target, prefix, leftovers, versions).await
 }

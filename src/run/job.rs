@@ -18,6 +18,7 @@ use crate::judge::{self, Judgement};
 use crate::packet::Packet;
 use crate::plan::{self, Action, Cell};
 use crate::session_rules::has_no_room;
+use crate::vocabulary::FIRST_NODE;
 
 /// How many attempts there are at most. In the last one what is missing is waited for with patience.
 pub const ATTEMPTS_MAX: u32 = 3;
@@ -89,6 +90,7 @@ impl Job {
             patience: if self.only_a_guess_is_open() { Duration::ZERO } else { shared.options.patience },
             attempt,
             is_last_attempt: attempt >= ATTEMPTS_MAX,
+            node: FIRST_NODE,
             hold_ups: shared.pulse.held_up_so_far(),
             pulse: &shared.pulse,
             leftovers: &shared.leftovers,

@@ -19,6 +19,7 @@ use crate::connection::{END_AFTER_DISCONNECT, WRITE_DEADLINE};
 use crate::packet::Protocol;
 use crate::plan::{Action, Cell};
 use crate::scenario::Answers;
+use crate::vocabulary::FIRST_NODE;
 
 /// What any run may take beyond its waits.
 const A_MINUTE: Duration = Duration::from_secs(60);
@@ -51,7 +52,7 @@ impl Longest {
         let tries = (ATTEMPTS_MAX + LOWERINGS_MAX) as usize * options.repeat as usize;
         let goodbye = 2 * WRITE_DEADLINE + END_AFTER_DISCONNECT;
         let witness = target.connect_timeout + 3 * target.deadline + goodbye;
-        let around = times(witness, versions.len()) + budget(clients * tries);
+        let around = times(witness, versions.len()) + times(budget(clients * tries), target.nodes() as usize);
         let attempts = 1..=ATTEMPTS_MAX.min(options.attempts_max);
         let waves = waves(played, options.jobs);
         let rounds = attempts.flat_map(|attempt| waves.iter().map(move |wave| round(wave, target, options, attempt)));
@@ -122,6 +123,9 @@ impl Waits {
     /// All steps, the patience for what is missing, and one wait in vain, which ends the attempt.
     fn cell(&self, cell: &Cell) -> Duration {
         let steps = cell.steps.iter().map(|step| self.step(cell, step.client, &step.action)).sum::<Duration>();
+        // Each step may be at another node than the one before.
+        let between_nodes = if cell.nodes() > FIRST_NODE { cell.steps.len() } else { 0 };
+        let steps = steps + times(self.detached(), between_nodes);
         let is_asked = cell.steps.iter().any(|step| matches!(step.action, Action::Receive { last: true, .. }));
         let connections = cell.steps.iter().filter(|step| step.action.verb().connects()).count();
         let patience = if is_asked { self.patience } else { Duration::ZERO };
@@ -129,8 +133,7 @@ impl Waits {
     }
 
     fn step(&self, cell: &Cell, client: usize, action: &Action) -> Duration {
-        // A later attempt gives the broker time to detach the session.
-        let detached = if self.is_first { Duration::ZERO } else { detaching(self.settle) };
+        let detached = self.detached();
         match action {
             Action::Connect(_) => self.takeover(cell, client),
             Action::Race { .. } => 2 * self.takeover(cell, client),
@@ -150,6 +153,11 @@ impl Waits {
             Action::Broker(operation) => operation.after + 2 * ENDS_WITHIN,
             Action::Stall | Action::Unsubscribe { .. } => Duration::ZERO,
         }
+    }
+
+    /// A later attempt gives the broker time to detach the session.
+    fn detached(&self) -> Duration {
+        if self.is_first { Duration::ZERO } else { detaching(self.settle) }
     }
 
     /// The cell goes on without the will of a client that was taken over.

@@ -1,6 +1,7 @@
 //! A cell while the broker is ended or started: its clients see their connections end, and it goes on when the broker is there again.
 
 use super::allowance::Allowance;
+use super::client::Client;
 use super::player::{Player, Stop};
 use crate::connection::End;
 use crate::history::{Awaited, Event, Turn};
@@ -19,11 +20,13 @@ impl Player<'_> {
             }
         };
         if let (Some(how), Some(at)) = (operation.ends, done.ended) {
-            self.record.noted_at(at, Event::Broker(Turn::Ended(how)));
-            self.see_the_ends().await;
+            self.record.noted_at(at, Event::Broker(Turn::Ended(how), operation.node));
+            self.see_the_ends(operation).await;
         }
         if let Some(at) = done.started {
-            self.record.noted_at(at, Event::Broker(Turn::Started));
+            self.record.noted_at(at, Event::Broker(Turn::Started, operation.node));
+        }
+        if self.witness.is_none() && (operation.starts || operation.node.is_some()) {
             self.witness_connections = self.record.connection_of_witness();
             let allowance = Allowance::of(self.cell, &shared.common);
             self.witness = shared.witnesses.mailbox(self.publishes_in, &self.names, self.cell, allowance).await;
@@ -31,20 +34,21 @@ impl Player<'_> {
         Ok(())
     }
 
-    /// All connections have to end with the broker. Behind a proxy one may stay open; its client closes it.
-    async fn see_the_ends(&mut self) {
+    /// All connections to what was ended have to end with it. Behind a proxy one may stay open; its client closes it.
+    async fn see_the_ends(&mut self, operation: Operation) {
         self.take_witness_copies();
         self.witness = None;
-        for client in &mut self.clients {
+        let ends = |client: &Client| operation.ends_at(client.node);
+        for client in self.clients.iter_mut().filter(|client| ends(client)) {
             client.may_end = true;
             if let Some(stalled) = client.stalled.take() {
                 stalled.cut(End::Reset).await;
             }
         }
         let deadline = self.deadline();
-        self.pump(deadline, |clients| clients.iter().all(|client| client.connection.is_none())).await;
+        self.pump(deadline, |clients| clients.iter().all(|client| client.connection.is_none() || !ends(client))).await;
         for client in 0..self.clients.len() {
-            if self.clients[client].connection.is_some() {
+            if ends(&self.clients[client]) && self.clients[client].connection.is_some() {
                 self.record.observed(client, |name| Event::Missing(name, Awaited::ConnectionEnd));
                 self.hang_up(client);
             }

@@ -1,4 +1,4 @@
-//! The broker is ended or started in the middle of a run: all cells that are under way come to the step, then it happens once, and
+//! The broker, or one node of it, is ended or started in the middle of a run: all cells that are under way come to the step, then it happens once, and
 //! all go on.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,11 +6,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
+use super::joined::until_joined;
 use super::ready::until_ready;
 use super::witnesses::Witnesses;
 use super::{RunOptions, Target};
 use crate::broker::OperatorError;
 use crate::plan::Operation;
+use crate::vocabulary::FIRST_NODE;
 
 /// The meeting point of the cells.
 #[derive(Default)]
@@ -30,7 +32,8 @@ struct State {
     turns: u32,
     /// One of those who wait does it.
     is_at_work: bool,
-    is_down: bool,
+    /// The node that is ended; `Some(None)` is the whole broker.
+    down: Option<Option<u32>>,
     last: Option<Result<Done, String>>,
 }
 
@@ -118,31 +121,37 @@ impl Outages {
     ) -> Result<Done, OperatorError> {
         let no_command = OperatorError::NoCommand { done: "ended", option: "--stop-command" };
         let operator = target.operator.as_ref().ok_or(no_command)?;
-        if operation.ends.is_some() {
+        // Where a node is started, they are at another one.
+        let have_to_leave = operation.ends.is_some() || operation.node.is_none();
+        if have_to_leave {
             witnesses.leave().await;
         }
         // The scenario asks for it, as it asks for the timers of the protocol.
         sleep(operation.after).await;
         let mut done = Done { ended: None, started: None };
         if let Some(how) = operation.ends {
-            self.lock().is_down = true;
+            self.lock().down = Some(operation.node);
             done.ended = Some(Instant::now());
             // One that could not be ended is there.
-            operator.end(how).await.inspect_err(|_| self.is_there())?;
+            operator.end(how, operation.node).await.inspect_err(|_| self.is_there())?;
         }
         if operation.starts {
-            self.start(target, options).await?;
+            self.start(operation.node, target, options).await?;
             done.started = Some(Instant::now());
-            witnesses.start(target, options).await;
+        }
+        if have_to_leave && (operation.starts || operation.node.is_some()) {
+            witnesses.start(&self.there(target), options).await;
         }
         Ok(done)
     }
 
-    async fn start(&self, target: &Target, options: &RunOptions) -> Result<(), OperatorError> {
+    async fn start(&self, node: Option<u32>, target: &Target, options: &RunOptions) -> Result<(), OperatorError> {
         let Some(operator) = &target.operator else { return Ok(()) };
         let started = async {
-            operator.start().await?;
-            until_ready(operator, target, &options.prefix).await
+            operator.start(node).await?;
+            until_ready(operator, target, &options.prefix, node).await?;
+            let joined = until_joined(target, &options.prefix, operator.ready_within().await).await;
+            joined.map_err(|error| OperatorError::NotReady(error.to_string()))
         };
         let started = started.await;
         // Whoever wants to know whether a broker that did not start is gone is not to wait for it.
@@ -155,15 +164,27 @@ impl Outages {
     /// # Errors
     /// Why it is not there again.
     pub async fn restore(&self, target: &Target, options: &RunOptions) -> Result<(), OperatorError> {
-        if self.lock().is_down { self.start(target, options).await } else { Ok(()) }
+        let down = self.lock().down;
+        match down {
+            Some(node) => self.start(node, target, options).await,
+            None => Ok(()),
+        }
     }
 
-    /// Waits as long as the broker is ended and a cell is there that will start it.
+    /// The broker for those who connect to the first node that is there.
+    pub fn there(&self, target: &Target) -> Target {
+        match self.lock().down {
+            Some(Some(FIRST_NODE)) => target.at(FIRST_NODE + 1),
+            _ => target.clone(),
+        }
+    }
+
+    /// Waits as long as the whole broker is ended and a cell is there that will start it.
     pub async fn until_there(&self) {
         let mut changes = self.changes.subscribe();
         let is_awaited = || {
             let state = self.lock();
-            state.is_down && state.playing > 0
+            state.down == Some(None) && state.playing > 0
         };
         while is_awaited() {
             // The sender is here as long as this is.
@@ -172,7 +193,7 @@ impl Outages {
     }
 
     fn is_there(&self) {
-        self.lock().is_down = false;
+        self.lock().down = None;
         self.changed();
     }
 

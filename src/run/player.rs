@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::allowance::Allowance;
 use super::client::{Client, Unsent};
+use super::endings::detaching;
 use super::hygiene::Leftovers;
 use super::mailbox::Mailbox;
 use super::names::Names;
@@ -21,7 +22,7 @@ use super::{Shared, Target};
 use crate::connection::Unsendable;
 use crate::history::{Awaited, Event, History, Message, PROBE};
 use crate::packet::{self, AckKind, Packet, Properties, Protocol, Publish};
-use crate::plan::Cell;
+use crate::plan::{Action, Cell};
 
 /// The topic of a SUBSCRIBE that only asks for its answer.
 const SIGN_TOPIC: &str = "fence";
@@ -56,6 +57,8 @@ pub struct Player<'a> {
     pub pulse: &'a Pulse,
     /// What all cells have left so far.
     pub leftovers: &'a Mutex<Leftovers>,
+    /// The node of the step before.
+    pub node: u32,
     /// How many of the pulse's hold-ups are recorded.
     pub hold_ups: usize,
     /// How many loop-backs, fences and messages of the experiment were numbered so far.
@@ -84,6 +87,7 @@ impl Player<'_> {
     pub async fn play(&mut self) -> History {
         for number in 0..self.cell.steps.len() {
             self.record.step(self.cell.step_line(number));
+            self.let_nodes_agree(number).await;
             let played = self.step(number).await;
             self.take_witness_copies();
             if played.is_err() {
@@ -93,6 +97,20 @@ impl Player<'_> {
         }
         self.close().await;
         self.record.history()
+    }
+
+    /// What one node of the broker has done another may hear of late: an attempt behind the first gives them one pause wherever the next
+    /// step is at another node than the one before.
+    async fn let_nodes_agree(&mut self, number: usize) {
+        let step = &self.cell.steps[number];
+        let next = match &step.action {
+            Action::Connect(connect) | Action::Race { connect, .. } => connect.node,
+            Action::Broker(_) => return,
+            _ => self.clients[step.client].node,
+        };
+        if std::mem::replace(&mut self.node, next) != next && self.attempt > 1 {
+            self.pump(Instant::now() + detaching(self.settle), |_| false).await;
+        }
     }
 
     /// What happened so far, as the judge would see it.
@@ -223,8 +241,8 @@ impl Player<'_> {
         let connect = self.target.connect(self.clients[client].plan.protocol, String::new(), true, 0);
         let shown = packet::Connect { login: None, ..connect.clone() };
         self.record.noted(Event::Sent(PROBE.into(), Packet::Connect(shown)));
-        let target = self.target;
-        match self.meanwhile(probe::connect(target, connect)).await {
+        let target = self.target.at(self.clients[client].node);
+        match self.meanwhile(probe::connect(&target, connect)).await {
             Ok((connection, connack)) => {
                 self.record.noted(Event::Received(PROBE.into(), Packet::Connack(connack)));
                 connection.leave().await;

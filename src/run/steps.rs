@@ -57,7 +57,7 @@ impl Player<'_> {
     pub async fn connect(&mut self, client: usize, connect: &Connect) -> Result<(), Stop> {
         let target = self.target;
         let before_it = self.record.connection(client);
-        let connection = self.open(client).await?;
+        let connection = self.open(client, connect.node).await?;
         // To the client its old connection is over; the broker learns of it by the new one.
         let stalled = self.clients[client].stalled.take();
         let gone_since = self.clients[client].gone_since.take();
@@ -103,20 +103,24 @@ impl Player<'_> {
         }
     }
 
-    /// Opens a Network Connection for a client.
-    pub async fn open(&mut self, client: usize) -> Result<Connection, Stop> {
+    /// Opens a Network Connection to a node for a client.
+    pub async fn open(&mut self, client: usize, node: u32) -> Result<Connection, Stop> {
         let target = self.target;
         let protocol = self.clients[client].plan.protocol;
         let opening = async {
             // Beyond the broker's listen backlog a SYN is sent again only after a second.
             let _permit = target.connecting.acquire().await;
-            Connection::open(&target.endpoint, protocol, target.connect_timeout).await
+            Connection::open(target.node(node), protocol, target.connect_timeout).await
         };
         let longest = longest_packet(self.cell);
         match self.meanwhile(opening).await {
             Ok(mut connection) => {
                 connection.read_up_to(longest);
                 self.record.opened(client);
+                self.clients[client].node = node;
+                if target.nodes() > 1 {
+                    self.record.observed(client, |name| Event::AtNode(name, node));
+                }
                 Ok(connection)
             }
             Err(error) => {
@@ -270,6 +274,8 @@ impl Player<'_> {
     /// delivered live, and every handshake is finished before the subscriber leaves.
     async fn loop_back(&mut self, client: usize, source: &Source) -> Result<(), Stop> {
         let at_qos_0 = source.qos.min(self.clients[client].granted_for(&source.topic).unwrap_or(0)) == 0;
+        // Another node may not have heard of the subscription yet.
+        let may_vanish = at_qos_0 || self.clients[client].node != self.clients[source.publisher].node;
         let deadline = self.deadline();
         let mut messages = Vec::new();
         for number in 1..=TRIES_MAX {
@@ -277,7 +283,7 @@ impl Player<'_> {
             let message = Message::LoopBack(self.loop_backs);
             messages.push(message);
             self.publish(source.publisher, Outgoing::new(&source.topic, source.qos, message))?;
-            let again = at_qos_0 && number < TRIES_MAX;
+            let again = may_vanish && number < TRIES_MAX;
             let until = if again { Instant::now() + self.vanished_after() } else { deadline };
             let done = |clients: &[Client]| {
                 messages.iter().any(|message| clients[client].arrivals.contains(message))

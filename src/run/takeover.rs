@@ -68,7 +68,7 @@ impl Player<'_> {
     pub async fn race(&mut self, first: usize, second: usize, connect: &Connect) -> Result<(), Stop> {
         self.take_over(second);
         for client in [first, second] {
-            let connection = self.open(client).await?;
+            let connection = self.open(client, connect.node).await?;
             self.clients[client].has_session = self.clients[second].has_session;
             self.clients[client].connected(connection, connect);
             self.clients[client].may_end = true;

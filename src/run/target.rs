@@ -10,6 +10,7 @@ use crate::connection::Endpoint;
 use crate::packet::{Connect, Login, Protocol};
 use crate::plan::Role;
 use crate::session_rules::LONG_EXPIRY_S;
+use crate::vocabulary::FIRST_NODE;
 
 /// How many connections stand between SYN and CONNACK at most. Beyond the broker's listen backlog (100 for mosquitto)
 /// a SYN is lost and sent again only after a second.
@@ -18,7 +19,10 @@ const CONNECTING_MAX: usize = 64;
 /// The broker, and how long it is waited for.
 #[derive(Clone)]
 pub struct Target {
+    /// The node to which clients connect that belong to no cell.
     pub endpoint: Endpoint,
+    /// One for each node, at least one.
+    nodes: Vec<Endpoint>,
     pub login: Option<Login>,
     /// The login of clients that publish and never subscribe, where they have one of their own.
     publisher_login: Option<Login>,
@@ -32,16 +36,60 @@ pub struct Target {
 impl Target {
     pub fn new(endpoint: Endpoint, login: Option<Login>, deadline: Duration, connect_timeout: Duration) -> Target {
         let connecting = Arc::new(Semaphore::new(CONNECTING_MAX));
-        let target =
-            Target { endpoint, login, publisher_login: None, deadline, connect_timeout, operator: None, connecting };
+        let nodes = vec![endpoint.clone()];
+        let target = Target {
+            endpoint,
+            nodes,
+            login,
+            publisher_login: None,
+            deadline,
+            connect_timeout,
+            operator: None,
+            connecting,
+        };
         target.with_publisher(None)
+    }
+
+    /// The same broker with further nodes.
+    #[must_use]
+    pub fn with_further_nodes(mut self, further: &[Endpoint]) -> Target {
+        self.nodes.extend_from_slice(further);
+        self.with_secrets()
+    }
+
+    /// How many nodes the broker has.
+    pub fn nodes(&self) -> u32 {
+        self.nodes.len() as u32
+    }
+
+    /// The same broker for those who connect to this node, from 1.
+    ///
+    /// # Panics
+    /// If the broker has no such node.
+    #[must_use]
+    pub fn at(&self, node: u32) -> Target {
+        Target { endpoint: self.node(node).clone(), ..self.clone() }
+    }
+
+    /// Where a node is, from 1.
+    ///
+    /// # Panics
+    /// If the broker has no such node.
+    pub fn node(&self, node: u32) -> &Endpoint {
+        &self.nodes[(node - FIRST_NODE) as usize]
     }
 
     /// The same broker, to which clients that only publish log in like this.
     pub fn with_publisher(mut self, login: Option<Login>) -> Target {
         self.publisher_login = login;
+        self.with_secrets()
+    }
+
+    fn with_secrets(mut self) -> Target {
         let logins = self.login.iter().chain(&self.publisher_login);
-        self.endpoint.secrets = logins.map(|login| login.password.clone().into_bytes()).collect();
+        let secrets: Arc<[Vec<u8>]> = logins.map(|login| login.password.clone().into_bytes()).collect();
+        let endpoints = self.nodes.iter_mut().chain([&mut self.endpoint]);
+        endpoints.for_each(|endpoint| endpoint.secrets = secrets.clone());
         self
     }
 

@@ -36,10 +36,12 @@ const USUAL: [(&str, &str); 29] = [
 ];
 
 /// Those that run only where they are named, since brokers may refuse them by right or they take long.
-const ON_REQUEST: [(&str, &str); 3] = [
+const ON_REQUEST: [(&str, &str); 5] = [
     ("long_backlog", include_str!("../../scenarios/long_backlog.toml")),
     ("restart", include_str!("../../scenarios/restart.toml")),
     ("restart_cuts", include_str!("../../scenarios/restart_cuts.toml")),
+    ("cluster", include_str!("../../scenarios/cluster.toml")),
+    ("cluster_outages", include_str!("../../scenarios/cluster_outages.toml")),
 ];
 
 /// The text of a built-in scenario.

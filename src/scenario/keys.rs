@@ -5,9 +5,16 @@ pub const SCENARIO: [&str; 7] = ["name", "question", "axes", "except", "clients"
 
 pub const CLIENT: [&str; 4] = ["protocol", "clean_session", "client_id", "will"];
 
-/// The wishes of a CONNECT, at a client and in a step.
-pub const CONNECT: [&str; 6] =
-    ["clean_start", "session_expiry", "receive_maximum", "maximum_packet_size", "topic_alias_maximum", "keep_alive"];
+/// The node and the wishes of a CONNECT, at a client and in a step.
+pub const CONNECT: [&str; 7] = [
+    "node",
+    "clean_start",
+    "session_expiry",
+    "receive_maximum",
+    "maximum_packet_size",
+    "topic_alias_maximum",
+    "keep_alive",
+];
 
 pub const WILL: [&str; 4] = ["topic", "qos", "retain", "delay"];
 

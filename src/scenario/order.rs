@@ -1,11 +1,14 @@
 //! Checks that the steps can be played in their order, in every cell.
 
-use super::{ActionPlan, Axis, Effect, Exception, Part, Verb, combinations};
+use super::{ActionPlan, Axis, ConnectPlan, Effect, Exception, Part, StepPlan, Value, Verb, combinations};
 use crate::axes::Axes;
+use crate::vocabulary::FIRST_NODE;
 
 /// Finds the first step that cannot work in some cell, and says why.
 pub fn check(scenario: &Part) -> Result<(), (usize, String)> {
-    // Only the axes of `when` decide which steps a cell has, and those of `except` whether there is one.
+    // Only the axes of `when` decide which steps a cell has, those of nodes where they happen, and those of `except` whether there is
+    // a cell.
+    let of_nodes = axes_of_nodes(scenario);
     let axes: Vec<Axis> = scenario
         .axes
         .iter()
@@ -13,6 +16,7 @@ pub fn check(scenario: &Part) -> Result<(), (usize, String)> {
             let excepted = |exception: &Exception| exception.0.iter().any(|other| other.name == axis.name);
             scenario.steps.iter().any(|step| step.when.axis() == Some(axis.name.as_str()))
                 || scenario.except.iter().any(excepted)
+                || of_nodes.contains(&axis.name.as_str())
         })
         .cloned()
         .collect();
@@ -33,6 +37,8 @@ enum State {
     Stopped,
     /// The broker was ended, and was not started again.
     BrokerIsDown,
+    /// So was the node to which it connects.
+    NodeIsDown,
     /// The broker is there, and cannot be started.
     BrokerIsThere,
 }
@@ -40,16 +46,25 @@ enum State {
 /// The first step whose client is not in the state that the step needs, and the state in which it is.
 fn first_mistake(scenario: &Part, cell: &Axes) -> Option<(usize, State)> {
     let mut states = vec![State::Away; scenario.clients.len()];
+    // The node of each client's latest connection.
+    let mut at = vec![FIRST_NODE; scenario.clients.len()];
+    // The step in which the broker or a node was ended, and which node.
     let mut ended_in = None;
     for (index, step) in scenario.steps.iter().enumerate().filter(|(_, step)| step.when.in_cell(cell)) {
-        match (step.action.verb().effect(), ended_in) {
-            (Effect::StartsBroker, None) => return Some((index, State::BrokerIsThere)),
-            (Effect::StartsBroker, Some(_)) => ended_in = None,
+        let effect = step.action.verb().effect();
+        let node = node(scenario, step, cell);
+        match (effect, ended_in) {
+            (Effect::StartsBroker, Some((_, own))) if own == node => ended_in = None,
+            (Effect::StartsBroker, _) => return Some((index, State::BrokerIsThere)),
             (Effect::None, Some(_)) | (_, None) => {}
-            (_, Some(_)) => return Some((index, State::BrokerIsDown)),
+            (Effect::EndsBroker, Some(_)) | (_, Some((_, None))) => return Some((index, State::BrokerIsDown)),
+            (Effect::Opens | Effect::OpensTwo, Some((_, own))) if own == node => {
+                return Some((index, State::NodeIsDown));
+            }
+            (_, Some((_, Some(_)))) => {}
         }
         if matches!(step.action.verb(), Verb::Stop | Verb::Kill) {
-            ended_in = Some(index);
+            ended_in = Some((index, node));
         }
         if !is_possible(scenario, &step.action, step.client, &states) {
             return Some((index, states[step.client]));
@@ -63,20 +78,49 @@ fn first_mistake(scenario: &Part, cell: &Axes) -> Option<(usize, State)> {
             let others = (0..states.len()).filter(|other| scenario.identifier(*other) == Some(id));
             others.for_each(|other| states[other] = State::Away);
         }
-        match step.action.verb().effect() {
-            Effect::Opens | Effect::OpensTwo => states[stays] = State::Connected,
+        match effect {
+            Effect::Opens | Effect::OpensTwo => {
+                states[stays] = State::Connected;
+                at[stays] = node.unwrap_or(FIRST_NODE);
+            }
             Effect::Ends | Effect::EndsAbruptly => states[step.client] = State::Away,
             Effect::Uses if step.action.stops() => states[step.client] = State::Stopped,
-            Effect::EndsAll => states.fill(State::Away),
+            Effect::EndsBroker => {
+                let ends = |own: &u32| node.is_none_or(|node| node == *own);
+                let ended = states.iter_mut().zip(&at).filter(|(_, own)| ends(own));
+                ended.for_each(|(state, _)| *state = State::Away);
+            }
             Effect::Uses | Effect::None | Effect::StartsBroker => {}
         }
     }
-    ended_in.map(|index| (index, State::BrokerIsDown))
+    ended_in.map(|(index, _)| (index, State::BrokerIsDown))
+}
+
+/// The node that a step is about: of a CONNECT the one to which the client connects, of a step of the broker's the one that is named.
+fn node(scenario: &Part, step: &StepPlan, cell: &Axes) -> Option<u32> {
+    match &step.action {
+        ActionPlan::Connect { connect, .. } => Some(scenario.node(step.client, connect, cell)),
+        ActionPlan::Race { stays } => Some(scenario.node(*stays, &ConnectPlan::default(), cell)),
+        ActionPlan::Broker { node, .. } => node.as_ref().map(|node| node.in_cell(cell)),
+        _ => None,
+    }
+}
+
+/// The axes that say at which node something happens.
+fn axes_of_nodes(scenario: &Part) -> Vec<&str> {
+    let of_clients = scenario.clients.iter().filter_map(|client| client.connect.node.as_ref());
+    let of_steps = scenario.steps.iter().filter_map(|step| match &step.action {
+        ActionPlan::Connect { connect, .. } => connect.node.as_ref(),
+        ActionPlan::Broker { node, .. } => node.as_ref(),
+        _ => None,
+    });
+    let nodes = of_clients.chain(of_steps);
+    nodes.filter_map(|node| if let Value::Axis(axis) = node { Some(axis.as_str()) } else { None }).collect()
 }
 
 fn is_possible(scenario: &Part, action: &ActionPlan, client: usize, states: &[State]) -> bool {
     match action.verb().effect() {
-        Effect::None | Effect::EndsAll | Effect::StartsBroker => true,
+        Effect::None | Effect::EndsBroker | Effect::StartsBroker => true,
         Effect::Opens => states[client] == State::Away,
         Effect::OpensTwo => may_race(scenario, action, client, states),
         Effect::EndsAbruptly => states[client] != State::Away,
@@ -112,13 +156,14 @@ fn sentence(scenario: &Part, index: usize, state: State, cell: &Axes) -> String 
         (Effect::StartsBroker, _) => {
             return format!("the broker cannot start here: {place}it was not stopped or killed before");
         }
-        (Effect::EndsAll, _) => {
+        (Effect::EndsBroker, _) => {
             return format!("the broker cannot stay away: {place}start it in a later step, before a client acts");
         }
         _ => {}
     }
     let why = match (verb.effect(), state) {
         (_, State::BrokerIsDown) => "the broker is not there; start it in a step before",
+        (_, State::NodeIsDown) => "its node is not there; start it in a step before, or connect to another node",
         (Effect::OpensTwo, _) => {
             "a race takes two clients with one client_id and one protocol that are not connected, and `stays` names the later one"
         }

@@ -9,7 +9,7 @@ use super::value::{Answers, Point, Words};
 use super::{Scenario, Verb};
 use crate::connection::End;
 use crate::packet::Protocol;
-use crate::vocabulary::{BROKER, Ending, Timer};
+use crate::vocabulary::{BROKER, Ending, FIRST_NODE, NODES_MAX, Timer};
 
 impl Scenario {
     /// The JSON Schema of scenario files.
@@ -165,10 +165,10 @@ fn does(verb: Verb) -> &'static str {
         Verb::Stall => "neither reads nor writes, until it connects anew",
         Verb::Race => "connects at the same moment as another client with its identifier",
         Verb::Wait => "lets a timer of the protocol run out",
-        Verb::Stop => "stops the broker in good order, which ends all connections",
-        Verb::Kill => "kills the broker, which ends all connections",
-        Verb::Start => "starts the broker again, and waits until it answers a CONNECT",
-        Verb::Restart => "ends the broker and starts it again",
+        Verb::Stop => "stops the broker, or one node, in good order, which ends all connections to it",
+        Verb::Kill => "kills the broker, or one node, which ends all connections to it",
+        Verb::Start => "starts it again, and waits until it answers a CONNECT",
+        Verb::Restart => "ends the broker, or one node, and starts it again",
     }
 }
 
@@ -179,6 +179,7 @@ fn of_step(key: &str) -> Json {
             json!({ "anyOf": [{ "type": "boolean" }, { "type": "string", "pattern": "^\\$" }] }),
             "\"$axis\" or \"$axis=value,value\": in the other cells the step is left out",
         ),
+        "node" => meaning(number(FIRST_NODE, NODES_MAX), "the node of the broker, from 1"),
         "clean_start" => truth(),
         "will" => meaning(truth(), "false: CONNECT has no will"),
         "session_expiry" => meaning(number(0, u32::MAX), "Session Expiry Interval in seconds"),

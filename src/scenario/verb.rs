@@ -37,9 +37,9 @@ pub enum Effect {
     EndsAbruptly,
     /// It neither needs nor changes one.
     None,
-    /// It ends the broker, and with it all connections.
-    EndsAll,
-    /// It starts the broker again.
+    /// It ends the broker or one node of it, and with that all connections to it.
+    EndsBroker,
+    /// It starts the broker or the node again.
     StartsBroker,
 }
 
@@ -88,6 +88,7 @@ impl Verb {
     pub fn keys(self) -> &'static [&'static str] {
         match self {
             Verb::Connect => &[
+                "node",
                 "clean_start",
                 "session_expiry",
                 "receive_maximum",
@@ -125,8 +126,8 @@ impl Verb {
             Verb::Silence | Verb::Stall => &[],
             Verb::Race => &["stays"],
             Verb::Wait => &["timer", "seconds", "early"],
-            Verb::Stop | Verb::Kill | Verb::Start => &["after_ms"],
-            Verb::Restart => &["by", "after_ms"],
+            Verb::Stop | Verb::Kill | Verb::Start => &["node", "after_ms"],
+            Verb::Restart => &["by", "node", "after_ms"],
         }
     }
 
@@ -138,7 +139,7 @@ impl Verb {
             Verb::Disconnect | Verb::Silence | Verb::Stall => Effect::Ends,
             Verb::Cut => Effect::EndsAbruptly,
             Verb::Wait => Effect::None,
-            Verb::Stop | Verb::Kill | Verb::Restart => Effect::EndsAll,
+            Verb::Stop | Verb::Kill | Verb::Restart => Effect::EndsBroker,
             Verb::Start => Effect::StartsBroker,
         }
     }
@@ -150,7 +151,7 @@ impl Verb {
 
     /// True if the broker acts, and no client.
     pub fn is_of_broker(self) -> bool {
-        matches!(self.effect(), Effect::EndsAll | Effect::StartsBroker)
+        matches!(self.effect(), Effect::EndsBroker | Effect::StartsBroker)
     }
 
     /// True if the client goes away in this step.

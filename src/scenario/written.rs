@@ -124,9 +124,10 @@ fn action(action: &ActionPlan, clients: &[ClientPlan], v5: bool, messages: u32, 
             pairs.extend(flag("early", early.in_cell(axes)));
             pairs
         }
-        ActionPlan::Broker { verb, by, after_ms } => {
+        ActionPlan::Broker { verb, by, node, after_ms } => {
             let by = by.in_cell(axes);
             let mut pairs = if *verb == Verb::Restart { unless("by", by, Ending::Stop) } else { Vec::new() };
+            pairs.extend(number("node", node.as_ref(), axes));
             pairs.extend(Some(after_ms.in_cell(axes)).filter(|ms| *ms > 0).map(|ms| ("after_ms", ms.to_string())));
             pairs
         }
@@ -135,7 +136,7 @@ fn action(action: &ActionPlan, clients: &[ClientPlan], v5: bool, messages: u32, 
 
 fn connect(connect: &ConnectPlan, v5: bool, axes: &Axes) -> Pairs {
     let clean_start = connect.clean_start.as_ref().filter(|_| v5);
-    let mut pairs: Pairs = Vec::new();
+    let mut pairs: Pairs = number("node", connect.node.as_ref(), axes).into_iter().collect();
     pairs.extend(clean_start.map(|clean| ("clean_start", clean.in_cell(axes).to_string())));
     for (key, value) in [
         ("session_expiry", &connect.session_expiry),

@@ -45,7 +45,7 @@ mod tests {
 
     #[test]
     fn each_line_is_about_a_statement_and_names_cells_that_exist() {
-        let settings = Settings { messages: 3, queue_limit: None };
+        let settings = Settings::of(3);
         let scenarios: Vec<&str> = Scenario::built_in_names().collect();
         let planned = scenarios.iter().flat_map(|name| cells(&Scenario::load(name).unwrap(), settings));
         let ids: BTreeSet<String> = planned.map(|cell| cell.id).collect();

@@ -119,7 +119,7 @@ fn alter(seed: u32, tallies: &Mutex<Tallies>) {
 fn judge(cell: &CellResult, history: &History) -> CellResult {
     let attempt = AttemptRun { history: history.lines(), ..AttemptRun::default() };
     let run = CellRun { attempts: vec![attempt; ATTEMPTS as usize], ..CellRun::default() };
-    judge_again(cell, &run, &Options { messages: 3, queue_limit: None }).unwrap().unwrap().result
+    judge_again(cell, &run, &Options { messages: 3, queue_limit: None, durable: None }).unwrap().unwrap().result
 }
 
 /// What survived, by kind; the histories are written to `target/altered`.

@@ -3,6 +3,7 @@
 mod arguments;
 mod baselines;
 mod certificates;
+mod clusters;
 mod connacks;
 mod cuts;
 mod doctor;

@@ -46,7 +46,7 @@ fn the_embedded_broker_is_the_default_and_the_first_line_says_so() {
 #[test]
 fn list_prints_the_ids_and_runs_nothing() {
     let all = run(program(["list", "--cells"]));
-    let settings = Settings { messages: 3, queue_limit: None };
+    let settings = Settings::of(3);
     let cells = Scenario::usual_names().flat_map(|name| cells(&Scenario::load(name).unwrap(), settings));
     assert_eq!((all.code, all.stderr.as_str(), all.stdout.lines().count()), (Some(0), "", cells.count()));
     // Brokers may refuse by right what this one asks for, so it is not among all.

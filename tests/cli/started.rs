@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use mqtt_sessions::results::Verdict;
 use tempfile::TempDir;
 use tokio::io::copy_bidirectional;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::program::{Ended, QUEUED, each_cell, end_of, matrix, program, run, signal, wait_for_line};
 use crate::support::broker::{Broker, Defect};
@@ -22,6 +22,8 @@ const PORT: &str = "PORT_OF_THE_TEST_BROKER";
 pub const LIE: &str = "LIE_OF_THE_TEST_BROKER";
 /// The number of the connection at which it dies, from 1.
 pub const DIES_AT: &str = "LAST_CONNECTION_OF_THE_TEST_BROKER";
+/// The address of the broker to which it relays, in place of being one.
+const RELAY: &str = "RELAY_OF_THE_TESTS";
 /// How long a process may take to end that was killed.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -31,6 +33,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 fn serves() {
     let port = env::var(PORT).expect("whoever starts the broker gives it a port").parse().expect("a port is a number");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    if let Ok(to) = env::var(RELAY) {
+        return runtime.block_on(relays(port, &to));
+    }
     let lie = env::var(LIE).ok().map(|lie| Defect::named(&lie).expect("the lie is known"));
     let broker = lie.map_or_else(Broker::correct, Broker::lying);
     let dies_at = env::var(DIES_AT).ok().map(|number| number.parse().expect("it is a number"));
@@ -40,6 +45,18 @@ fn serves() {
             None => broker.listen_on(port).await.unwrap().1.await.unwrap(),
         }
     });
+}
+
+/// Relays to a broker, as a node of a cluster may.
+async fn relays(port: u16, to: &str) {
+    let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+    loop {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut broker = TcpStream::connect(to).await.unwrap();
+        // Only speed depends on it.
+        let _ = stream.set_nodelay(true).and(broker.set_nodelay(true));
+        tokio::spawn(async move { copy_bidirectional(&mut stream, &mut broker).await });
+    }
 }
 
 /// Dies when the last of so many connections is made.

@@ -50,7 +50,7 @@ pub fn results(mut cells: Vec<CellResult>) -> Results {
         format: Default::default(),
         tool: Default::default(),
         broker: BrokerLabel { name: Some("example".into()), version: Some("1.2".into()), how: "url".into() },
-        options: Options { messages: MESSAGES, queue_limit: None },
+        options: Options { messages: MESSAGES, queue_limit: None, durable: None },
         run: Run {
             started_at: "2030-01-02T03:04:05Z".into(),
             prefix: "ms1a2b".into(),

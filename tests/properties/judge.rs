@@ -87,7 +87,7 @@ fn holds_together(attempts: Vec<Vec<String>>, queue_limit: Option<u32>) -> Resul
     let stored = made_up::matrix().cells.swap_remove(0);
     let attempts = attempts.into_iter().map(|history| AttemptRun { history, ..AttemptRun::default() });
     let run = CellRun { attempts: attempts.collect(), ..CellRun::default() };
-    let options = Options { messages: 1, queue_limit };
+    let options = Options { messages: 1, queue_limit, durable: None };
     let Some(judged) = judge_again(&stored, &run, &options).expect("every line is an event") else {
         return Ok(());
     };

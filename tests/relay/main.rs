@@ -68,13 +68,13 @@ fn broker() -> SocketAddr {
 }
 
 fn cells(scenarios: &[&str], filters: &[&str]) -> Vec<Cell> {
-    let settings = Settings { messages: 3, queue_limit: None };
+    let settings = Settings::of(3);
     let all = scenarios.iter().flat_map(|name| plan::cells(&Scenario::load(name).unwrap(), settings)).collect();
     Filter::parse(filters).unwrap().select(all).unwrap()
 }
 
 fn cells_of(text: &str) -> Vec<Cell> {
-    plan::cells(&Scenario::parse("test", text).unwrap(), Settings { messages: 3, queue_limit: None })
+    plan::cells(&Scenario::parse("test", text).unwrap(), Settings::of(3))
 }
 
 /// Runs these cells against the broker behind the relay.

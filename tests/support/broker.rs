@@ -7,6 +7,7 @@ pub mod choices;
 mod defect;
 mod link;
 mod malformed;
+mod nodes;
 pub mod random;
 mod rules;
 mod session;
@@ -31,6 +32,9 @@ pub use choices::Choices;
 #[allow(unused_imports, reason = "only some tests tell a lie")]
 pub use defect::{Defect, Way};
 
+use nodes::Node;
+#[allow(unused_imports, reason = "only some tests have clusters")]
+pub use nodes::Sharing;
 use rules::Rules;
 use state::{Effect, Link, State, Wake};
 
@@ -42,6 +46,8 @@ const PIPE_BYTES: usize = 64 * 1024;
 pub struct Broker {
     shared: Arc<Mutex<Shared>>,
     choices: Arc<Choices>,
+    /// The node of a cluster that this handle is.
+    node: Option<Node>,
 }
 
 struct Shared {
@@ -70,7 +76,7 @@ impl Broker {
     pub fn new(choices: Choices, defect: Option<Defect>) -> Broker {
         let state = State::new(Rules::new(choices.clone(), defect));
         let shared = Shared { state, outgoing: HashMap::new(), last_link: 0 };
-        Broker { shared: Arc::new(Mutex::new(shared)), choices: Arc::new(choices) }
+        Broker { shared: Arc::new(Mutex::new(shared)), choices: Arc::new(choices), node: None }
     }
 
     /// Serves this process over pipes. To be opened inside a tokio runtime.
@@ -133,6 +139,10 @@ impl Broker {
     }
 
     fn handle(&self, link: Link, packet: Packet) {
+        let packet = match &self.node {
+            Some(node) => node.passed_on(link, packet),
+            None => packet,
+        };
         self.act(|state, now| state.handle(now, link, packet));
     }
 
@@ -150,6 +160,7 @@ impl Broker {
     }
 
     fn ended(&self, link: Link) {
+        self.node.iter().for_each(|node| node.ended(link));
         self.act(|state, now| state.ended(now, link));
     }
 

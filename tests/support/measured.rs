@@ -18,7 +18,7 @@ pub fn measure(broker: &Broker, scenario: &str) -> Vec<CellResult> {
 
 /// Runs one scenario against the broker.
 pub fn measure_scenario(broker: &Broker, scenario: &Scenario) -> Vec<CellResult> {
-    measure_cells(broker, plan::cells(scenario, Settings { messages: 3, queue_limit: None }))
+    measure_cells(broker, plan::cells(scenario, Settings::of(3)))
 }
 
 /// Runs cells against the broker.
@@ -34,10 +34,16 @@ pub fn run_cells(broker: &Broker, cells: Vec<Cell>) -> Outcome {
 
 /// As [`run_cells`], with client ids and topics that begin so.
 pub fn run_cells_as(prefix: &str, broker: &Broker, cells: Vec<Cell>) -> Outcome {
+    run_cells_at(prefix, std::slice::from_ref(broker), cells)
+}
+
+/// As [`run_cells`], against the nodes of a cluster.
+pub fn run_cells_at(prefix: &str, nodes: &[Broker], cells: Vec<Cell>) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let second = Duration::from_secs(1);
-        let target = Target::new(broker.endpoint(), None, 5 * second, 5 * second);
+        let further: Vec<_> = nodes[1..].iter().map(Broker::endpoint).collect();
+        let target = Target::new(nodes[0].endpoint(), None, 5 * second, 5 * second).with_further_nodes(&further);
         let prefix = Prefix::new(prefix, prefix).unwrap();
         let mut probes = Vec::new();
         for protocol in Protocol::ALL {

@@ -37,7 +37,7 @@ impl Case {
     /// Runs the experiment against a broker of its own.
     pub fn measured(&self) -> Tried {
         let scenario = self.experiment.scenario().unwrap_or_else(|error| panic!("{error}\n{}", self.experiment));
-        let cells = plan::cells(&scenario, Settings { messages: 3, queue_limit: None });
+        let cells = plan::cells(&scenario, Settings::of(3));
         let mut outcome = run_cells(&Broker::choosing(self.choices.clone()), cells);
         let cell = outcome.cells.remove(0);
         let attempts = outcome.runs.remove(&cell.id).map(|run| run.attempts).unwrap_or_default();

@@ -3,14 +3,15 @@
 use anyhow::{Result, anyhow};
 
 use crate::broker::{BrokerFile, EMBEDDED, StartError, embedded_is, name_and_variant};
+use crate::plan::Declared;
 use crate::results::BrokerLabel;
 
 /// A broker in one configuration, which is installed.
 pub struct Subject {
     /// As its results will have it.
     pub label: BrokerLabel,
-    /// The queue limit that its file declares.
-    pub queue_limit: Option<u32>,
+    /// What its file declares.
+    pub declared: Declared,
 }
 
 /// The brokers of a survey.
@@ -62,7 +63,7 @@ fn installed(how: &str) -> Result<Result<Subject, String>> {
     if how == EMBEDDED {
         let (name, version) = embedded_is().ok_or_else(|| anyhow!("this build has no embedded broker"))?;
         let label = BrokerLabel { name: Some(name.into()), version: Some(version.into()), how: how.into() };
-        return Ok(Ok(Subject { label, queue_limit: None }));
+        return Ok(Ok(Subject { label, declared: Declared::default() }));
     }
     let file = BrokerFile::find(how)?.ok_or_else(|| {
         anyhow!(
@@ -72,8 +73,9 @@ fn installed(how: &str) -> Result<Result<Subject, String>> {
     })?;
     match file.installed() {
         Ok(version) => {
+            let declared = file.declared();
             let label = BrokerLabel { name: Some(file.name), version, how: how.into() };
-            Ok(Ok(Subject { label, queue_limit: file.queue_limit }))
+            Ok(Ok(Subject { label, declared }))
         }
         Err(StartError::NotInstalled { name, install, .. }) => Ok(Err(format!("{name} (`{install}` installs it)"))),
         Err(other) => Err(other.into()),

@@ -79,12 +79,11 @@ fn parse_time(text: &str) -> Result<Time, String> {
 
 /// What belongs to no client, if the line is of that kind.
 fn parse_of_harness(line: &str) -> Result<Option<Event>, String> {
-    match line {
-        "stopped" => return Ok(Some(Event::Stopped)),
-        "broker stopped" => return Ok(Some(Event::Broker(Turn::Ended(Ending::Stop)))),
-        "broker killed" => return Ok(Some(Event::Broker(Turn::Ended(Ending::Kill)))),
-        "broker started" => return Ok(Some(Event::Broker(Turn::Started))),
-        _ => {}
+    if line == "stopped" {
+        return Ok(Some(Event::Stopped));
+    }
+    if let Some(event) = line.strip_prefix("broker ").and_then(parse_of_broker) {
+        return event.map(Some);
     }
     if let Some(number) = line.strip_prefix("attempt ") {
         return number.parse().map(|number| Some(Event::Attempt(number))).map_err(|_| not_a_number(number));
@@ -96,6 +95,23 @@ fn parse_of_harness(line: &str) -> Result<Option<Event>, String> {
         return free(step).map(|step| Some(Event::Step(step)));
     }
     line.strip_prefix("broken off: ").map(|why| free(why).map(Event::Broken)).transpose()
+}
+
+/// What happened to the broker, or to one node of it.
+fn parse_of_broker(what: &str) -> Option<Result<Event, String>> {
+    let (node, what) = match what.strip_prefix("node ").map(|rest| rest.split_once(' ')) {
+        Some(Some((number, what))) => (Some(number), what),
+        Some(None) => return None,
+        None => (None, what),
+    };
+    let turn = match what {
+        "stopped" => Turn::Ended(Ending::Stop),
+        "killed" => Turn::Ended(Ending::Kill),
+        "started" => Turn::Started,
+        _ => return None,
+    };
+    let node = node.map(|number| number.parse().map_err(|_| not_a_number(number))).transpose();
+    Some(node.map(|node| Event::Broker(turn, node)))
 }
 
 fn not_a_number(text: &str) -> String {
@@ -119,6 +135,10 @@ fn parse_of_client(client: Client, arrow: &str, what: &str) -> Result<Event, Str
         ("->", what) if what.starts_with("end ") => what["end ".len()..].parse().map(|end| Event::Closed(client, end)),
         ("--", "no connection") => Ok(Event::Unreachable(client)),
         ("--", "settled") => Ok(Event::Settled(client)),
+        ("--", what) if what.starts_with("at node ") => {
+            let number = &what["at node ".len()..];
+            number.parse().map(|node| Event::AtNode(client, node)).map_err(|_| not_a_number(number))
+        }
         ("--", what) if what.starts_with("withheld ") => {
             free(&what["withheld ".len()..]).map(|what| Event::Withheld(client, what))
         }

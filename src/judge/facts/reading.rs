@@ -63,10 +63,11 @@ impl Reader {
             | Event::WithoutEnd(..)
             | Event::Broken(_) => {}
             Event::Stopped => self.facts.stopped = true,
-            Event::Broker(Turn::Ended(how)) => {
-                self.facts.outages.push(Outage { how: *how, from: place, until: None });
+            Event::AtNode(_, node) => drop(self.facts.nodes.insert(*node)),
+            Event::Broker(Turn::Ended(how), node) => {
+                self.facts.outages.push(Outage { how: *how, node: *node, from: place, until: None });
             }
-            Event::Broker(Turn::Started) => {
+            Event::Broker(Turn::Started, _) => {
                 self.facts.outages.last_mut().into_iter().for_each(|outage| outage.until = Some(place));
             }
             Event::Late(milliseconds) => self.facts.late.push((place, *milliseconds)),

@@ -15,6 +15,7 @@ pub(super) fn said(event: &Event) -> String {
             Some(id) => format!("no {} with Packet Identifier {id} before the deadline", awaited.name()),
             None => format!("no {} before the deadline", awaited.name()),
         },
+        Event::AtNode(_, node) => format!("a Network Connection to node {node}"),
         Event::Unreachable(_) => "no Network Connection can be opened".into(),
         Event::Settled(_) => "nothing more for one settle window".into(),
         Event::Timed { timer, seconds, passed, .. } => {
@@ -23,9 +24,14 @@ pub(super) fn said(event: &Event) -> String {
         }
         Event::Withheld(_, what) => format!("not sent, since CONNACK rules it out: {what}"),
         Event::WithoutEnd(_, what) => format!("the broker sends without end: {what}"),
-        Event::Broker(Turn::Ended(Ending::Stop)) => "the broker has stopped, as it was asked to (SIGTERM)".into(),
-        Event::Broker(Turn::Ended(Ending::Kill)) => "the broker was killed (SIGKILL)".into(),
-        Event::Broker(Turn::Started) => "the broker was started again, and lets clients in".into(),
+        Event::Broker(turn, node) => {
+            let what = node.map_or("the broker".to_owned(), |node| format!("node {node} of the broker"));
+            match turn {
+                Turn::Ended(Ending::Stop) => format!("{what} has stopped, as it was asked to (SIGTERM)"),
+                Turn::Ended(Ending::Kill) => format!("{what} was killed (SIGKILL)"),
+                Turn::Started => format!("{what} was started again, and lets clients in"),
+            }
+        }
         Event::Late(milliseconds) => format!("the harness was held up for {milliseconds} ms"),
         Event::Broken(why) => format!("broken off: {why}"),
         Event::Stopped => "the steps that follow are not played".into(),

@@ -92,10 +92,14 @@ pub fn done(cell: &Cell, step: usize) -> String {
         Action::Race { stays, .. } => format!("{name} and {} connect at once", cell.clients[*stays].name),
         Action::Wait { seconds, early: false, .. } => format!("{seconds} s pass"),
         Action::Wait { seconds, early: true, .. } => format!("almost {seconds} s pass"),
-        Action::Broker(Operation { ends: None, .. }) => "the broker is started".into(),
-        Action::Broker(Operation { ends: Some(how), starts, .. }) => {
-            let ended = if *how == Ending::Stop { "stopped" } else { "killed" };
-            format!("the broker is {ended}{}", if *starts { " and started again" } else { "" })
+        Action::Broker(Operation { ends, starts, node, .. }) => {
+            let what = node.map_or("the broker".to_owned(), |node| format!("node {node} of the broker"));
+            let ended = match ends {
+                Some(Ending::Stop) => "stopped",
+                Some(Ending::Kill) => "killed",
+                None => return format!("{what} is started"),
+            };
+            format!("{what} is {ended}{}", if *starts { " and started again" } else { "" })
         }
     }
 }

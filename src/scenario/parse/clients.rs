@@ -6,6 +6,7 @@ use toml::Spanned;
 
 use super::{CLIENTS_MAX, Entry, Reader, ScenarioError, Section};
 use crate::scenario::{ClientId, ClientPlan, ConnectPlan, WillPlan, keys};
+use crate::vocabulary::{FIRST_NODE, NODES_MAX};
 
 /// The largest number in a field of two bytes.
 const TWO_BYTES: u32 = u16::MAX as u32;
@@ -78,9 +79,10 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// The wishes of a client or of a step for its CONNECT.
+    /// The node and the wishes of a client or of a step for its CONNECT.
     pub(super) fn connect_plan(&mut self, section: &Section<'a>) -> Result<ConnectPlan, ScenarioError> {
         Ok(ConnectPlan {
+            node: self.whole_number(section, "node", FIRST_NODE..=NODES_MAX)?,
             clean_start: self.found(section, "clean_start")?,
             session_expiry: self.found(section, "session_expiry")?,
             // 0 is a Protocol Error (5.0, sections 3.1.2.11.3 and 3.1.2.11.4); the field has two bytes, or four.

@@ -13,7 +13,7 @@ use crate::scenario::{
     ActionPlan, Answers, ClientPlan, FilterPlan, PublishPlan, StepPlan, UntilPlan, Value, Verb, When, keys,
 };
 use crate::slip::did_you_mean;
-use crate::vocabulary::{BROKER, Ending};
+use crate::vocabulary::{BROKER, Ending, FIRST_NODE, NODES_MAX};
 
 /// The largest Subscription Identifier (5.0, section 3.8.2.1.2).
 pub const IDENTIFIER_MAX: u32 = 268_435_455;
@@ -132,7 +132,8 @@ impl<'a> Reader<'a> {
 
     fn of_broker(&mut self, verb: Verb, by: Value<Ending>, step: &Section<'a>) -> Result<ActionPlan, ScenarioError> {
         let after_ms = self.whole_number(step, "after_ms", 0..=AFTER_MS_MAX)?.unwrap_or(Value::Is(0));
-        Ok(ActionPlan::Broker { verb, by, after_ms })
+        let node = self.whole_number(step, "node", FIRST_NODE..=NODES_MAX)?;
+        Ok(ActionPlan::Broker { verb, by, node, after_ms })
     }
 
     /// The one verb of a step, where it stands, and its value; the other keys are checked against it.
