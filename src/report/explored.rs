@@ -29,7 +29,7 @@ pub fn explored(explored: &Explored, search: &Search<'_>, page: impl Into<Page>)
         text.push('\n');
     }
     for (seed, cell) in explored.unrepeated.iter().take(UNREPEATED) {
-        text += &example("failed once, and not again", Verdict::Fail, *seed, cell, palette);
+        text += &example("seen once, and not when it was tried again,", Verdict::Inconclusive, *seed, cell, palette);
     }
     for (verdict, (seed, cell)) in &explored.examples {
         text += &example(verdict.name(), *verdict, *seed, cell, palette);
