@@ -79,9 +79,8 @@ fn parse_time(text: &str) -> Result<Time, String> {
 
 /// What belongs to no client, if the line is of that kind.
 fn parse_of_harness(line: &str) -> Result<Option<Event>, String> {
-    match line {
-        "stopped" => return Ok(Some(Event::Stopped)),
-        _ => {}
+    if line == "stopped" {
+        return Ok(Some(Event::Stopped));
     }
     if let Some(event) = line.strip_prefix("broker ").and_then(parse_of_broker) {
         return event.map(Some);
