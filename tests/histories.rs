@@ -56,6 +56,7 @@ fn a_malformed_file_is_refused_with_its_line() {
         (head, 3, "there is no event"),
         ("", 1, "there is no event"),
         ("# verdict: good\n# statements:\nstopped\n", 1, "a verdict is one of fail, error"),
+        ("# verdict: pass\n# statements:\n# durable: off\nstopped\n", 3, "durable is stop or kill, not \"off\""),
         ("# verdict: pass\nstopped\n", 1, "there is no \"# statements:\""),
         ("#\n# statements:\nstopped\n", 2, "there is no \"# verdict:\" beside it"),
         ("#\n# verdict: fail\n# statements: MQTT-9.9.9-9\nstopped\n", 3, "no statement MQTT-9.9.9-9"),

@@ -69,7 +69,9 @@ impl Template {
                 Part::Text(part) => text.push_str(part),
                 Part::Name(name) => {
                     let value = values.get(name).ok_or_else(|| {
-                        let known: Vec<&str> = values.keys().map(String::as_str).collect();
+                        // Those of each node have the same names.
+                        let known: Vec<&str> =
+                            values.keys().map(String::as_str).filter(|name| !name.contains(OF_NODE)).collect();
                         format!("${{{name}}} has no value; there are {}", known.join(", "))
                     })?;
                     let depth = depth

@@ -12,8 +12,8 @@ use crate::broker::EMBEDDED;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Broker")]
 pub struct Reach {
-    /// mqtt://[USER[:PASSWORD]@]HOST[:PORT], or embedded; also mqtts:// (TLS), ws:// and wss:// (WebSocket, /mqtt where the URL
-    /// has no path), and unix:PATH; or a broker that is started for the run: mosquitto and others (`list --brokers`), or FILE.toml
+    /// mqtt://[USER[:PASSWORD]@]HOST[:PORT], with HOST,HOST for the nodes of a cluster, or embedded; also mqtts:// (TLS), ws:// and
+    /// wss:// (WebSocket, /mqtt where the URL has no path), and unix:PATH; or a broker that is started for the run: mosquitto and others (`list --brokers`), or FILE.toml
     #[arg(long, short, value_name = "URL", env = "MQTT_SESSIONS_BROKER", default_value = EMBEDDED, hide_env_values = true)]
     pub broker: String,
     /// User name, where the URL has none

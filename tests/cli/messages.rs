@@ -48,7 +48,7 @@ const WITHOUT_MESSAGES: [(&str, &str); 24] = [
 ];
 
 /// Texts that no test sees, and why.
-const UNSEEN: [(&str, &str); 35] = [
+const UNSEEN: [(&str, &str); 37] = [
     (", or log in with --username", "the end of a cure that a test sees"),
     ("; raise the limit with ulimit -n", "with so few files the program hardly starts"),
     ("TLS cannot be set up", "it would be a fault of this program"),
@@ -64,6 +64,7 @@ const UNSEEN: [(&str, &str); 35] = [
     ("this build has no embedded broker", "the tests have it"),
     ("came in TLS that cannot be read", "a history has it"),
     ("connection rate exceeded", "a code as those that tests see"),
+    ("does not let a client subscribe", "whoever may not subscribe is told so before"),
     ("failed to start the runtime", "the operating system would have to refuse it"),
     ("give it another one", "a cure for whatever else rustls may find in a certificate"),
     ("it has no address", "it would be a fault of the embedded broker"),
@@ -82,6 +83,7 @@ const UNSEEN: [(&str, &str); 35] = [
     ("the certificate of the broker cannot be trusted", "whatever else rustls may find in a certificate"),
     ("the certificate of the broker has expired", "rustls says since when"),
     ("the certificate of the broker is not valid yet", "a certificate of tomorrow"),
+    ("the nodes are asked whether they are one broker", "a node that ends a connection at that moment"),
     ("the user of --publisher-username", "a part of a cure that a test sees"),
     ("unsupported protocol version", "a code with which a broker is measured"),
 ];
