@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, anyhow};
 
 use crate::broker::{BrokerFile, TlsOptions};
-use crate::cli::{Amounts, Prefixes, Reach, Tls};
+use crate::cli::{Amounts, Prefixes, QueueLimit, Reach, Tls};
 use crate::input::read_first_line;
 use crate::measure::BrokerRequest;
 use crate::plan::Settings;
@@ -15,13 +15,13 @@ use crate::run::Prefix;
 
 impl From<&Amounts> for Settings {
     fn from(amounts: &Amounts) -> Settings {
-        Settings { messages: amounts.messages, queue_limit: amounts.queue_limit }
+        Settings { messages: amounts.messages, queue_limit: amounts.queue_limit.and_then(QueueLimit::messages) }
     }
 }
 
 impl From<&Amounts> for Options {
     fn from(amounts: &Amounts) -> Options {
-        Options { messages: amounts.messages, queue_limit: amounts.queue_limit }
+        Options { messages: amounts.messages, queue_limit: amounts.queue_limit.and_then(QueueLimit::messages) }
     }
 }
 
@@ -31,8 +31,21 @@ impl Amounts {
     /// # Errors
     /// The mistake in the broker file.
     pub fn with_limit_of(&self, broker: &str) -> Result<Amounts> {
-        let of_file = BrokerFile::find(broker)?.and_then(|file| file.queue_limit);
+        let of_file = BrokerFile::find(broker)?.and_then(|file| file.queue_limit).map(QueueLimit::Messages);
         Ok(Amounts { queue_limit: self.queue_limit.or(of_file), ..self.clone() })
+    }
+
+    /// Whether the cells can be planned without a look at the broker.
+    ///
+    /// # Errors
+    /// The queue limit is to be measured first.
+    pub fn check_planned(&self) -> Result<()> {
+        match self.queue_limit {
+            Some(QueueLimit::Probe) => Err(anyhow!(
+                "--queue-limit probe measures the broker first, as matrix and run do; give the number of messages here"
+            )),
+            Some(QueueLimit::Messages(_)) | None => Ok(()),
+        }
     }
 }
 

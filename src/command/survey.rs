@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::measure::keep_histories;
 use super::selection::{check_repeat, load, nothing_selected, select, usual};
-use crate::cli::{Amounts, Histories, Survey};
+use crate::cli::{Amounts, Histories, QueueLimit, Survey};
 use crate::exit_code::ExitCode;
 use crate::expectations::Assessment;
 use crate::export::Export;
@@ -26,6 +26,7 @@ use subject::{Subject, Subjects};
 /// # Errors
 /// A sentence for the user, wherever the command line or a file does not allow to begin.
 pub async fn survey(typed: Survey) -> Result<ExitCode> {
+    typed.plan.amounts.check_planned()?;
     let scenarios = if typed.scenario.is_empty() { usual() } else { typed.scenario.clone() };
     let loaded = load(&scenarios)?;
     let settings = (&typed.plan.amounts).into();
@@ -111,6 +112,6 @@ impl Study<'_> {
     /// Those that were typed, with the queue limit that the broker's file declares.
     fn amounts(&self, subject: &Subject) -> Amounts {
         let typed = &self.typed.plan.amounts;
-        Amounts { queue_limit: typed.queue_limit.or(subject.queue_limit), ..typed.clone() }
+        Amounts { queue_limit: typed.queue_limit.or(subject.queue_limit.map(QueueLimit::Messages)), ..typed.clone() }
     }
 }

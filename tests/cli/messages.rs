@@ -20,7 +20,7 @@ const CHARS_MIN: usize = 11;
 const WORD_MIN: usize = 3;
 
 /// What holds no messages, and why.
-const WITHOUT_MESSAGES: [(&str, &str); 24] = [
+const WITHOUT_MESSAGES: [(&str, &str); 25] = [
     ("src/axes.rs", "a type of a schema"),
     ("src/capture", "the comments of a capture"),
     ("src/choice.rs", "what a broker chose"),
@@ -34,6 +34,7 @@ const WITHOUT_MESSAGES: [(&str, &str); 24] = [
     ("src/doctor", "a report, in which each check that is not good has a cure of its own"),
     ("src/explore/", "random scenarios"),
     ("src/judge", "findings, and the reasons of verdicts"),
+    ("src/profile", "numbers, and how they were found"),
     ("src/progress.rs", "progress"),
     ("src/report", "reports"),
     ("src/run/client.rs", "why a packet is withheld, in a history"),
