@@ -75,7 +75,9 @@ pub async fn probe(
             queue::ask(counting).await?;
             retained::count(counting).await?;
             let (counted, waited) = tokio::join!(count(counting), message_expiry::ask(messages));
-            counted.and(waited)
+            counted.and(waited)?;
+            // Some brokers do nothing else meanwhile.
+            limits::subscriptions(counting).await
         },
         lifetime::ask(sessions),
         moments::ask(moments)

@@ -81,8 +81,10 @@ fn queue(limit: usize, full: Full) -> Keeping {
     Keeping { queue: Some((limit, full)), ..Keeping::default() }
 }
 
-/// Each configuration, and what a probe has to find.
-fn configurations() -> Vec<(&'static str, Broker, Vec<(Quantity, Measured)>)> {
+/// A configuration by its name, and what a probe has to find.
+type Configured = (&'static str, Broker, Vec<(Quantity, Measured)>);
+
+fn configurations() -> Vec<Configured> {
     use Quantity::*;
     let seconds = Duration::from_secs;
     let choosing = |change: fn(&mut Choices)| {
@@ -151,6 +153,16 @@ fn configurations() -> Vec<(&'static str, Broker, Vec<(Quantity, Measured)>)> {
                 (QueueFull, seen("disconnects the publisher")),
                 (QueueTold, seen("the publisher, by DISCONNECT 0x97")),
             ],
+        ),
+        (
+            "ends the session beyond 30",
+            keeping(queue(30, Full::EndsSession)),
+            vec![(QueueQos1, exactly(30)), (QueueQos2, exactly(30)), (QueueFull, seen("ends the session"))],
+        ),
+        (
+            "queues nothing",
+            Broker::lying(Defect::QueuesNothing),
+            vec![(QueueQos1, exactly(0)), (QueueQos2, exactly(0)), (QueueFull, seen("drops all"))],
         ),
         (
             "keeps 20 for all together",

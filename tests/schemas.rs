@@ -46,7 +46,8 @@ fn the_committed_schemas_are_those_of_the_types() {
 
 #[test]
 fn every_committed_file_keeps_to_its_schema() {
-    let [(results, _), (scenario, _), ..] = schemas();
+    let [(results, _), (scenario, _), (profile, _), _] = schemas();
+    keeps_to(&profile, "results/profiles", "json", |text| serde_json::from_str(text).expect("it is JSON"));
     keeps_to(&results, "results", "json", |text| serde_json::from_str(text).expect("it is JSON"));
     keeps_to(&scenario, "scenarios", "toml", of_toml);
 }

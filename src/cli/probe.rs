@@ -21,7 +21,7 @@ pub struct Probe {
     #[arg(help_heading = "Measuring")]
     pub budget: u32,
     /// How far timers are followed, such as those of sessions, in whole seconds
-    #[arg(long, value_name = "TIME", default_value = "8s", value_parser = positive_duration, help_heading = "Measuring")]
+    #[arg(long, value_name = "TIME", default_value = "6s", value_parser = positive_duration, help_heading = "Measuring")]
     pub wait: Duration,
     /// With clients of this protocol version: 3.1.1 or 5.0 [default: 5.0, where the broker speaks it]
     #[arg(long, value_name = "VERSION", value_parser = protocol, help_heading = "Measuring")]

@@ -106,7 +106,12 @@ pub(super) async fn measured_queue_limit(
     let number = match profile::queue_limit(&laboratory, protocol, request, &Telling(bar())).await {
         Ok(number) => number,
         Err(Halt::Interrupted) => return Ok(None),
-        Err(halt) => return Err(anyhow!("{}: the queue limit was not measured: {}", reached.broker.url, halt.why())),
+        Err(halt) => {
+            let (url, why) = (&reached.broker.url, halt.why());
+            return Err(anyhow!(
+                "{url}: the queue limit was not measured: {why}; run again, or give it as --queue-limit N"
+            ));
+        }
     };
     let limit = match number.measured {
         Measured::Exactly { value } => Some(value as u32),

@@ -44,10 +44,9 @@ impl Profile {
         }
     }
 
-    /// The quantities of which the other profile says something else, with what this one says of them and what that one says.
-    /// Times that differ from run to run are left out.
+    /// What the other profile contradicts: what this one says, and what that one says.
     pub fn changes<'p>(&'p self, other: &'p Profile) -> Vec<(&'p super::Number, &'p super::Number)> {
         let pairs = self.numbers.iter().filter_map(|number| Some((number, other.number(number.quantity)?)));
-        pairs.filter(|(before, after)| !before.says_the_same(after)).collect()
+        pairs.filter(|(before, after)| !before.agrees_with(after)).collect()
     }
 }

@@ -5,7 +5,7 @@ use super::bench::{Bench, Halt};
 use super::number::{Measured, Number};
 use super::played::Played;
 use super::quantity::{Quantity, grouped};
-use super::search::{Largest, largest};
+use super::search::{Largest, Works, largest};
 use crate::connection::FRAME_BYTES_MAX;
 use crate::packet::{Connack, Filter, Protocol};
 use crate::plan::{Action, Cell, Step};
@@ -17,6 +17,8 @@ const LEVELS_MAX: u32 = 1_000;
 const FILTERS_MAX: u32 = 500;
 /// How many filters a SUBSCRIBE has where many are subscribed to.
 const FILTERS_EACH: u32 = 100;
+/// In seconds.
+const ASKED_KEEP_ALIVE_S: u16 = 65_535;
 /// A Receive Maximum that is not announced (5.0, section 3.2.2.3.3).
 const NO_RECEIVE_MAXIMUM: u16 = u16::MAX;
 
@@ -34,14 +36,13 @@ pub async fn ask(bench: &Bench<'_>) -> Result<(), Halt> {
             false => bench.moot(&[quantity], &format!("the broker does not speak {protocol}")),
         }
     }
-    topic(bench).await?;
-    subscriptions(bench).await
+    topic(bench).await
 }
 
 /// A message that comes to a subscriber who is there: the keys of SUBSCRIBE and of PUBLISH.
 fn live(protocol: Protocol, subscribe: &str, publish: &str) -> String {
     format!(
-        r#"clients.subscriber = {{ protocol = "{protocol}", clean_session = true, keep_alive = 65535 }}
+        r#"clients.subscriber = {{ protocol = "{protocol}", clean_session = true, keep_alive = {ASKED_KEEP_ALIVE_S} }}
 clients.publisher = {{ protocol = "{protocol}", clean_session = true }}
 steps = [
     {{ connect = "subscriber" }},
@@ -101,7 +102,7 @@ fn said(bench: &Bench<'_>, connack: &Connack) {
     let aliases = connack.topic_alias_maximum.unwrap_or(0);
     let number = Number::moot(Quantity::TopicAliasMaximum, "the clients of a probe use no aliases");
     bench.found(number.announced(Some(aliases.into()), 0));
-    let imposed = connack.server_keep_alive;
+    let imposed = connack.server_keep_alive.filter(|seconds| *seconds != ASKED_KEEP_ALIVE_S);
     let seen = if imposed.is_some() { "imposed" } else { "as the client asks" };
     let number = Number::new(Quantity::KeepAlive, Measured::seen(seen), "65,535 s were asked for");
     bench.found(number.announced(imposed.map(u64::from), 0));
@@ -144,16 +145,17 @@ async fn packet(bench: &Bench<'_>, quantity: Quantity, protocol: Protocol) -> Re
     let limit = announced.map_or(most, |announced| announced.min(most));
     let packet = |payload: u32| small.packet_bytes(protocol, payload);
     let found = largest(small.payload_within(protocol, limit), async |bytes| {
-        Ok(has_come(&bench.play(&of_bytes(bytes)).await?))
-    })
-    .await?;
-    let value = packet(found.works).into();
-    let (measured, how) = match found.fails {
-        None if announced == Some(limit) => (Measured::AtLeast { value }, "a client sends no larger one".to_owned()),
-        None => (Measured::AtLeast { value }, "it came (stopped there)".to_owned()),
-        Some(fails) => (Measured::Exactly { value }, format!("one of {} bytes did not come", grouped(packet(fails)))),
+        let played = bench.play(&of_bytes(bytes)).await?;
+        Ok(played.works(has_come(&played)))
+    });
+    let found = found.await?;
+    let how = match found.fails {
+        None if announced == Some(limit) => "a client sends no larger one".to_owned(),
+        None => "it came (stopped there)".to_owned(),
+        Some((fails, Works::No)) => format!("one of {} bytes did not come", grouped(packet(fails))),
+        Some((fails, _)) => format!("for one of {} bytes there was no answer in time", grouped(packet(fails))),
     };
-    bench.found(Number::new(quantity, measured, how).announced(announced.map(u64::from), 0));
+    bench.found(Number::new(quantity, found.measured(packet), how).announced(announced.map(u64::from), 0));
     Ok(())
 }
 
@@ -169,7 +171,7 @@ steps = [{{ connect = "publisher" }}, {{ publish = "publisher", qos = 1, message
     let before = usual.wire_topic().to_owned();
     let works = async |topic: String| {
         let played = bench.play_altered(&one, |cell| on_topic(cell, &topic)).await?;
-        Ok::<bool, Halt>(played.cell.published == 1 && !played.is_stopped())
+        Ok::<Works, Halt>(played.works(played.cell.published == 1 && !played.is_stopped()))
     };
     // The topic of the experiment is the last byte of that on the wire.
     let other_bytes = before.len() as u32 - 1;
@@ -183,15 +185,13 @@ steps = [{{ connect = "publisher" }}, {{ publish = "publisher", qos = 1, message
 
 /// What was accepted, with so much more than was searched for.
 fn accepted(quantity: Quantity, found: &Largest, more: u32) -> Number {
-    let value = u64::from(found.works + more);
-    match found.fails {
-        _ if found.works == 0 => Number::missing(quantity, "nothing was accepted"),
-        None => Number::new(quantity, Measured::AtLeast { value }, "it was accepted (stopped there)"),
-        Some(fails) => {
-            let how = format!("{} were not accepted", grouped(fails + more));
-            Number::new(quantity, Measured::Exactly { value }, how)
-        }
-    }
+    let how = match found.fails {
+        _ if found.works == 0 => return Number::missing(quantity, "nothing was accepted"),
+        None => "it was accepted (stopped there)".to_owned(),
+        Some((fails, Works::No)) => format!("{} were not accepted", grouped(fails + more)),
+        Some((fails, _)) => format!("for {} there was no answer in time", grouped(fails + more)),
+    };
+    Number::new(quantity, found.measured(|works| works + more), how)
 }
 
 /// The same cell with its message on this topic.
@@ -203,8 +203,12 @@ fn on_topic(cell: &mut Cell, topic: &str) {
     }
 }
 
-/// How many filters a SUBSCRIBE may have, and a session.
-async fn subscriptions(bench: &Bench<'_>) -> Result<(), Halt> {
+/// Asks how many filters a SUBSCRIBE may have, and a session.
+///
+/// # Errors
+/// [`Halt`]: nothing more can be asked.
+pub async fn subscriptions(bench: &Bench<'_>) -> Result<(), Halt> {
+    bench.asks("how many subscriptions a session may have");
     let one = format!(
         r#"clients.subscriber = {{ protocol = "{}", clean_session = true }}
 steps = [{{ connect = "subscriber" }}, {{ subscribe = "subscriber", qos = 1 }}]
@@ -213,7 +217,7 @@ steps = [{{ connect = "subscriber" }}, {{ subscribe = "subscriber", qos = 1 }}]
     );
     let works = async |filters: u32, each: u32| {
         let played = bench.play_altered(&one, |cell| with_filters(cell, filters, each)).await?;
-        Ok::<bool, Halt>(!played.is_stopped())
+        Ok::<Works, Halt>(played.works(!played.is_stopped()))
     };
     let at_once = largest(FILTERS_MAX, async |filters| works(filters, filters).await).await?;
     bench.found(accepted(Quantity::FiltersAtOnce, &at_once, 0));

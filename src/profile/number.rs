@@ -129,17 +129,21 @@ impl Number {
 }
 
 impl Number {
-    /// True if another number of the quantity says the same, as far as one run can be told from the next: what takes milliseconds
-    /// never takes as long again, and a second is as fine as a broker's clock.
-    pub fn says_the_same(&self, other: &Number) -> bool {
-        let is_near = match (self.quantity.unit(), &self.measured, &other.measured) {
-            (Unit::Milliseconds | Unit::PerSecond, one, other) => one.is_missing() == other.is_missing(),
-            (Unit::Seconds, Measured::Exactly { value: one }, Measured::Exactly { value: other }) => {
-                one.abs_diff(*other) <= 1
-            }
-            (_, one, other) => one == other,
+    /// True if another number of the quantity does not contradict this one, as far as one run can be told from the next: what
+    /// takes milliseconds never takes as long again, and a second is as fine as a broker's clock.
+    pub fn agrees_with(&self, other: &Number) -> bool {
+        let slack = match self.quantity.unit() {
+            Unit::Milliseconds | Unit::PerSecond => return true,
+            Unit::Seconds => 1,
+            _ => 0,
         };
-        is_near && self.announced == other.announced
+        let measured = match (self.measured.range(), other.measured.range()) {
+            (Some((least, most)), Some((other_least, other_most))) => {
+                least <= other_most.saturating_add(slack) && other_least <= most.saturating_add(slack)
+            }
+            _ => self.measured == other.measured,
+        };
+        measured && self.announced == other.announced
     }
 }
 
@@ -147,6 +151,16 @@ impl Measured {
     /// Between these, or exactly where they are the same.
     pub fn between(least: u64, most: u64) -> Measured {
         if least == most { Measured::Exactly { value: least } } else { Measured::Between { least, most } }
+    }
+
+    /// The least and the most that it may be, where it is steady.
+    fn range(&self) -> Option<(u64, u64)> {
+        match self {
+            Measured::Exactly { value } => Some((*value, *value)),
+            Measured::AtLeast { value } => Some((*value, u64::MAX)),
+            Measured::Between { least, most } => Some((*least, *most)),
+            _ => None,
+        }
     }
 
     pub fn seen(value: impl Into<String>) -> Measured {

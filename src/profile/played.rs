@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::number::Number;
 use super::quantity::Quantity;
+use super::search::Works;
 use crate::axes::AxisValue;
 use crate::connection::encode::encode;
 use crate::history::{Event, History, Message};
@@ -142,6 +143,16 @@ impl Played {
     /// to end.
     pub fn has_settled(&self, client: &str, connection: u32) -> bool {
         self.when(client, connection, |event| matches!(event, Event::Settled(_))).is_some()
+    }
+
+    /// What a cell says in which something was to come, or to be accepted, and was or was not.
+    pub fn works(&self, is_so: bool) -> Works {
+        let is_unanswered = self.history.events().any(|event| matches!(event, Event::Missing(..)));
+        match (is_so, is_unanswered) {
+            (true, _) => Works::Yes,
+            (false, true) => Works::Unanswered,
+            (false, false) => Works::No,
+        }
     }
 
     /// True if the broker takes no such thing, as it announces or shows.

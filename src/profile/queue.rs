@@ -3,17 +3,17 @@
 //! One session is away while as many messages are published as the budget allows; what comes at its return is the limit, if
 //! anything is missing. Further sessions, which get exactly so many, one more, and twice as many, confirm it.
 
+mod room;
+mod seen;
+
 use super::bench::{Bench, Halt};
 use super::number::{Measured, Number};
-use super::played::Played;
 use super::quantity::{Quantity, grouped};
+use super::search::{Largest, Works, largest};
+use seen::{Seen, see};
 
 /// How many messages beyond a limit show it.
 const BEYOND: u32 = 10;
-/// How many messages a publisher has under way at once, where nothing is said.
-const WINDOW: u32 = 8;
-/// How many messages are in flight when the session goes away, where that is asked.
-const IN_FLIGHT: u32 = 5;
 /// The fewest bytes of a payload with which a limit in bytes is looked for.
 const BYTES_MIN: u32 = 128;
 /// By what payloads are smaller that are tried after some that are not taken.
@@ -42,8 +42,8 @@ pub async fn ask(bench: &Bench<'_>) -> Result<(), Halt> {
     let enough = (2 * limit + BEYOND).min(bench.budget.messages);
     messages(bench, Quantity::QueueQos2, 2, enough, false).await?;
     messages(bench, Quantity::QueueQos0, 0, enough, false).await?;
-    in_flight(bench, limit).await?;
-    shared(bench, limit).await?;
+    room::in_flight(bench, limit).await?;
+    room::shared(bench, limit).await?;
     bytes(bench, limit).await
 }
 
@@ -53,132 +53,6 @@ pub async fn ask(bench: &Bench<'_>) -> Result<(), Halt> {
 /// [`Halt`]: nothing more can be asked.
 pub async fn limit(bench: &Bench<'_>) -> Result<Option<u32>, Halt> {
     messages(bench, Quantity::QueueQos1, 1, bench.budget.messages, true).await
-}
-
-/// What one session got that was away while so many messages were published.
-struct Seen {
-    played: Played,
-    sent: u32,
-    /// The broker acknowledged so many.
-    accepted: u32,
-    /// On the first return, and on the second one.
-    came: [Vec<u32>; 2],
-    /// The publisher was cut off.
-    cut_off: bool,
-    refused: Option<u8>,
-    dismissed: Option<u8>,
-}
-
-impl Seen {
-    fn of(played: Played, sent: u32) -> Seen {
-        let cut_off = played.was_cut_off("publisher");
-        let first = played.came("subscriber", 2);
-        let second = played.came("subscriber", 3).into_iter().filter(|seq| !first.contains(seq)).collect();
-        Seen {
-            sent,
-            accepted: played.cell.published,
-            came: [first, second],
-            cut_off,
-            refused: played.refusal("publisher"),
-            dismissed: played.dismissal("publisher").filter(|_| cut_off),
-            played,
-        }
-    }
-
-    /// How many messages the broker had for the session.
-    fn kept(&self) -> u32 {
-        if self.cut_off { self.accepted } else { self.came.iter().map(|came| came.len() as u32).sum() }
-    }
-
-    /// Nothing can be said: the cell did not get to its end, or the broker takes no such message at all.
-    fn is_unknown(&self) -> bool {
-        if self.cut_off { self.accepted == 0 } else { self.played.is_stopped() }
-    }
-
-    /// All that was to come on the first return has come, as far as can be told.
-    fn is_complete(&self) -> bool {
-        let has_settled = || (2..=3).all(|connection| self.played.has_settled("subscriber", connection));
-        self.cut_off || self.is_unknown() || self.came[1].is_empty() && (!self.is_full() || has_settled())
-    }
-
-    fn is_full(&self) -> bool {
-        self.kept() < self.sent
-    }
-
-    /// `100 of 2,000`.
-    fn short(&self) -> String {
-        format!("{} of {}", grouped(self.kept()), grouped(self.sent))
-    }
-
-    /// `100 of 2,000 came, the first lost: message 101`.
-    fn said(&self) -> String {
-        let verb = if self.cut_off { "were acknowledged" } else { "came" };
-        let has_come = |seq: &u32| self.came.iter().any(|came| came.contains(seq));
-        let lost = (1..=self.sent).find(|seq| !has_come(seq)).filter(|_| !self.cut_off && self.kept() > 0);
-        let first = lost.map(|seq| format!(", the first lost: message {}", grouped(seq))).unwrap_or_default();
-        format!("{} {verb}{first}", self.short())
-    }
-
-    /// What the broker does with a message too many.
-    fn policy(&self) -> String {
-        let came: Vec<u32> = self.came.concat();
-        let (kept, sent) = (self.kept(), self.sent);
-        let all_of = |mut seqs: std::ops::RangeInclusive<u32>| seqs.all(|seq| came.contains(&seq));
-        match (self.refused, self.cut_off) {
-            (Some(code), _) => format!("refuses what is new ({code:#04x})"),
-            (None, true) => "disconnects the publisher".into(),
-            (None, false) if all_of(1..=kept) => "drops the newest".into(),
-            (None, false) if all_of(sent - kept + 1..=sent) => "drops the oldest".into(),
-            (None, false) => "drops neither the oldest nor the newest".into(),
-        }
-    }
-
-    fn told(&self) -> String {
-        match (self.refused, self.cut_off, self.dismissed) {
-            (Some(code), ..) => format!("the publisher, by {code:#04x}"),
-            (None, true, Some(code)) => format!("the publisher, by DISCONNECT {code:#04x}"),
-            (None, true, None) => "the publisher, by the end of its connection".into(),
-            (None, false, _) => "nobody".into(),
-        }
-    }
-}
-
-/// An experiment with one session that is away, and comes back twice.
-fn away(bench: &Bench<'_>, qos: u8, sent: u32, bytes: Option<u32>, window: u32) -> String {
-    let protocol = bench.protocol;
-    // At QoS 0 the subscription could take more: what is not queued is not for want of that.
-    let granted = qos.max(1);
-    let bytes = bytes.map(|bytes| format!(", bytes = {bytes}")).unwrap_or_default();
-    format!(
-        r#"clients.subscriber = {{ protocol = "{protocol}", clean_session = false }}
-clients.publisher = {{ protocol = "{protocol}", clean_session = true }}
-steps = [
-    {{ connect = "subscriber" }},
-    {{ connect = "publisher" }},
-    {{ subscribe = "subscriber", qos = {granted} }},
-    {{ disconnect = "subscriber" }},
-    {{ publish = "publisher", qos = {qos}, messages = {sent}, window = {window}{bytes} }},
-    {{ connect = "subscriber" }},
-    {{ receive = "subscriber" }},
-    {{ disconnect = "subscriber" }},
-    {{ connect = "subscriber" }},
-    {{ receive = "subscriber" }},
-]
-"#
-    )
-}
-
-async fn see(bench: &Bench<'_>, qos: u8, sent: u32, bytes: Option<u32>) -> Result<Seen, Halt> {
-    let experiment = away(bench, qos, sent, bytes, WINDOW);
-    let seen = Seen::of(bench.play(&experiment).await?, sent);
-    if !seen.is_complete() {
-        return Ok(Seen::of(bench.play_patiently(&experiment, |_| ()).await?, sent));
-    }
-    if !seen.cut_off {
-        return Ok(seen);
-    }
-    // One message at a time shows which one it was.
-    Ok(Seen::of(bench.play(&away(bench, qos, sent, bytes, 1)).await?, sent))
 }
 
 /// How many messages at this QoS are kept, up to so many. The limit, if there is one, and `None` where nothing is known.
@@ -209,6 +83,20 @@ async fn messages(
         bench.found(Number::new(quantity, Measured::AtLeast { value: most.into() }, how));
         return Ok(None);
     }
+    if limit == 0 && !first.cut_off {
+        return all_or_nothing(bench, quantity, qos, most).await;
+    }
+    confirmed(bench, quantity, qos, (&first, most)).await
+}
+
+/// A limit that a first look showed, confirmed by sessions that get exactly so much, one more, and twice as much.
+async fn confirmed(
+    bench: &Bench<'_>,
+    quantity: Quantity,
+    qos: u8,
+    (first, most): (&Seen, u32),
+) -> Result<Option<u32>, Halt> {
+    let limit = first.kept();
     let mut again = Vec::new();
     for sent in [limit, limit + 1, 2 * limit + BEYOND] {
         if sent > 0 && sent <= most {
@@ -230,6 +118,29 @@ async fn messages(
     Ok(is_steady.then_some(limit))
 }
 
+/// Nothing came of very many messages: either nothing is kept, or the limit is where all is lost.
+async fn all_or_nothing(bench: &Bench<'_>, quantity: Quantity, qos: u8, most: u32) -> Result<Option<u32>, Halt> {
+    let comes = async |sent: u32| {
+        let seen = see(bench, qos, sent, None).await?;
+        Ok::<Works, Halt>(seen.played.works(seen.kept() == sent))
+    };
+    let found = match comes(1).await? {
+        Works::Yes => largest(most, comes).await?,
+        answer => Largest { works: 0, fails: Some((1, answer)) },
+    };
+    let how = match found.works {
+        0 => format!("0 of {} came, and 0 of 1", grouped(most)),
+        works => format!(
+            "{0} of {0} came, and fewer of {1}, and 0 of {2}",
+            grouped(works),
+            grouped(works + 1),
+            grouped(most)
+        ),
+    };
+    bench.found(Number::new(quantity, found.measured(|works| works), how));
+    Ok(Some(found.works).filter(|works| *works > 0))
+}
+
 /// What a first look at the queue tells beside its limit.
 fn tell_policy(bench: &Bench<'_>, seen: &Seen) {
     let both = [Quantity::QueueFull, Quantity::QueueTold, Quantity::QueueGivenBack];
@@ -248,109 +159,6 @@ fn tell_policy(bench: &Bench<'_>, seen: &Seen) {
         true => bench.moot(&both[2..], "the publisher was cut off"),
         false => bench.found(Number::new(Quantity::QueueGivenBack, Measured::Exactly { value: first }, how)),
     }
-}
-
-/// Whether what is in flight takes room in the queue.
-async fn in_flight(bench: &Bench<'_>, limit: u32) -> Result<(), Halt> {
-    let quantity = Quantity::QueueInFlight;
-    let protocol = bench.protocol;
-    let sent = limit + IN_FLIGHT + BEYOND;
-    if sent + IN_FLIGHT > bench.budget.messages || limit <= IN_FLIGHT {
-        bench.moot(&[quantity], "the limit is too near to what is in flight, or to the budget");
-        return Ok(());
-    }
-    let experiment = format!(
-        r#"clients.subscriber = {{ protocol = "{protocol}", clean_session = false }}
-clients.publisher = {{ protocol = "{protocol}", clean_session = true }}
-steps = [
-    {{ connect = "subscriber" }},
-    {{ connect = "publisher" }},
-    {{ subscribe = "subscriber", qos = 1 }},
-    {{ disconnect = "subscriber" }},
-    {{ publish = "publisher", qos = 1, messages = {IN_FLIGHT} }},
-    {{ connect = "subscriber" }},
-    {{ receive = "subscriber", answers = "none" }},
-    {{ disconnect = "subscriber" }},
-    {{ publish = "publisher", qos = 1, messages = {sent} }},
-    {{ connect = "subscriber" }},
-    {{ receive = "subscriber" }},
-]
-"#
-    );
-    let played = bench.play(&experiment).await?;
-    if played.is_stopped() {
-        bench.unknown(quantity, &played);
-        return Ok(());
-    }
-    let came = played.came("subscriber", 3);
-    let resent = came.iter().filter(|seq| **seq <= IN_FLIGHT).count() as u32;
-    let queued = came.len() as u32 - resent;
-    let how = format!(
-        "{IN_FLIGHT} were in flight when the session went away: {resent} of them came again, and {} of {} behind them",
-        grouped(queued),
-        grouped(sent)
-    );
-    let measured = match queued {
-        queued if queued == limit => Measured::seen("counts apart"),
-        queued if queued + resent == limit && resent > 0 => Measured::seen("counts"),
-        _ => Measured::Unstable { values: vec![limit.into(), queued.into()] },
-    };
-    bench.found(Number::new(quantity, measured, how));
-    Ok(())
-}
-
-/// Whether each session has the limit for itself.
-async fn shared(bench: &Bench<'_>, limit: u32) -> Result<(), Halt> {
-    let quantity = Quantity::QueueShared;
-    let protocol = bench.protocol;
-    let sent = limit / 2 + 1;
-    if limit < 2 || 2 * sent > bench.budget.messages {
-        bench.moot(&[quantity], "a limit so small is no one's share, and one so large is beyond the budget");
-        return Ok(());
-    }
-    let experiment = format!(
-        r#"clients.one = {{ protocol = "{protocol}", clean_session = false }}
-clients.other = {{ protocol = "{protocol}", clean_session = false }}
-clients.publisher = {{ protocol = "{protocol}", clean_session = true }}
-steps = [
-    {{ connect = "one" }},
-    {{ connect = "other" }},
-    {{ connect = "publisher" }},
-    {{ subscribe = "one", topic = "one", qos = 1 }},
-    {{ subscribe = "other", topic = "other", qos = 1 }},
-    {{ disconnect = "one" }},
-    {{ disconnect = "other" }},
-    {{ publish = "publisher", topic = "one", qos = 1, messages = {sent} }},
-    {{ publish = "publisher", topic = "other", qos = 1, messages = {sent} }},
-    {{ connect = "one" }},
-    {{ receive = "one" }},
-    {{ connect = "other" }},
-    {{ receive = "other" }},
-]
-"#
-    );
-    let played = bench.play(&experiment).await?;
-    let [one, other] = ["one", "other"].map(|client| played.came(client, 2).len() as u32);
-    let how = format!(
-        "two sessions were away, with {} messages for each: {} and {} came",
-        grouped(sent),
-        grouped(one),
-        grouped(other)
-    );
-    // Where the broker takes no more, two sessions have one limit.
-    let is_refused = played.cell.published < 2 * sent;
-    if played.is_stopped() && !is_refused {
-        bench.unknown(quantity, &played);
-        return Ok(());
-    }
-    let measured = match one + other {
-        _ if is_refused => Measured::seen("all sessions share it"),
-        all if all == 2 * sent => Measured::seen("each session has its own"),
-        all if all == limit => Measured::seen("all sessions share it"),
-        _ => Measured::Unstable { values: vec![one.into(), other.into()] },
-    };
-    bench.found(Number::new(quantity, measured, how));
-    Ok(())
 }
 
 /// How many bytes are kept, looked for with few large messages, and then with as small ones as the limit in messages allows.

@@ -67,7 +67,7 @@ fn arrivals(played: &Played) -> Vec<(Duration, &Publish)> {
 
 /// How many messages are under way to a client that acknowledges none.
 async fn window(bench: &Bench<'_>, backlog: u32) -> Result<(), Halt> {
-    let played = bench.play(&experiment(bench.protocol, backlog, "", ", answers = \"none\"")).await?;
+    let played = bench.play_patiently(&experiment(bench.protocol, backlog, "", ", answers = \"none\""), |_| ()).await?;
     let count = arrivals(&played).len() as u64;
     let how = format!("{} of {} came to a client that acknowledges nothing", grouped(count), grouped(backlog));
     bench.found(match count {
@@ -88,7 +88,8 @@ async fn asked_window(bench: &Bench<'_>, backlog: u32) -> Result<(), Halt> {
         return Ok(());
     }
     let connect = format!(", receive_maximum = {ASKED}");
-    let played = bench.play(&experiment(bench.protocol, backlog, &connect, ", answers = \"none\"")).await?;
+    let played =
+        bench.play_patiently(&experiment(bench.protocol, backlog, &connect, ", answers = \"none\""), |_| ()).await?;
     let count = arrivals(&played).len() as u64;
     let is_kept = count <= u64::from(ASKED);
     let how = format!("Receive Maximum {ASKED} is {}", if is_kept { "kept" } else { "not kept" });

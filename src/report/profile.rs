@@ -19,6 +19,8 @@ pub fn profile(profile: &Profile, page: Page) -> String {
         text += &wrap("Not all was asked: ", &visible(why));
     }
     let widths = widths(profile, page);
+    let columns = ["", ANNOUNCED, MEASURED, HOW][..widths.len()].iter().map(|column| (*column).to_owned()).collect();
+    text += &Grid { head: Vec::new(), rows: vec![columns] }.drawn(&DRAWING, &widths);
     let mut group = None;
     for number in &profile.numbers {
         let own = number.quantity.group();
@@ -55,7 +57,10 @@ fn widths(profile: &Profile, page: Page) -> Vec<usize> {
 
 /// What stands before the titles of the quantities.
 const INDENT: &str = "  ";
+/// The heads of the columns.
 const ANNOUNCED: &str = "announced";
+const MEASURED: &str = "measured";
+const HOW: &str = "how it was found";
 /// How wide a measured value is, where how it was found stands beside it.
 const MEASURED_WIDTH: usize = 30;
 

@@ -49,7 +49,7 @@ const WITHOUT_MESSAGES: [(&str, &str); 25] = [
 ];
 
 /// Texts that no test sees, and why.
-const UNSEEN: [(&str, &str); 35] = [
+const UNSEEN: [(&str, &str); 36] = [
     (", or log in with --username", "the end of a cure that a test sees"),
     ("; raise the limit with ulimit -n", "with so few files the program hardly starts"),
     ("TLS cannot be set up", "it would be a fault of this program"),
@@ -83,6 +83,7 @@ const UNSEEN: [(&str, &str); 35] = [
     ("the certificate of the broker cannot be trusted", "whatever else rustls may find in a certificate"),
     ("the certificate of the broker has expired", "rustls says since when"),
     ("the certificate of the broker is not valid yet", "a certificate of tomorrow"),
+    ("the queue limit was not measured", "the broker would have to go between two cells"),
     ("the user of --publisher-username", "a part of a cure that a test sees"),
     ("unsupported protocol version", "a code with which a broker is measured"),
 ];

@@ -5,7 +5,7 @@ use mqtt_sessions::profile::{Measured, Profile, Quantity};
 use serde_json::Value;
 
 use crate::peers::{Untouched, assert_nothing_left, serve, url};
-use crate::program::{Ended, end_of, program, run, signal};
+use crate::program::{Ended, QUEUED, end_of, program, run, signal};
 use crate::proxy::{Fate, proxy};
 use crate::support::broker::keeping::{Full, Keeping};
 use crate::support::broker::{Broker, Choices, Defect};
@@ -122,4 +122,62 @@ fn an_interruption_leaves_nothing_and_says_what_it_has() {
     assert_eq!(end_of(&mut child).code(), Some(130));
     assert!(stdout.join().unwrap().contains("Not all was asked: the probe was interrupted"));
     assert_nothing_left(&broker);
+}
+
+/// Two profiles are files for `compare` and `report`, as results are.
+#[test]
+fn profiles_are_compared_and_set_side_by_side() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = ["ten.json", "all.json"].map(|name| folder.path().join(name).display().to_string());
+    for (file, broker) in files.iter().zip([keeps_ten(), Broker::correct()]) {
+        let ended = probe(&url(serve(&broker)), &["--protocol=3.1.1", "--export-json", file]);
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    }
+    let [ten, all] = &files;
+    let same = run(program(["compare", ten, ten, "--fail-on=changed"]));
+    assert_eq!((same.code, same.stdout.as_str()), (Some(0), "No number changed.\n"), "{}", same.stderr);
+    let compared = run(program(["compare", ten, all]));
+    let said = compared.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains("The queue of a session that is away: messages at QoS 1: 10 -> at least 2,000"), "{said}");
+    assert_eq!(compared.code, Some(0));
+    assert_eq!(run(program(["compare", ten, all, "--fail-on=changed"])).code, Some(1));
+    let page = run(program(["report", ten, all]));
+    assert!(page.stdout.contains("\n| messages at QoS 1 | 10 | at least 2,000 |\n"), "{}", page.stdout);
+
+    let results = folder.path().join("results.json").display().to_string();
+    let broker = url(serve(&keeps_ten()));
+    run(program([&["matrix", &broker, "--export-json", &results], &QUEUED[..]].concat()));
+    for arguments in [["compare", ten.as_str(), results.as_str()], ["report", ten, &results]] {
+        run(program(arguments)).gave_up(2, &["ten.json is not a results file", "mqtt-sessions-profile"]);
+    }
+    let cut = std::fs::read_to_string(ten).unwrap().replace("\"wait_s\"", "\"wait\"");
+    std::fs::write(ten, &cut).unwrap();
+    run(program(["report", ten]))
+        .gave_up(2, &["ten.json is not a whole profile: missing field `wait_s`", "write one with"]);
+    std::fs::write(ten, cut.replace("\"major\": 1", "\"major\": 9")).unwrap();
+    run(program(["report", ten])).gave_up(2, &["ten.json is a profile of format 9.0, and this version reads 1.x"]);
+}
+
+/// The measured limit stands in the place of one that is declared.
+#[test]
+fn a_matrix_takes_over_the_queue_limit() {
+    let wide = |broker: &Broker| {
+        let url = url(serve(broker));
+        let options = ["--queue-limit=probe", "--messages=30", "--export-json=-"];
+        run(program([&["matrix", &url], &options[..], &QUEUED].concat()))
+    };
+    let broker = keeps_ten();
+    let ended = wide(&broker);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(ended.stderr.contains("queue limit: 10 messages: 10 of 2,000 came"), "{}", ended.stderr);
+    assert_eq!(ended.results().options.queue_limit, Some(10));
+    assert_nothing_left(&broker);
+    let ended = wide(&Broker::correct());
+    assert!(ended.stderr.contains("queue limit: none was reached: all of 2,000 came"), "{}", ended.stderr);
+    assert_eq!((ended.code, ended.results().options.queue_limit), (Some(0), None));
+    let unsteady = run(program(["matrix", &url(serve(&Broker::lying(Defect::LosesFirst))), "--queue-limit=probe"]));
+    unsteady.gave_up(2, &["the queue limit cannot be taken over (unstable: ", "give it as --queue-limit N"]);
+    let planned =
+        "--queue-limit probe measures the broker first, as matrix and run do; give the number of messages here";
+    run(program(["list", "matrix", "--queue-limit=probe"])).gave_up(2, &[planned]);
 }

@@ -13,6 +13,8 @@ pub enum Full {
     DropsOldest,
     /// Its publisher is cut off, in 5.0 with 0x97.
     Disconnects,
+    /// The session is discarded, with all that waits for it.
+    EndsSession,
 }
 
 /// The configuration; without limits where nothing is said.
@@ -41,7 +43,7 @@ impl Keeping {
         match self.queue {
             Some((limit, Full::DropsNewest)) => queue.truncate(limit.saturating_sub(taken)),
             Some((limit, Full::DropsOldest)) => drop(queue.drain(..(queue.len() + taken).saturating_sub(limit))),
-            Some((_, Full::Disconnects)) | None => {}
+            Some((_, Full::Disconnects | Full::EndsSession)) | None => {}
         }
         let size = |queue: &VecDeque<Delivery>| -> usize {
             queue.iter().map(|delivery| delivery.message.publish.payload.len()).sum()
@@ -59,6 +61,11 @@ impl Keeping {
     /// True if the publisher of a message for a queue of so many is cut off.
     pub fn cuts_off(&self, backlog: usize) -> bool {
         matches!(self.queue, Some((limit, Full::Disconnects)) if backlog >= limit)
+    }
+
+    /// True if a session is discarded for which so many wait.
+    pub fn ends_session(&self, backlog: usize) -> bool {
+        matches!(self.queue, Some((limit, Full::EndsSession)) if backlog > limit)
     }
 
     /// How long a session lives that was granted so much.

@@ -38,6 +38,11 @@ impl State {
                 outgoing.extend(packets.into_iter().map(|packet| (link, session.protocol, packet)));
             }
         }
+        let ends =
+            |session: &Session| session.link.is_none() && self.rules.choices.keeping.ends_session(session.backlog());
+        let ended: Vec<String> =
+            self.sessions.iter().filter(|(_, session)| ends(session)).map(|(id, _)| id.clone()).collect();
+        ended.iter().for_each(|id| self.end_session(id));
         outgoing.into_iter().for_each(|(link, protocol, packet)| self.send(link, protocol, packet));
         for filter in self.groups(&message.publish.topic) {
             matched = true;
