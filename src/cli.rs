@@ -3,6 +3,7 @@
 mod expected;
 mod exports;
 mod measure;
+mod probe;
 mod reach;
 mod survey;
 
@@ -15,7 +16,8 @@ use crate::packet::Protocol;
 use crate::run::{ATTEMPTS_MAX, Settle};
 pub use expected::{Accept, Expected, Failing};
 pub use exports::ExportFiles;
-pub use measure::{Amounts, Histories, Measure, Outages, Plan, Running};
+pub use measure::{Amounts, Histories, Measure, Outages, Plan, QueueLimit, Running};
+pub use probe::Probe;
 pub use reach::{Prefixes, Reach, StartedBroker, Tls, Waits};
 pub use survey::Survey;
 
@@ -86,18 +88,22 @@ pub enum Command {
     #[command(after_help = EXPLORE_EXAMPLES)]
     Explore(Explore),
 
+    /// Measure what the standard leaves open: how much this broker keeps, for how long, and what it announces of that
+    #[command(after_help = PROBE_EXAMPLES)]
+    Probe(Probe),
+
     /// Start brokers one after the other, run the scenarios against each, and set them side by side
     #[command(after_help = SURVEY_EXAMPLES)]
     Survey(Survey),
 
-    /// Set results files side by side, as Markdown: what breaks in which broker, and what each chose
+    /// Set results files side by side, as Markdown: what breaks in which broker, and what each chose; or profiles
     Report {
-        /// Results files that --export-json or `survey` wrote
+        /// Results files that --export-json or `survey` wrote, or profiles of `probe`
         #[arg(required = true, value_name = "RESULTS")]
         files: Vec<PathBuf>,
     },
 
-    /// Compare two results files, cell by cell
+    /// Compare two results files, cell by cell, or two profiles, number by number
     Compare {
         /// The results that count as known
         baseline: PathBuf,
@@ -149,6 +155,14 @@ const SURVEY_EXAMPLES: &str = "Examples:
 
 A broker that does not start, or dies, does not end the survey; the exit code
 is then 2 or 3.";
+
+const PROBE_EXAMPLES: &str = "Examples:
+  mqtt-sessions probe mqtts://broker.example -u me           the password in MQTT_SESSIONS_PASSWORD
+  mqtt-sessions probe mqtt://localhost --wait 60s            follow sessions and messages for a minute
+  mqtt-sessions probe mosquitto:queue_limit_20 --export-json profile.json
+
+A probe says numbers, and fails no broker.
+Exit codes: 0 measured · 2 the broker is out of reach · 3 something could not be measured · 130 interrupted.";
 
 const DOCTOR_EXAMPLES: &str = "Examples:
   mqtt-sessions doctor mqtts://broker.example -u me          the password in MQTT_SESSIONS_PASSWORD

@@ -31,7 +31,8 @@ pub use endpoint::Endpoint;
 pub use not_opened::NotOpened;
 
 use crate::packet::{Connect, Packet, Protocol};
-use frame::{FRAME_BYTES_MAX, Head};
+pub use frame::FRAME_BYTES_MAX;
+use frame::Head;
 use stream::{Halt, Stream};
 
 /// How many bytes one read takes from the socket at most.

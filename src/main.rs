@@ -46,6 +46,7 @@ fn execute(command: Command) -> Result<ExitCode> {
         Command::List { scenarios, listed, plan } => command::list(scenarios, listed, &plan),
         Command::Explain(options) => on_runtime(command::explain(options)),
         Command::Explore(options) => on_runtime(command::explore(options)),
+        Command::Probe(options) => on_runtime(command::probe(options)),
         Command::Survey(options) => on_runtime(command::survey(options)),
         Command::Report { files } => command::report(&files),
         Command::Compare { baseline, results, fail_on, expected } => {

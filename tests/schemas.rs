@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use jsonschema::Validator;
 use mqtt_sessions::expectations::Expectations;
+use mqtt_sessions::profile::Profile;
 use mqtt_sessions::results::Results;
 use mqtt_sessions::scenario::Scenario;
 use serde_json::{Value, json};
@@ -14,12 +15,14 @@ fn committed(path: &str) -> PathBuf {
 }
 
 /// What the types say, and the file that says it to others.
-fn schemas() -> [(Value, &'static str); 3] {
+fn schemas() -> [(Value, &'static str); 4] {
     let results = serde_json::to_value(Results::schema()).expect("a schema is JSON");
+    let profile = serde_json::to_value(Profile::schema()).expect("a schema is JSON");
     let expectations = serde_json::to_value(Expectations::schema()).expect("a schema is JSON");
     [
         (results, "schemas/results.json"),
         (Scenario::schema(), "schemas/scenario.json"),
+        (profile, "schemas/profile.json"),
         (expectations, "schemas/expectations.json"),
     ]
 }
@@ -43,7 +46,8 @@ fn the_committed_schemas_are_those_of_the_types() {
 
 #[test]
 fn every_committed_file_keeps_to_its_schema() {
-    let [(results, _), (scenario, _), _] = schemas();
+    let [(results, _), (scenario, _), (profile, _), _] = schemas();
+    keeps_to(&profile, "results/profiles", "json", |text| serde_json::from_str(text).expect("it is JSON"));
     keeps_to(&results, "results", "json", |text| serde_json::from_str(text).expect("it is JSON"));
     keeps_to(&scenario, "scenarios", "toml", of_toml);
 }

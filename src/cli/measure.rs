@@ -114,12 +114,38 @@ pub struct Amounts {
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=i64::from(MESSAGES_MAX)))]
     #[arg(help_heading = "Cells")]
     pub messages: u32,
-    /// How many messages the broker is configured to keep for a session: more may then be dropped
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Cells")]
-    pub queue_limit: Option<u32>,
+    /// How many messages the broker is configured to keep for a session: more may then be dropped; probe measures it first
+    #[arg(long, value_name = "N", value_parser = queue_limit, help_heading = "Cells")]
+    pub queue_limit: Option<QueueLimit>,
     /// What the file of the broker declares.
     #[arg(skip)]
     pub durable: Option<Ending>,
+}
+
+/// The queue limit of the broker, as it is typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueueLimit {
+    Messages(u32),
+    /// It is measured before the cells run.
+    Probe,
+}
+
+impl QueueLimit {
+    /// The limit, where it is known.
+    pub fn messages(self) -> Option<u32> {
+        match self {
+            QueueLimit::Messages(messages) => Some(messages),
+            QueueLimit::Probe => None,
+        }
+    }
+}
+
+fn queue_limit(text: &str) -> Result<QueueLimit, String> {
+    match text.parse() {
+        _ if text == "probe" => Ok(QueueLimit::Probe),
+        Ok(messages) if messages > 0 => Ok(QueueLimit::Messages(messages)),
+        _ => Err("write a number of messages from 1 on, or probe".into()),
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, anyhow};
 
 use crate::broker::{BrokerFile, TlsOptions};
-use crate::cli::{Amounts, Prefixes, Reach, Tls};
+use crate::cli::{Amounts, Prefixes, QueueLimit, Reach, Tls};
 use crate::input::read_first_line;
 use crate::measure::BrokerRequest;
 use crate::plan::{Declared, Settings};
@@ -21,7 +21,8 @@ impl From<&Amounts> for Settings {
 
 impl From<&Amounts> for Options {
     fn from(amounts: &Amounts) -> Options {
-        Options { messages: amounts.messages, queue_limit: amounts.queue_limit, durable: amounts.durable }
+        let queue_limit = amounts.queue_limit.and_then(QueueLimit::messages);
+        Options { messages: amounts.messages, queue_limit, durable: amounts.durable }
     }
 }
 
@@ -36,8 +37,21 @@ impl Amounts {
 
     /// With what is declared, as far as nothing else was typed.
     pub fn with(&self, declared: Declared) -> Amounts {
-        let queue_limit = self.queue_limit.or(declared.queue_limit);
+        let queue_limit = self.queue_limit.or(declared.queue_limit.map(QueueLimit::Messages));
         Amounts { queue_limit, durable: declared.durable, ..self.clone() }
+    }
+
+    /// Whether the cells can be planned without a look at the broker.
+    ///
+    /// # Errors
+    /// The queue limit is to be measured first.
+    pub fn check_planned(&self) -> Result<()> {
+        match self.queue_limit {
+            Some(QueueLimit::Probe) => Err(anyhow!(
+                "--queue-limit probe measures the broker first, as matrix and run do; give the number of messages here"
+            )),
+            Some(QueueLimit::Messages(_)) | None => Ok(()),
+        }
     }
 }
 

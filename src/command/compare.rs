@@ -1,4 +1,4 @@
-//! `compare`: two results files, cell by cell.
+//! `compare`: two results files, cell by cell, or two profiles, number by number.
 
 use std::path::Path;
 
@@ -6,9 +6,10 @@ use anyhow::Result;
 
 use super::expected::{known, of_results};
 use crate::cli::{Expected, Failing};
-use crate::compare;
+use crate::compare::{self, FailOn};
 use crate::exit_code::ExitCode;
 use crate::output::{page, println};
+use crate::profile::Profile;
 use crate::report;
 use crate::results::Results;
 
@@ -18,6 +19,12 @@ use crate::results::Results;
 /// A file that is no results file, two files that were not measured in the same way, or a file of known deviations with a
 /// mistake.
 pub fn compare(baseline: &Path, results: &Path, failing: &Failing, expected: &Expected) -> Result<ExitCode> {
+    if let (Some(before), Some(after)) = (Profile::read(baseline)?, Profile::read(results)?) {
+        let changes = before.changes(&after);
+        println(&report::profile_changes(&changes, page()))?;
+        let fails = !changes.is_empty() && failing.fail_on.contains(&FailOn::Changed);
+        return Ok(if fails { ExitCode::Failed } else { ExitCode::Success });
+    }
     let (baseline, results) = (Results::load(baseline)?, Results::load(results)?);
     let known = known(expected, false, of_results(&results))?;
     let mut comparison = compare::compare(&baseline, &results, None)?;

@@ -37,6 +37,7 @@ pub async fn explain(mut explain: Explain) -> Result<ExitCode> {
         print(&report::statement(&found, page()))?;
         return Ok(ExitCode::Success);
     }
+    explain.amounts.check_planned()?;
     explain.amounts = explain.amounts.as_declared_by(&explain.broker.broker)?;
     let source = source(&explain)?;
     let scenario = Scenario::load(&source)?;

@@ -16,6 +16,7 @@ use crate::scenario::Scenario;
 /// # Errors
 /// The mistake in a scenario file or in a filter.
 pub fn list(scenarios: Vec<String>, listed: Listed, plan: &Plan) -> Result<ExitCode> {
+    plan.amounts.check_planned()?;
     match listed {
         Listed { statements: true, .. } => print(&report::all_statements(page()))?,
         Listed { brokers: true, .. } => print(&brokers())?,

@@ -6,9 +6,10 @@ use anyhow::{Result, anyhow};
 
 use super::arguments::{names, prefix};
 use super::expected::{assess, known};
+use super::probe::measured_queue_limit;
 use super::selection::{check_repeat, load, nothing_selected, select, usual};
 use crate::broker::Commands;
-use crate::cli::{Histories, Library, Measure, Outages, Running};
+use crate::cli::{Histories, Library, Measure, Outages, QueueLimit, Running};
 use crate::compare::{compare, same_options};
 use crate::exit_code::ExitCode;
 use crate::expectations::Place;
@@ -105,6 +106,14 @@ async fn measure(scenarios: Vec<String>, mut typed: Measure, library: Option<Lib
         ));
     }
     let loaded = load(&scenarios)?;
+    let interrupted = interruption();
+    if typed.plan.amounts.queue_limit == Some(QueueLimit::Probe) {
+        let broker = typed.broker.request()?;
+        let Some(limit) = measured_queue_limit(&broker, &typed.prefixes, &interrupted).await? else {
+            return Ok(ExitCode::Interrupted);
+        };
+        typed.plan.amounts.queue_limit = limit.map(QueueLimit::Messages);
+    }
     let cells = select(&loaded, (&typed.plan.amounts).into(), &typed.plan.filter)?;
     check_repeat(&cells, typed.running.repeat)?;
     if cells.is_empty() {
@@ -124,7 +133,7 @@ async fn measure(scenarios: Vec<String>, mut typed: Measure, library: Option<Lib
         same_options(&baseline.options, &request.options)?;
     }
     let selected: HashSet<String> = cells.iter().map(|cell| cell.id.clone()).collect();
-    let measured = measure::measure(&request, cells, &lessons, &interruption()).await?;
+    let measured = measure::measure(&request, cells, &lessons, &interrupted).await?;
     let Some(Measured { mut results, control, is_clean, interrupted }) = measured else {
         return Ok(ExitCode::Interrupted);
     };

@@ -26,6 +26,7 @@ use subject::{Subject, Subjects};
 /// # Errors
 /// A sentence for the user, wherever the command line or a file does not allow to begin.
 pub async fn survey(typed: Survey) -> Result<ExitCode> {
+    typed.plan.amounts.check_planned()?;
     let scenarios = if typed.scenario.is_empty() { usual() } else { typed.scenario.clone() };
     let loaded = load(&scenarios)?;
     let settings = (&typed.plan.amounts).into();

@@ -10,12 +10,13 @@ use futures_util::future::join_all;
 use tokio::sync::{Mutex, Notify, watch};
 use tokio::time::sleep;
 
+use super::care::{Care, Tried};
 use super::experiment::Experiment;
 use super::finding::{Accusation, Finding, Looks};
 use super::generate::Wishes;
-use super::laboratory::{Care, Laboratory, Tried};
 use super::source::{BUSY_MAX, Batch, Source};
 use super::suspects::Suspect;
+use crate::laboratory::Laboratory;
 use crate::results::{CellResult, Summary, Verdict};
 use crate::run::{Cleanup, Gone, Observer, Retained, prefix_is_in_use};
 

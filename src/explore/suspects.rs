@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use super::care::Care;
 use super::experiment::Experiment;
 use super::finding::{self, Accusation, Finding};
-use super::laboratory::Care;
 use super::search::{Explored, Quiet, Search, copy_name};
 use super::shrink::simpler;
 use crate::results::{CellResult, Verdict};

@@ -4,7 +4,7 @@ use crate::program::{Ended, program, run};
 use mqtt_sessions::scenario::Scenario;
 
 /// The options of each command, as its help lists them.
-const OPTIONS: [(&str, &str); 12] = [
+const OPTIONS: [(&str, &str); 13] = [
     ("", "--color --help --version"),
     (
         "matrix",
@@ -34,6 +34,12 @@ const OPTIONS: [(&str, &str); 12] = [
         "survey",
         "--attempts --color --connect-timeout --deadline --filter --help --histories --jobs --keep --messages --patience --queue-limit --repeat \
          --save --scenario --settle --time-limit --variants",
+    ),
+    (
+        "probe",
+        "--alpn --broker --budget --cafile --cert --client-id-prefix --color --connect-timeout --deadline --details --export-json --help --insecure \
+         --keep --key --password --password-file --prefix --protocol --publisher-password --publisher-password-file --publisher-username \
+         --topic-prefix --username --wait",
     ),
     ("report", "--color --help"),
     ("compare", "--color --expect --fail-on --help"),
@@ -119,9 +125,20 @@ fn the_version() {
 fn without_a_command_the_help_is_the_answer() {
     let ended = run(program::<&str>([]));
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""));
-    for command in
-        ["matrix", "run", "list", "explain", "compare", "judge", "survey", "report", "doctor", "clean", "Exit codes"]
-    {
+    for command in [
+        "matrix",
+        "run",
+        "list",
+        "explain",
+        "compare",
+        "judge",
+        "survey",
+        "probe",
+        "report",
+        "doctor",
+        "clean",
+        "Exit codes",
+    ] {
         assert!(ended.stderr.contains(command), "{command}");
     }
 }

@@ -28,6 +28,7 @@ mod neighbours;
 mod outages;
 mod outputs;
 mod peers;
+mod probe;
 mod program;
 mod proxy;
 mod relays;

@@ -20,7 +20,7 @@ const CHARS_MIN: usize = 11;
 const WORD_MIN: usize = 3;
 
 /// What holds no messages, and why.
-const WITHOUT_MESSAGES: [(&str, &str); 24] = [
+const WITHOUT_MESSAGES: [(&str, &str); 25] = [
     ("src/axes.rs", "a type of a schema"),
     ("src/capture", "the comments of a capture"),
     ("src/choice.rs", "what a broker chose"),
@@ -34,6 +34,7 @@ const WITHOUT_MESSAGES: [(&str, &str); 24] = [
     ("src/doctor", "a report, in which each check that is not good has a cure of its own"),
     ("src/explore/", "random scenarios"),
     ("src/judge", "findings, and the reasons of verdicts"),
+    ("src/profile", "numbers, and how they were found"),
     ("src/progress.rs", "progress"),
     ("src/report", "reports"),
     ("src/run/client.rs", "why a packet is withheld, in a history"),
@@ -48,7 +49,7 @@ const WITHOUT_MESSAGES: [(&str, &str); 24] = [
 ];
 
 /// Texts that no test sees, and why.
-const UNSEEN: [(&str, &str); 37] = [
+const UNSEEN: [(&str, &str); 38] = [
     (", or log in with --username", "the end of a cure that a test sees"),
     ("; raise the limit with ulimit -n", "with so few files the program hardly starts"),
     ("TLS cannot be set up", "it would be a fault of this program"),
@@ -84,6 +85,7 @@ const UNSEEN: [(&str, &str); 37] = [
     ("the certificate of the broker has expired", "rustls says since when"),
     ("the certificate of the broker is not valid yet", "a certificate of tomorrow"),
     ("the nodes are asked whether they are one broker", "a node that ends a connection at that moment"),
+    ("the queue limit was not measured", "the broker would have to go between two cells"),
     ("the user of --publisher-username", "a part of a cure that a test sees"),
     ("unsupported protocol version", "a code with which a broker is measured"),
 ];

@@ -5,6 +5,7 @@
 
 pub mod choices;
 mod defect;
+pub mod keeping;
 mod link;
 mod malformed;
 mod nodes;

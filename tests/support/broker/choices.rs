@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use mqtt_sessions::packet::Packet;
 
+use super::keeping::Keeping;
 use super::random::Random;
 
 /// When the retained messages come that a SUBSCRIBE asks for. No statement orders them among the other messages.
@@ -150,6 +151,8 @@ pub struct Choices {
     pub repeats_live: bool,
     /// The retained messages that one SUBSCRIBE asks for come in any order (no statement orders them).
     pub retained_copies_shuffled: bool,
+    /// Limits of a configuration: no liberty, and so neither one of [`Choices::each_alone`] nor at random.
+    pub keeping: Keeping,
 }
 
 impl Default for Choices {
@@ -199,6 +202,7 @@ impl Default for Choices {
             shared_qos1_moves_on: false,
             repeats_live: false,
             retained_copies_shuffled: false,
+            keeping: Keeping::default(),
         }
     }
 }
@@ -340,6 +344,7 @@ impl Choices {
             repeats_live: random.once_in(2),
             retained_copies_shuffled: random.once_in(2),
             packet_size_at_most: random.pick(&[None, None, None, None, None, None, None, None, None, Some(200)]),
+            keeping: Keeping::default(),
         }
     }
 }

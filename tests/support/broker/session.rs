@@ -276,6 +276,7 @@ impl Session {
         self.queue.extend(vec![delivery.clone(); rules.copies_on_the_way(&delivery)]);
         if self.link.is_none() {
             rules.limit_queue(&mut self.queue);
+            rules.choices.keeping.limit(&mut self.queue, self.in_flight.len());
         }
     }
 
@@ -411,5 +412,6 @@ impl Session {
     /// Gives what waits for an absent subscriber into the hands of the rules.
     pub fn prepare_backlog(&mut self, rules: &Rules) {
         rules.prepare_backlog(&mut self.queue);
+        self.queue.truncate(rules.choices.keeping.gives_back.unwrap_or(usize::MAX));
     }
 }

@@ -64,6 +64,9 @@ impl State {
         if let Some(reason) = self.rules.refuses(&publish) {
             return self.expel(link, client, reason);
         }
+        if self.rules.choices.keeping.cuts_off(self.longest_backlog(&client.id, &publish)) {
+            return self.expel(link, client, QUOTA_EXCEEDED);
+        }
         let (qos, id) = (publish.qos, publish.id);
         let reason = match self.is_repetition(client, &publish) {
             true => 0,

@@ -240,7 +240,7 @@ impl State {
         if self.rules.forgets_received_ids() {
             session.incoming.clear();
         }
-        let lifetime = self.rules.outlives(session.lifetime);
+        let lifetime = self.rules.choices.keeping.lifetime(self.rules.outlives(session.lifetime));
         session.ends_at = lifetime.map(|lifetime| now + lifetime);
         self.schedule_will(&client.id, link);
         self.redirect_broken_off(&client.id);

@@ -21,10 +21,15 @@ impl State {
     pub(super) fn route(&mut self, message: &Message) -> bool {
         let of_version = self.sessions.get(&message.publisher).map(|session| session.protocol);
         let mut matched = false;
+        let waiting = self.sessions.values().filter(|session| session.link.is_none()).map(Session::backlog).sum();
+        let is_full = self.rules.choices.keeping.is_full_for_all(waiting);
         let mut outgoing: Vec<(Link, Protocol, Packet)> = Vec::new();
         for (id, session) in &mut self.sessions {
             let other_version = of_version.is_some_and(|version| version != session.protocol);
             if other_version && session.link.is_none() && self.rules.lies(Defect::StoresOneVersion) {
+                continue;
+            }
+            if is_full && session.link.is_none() {
                 continue;
             }
             let Some(packets) = session.offer(&self.rules, message, id, self.now) else { continue };
@@ -33,6 +38,11 @@ impl State {
                 outgoing.extend(packets.into_iter().map(|packet| (link, session.protocol, packet)));
             }
         }
+        let ends =
+            |session: &Session| session.link.is_none() && self.rules.choices.keeping.ends_session(session.backlog());
+        let ended: Vec<String> =
+            self.sessions.iter().filter(|(_, session)| ends(session)).map(|(id, _)| id.clone()).collect();
+        ended.iter().for_each(|id| self.end_session(id));
         outgoing.into_iter().for_each(|(link, protocol, packet)| self.send(link, protocol, packet));
         for filter in self.groups(&message.publish.topic) {
             matched = true;
@@ -163,6 +173,8 @@ impl State {
         match self.rules.retaining(publish, self.retained.contains_key(&publish.topic)) {
             Retaining::Leave => {}
             Retaining::Remove => drop(self.retained.remove(&publish.topic)),
+            Retaining::Store
+                if self.rules.choices.keeping.retained.is_some_and(|limit| self.retained.len() > limit) => {}
             Retaining::Store => {
                 let mut stored = message.clone();
                 stored.publish.qos = self.rules.stored_qos(publish.qos);

@@ -1,25 +1,13 @@
-//! Runs experiments side by side against one broker, as every other cell runs.
+//! Runs experiments side by side in a laboratory, with as much patience as they are worth.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use tokio::sync::watch;
-
 use super::experiment::Experiment;
+use crate::laboratory::Laboratory;
 use crate::plan::{self, Cell, Settings};
 use crate::results::CellResult;
-use crate::run::{self, Cleanup, Gone, Observer, Probe, Retained, RunOptions, SETTLE_MIN, Target};
-
-/// A broker, and how experiments run on it.
-#[derive(Clone)]
-pub struct Laboratory<'a> {
-    /// The broker with the deadlines of an ordinary run.
-    pub target: Target,
-    /// One for each protocol version.
-    pub probes: &'a [Probe],
-    pub options: RunOptions,
-    pub interrupted: watch::Receiver<bool>,
-}
+use crate::run::{Cleanup, Gone, Observer, SETTLE_MIN};
 
 /// How much time an experiment gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,28 +35,21 @@ pub struct Tried {
 }
 
 impl<'a> Laboratory<'a> {
-    /// One of several that work side by side until the end: it has its share of the places, and names of its own.
-    pub fn lane(&self, number: usize, of: usize, end: watch::Receiver<bool>) -> Laboratory<'a> {
-        let prefix = self.options.prefix.lane(number);
-        let options = RunOptions { prefix, jobs: self.options.jobs / of, ..self.options.clone() };
-        Laboratory { target: self.target.clone(), probes: self.probes, options, interrupted: end }
-    }
-
     /// Runs the experiments, and ends and clears all that they left. Their names differ.
     pub async fn try_all(&self, experiments: &[Experiment], care: Care, observer: &dyn Observer) -> Tried {
         let cells: Vec<Option<Cell>> = experiments.iter().map(cell).collect();
         let ids: Vec<Option<String>> = cells.iter().map(|cell| cell.as_ref().map(|cell| cell.id.clone())).collect();
-        let cells = cells.into_iter().flatten().collect();
-        let (target, options) = self.with(care);
-        let outcome = run::run(&target, cells, self.probes, &options, observer, self.interrupted.clone()).await;
+        let outcome = self.with(care).run(cells.into_iter().flatten().collect(), observer).await;
         let mut results: HashMap<String, CellResult> =
             outcome.cells.into_iter().map(|cell| (cell.id.clone(), cell)).collect();
         let cells = ids.into_iter().map(|id| results.remove(&id?)).collect();
         Tried { cells, cleanup: outcome.cleanup, gone: outcome.gone, is_shared: outcome.is_shared }
     }
 
-    fn with(&self, care: Care) -> (Target, RunOptions) {
-        let (mut target, mut options) = (self.target.clone(), self.options.clone());
+    /// The same broker, with so much time for an experiment.
+    fn with(&self, care: Care) -> Laboratory<'a> {
+        let mut laboratory = self.clone();
+        let Laboratory { target, options, .. } = &mut laboratory;
         if care != Care::Thorough {
             target.deadline /= SHORTER;
             options.patience = Duration::ZERO;
@@ -78,21 +59,7 @@ impl<'a> Laboratory<'a> {
             Care::Brief => options.settle = options.settle.min(SETTLE_MIN.max(options.settle / SHORTER)),
             Care::Thorough => {}
         }
-        (target, options)
-    }
-
-    /// Clears whatever is still retained under the prefix.
-    pub async fn cleared(&self) -> Retained {
-        let spoken = self.probes.iter().find(|probe| probe.outcome.is_ok()).map(|probe| probe.protocol);
-        match spoken {
-            Some(protocol) => run::clear_all_retained(&self.target, &self.options.prefix, protocol).await,
-            None => Retained::default(),
-        }
-    }
-
-    /// True if nothing more is to be begun.
-    pub fn is_interrupted(&self) -> bool {
-        *self.interrupted.borrow()
+        laboratory
     }
 }
 

@@ -1,0 +1,242 @@
+//! What a broker takes at all: how large, how long, how deep, how many at once. What it announces of that stands beside it; a client
+//! keeps to what is announced, so that beyond it nothing is tried.
+
+use super::bench::{Bench, Halt};
+use super::number::{Measured, Number};
+use super::played::Played;
+use super::quantity::{Quantity, grouped};
+use super::search::{Largest, Works, largest};
+use crate::connection::FRAME_BYTES_MAX;
+use crate::packet::{Connack, Filter, Protocol};
+use crate::plan::{Action, Cell, Step};
+
+/// The longest Topic Name that MQTT can carry, in bytes.
+const TOPIC_BYTES_MAX: u32 = 65_535;
+/// The most levels, and filters of one SUBSCRIBE, that are tried.
+const LEVELS_MAX: u32 = 1_000;
+const FILTERS_MAX: u32 = 500;
+/// How many filters a SUBSCRIBE has where many are subscribed to.
+const FILTERS_EACH: u32 = 100;
+/// In seconds.
+const ASKED_KEEP_ALIVE_S: u16 = 65_535;
+/// A Receive Maximum that is not announced (5.0, section 3.2.2.3.3).
+const NO_RECEIVE_MAXIMUM: u16 = u16::MAX;
+
+/// Asks for the limits.
+///
+/// # Errors
+/// [`Halt`]: nothing more can be asked.
+pub async fn ask(bench: &Bench<'_>) -> Result<(), Halt> {
+    bench.asks("limits");
+    features(bench).await?;
+    receive_maximum(bench).await?;
+    for (quantity, protocol) in [(Quantity::PacketBytes, Protocol::V5), (Quantity::PacketBytes311, Protocol::V3)] {
+        match bench.speaks(protocol) {
+            true => packet(bench, quantity, protocol).await?,
+            false => bench.moot(&[quantity], &format!("the broker does not speak {protocol}")),
+        }
+    }
+    topic(bench).await
+}
+
+/// A message that comes to a subscriber who is there: the keys of SUBSCRIBE and of PUBLISH.
+fn live(protocol: Protocol, subscribe: &str, publish: &str) -> String {
+    format!(
+        r#"clients.subscriber = {{ protocol = "{protocol}", clean_session = true, keep_alive = {ASKED_KEEP_ALIVE_S} }}
+clients.publisher = {{ protocol = "{protocol}", clean_session = true }}
+steps = [
+    {{ connect = "subscriber" }},
+    {{ connect = "publisher" }},
+    {{ subscribe = "subscriber", {subscribe} }},
+    {{ publish = "publisher", {publish} }},
+    {{ receive = "subscriber" }},
+]
+"#
+    )
+}
+
+fn has_come(played: &Played) -> bool {
+    played.came("subscriber", 1).contains(&1)
+}
+
+/// What CONNACK says, and what works.
+async fn features(bench: &Bench<'_>) -> Result<(), Halt> {
+    let one = |subscribe: &str, publish: &str| live(bench.protocol, subscribe, &format!("messages = 1, {publish}"));
+    let mut experiments = vec![
+        one("topic = \"w/+\", qos = 1", "topic = \"w/one\", qos = 1"),
+        one("qos = 0", "qos = 0"),
+        one("qos = 1", "qos = 1"),
+        one("qos = 2", "qos = 2"),
+    ];
+    let is_v5 = bench.protocol == Protocol::V5;
+    experiments.extend(is_v5.then(|| one("share = \"group\", qos = 1", "qos = 1")));
+    let played = bench.play_all(&experiments).await?;
+    let connack = played[0].connack("subscriber", 1).cloned().unwrap_or_default();
+    let flag = |announced: Option<bool>| is_v5.then(|| u64::from(announced.unwrap_or(true)));
+    let works = |played: &Played| Measured::Exactly { value: has_come(played).into() };
+    let how = "a message came by it, or did not";
+    bench.found(
+        Number::new(Quantity::Wildcards, works(&played[0]), how).announced(flag(connack.wildcards_available), 0),
+    );
+    match played.get(4) {
+        Some(share) => {
+            bench.found(Number::new(Quantity::Shares, works(share), how).announced(flag(connack.shared_available), 0));
+        }
+        None => bench.moot(&[Quantity::Shares], "it takes 5.0"),
+    }
+    let at_qos = |qos: usize| played[1 + qos].publishes("subscriber", 1).any(|(_, own)| usize::from(own.qos) == qos);
+    let most = (0..=2).filter(|qos| at_qos(*qos)).max().unwrap_or(0);
+    let announced = is_v5.then(|| u64::from(connack.maximum_qos.unwrap_or(2)));
+    let number =
+        Number::new(Quantity::MaximumQos, Measured::Exactly { value: most as u64 }, "messages were sent at each QoS");
+    bench.found(number.announced(announced, 0));
+    said(bench, &connack);
+    Ok(())
+}
+
+/// What CONNACK says, and no client can try.
+fn said(bench: &Bench<'_>, connack: &Connack) {
+    if bench.protocol == Protocol::V3 {
+        return bench.moot(&[Quantity::TopicAliasMaximum, Quantity::KeepAlive], "3.1.1 announces nothing");
+    }
+    let aliases = connack.topic_alias_maximum.unwrap_or(0);
+    let number = Number::moot(Quantity::TopicAliasMaximum, "the clients of a probe use no aliases");
+    bench.found(number.announced(Some(aliases.into()), 0));
+    let imposed = connack.server_keep_alive.filter(|seconds| *seconds != ASKED_KEEP_ALIVE_S);
+    let seen = if imposed.is_some() { "imposed" } else { "as the client asks" };
+    let number = Number::new(Quantity::KeepAlive, Measured::seen(seen), "65,535 s were asked for");
+    bench.found(number.announced(imposed.map(u64::from), 0));
+}
+
+/// Whether as many messages may be under way to the broker as it announces.
+async fn receive_maximum(bench: &Bench<'_>) -> Result<(), Halt> {
+    let quantity = Quantity::ReceiveMaximum;
+    if bench.protocol == Protocol::V3 {
+        bench.moot(&[quantity], "3.1.1 announces nothing");
+        return Ok(());
+    }
+    let at_once = |count: u32| live(Protocol::V5, "qos = 2", &format!("qos = 2, messages = {count}, window = {count}"));
+    let played = bench.play(&at_once(1)).await?;
+    let announced = played.connack("publisher", 1).and_then(|connack| connack.receive_maximum);
+    let announced = u32::from(announced.unwrap_or(NO_RECEIVE_MAXIMUM));
+    let count = announced.min(bench.budget.messages);
+    let played = bench.play(&at_once(count)).await?;
+    let accepted = u64::from(played.cell.published);
+    let how =
+        format!("{} of {} QoS 2 messages that were sent at once were acknowledged", grouped(accepted), grouped(count));
+    let measured = match accepted {
+        accepted if accepted == u64::from(count) => Measured::AtLeast { value: accepted },
+        accepted => Measured::Exactly { value: accepted },
+    };
+    bench.found(Number::new(quantity, measured, how).announced(Some(announced.into()), 0));
+    Ok(())
+}
+
+/// The largest packet that goes through the broker.
+async fn packet(bench: &Bench<'_>, quantity: Quantity, protocol: Protocol) -> Result<(), Halt> {
+    let of_bytes = |bytes: u32| live(protocol, "qos = 1", &format!("qos = 1, messages = 1, bytes = {bytes}"));
+    let small = bench.play(&of_bytes(1)).await?;
+    if !has_come(&small) {
+        bench.unknown(quantity, &small);
+        return Ok(());
+    }
+    let announced = small.connack("publisher", 1).and_then(|connack| connack.maximum_packet_size);
+    let most = bench.budget.bytes.min(FRAME_BYTES_MAX as u32);
+    let limit = announced.map_or(most, |announced| announced.min(most));
+    let packet = |payload: u32| small.packet_bytes(protocol, payload);
+    let found = largest(small.payload_within(protocol, limit), async |bytes| {
+        let played = bench.play(&of_bytes(bytes)).await?;
+        Ok(played.works(has_come(&played)))
+    });
+    let found = found.await?;
+    let how = match found.fails {
+        None if announced == Some(limit) => "a client sends no larger one".to_owned(),
+        None => "it came (stopped there)".to_owned(),
+        Some((fails, Works::No)) => format!("one of {} bytes did not come", grouped(packet(fails))),
+        Some((fails, _)) => format!("for one of {} bytes there was no answer in time", grouped(packet(fails))),
+    };
+    bench.found(Number::new(quantity, found.measured(packet), how).announced(announced.map(u64::from), 0));
+    Ok(())
+}
+
+/// How long a topic may be, and how many levels it may have.
+async fn topic(bench: &Bench<'_>) -> Result<(), Halt> {
+    let one = format!(
+        r#"clients.publisher = {{ protocol = "{}", clean_session = true }}
+steps = [{{ connect = "publisher" }}, {{ publish = "publisher", qos = 1, messages = 1 }}]
+"#,
+        bench.protocol
+    );
+    let usual = bench.play(&one).await?;
+    let before = usual.wire_topic().to_owned();
+    let works = async |topic: String| {
+        let played = bench.play_altered(&one, |cell| on_topic(cell, &topic)).await?;
+        Ok::<Works, Halt>(played.works(played.cell.published == 1 && !played.is_stopped()))
+    };
+    // The topic of the experiment is the last byte of that on the wire.
+    let other_bytes = before.len() as u32 - 1;
+    let bytes = largest(TOPIC_BYTES_MAX - other_bytes, async |bytes| works("t".repeat(bytes as usize)).await).await?;
+    bench.found(accepted(Quantity::TopicBytes, &bytes, other_bytes));
+    let other_levels = before.split('/').count() as u32 - 1;
+    let levels = async |levels: u32| works(vec!["t"; levels as usize].join("/")).await;
+    bench.found(accepted(Quantity::TopicLevels, &largest(LEVELS_MAX, levels).await?, other_levels));
+    Ok(())
+}
+
+/// What was accepted, with so much more than was searched for.
+fn accepted(quantity: Quantity, found: &Largest, more: u32) -> Number {
+    let how = match found.fails {
+        _ if found.works == 0 => return Number::missing(quantity, "nothing was accepted"),
+        None => "it was accepted (stopped there)".to_owned(),
+        Some((fails, Works::No)) => format!("{} were not accepted", grouped(fails + more)),
+        Some((fails, _)) => format!("for {} there was no answer in time", grouped(fails + more)),
+    };
+    Number::new(quantity, found.measured(|works| works + more), how)
+}
+
+/// The same cell with its message on this topic.
+fn on_topic(cell: &mut Cell, topic: &str) {
+    for step in &mut cell.steps {
+        if let Action::Publish(publication) = &mut step.action {
+            topic.clone_into(&mut publication.topic);
+        }
+    }
+}
+
+/// Asks how many filters a SUBSCRIBE may have, and a session.
+///
+/// # Errors
+/// [`Halt`]: nothing more can be asked.
+pub async fn subscriptions(bench: &Bench<'_>) -> Result<(), Halt> {
+    bench.asks("how many subscriptions a session may have");
+    let one = format!(
+        r#"clients.subscriber = {{ protocol = "{}", clean_session = true }}
+steps = [{{ connect = "subscriber" }}, {{ subscribe = "subscriber", qos = 1 }}]
+"#,
+        bench.protocol
+    );
+    let works = async |filters: u32, each: u32| {
+        let played = bench.play_altered(&one, |cell| with_filters(cell, filters, each)).await?;
+        Ok::<Works, Halt>(played.works(!played.is_stopped()))
+    };
+    let at_once = largest(FILTERS_MAX, async |filters| works(filters, filters).await).await?;
+    bench.found(accepted(Quantity::FiltersAtOnce, &at_once, 0));
+    let each = at_once.works.clamp(1, FILTERS_EACH);
+    let in_all = largest(bench.budget.messages, async |filters| works(filters, each).await).await?;
+    bench.found(accepted(Quantity::Subscriptions, &in_all, 0));
+    Ok(())
+}
+
+/// The same cell with so many filters, so many in each SUBSCRIBE.
+fn with_filters(cell: &mut Cell, filters: u32, each: u32) {
+    let Some(place) = cell.steps.iter().position(|step| matches!(step.action, Action::Subscribe { .. })) else {
+        return;
+    };
+    let client = cell.steps[place].client;
+    let names: Vec<Filter> = (1..=filters).map(|number| Filter::new(format!("f/{number}"), 1)).collect();
+    let subscribe = |filters: &[Filter]| Step {
+        client,
+        action: Action::Subscribe { filters: filters.to_vec(), identifier: None, loop_backs: Vec::new() },
+    };
+    cell.steps.splice(place..=place, names.chunks(each as usize).map(subscribe));
+}
