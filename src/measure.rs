@@ -163,7 +163,8 @@ fn can_be_ended(broker: &Broker, operations: &[Operation]) -> Result<()> {
 /// A sentence for the user.
 fn has_nodes_for(reached: &Reached, cells: &[Cell]) -> Result<()> {
     let nodes = reached.target.nodes();
-    let Some(cell) = cells.iter().find(|cell| cell.nodes() > nodes) else { return Ok(()) };
+    let largest = cells.iter().max_by_key(|cell| cell.nodes());
+    let Some(cell) = largest.filter(|cell| cell.nodes() > nodes) else { return Ok(()) };
     Err(anyhow!(
         "{} needs a broker with {} nodes, and {} has {nodes}; give --broker mqtt://HOST,HOST,HOST for a cluster, or one that \
          is started as such (`mqtt-sessions list --brokers`)",

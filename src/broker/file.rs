@@ -26,6 +26,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("nanomq", include_str!("../../brokers/nanomq.toml")),
     ("nats", include_str!("../../brokers/nats.toml")),
     ("rabbitmq", include_str!("../../brokers/rabbitmq.toml")),
+    ("rumqttd", include_str!("../../brokers/rumqttd.toml")),
 ];
 
 /// How a file of the user's own ends.

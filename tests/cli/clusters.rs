@@ -69,7 +69,7 @@ fn a_broker_with_too_few_nodes_is_told() {
     let one = url(serve(&Broker::correct()));
     run(program(["run", "cluster", "--broker", &one])).gave_up(
         2,
-        &["needs a broker with 2 nodes, and mqtt://127.0.0.1:", "has 1; give --broker mqtt://HOST,HOST,HOST"],
+        &["needs a broker with 3 nodes, and mqtt://127.0.0.1:", "has 1; give --broker mqtt://HOST,HOST,HOST"],
     );
 }
 

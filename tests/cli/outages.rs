@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use mqtt_sessions::results::{Results, Verdict};
+use mqtt_sessions::scenario::Ending;
 
 use crate::peers::{assert_nothing_left, serve, url};
 use crate::program::{Ended, end_of, program, read_all, run, signal};
@@ -52,6 +53,22 @@ fn a_broker_that_keeps_nothing_is_measured() {
     files.nothing_is_left();
     let processes = fs::read_to_string(files.path("processes")).unwrap();
     assert_eq!(processes.lines().count(), 3, "it was started for two ways to end: {processes}");
+}
+
+#[test]
+fn a_broker_whose_file_declares_it_durable_and_that_keeps_nothing_fails() {
+    let files = Files::broker("echo $$ >> ${out}/processes;");
+    let text = fs::read_to_string(files.path("broker.toml")).unwrap();
+    fs::write(files.path("broker.toml"), format!("{text}\ndurable = \"kill\"\n")).unwrap();
+    let ended = run(files.restart(&["--histories=all"]));
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    each(&ended.results(), |_| Verdict::Fail, "lost");
+    assert_eq!(ended.results().options.durable, Some(Ending::Kill));
+    // The results say it, so that a judge without the file comes to the same.
+    fs::write(files.path("results.json"), &ended.stdout).unwrap();
+    let again = run(program(["judge".as_ref(), files.path("results.json").as_os_str()]));
+    assert_eq!(again.code, Some(1), "{}", again.stderr);
+    files.nothing_is_left();
 }
 
 #[test]

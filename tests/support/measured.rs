@@ -32,9 +32,10 @@ pub fn run_cells(broker: &Broker, cells: Vec<Cell>) -> Outcome {
     run_cells_as("mstester", broker, cells)
 }
 
-/// As [`run_cells`], with client ids and topics that begin so.
+/// As [`run_cells`], with client ids and topics that begin so. The broker has as many nodes as the cells ask for, which share everything.
 pub fn run_cells_as(prefix: &str, broker: &Broker, cells: Vec<Cell>) -> Outcome {
-    run_cells_at(prefix, std::slice::from_ref(broker), cells)
+    let nodes = cells.iter().map(Cell::nodes).max().unwrap_or(1);
+    run_cells_at(prefix, &vec![broker.clone(); nodes as usize], cells)
 }
 
 /// As [`run_cells`], against the nodes of a cluster.
