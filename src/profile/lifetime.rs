@@ -105,7 +105,9 @@ steps = [
     fn number(&self, played: &[Played]) -> Number {
         let returns: Vec<(Duration, bool)> = played.iter().filter_map(returned).collect();
         let granted = played.iter().find_map(|played| played.connack("subscriber", 1)?.session_expiry);
-        let announced = self.at_disconnect.or(granted).or(self.asked).map(u64::from);
+        // No client asks at DISCONNECT for what was not granted.
+        let changed = self.at_disconnect.map(|seconds| seconds.min(granted.unwrap_or(u32::MAX)));
+        let announced = changed.or(granted).or(self.asked).map(u64::from);
         match lived(&returns) {
             None => untold(self.quantity, played),
             Some((measured, how)) => Number::new(self.quantity, measured, how).announced(announced, TOLERANCE_S),
