@@ -164,6 +164,16 @@ fn configurations() -> Vec<Configured> {
             vec![(QueueQos1, exactly(30)), (QueueQos2, exactly(30)), (QueueFull, seen("ends the session"))],
         ),
         (
+            "says Session Present 0",
+            Broker::lying(Defect::SessionPresent0),
+            vec![
+                (SessionLong, at_least(7)),
+                (SessionShort, exactly(4)),
+                (SessionZero, exactly(0)),
+                (Session311, at_least(7)),
+            ],
+        ),
+        (
             "queues nothing",
             Broker::lying(Defect::QueuesNothing),
             vec![(QueueQos1, exactly(0)), (QueueQos2, exactly(0)), (QueueFull, seen("drops all"))],
