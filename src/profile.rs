@@ -74,15 +74,14 @@ pub async fn probe(
             // Where all share one limit, what others keep would be taken for a part of it.
             queue::ask(counting).await?;
             retained::count(counting).await?;
-            let (counted, waited) = tokio::join!(count(counting), message_expiry::ask(messages));
-            counted.and(waited)?;
+            let asked = tokio::join!(count(counting), message_expiry::ask(messages), lifetime::ask(sessions));
+            asked.0.and(asked.1).and(asked.2)?;
             // Some brokers do nothing else meanwhile.
             limits::subscriptions(counting).await
         },
-        lifetime::ask(sessions),
         moments::ask(moments)
     );
-    let halt = asked.0.and(asked.1).and(asked.2).err();
+    let halt = asked.0.and(asked.1).err();
     let (mut numbers, mut cleanup) = (Vec::new(), Cleanup::default());
     for bench in benches {
         let (found, cleaned) = bench.into_parts();

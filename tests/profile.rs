@@ -30,8 +30,12 @@ impl Listener for Quiet {
     fn asks(&self, _what: &str) {}
 }
 
-/// Probes a broker in this process; time passes only while everybody waits.
 fn probed(broker: &Broker, protocol: Protocol) -> Probed {
+    probed_within(broker, protocol, BUDGET)
+}
+
+/// Probes a broker in this process; time passes only while everybody waits.
+fn probed_within(broker: &Broker, protocol: Protocol, budget: Budget) -> Probed {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let second = Duration::from_secs(1);
@@ -52,7 +56,7 @@ fn probed(broker: &Broker, protocol: Protocol) -> Probed {
         };
         let (_interrupt, interrupted) = watch::channel(false);
         let laboratory = Laboratory { target, probes: &probes, options, interrupted };
-        probe(&laboratory, protocol, Request { budget: BUDGET, wait_s: WAIT_S }, &Quiet).await
+        probe(&laboratory, protocol, Request { budget, wait_s: WAIT_S }, &Quiet).await
     })
 }
 
@@ -160,6 +164,16 @@ fn configurations() -> Vec<Configured> {
             vec![(QueueQos1, exactly(30)), (QueueQos2, exactly(30)), (QueueFull, seen("ends the session"))],
         ),
         (
+            "says Session Present 0",
+            Broker::lying(Defect::SessionPresent0),
+            vec![
+                (SessionLong, at_least(7)),
+                (SessionShort, exactly(4)),
+                (SessionZero, exactly(0)),
+                (Session311, at_least(7)),
+            ],
+        ),
+        (
             "queues nothing",
             Broker::lying(Defect::QueuesNothing),
             vec![(QueueQos1, exactly(0)), (QueueQos2, exactly(0)), (QueueFull, seen("drops all"))],
@@ -196,7 +210,11 @@ fn configurations() -> Vec<Configured> {
             choosing(|choices| choices.packet_size_at_most = Some(200)),
             vec![(PacketBytes, at_least(200)), (PacketBytes311, at_least(64 * 1024))],
         ),
-        ("QoS 1 at most", choosing(|choices| choices.maximum_qos = 1), vec![(MaximumQos, exactly(1))]),
+        (
+            "QoS 1 at most",
+            choosing(|choices| choices.maximum_qos = 1),
+            vec![(MaximumQos, exactly(1)), (ReceiveMaximum, at_least(120))],
+        ),
         (
             "forgets sessions at 5 s",
             keeping(Keeping { forgets_after: Some(seconds(5)), ..Keeping::default() }),
@@ -244,6 +262,27 @@ fn what_is_announced_and_not_true_is_marked() {
     let honest = probed(&Broker::correct(), Protocol::V5);
     let marked: Vec<&Number> = honest.numbers.iter().filter(|number| number.differs).collect();
     assert!(marked.is_empty(), "{marked:?}");
+}
+
+/// No liberty of a broker is taken for a lie, and none keeps a probe from its end.
+#[test]
+fn no_correct_broker_is_marked() {
+    let brokers = Choices::each_alone();
+    let marked = Mutex::new(Vec::new());
+    on_all_processors(|index| {
+        let Some((name, choices)) = brokers.get(index as usize) else { return false };
+        let protocol = if choices.refuse_v5 { Protocol::V3 } else { Protocol::V5 };
+        let budget = Budget { messages: 30, bytes: 4096, ..BUDGET };
+        let probed = probed_within(&Broker::choosing(choices.clone()), protocol, budget);
+        assert_eq!(probed.halt, None, "{name}");
+        assert!(probed.cleanup.is_clean(), "{name}: {}", probed.cleanup.sentence());
+        let wrong = |number: &&Number| number.differs || matches!(number.measured, Measured::Unstable { .. });
+        let said = probed.numbers.iter().filter(wrong).map(|number| format!("{name}: {number:?}"));
+        marked.lock().unwrap().extend(said);
+        true
+    });
+    let marked = marked.into_inner().unwrap();
+    assert!(marked.is_empty(), "{}", marked.join("\n"));
 }
 
 /// A broker that answers differently from one try to the next has no number.

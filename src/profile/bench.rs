@@ -11,6 +11,7 @@ use super::Listener;
 use super::number::{Measured, Number};
 use super::played::Played;
 use super::quantity::Quantity;
+use crate::connection::FRAME_BYTES_MAX;
 use crate::laboratory::Laboratory;
 use crate::packet::Protocol;
 use crate::plan::{self, Declared, Settings};
@@ -23,6 +24,8 @@ const QUESTION: &str = "What does this broker do where the standard leaves it op
 /// The judge is not to wait for what a queue drops: what is missing is the number.
 const SETTINGS: Settings = Settings { messages: 1, declared: Declared { queue_limit: Some(1), durable: None } };
 
+/// The largest packet that is tried: a broker may add properties to it, and the harness still has to read it.
+pub const PACKET_BYTES_MAX: u32 = FRAME_BYTES_MAX as u32 - 1024;
 /// How long messages that still come are waited for at most, and how long a pause may be, where time is not to be saved.
 const PATIENT_DEADLINE: Duration = Duration::from_secs(30);
 const PATIENT_SETTLE: Duration = Duration::from_secs(1);

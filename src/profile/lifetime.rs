@@ -90,12 +90,16 @@ impl Kind {
         format!(
             r#"axes.seconds = {:?}
 clients.subscriber = {{ protocol = "{protocol}", clean_session = false{asked} }}
+clients.publisher = {{ protocol = "{protocol}", clean_session = true }}
 steps = [
     {{ connect = "subscriber" }},
+    {{ connect = "publisher" }},
     {{ subscribe = "subscriber", qos = 1 }},
     {{ disconnect = "subscriber"{changed} }},
+    {{ publish = "publisher", qos = 1, messages = 1 }},
     {{ wait = "subscriber", timer = "session_expiry", seconds = "$seconds", early = true }},
     {{ connect = "subscriber" }},
+    {{ receive = "subscriber" }},
 ]
 "#,
             self.returns
@@ -105,7 +109,9 @@ steps = [
     fn number(&self, played: &[Played]) -> Number {
         let returns: Vec<(Duration, bool)> = played.iter().filter_map(returned).collect();
         let granted = played.iter().find_map(|played| played.connack("subscriber", 1)?.session_expiry);
-        let announced = self.at_disconnect.or(granted).or(self.asked).map(u64::from);
+        // No client asks at DISCONNECT for what was not granted.
+        let changed = self.at_disconnect.map(|seconds| seconds.min(granted.unwrap_or(u32::MAX)));
+        let announced = changed.or(granted).or(self.asked).map(u64::from);
         match lived(&returns) {
             None => untold(self.quantity, played),
             Some((measured, how)) => Number::new(self.quantity, measured, how).announced(announced, TOLERANCE_S),
@@ -119,11 +125,12 @@ pub fn untold(quantity: Quantity, played: &[Played]) -> Number {
     of_first.unwrap_or_else(|| Number::moot(quantity, "timers were not followed so far"))
 }
 
-/// How long a session was away, and whether it was there again.
+/// How long a session was away, and whether it was there again: it is also there where its message comes, whatever CONNACK says.
 fn returned(played: &Played) -> Option<(Duration, bool)> {
     let away = played.connected("subscriber", 2)?.checked_sub(played.over("subscriber", 1)?)?;
     let connack = played.connack("subscriber", 2)?;
-    (connack.code == 0).then_some((away, connack.session_present))
+    let is_there = connack.session_present || !played.came("subscriber", 2).is_empty();
+    (connack.code == 0).then_some((away, is_there))
 }
 
 /// How long something lived that was looked at at these times, there or not, and how that was found.

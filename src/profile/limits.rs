@@ -1,14 +1,14 @@
 //! What a broker takes at all: how large, how long, how deep, how many at once. What it announces of that stands beside it; a client
 //! keeps to what is announced, so that beyond it nothing is tried.
 
-use super::bench::{Bench, Halt};
+use super::bench::{Bench, Halt, PACKET_BYTES_MAX};
 use super::number::{Measured, Number};
 use super::played::Played;
 use super::quantity::{Quantity, grouped};
 use super::search::{Largest, Works, largest};
-use crate::connection::FRAME_BYTES_MAX;
 use crate::packet::{Connack, Filter, Protocol};
 use crate::plan::{Action, Cell, Step};
+use crate::session_rules::is_failure;
 
 /// The longest Topic Name that MQTT can carry, in bytes.
 const TOPIC_BYTES_MAX: u32 = 65_535;
@@ -61,37 +61,48 @@ fn has_come(played: &Played) -> bool {
 
 /// What CONNACK says, and what works.
 async fn features(bench: &Bench<'_>) -> Result<(), Halt> {
-    let one = |subscribe: &str, publish: &str| live(bench.protocol, subscribe, &format!("messages = 1, {publish}"));
+    let one = |subscribe: &str, publish: &str| {
+        live(bench.protocol, &format!("qos = 0{subscribe}"), &format!("messages = 1, {publish}"))
+    };
     let mut experiments = vec![
-        one("topic = \"w/+\", qos = 1", "topic = \"w/one\", qos = 1"),
-        one("qos = 0", "qos = 0"),
-        one("qos = 1", "qos = 1"),
-        one("qos = 2", "qos = 2"),
+        one(", topic = \"w/+\"", "topic = \"w/one\", qos = 0"),
+        one("", "qos = 0"),
+        one("", "qos = 1"),
+        one("", "qos = 2"),
     ];
     let is_v5 = bench.protocol == Protocol::V5;
-    experiments.extend(is_v5.then(|| one("share = \"group\", qos = 1", "qos = 1")));
+    experiments.extend(is_v5.then(|| one(", share = \"group\"", "qos = 0")));
     let played = bench.play_all(&experiments).await?;
     let connack = played[0].connack("subscriber", 1).cloned().unwrap_or_default();
-    let flag = |announced: Option<bool>| is_v5.then(|| u64::from(announced.unwrap_or(true)));
-    let works = |played: &Played| Measured::Exactly { value: has_come(played).into() };
-    let how = "a message came by it, or did not";
-    bench.found(
-        Number::new(Quantity::Wildcards, works(&played[0]), how).announced(flag(connack.wildcards_available), 0),
-    );
+    available(bench, Quantity::Wildcards, &played[0], connack.wildcards_available);
     match played.get(4) {
-        Some(share) => {
-            bench.found(Number::new(Quantity::Shares, works(share), how).announced(flag(connack.shared_available), 0));
-        }
+        Some(share) => available(bench, Quantity::Shares, share, connack.shared_available),
         None => bench.moot(&[Quantity::Shares], "it takes 5.0"),
     }
-    let at_qos = |qos: usize| played[1 + qos].publishes("subscriber", 1).any(|(_, own)| usize::from(own.qos) == qos);
-    let most = (0..=2).filter(|qos| at_qos(*qos)).max().unwrap_or(0);
-    let announced = is_v5.then(|| u64::from(connack.maximum_qos.unwrap_or(2)));
-    let number =
-        Number::new(Quantity::MaximumQos, Measured::Exactly { value: most as u64 }, "messages were sent at each QoS");
-    bench.found(number.announced(announced, 0));
+    let is_accepted = |qos: &usize| played[1 + qos].cell.published == 1 && !played[1 + qos].is_stopped();
+    match (0..=2).filter(is_accepted).max() {
+        None => bench.unknown(Quantity::MaximumQos, &played[1]),
+        Some(most) => {
+            let measured = Measured::Exactly { value: most as u64 };
+            let number = Number::new(Quantity::MaximumQos, measured, "a message was published at each QoS");
+            bench.found(number.announced(is_v5.then(|| u64::from(connack.maximum_qos.unwrap_or(2))), 0));
+        }
+    }
     said(bench, &connack);
     Ok(())
+}
+
+/// Whether a subscription of a kind brings messages; the broker may announce that there is none.
+fn available(bench: &Bench<'_>, quantity: Quantity, played: &Played, announced: Option<bool>) {
+    let is_refused = played.cell.granted_qos.is_some_and(is_failure);
+    let (value, how) = match (has_come(played), is_refused, announced) {
+        (true, ..) => (1, "a message came by it"),
+        (false, true, _) => (0, "its SUBSCRIBE was refused"),
+        (false, false, Some(false)) => (0, "a client does not try what is not there"),
+        (false, false, _) => return bench.unknown(quantity, played),
+    };
+    let announced = (bench.protocol == Protocol::V5).then(|| u64::from(announced.unwrap_or(true)));
+    bench.found(Number::new(quantity, Measured::Exactly { value }, how).announced(announced, 0));
 }
 
 /// What CONNACK says, and no client can try.
@@ -115,18 +126,30 @@ async fn receive_maximum(bench: &Bench<'_>) -> Result<(), Halt> {
         bench.moot(&[quantity], "3.1.1 announces nothing");
         return Ok(());
     }
-    let at_once = |count: u32| live(Protocol::V5, "qos = 2", &format!("qos = 2, messages = {count}, window = {count}"));
-    let played = bench.play(&at_once(1)).await?;
-    let announced = played.connack("publisher", 1).and_then(|connack| connack.receive_maximum);
+    let qos = match bench.known(Quantity::MaximumQos) {
+        Some(Measured::Exactly { value }) if value > 0 => value,
+        _ => {
+            bench.moot(&[quantity], "it takes a QoS above 0");
+            return Ok(());
+        }
+    };
+    let at_once =
+        |count: u32| live(Protocol::V5, "qos = 0", &format!("qos = {qos}, messages = {count}, window = {count}"));
+    let one = bench.play(&at_once(1)).await?;
+    let announced = one.connack("publisher", 1).and_then(|connack| connack.receive_maximum);
     let announced = u32::from(announced.unwrap_or(NO_RECEIVE_MAXIMUM));
     let count = announced.min(bench.budget.messages);
-    let played = bench.play(&at_once(count)).await?;
-    let accepted = u64::from(played.cell.published);
+    let played = bench.play_patiently(&at_once(count), |_| ()).await?;
+    let accepted = played.cell.published;
+    if accepted == 0 {
+        bench.unknown(quantity, &played);
+        return Ok(());
+    }
     let how =
-        format!("{} of {} QoS 2 messages that were sent at once were acknowledged", grouped(accepted), grouped(count));
-    let measured = match accepted {
-        accepted if accepted == u64::from(count) => Measured::AtLeast { value: accepted },
-        accepted => Measured::Exactly { value: accepted },
+        format!("{} of {} that were sent at once at QoS {qos} were acknowledged", grouped(accepted), grouped(count));
+    let measured = match played.works(accepted == count) {
+        Works::No => Measured::Exactly { value: accepted.into() },
+        Works::Yes | Works::Unanswered => Measured::AtLeast { value: accepted.into() },
     };
     bench.found(Number::new(quantity, measured, how).announced(Some(announced.into()), 0));
     Ok(())
@@ -141,7 +164,7 @@ async fn packet(bench: &Bench<'_>, quantity: Quantity, protocol: Protocol) -> Re
         return Ok(());
     }
     let announced = small.connack("publisher", 1).and_then(|connack| connack.maximum_packet_size);
-    let most = bench.budget.bytes.min(FRAME_BYTES_MAX as u32);
+    let most = bench.budget.bytes.min(PACKET_BYTES_MAX);
     let limit = announced.map_or(most, |announced| announced.min(most));
     let packet = |payload: u32| small.packet_bytes(protocol, payload);
     let found = largest(small.payload_within(protocol, limit), async |bytes| {

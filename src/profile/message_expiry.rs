@@ -14,8 +14,8 @@ use crate::packet::Protocol;
 const ASKED_S: u32 = 4;
 /// Until when its end is followed.
 const UNTIL_S: u32 = 8;
-/// How long before its end the time that is left is read.
-const TOLD_AT_S: u32 = 2;
+/// In which second the time that is left is read.
+const TOLD_AT_S: u32 = 3;
 /// A long interval, to see whether the broker shortens it.
 const LONG_S: u32 = 1_000_000;
 /// Brokers look at their clocks once a second.
@@ -46,7 +46,7 @@ pub async fn ask(bench: &Bench<'_>) -> Result<(), Halt> {
     let (of_queue, rest) = played.split_at(looks.len());
     let (long, of_retained) = rest.split_at(1);
     bench.found(number(Quantity::MessageExpiryQueued, of_queue, 2));
-    bench.found(told(Quantity::MessageExpiryTold, of_queue, TOLD_AT_S, ASKED_S - TOLD_AT_S));
+    bench.found(told(Quantity::MessageExpiryTold, of_queue, TOLD_AT_S, ASKED_S));
     bench.found(told(Quantity::MessageExpiryLongest, long, 1, LONG_S));
     bench.found(number(Quantity::MessageExpiryRetained, of_retained, 1));
     Ok(())
@@ -110,8 +110,8 @@ fn age(played: &Played, connection: u32) -> Option<Duration> {
     played.connected("subscriber", connection)?.checked_sub(published)
 }
 
-/// The time that was left by what the broker told, when the subscriber came back in this second; it is to be `left`.
-fn told(quantity: Quantity, played: &[Played], at: u32, left: u32) -> Number {
+/// The time that was left by what the broker told, when the subscriber came back in this second; so much was asked for.
+fn told(quantity: Quantity, played: &[Played], at: u32, asked: u32) -> Number {
     let Some(own) = played.iter().find(|played| played.axis("seconds") == at) else {
         return Number::moot(quantity, "timers were not followed so far");
     };
@@ -120,12 +120,12 @@ fn told(quantity: Quantity, played: &[Played], at: u32, left: u32) -> Number {
         return own.no_number(quantity);
     };
     let age = age(own, 2).unwrap_or_default().as_secs_f64();
+    let left = (f64::from(asked) - age).round().max(0.0) as u64;
     match publish.properties.message_expiry {
         None => Number::new(quantity, Measured::seen("nothing"), format!("told {age:.1} s after it was published")),
         Some(told) => {
             let how = format!("told {age:.1} s after it was published");
-            Number::new(quantity, Measured::Exactly { value: told.into() }, how)
-                .announced(Some(left.into()), TOLERANCE_S)
+            Number::new(quantity, Measured::Exactly { value: told.into() }, how).announced(Some(left), TOLERANCE_S)
         }
     }
 }

@@ -147,7 +147,8 @@ impl Played {
 
     /// What a cell says in which something was to come, or to be accepted, and was or was not.
     pub fn works(&self, is_so: bool) -> Works {
-        let is_unanswered = self.history.events().any(|event| matches!(event, Event::Missing(..)));
+        let is_unanswered =
+            self.history.events().any(|event| matches!(event, Event::Missing(..) | Event::WithoutEnd(..)));
         match (is_so, is_unanswered) {
             (true, _) => Works::Yes,
             (false, true) => Works::Unanswered,

@@ -155,7 +155,7 @@ impl Quantity {
             Quantity::SessionForever => (Session, Seconds, "asked for 0xFFFFFFFF"),
             Quantity::Session311 => (Session, Seconds, "3.1.1 with Clean Session 0"),
             Quantity::MessageExpiryQueued => (MessageExpiry, Seconds, "asked for 4 s, in the queue"),
-            Quantity::MessageExpiryTold => (MessageExpiry, Seconds, "what is told 2 s before its end"),
+            Quantity::MessageExpiryTold => (MessageExpiry, Seconds, "what is told of 4 s after 2.5 s"),
             Quantity::MessageExpiryLongest => (MessageExpiry, Seconds, "what is told of 1,000,000 s"),
             Quantity::MessageExpiryRetained => (MessageExpiry, Seconds, "asked for 4 s, retained"),
             Quantity::Window => (Window, Messages, "unacknowledged at once"),

@@ -1,10 +1,9 @@
 //! How many messages a broker retains, how large, and at which QoS.
 
-use super::bench::{Bench, Halt};
+use super::bench::{Bench, Halt, PACKET_BYTES_MAX};
 use super::number::{Measured, Number};
 use super::quantity::{Quantity, grouped};
 use super::search::largest;
-use crate::connection::FRAME_BYTES_MAX;
 use crate::packet::Protocol;
 use crate::plan::{Action, Cell, Step};
 
@@ -34,7 +33,7 @@ pub async fn ask(bench: &Bench<'_>) -> Result<(), Halt> {
     let packet = if bench.protocol == Protocol::V5 { Quantity::PacketBytes } else { Quantity::PacketBytes311 };
     let most = match bench.known(packet) {
         Some(Measured::Exactly { value } | Measured::AtLeast { value }) => value as u32,
-        _ => bench.budget.bytes.min(FRAME_BYTES_MAX as u32),
+        _ => bench.budget.bytes.min(PACKET_BYTES_MAX),
     };
     let found = largest(played.payload_within(bench.protocol, most), async |bytes| {
         let played = bench.play(&experiment(bench.protocol, [1, 1], bytes, ONE)).await?;

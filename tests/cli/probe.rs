@@ -85,6 +85,21 @@ fn what_cannot_be_measured_says_why() {
     assert!(ended.stdout.contains("2,000 of 2,000 with 512 bytes came"), "{}", ended.stdout);
 }
 
+/// What was found until then stays.
+#[test]
+fn a_broker_that_goes_meanwhile_ends_the_probe() {
+    let connects = std::sync::atomic::AtomicU32::new(0);
+    let dying = proxy(&keeps_ten(), move |_, packet| {
+        let is_connect = matches!(packet, Packet::Connect(_));
+        let count = connects.fetch_add(is_connect.into(), std::sync::atomic::Ordering::Relaxed);
+        if count > 150 { Fate::Close } else { Fate::Pass }
+    });
+    let ended = probe(&dying, &["--deadline=1s", "--connect-timeout=1s"]);
+    assert_eq!(ended.code, Some(3), "{}{}", ended.stdout, ended.stderr);
+    assert_eq!(line(&ended, "messages at QoS 1"), "messages at QoS 1 10");
+    assert!(ended.stdout.contains("not measured"), "{}", ended.stdout);
+}
+
 #[test]
 fn mistakes_are_told_before_the_broker_is_touched() {
     let untouched = Untouched::new();
