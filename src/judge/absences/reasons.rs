@@ -37,8 +37,14 @@ pub fn is_behind_a_too_large_one(evidence: &Evidence<'_, '_>, lost: &Publication
         return false;
     }
     let is_earlier = |p: &&Publication| p.sent().is_some_and(|sent| sent.at < lost.at()) && p.accepted.is_some();
+    let has_met = |p: &Publication| {
+        evidence.model.span(p).is_some_and(|span| {
+            let mut shared = session.shares(&p.topic);
+            !session.in_force(p, span).is_empty() || shared.any(|own| session.shares_in(own, span).1)
+        })
+    };
     let mut before = evidence.model.facts.publications.iter().filter(is_earlier);
-    before.any(|p| evidence.model.is_too_large(session, p) && !came_after(evidence, lost, p.at()))
+    before.any(|p| evidence.model.is_too_large(session, p) && has_met(p) && !came_after(evidence, lost, p.at()))
 }
 
 /// All that is lost of this source has a Packet Identifier that was used before, and nothing that came has.

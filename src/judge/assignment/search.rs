@@ -46,11 +46,16 @@ impl<'a> Search<'_, 'a> {
         explanations
     }
 
-    fn cost_of_absences(&self, explanation: &Explanation) -> u32 {
-        let is_taken = |slots: &Vec<usize>| {
+    /// What has to be taken and is not: slots of which one would do.
+    fn absent<'e>(&'e self, explanation: &'e Explanation) -> impl Iterator<Item = &'e Vec<usize>> {
+        let is_taken = |slots: &&Vec<usize>| {
             slots.iter().any(|slot| explanation.copies.iter().any(|copy| copy.slot == Some(*slot)))
         };
-        let absent = self.unit.musts.iter().filter(|slots| !is_taken(slots)).count() as u32;
+        self.unit.musts.iter().filter(move |slots| !is_taken(slots))
+    }
+
+    fn cost_of_absences(&self, explanation: &Explanation) -> u32 {
+        let absent = self.absent(explanation).count() as u32;
         // However many may be missing, a broken rule costs more: the absences are still to be proven.
         (ABSENT * absent).min(BROKEN - ABSENT)
     }
@@ -69,7 +74,15 @@ impl<'a> Search<'_, 'a> {
             }
             _ => false,
         };
-        if explanation.copies.iter().enumerate().any(is_doubtful) { RANK_OF_REPETITION } else { 0 }
+        // What came is not missing: where it is taken for a copy that nobody owed, the one that was owed is one more broken rule.
+        let is_owed = |number: usize| {
+            let delivery = self.unit.sightings[number].delivery;
+            let is_open = |slot: &usize| self.unit.slots[*slot].is_open_to(delivery);
+            self.absent(explanation).any(|slots| slots.iter().any(is_open))
+        };
+        let mut doubtful = explanation.copies.iter().enumerate().filter(|own| is_doubtful(*own)).peekable();
+        let doubt = if doubtful.peek().is_some() { RANK_OF_REPETITION } else { 0 };
+        doubt + if doubtful.any(|(number, _)| is_owed(number)) { BROKEN } else { 0 }
     }
 
     /// Copies beyond those that are explained are taken for what the last one was.

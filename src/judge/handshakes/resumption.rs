@@ -138,9 +138,10 @@ fn why_not_sent(
     next: &Connection,
     delivery: &Delivery,
 ) -> (Rule, &'static str) {
-    let connections = ledger.session.connections.iter().filter(|own| own.index < next.index);
-    let unsubscribed = connections.flat_map(|own| &own.unsubscribes).any(|unsubscribing| {
-        unsubscribing.sent.at > delivery.place.at && topic::matches(&unsubscribing.filter, &delivery.topic)
+    let meanwhile = delivery.place.at..next.opened.at;
+    let unsubscribed = ledger.session.subscriptions.iter().any(|own| {
+        let is_deleted = own.end.is_some_and(|end| end.by_unsubscribe && meanwhile.contains(&end.sent.at));
+        is_deleted && topic::matches(own.filter(), &delivery.topic)
     });
     let expiry = delivery.publish.properties.message_expiry;
     let timed = model.facts.ran_out(Timer::MessageExpiry, delivery.place, next.opened);
