@@ -5,7 +5,7 @@ use super::assignment::{Sighting, Unit};
 use super::facts::{Connection, Publication, Subscribing};
 use super::model::{Asks, Model};
 use super::rules::{self, Rule};
-use super::session::{Session, SessionEnd};
+use super::session::{Session, SessionEnd, Subscription};
 use crate::history::Message;
 use crate::packet::Protocol;
 use crate::topic;
@@ -92,11 +92,17 @@ fn own_message(
     sighting: &Sighting<'_>,
     causes: &mut Vec<(Cause, Rule)>,
 ) {
-    // A retained message of its own is another matter: the standard does not say.
+    // A retained message of its own is another matter: the standard does not say. RETAIN 1 on one that was published behind the SUBACK is
+    // the work of Retain As Published.
+    let is_as_published = |own: &Subscription<'_>| {
+        let granted = own.subscribing.suback.map_or(usize::MAX, |(place, _)| place.at);
+        own.subscribing.filter.retain_as_published && publication.sent().is_some_and(|sent| sent.at > granted)
+    };
     let mut matching =
         session.subscriptions.iter().filter(|own| own.subscribing.matches(&publication.topic)).peekable();
-    let is_local = matching.peek().is_some() && matching.any(|own| own.subscribing.filter.no_local);
-    if *publication.publisher_id == *session.id && is_local && !sighting.delivery.publish.retain {
+    let is_forward = |own: &Subscription<'_>| !sighting.delivery.publish.retain || is_as_published(own);
+    let is_local = matching.peek().is_some() && matching.any(|own| own.subscribing.filter.no_local && is_forward(own));
+    if *publication.publisher_id == *session.id && is_local {
         causes.push((Cause::OwnMessage, rules::NOT_TO_ITS_OWN_PUBLISHER));
     }
 }

@@ -332,14 +332,10 @@ impl<'a> Session<'a> {
         let mut filters: Vec<InForce<'a>> = Vec::new();
         for subscription in &self.subscriptions {
             let options = &subscription.subscribing.filter;
-            if !subscription.subscribing.matches(&publication.topic)
-                || is_own && options.no_local && !publication.is_will()
-            {
+            if !subscription.subscribing.matches(&publication.topic) || is_own && options.no_local {
                 continue;
             }
             let (sure, maybe) = subscription.is_in_force(span);
-            // Whether the broker, which publishes a will, is its client in the sense of No Local the standard does not say.
-            let sure = sure && !(is_own && options.no_local);
             let known = filters.iter_mut().find(|own| own.filter == subscription.filter());
             match known {
                 None if maybe => {

@@ -1,5 +1,7 @@
 //! Subscriptions: the codes of a SUBACK, and what overlapping filters bring together.
 
+use std::collections::BTreeSet;
+
 use super::deliveries::{Copy, Ledger};
 use super::facts::{Connection, Facts, Publication, Subscribing};
 use super::finding::{Findings, NAMES};
@@ -126,9 +128,10 @@ fn identifiers_that_lack(publication: &Publication, own: &[&Copy<'_>], met: &[In
     // A further copy at QoS 0 may have been dropped, and its identifier with it.
     let certain = met.iter().filter(|filter| filter.versions.len() == 1 && filter.later.is_empty());
     let owed = certain.filter(|filter| filter.least_qos(publication.qos) > 0);
-    let ids: Vec<u32> = owed.filter_map(|filter| filter.versions[0].subscribing.subscription_id).collect();
+    let ids: BTreeSet<u32> = owed.filter_map(|filter| filter.versions[0].subscribing.subscription_id).collect();
     let carried = &copy.delivery.publish.properties.subscription_ids;
-    (is_single && !ids.iter().all(|id| carried.contains(id)) && !carried.is_empty()).then_some(ids)
+    let lacks = is_single && !ids.iter().all(|id| carried.contains(id)) && !carried.is_empty();
+    lacks.then(|| ids.into_iter().collect())
 }
 
 /// A will came in one copy with the identifier of one of its subscriptions, or at the QoS of a lower one: copies for the others may

@@ -28,12 +28,15 @@ pub fn check(facts: &Facts, findings: &mut Findings) {
 }
 
 /// A broker that restarts ends all connections, and may lose what it kept. The witness is always online, and the end of its
-/// connection is the sign of that: what is found in the same attempt accuses nobody.
+/// connection is the sign of that: what is found in the same attempt accuses nobody, and shows no feature to be lacking.
 pub fn excuse(history: &History, findings: &mut Findings) {
-    if findings.broken.is_empty() || !history.events().any(is_its_end) {
+    let is_lacking = |(verdict, _): &(Verdict, String)| *verdict == Verdict::Unsupported;
+    let says_something = !findings.broken.is_empty() || findings.limits.iter().any(is_lacking);
+    if !says_something || !history.events().any(is_its_end) {
         return;
     }
     findings.broken.clear();
+    findings.limits.retain(|limit| !is_lacking(limit));
     let reason =
         "the connection of the witness ended in the middle, as where a broker restarts: what followed accuses nobody";
     findings.limit(Verdict::Inconclusive, reason);
