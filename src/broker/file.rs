@@ -257,8 +257,10 @@ mod tests {
     fn each_name_in_a_built_in_file_has_a_value() {
         for file in BrokerFile::built_in() {
             let of_file = |name: &str| file.programs.iter().any(|own| own == name) || file.values.contains_key(name);
-            let has_value =
-                |name: &str| matches!(name, "folder" | "cache" | "node") || name.starts_with("port") || of_file(name);
+            let of_tool = |name: &str| matches!(name, "folder" | "cache" | "number") || name.starts_with("port");
+            // node, the program of JavaScript, was once taken for the number of a node.
+            assert!(!file.programs.iter().chain(file.values.keys()).any(|name| of_tool(name)), "{}", file.name);
+            let has_value = |name: &str| of_tool(name) || of_file(name);
             let version = file.version.iter().flat_map(|version| &version.command);
             let texts = [&file.install].into_iter().chain(&file.needs).chain(&file.start).chain(version);
             let texts = texts.chain(file.environment.values()).chain(file.files.values()).chain(file.values.values());

@@ -15,7 +15,7 @@ const MORE_FOLDERS: [&str; 2] = ["/usr/sbin", "/usr/local/sbin"];
 /// The name of a port begins like this.
 const PORT: &str = "port";
 
-/// Those of the file itself, its programs, `folder`, `cache`, `node`, and each name that begins with `port`, which has a free one.
+/// Those of the file itself, its programs, `folder`, `cache`, `number`, and each name that begins with `port`, which has a free one.
 /// Folders and ports of other nodes have the number of the node behind an `@`.
 #[derive(Clone)]
 pub struct Values {
@@ -50,7 +50,7 @@ impl Values {
             // The shortest of the names is first.
             node.port = free[0];
             node.by_name.extend(own.into_iter().map(|(name, value)| (name, literal(value))));
-            node.by_name.insert("node".into(), literal(number.to_string()));
+            node.by_name.insert("number".into(), literal(number.to_string()));
         }
         Ok(nodes)
     }

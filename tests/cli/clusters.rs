@@ -77,7 +77,7 @@ impl Files {
     /// A broker of three nodes, each a relay to one of these addresses, with `before` in front of its command.
     fn relays(to: &[SocketAddr], before: &str) -> Files {
         let to: Vec<String> = to.iter().enumerate().map(|(place, to)| format!("{}) to={to};;", place + 1)).collect();
-        let script = format!("{before} case ${{node}} in {} esac; export RELAY_OF_THE_TESTS=$to;", to.join(" "));
+        let script = format!("{before} case ${{number}} in {} esac; export RELAY_OF_THE_TESTS=$to;", to.join(" "));
         let files = Files::broker(&script);
         let text = fs::read_to_string(files.path("broker.toml")).unwrap() + "\nnodes = 3\n";
         fs::write(files.path("broker.toml"), text).unwrap();
@@ -145,7 +145,7 @@ fn a_node_that_says_it_has_the_session_and_lacks_its_messages_fails() {
 #[test]
 fn a_node_that_does_not_start_is_told_with_its_last_words() {
     let nodes = three_nodes(&Broker::correct(), Sharing::Everything);
-    let broken = "echo $$ >> ${out}/processes; [ ${node} = 2 ] && { echo cannot join; exit 1; };";
+    let broken = "echo $$ >> ${out}/processes; [ ${number} = 2 ] && { echo cannot join; exit 1; };";
     let files = Files::relays(&nodes, broken);
     let ended = run(files.outages(&[]));
     assert_eq!(ended.code, Some(2), "{}", ended.stderr);

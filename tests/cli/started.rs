@@ -223,7 +223,7 @@ fn a_file_that_cannot_be_used_is_told_with_the_place() {
         ("start = []", &["start is empty"][..]),
         ("start = [1]", &["line 3", "string"]),
         ("strat = [\"x\"]", &["strat", "line 3"]),
-        ("start = [\"${prot}\"]", &["${prot} has no value; there are cache, folder, node, port"]),
+        ("start = [\"${prot}\"]", &["${prot} has no value; there are cache, folder, number, port"]),
         (
             "start = [\"x\"]\nprograms = [\"no-such-broker\"]",
             &["no program no-such-broker", "install it with `make up`"],
