@@ -143,12 +143,14 @@ impl<'a> Search<'_, 'a> {
             // A publisher that sent the message again explains a further copy better, under another identifier.
             let rank = u32::from(!same_id && self.unit.publications.iter().any(|own| own.sendings.len() > 1));
             let slot = explanation.copies[first].slot;
-            if let Some(slot) = slot {
-                labels.extend(
-                    self.attributes(&self.unit.slots[slot], sighting)
-                        .filter(|label| label.what != What::Attribute(Wrong::Qos)),
-                );
-            }
+            // The PUBLISH was made for its first connection: at the QoS of then, and on one of 3.1.1 without identifiers.
+            let was_v3 = earlier.connection.protocol() == Protocol::V3;
+            let is_of_then = |wrong| wrong == Wrong::Qos || wrong == Wrong::Identifiers && was_v3;
+            let attributes = slot.map(|slot| self.attributes(&self.unit.slots[slot], sighting));
+            labels.extend(attributes.into_iter().flatten().filter(|label| match label.what {
+                What::Attribute(wrong) => !is_of_then(wrong),
+                _ => true,
+            }));
             next.push(self.with(explanation, Explained::new(Cause::Resent(first), labels, slot), rank));
         }
     }
