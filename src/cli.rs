@@ -24,7 +24,7 @@ pub use survey::Survey;
 /// Does your MQTT broker keep its promises when a session breaks?
 #[derive(Debug, Parser)]
 #[command(
-    version,
+    version = env!("VERSION_WITH_COMMIT"),
     max_term_width = 100,
     arg_required_else_help = true,
     after_help = "Exit codes: 0 nothing failed · 1 something failed · 2 usage, a file, the broker out of reach, or its \
@@ -138,6 +138,19 @@ pub enum Command {
 
     /// End the sessions and clear the retained messages that a killed run left on a broker
     Clean(Clean),
+
+    /// Print the completions for a shell: bash, elvish, fish, powershell or zsh
+    Completions {
+        #[arg(value_name = "SHELL", hide_possible_values = true)]
+        shell: clap_complete::Shell,
+    },
+
+    /// Write the manual pages of the program and of each command to a folder
+    Man {
+        /// The folder; it is created if it is not there
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
 }
 
 const MATRIX_EXAMPLES: &str = "Examples:

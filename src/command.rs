@@ -16,6 +16,7 @@ mod measure;
 mod probe;
 mod report;
 mod selection;
+mod shells;
 mod survey;
 
 pub use clean::clean;
@@ -28,4 +29,5 @@ pub use list::list;
 pub use measure::{matrix, run};
 pub use probe::probe;
 pub use report::report;
+pub use shells::{completions, man};
 pub use survey::survey;

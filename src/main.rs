@@ -57,6 +57,8 @@ fn execute(command: Command) -> Result<ExitCode> {
         }
         Command::Doctor(options) => on_runtime(command::doctor(options)),
         Command::Clean(options) => on_runtime(command::clean(options)),
+        Command::Completions { shell } => command::completions(shell),
+        Command::Man { folder } => command::man(&folder),
     }
 }
 

@@ -4,7 +4,7 @@ use crate::program::{Ended, program, run};
 use mqtt_sessions::scenario::Scenario;
 
 /// The options of each command, as its help lists them.
-const OPTIONS: [(&str, &str); 13] = [
+const OPTIONS: [(&str, &str); 15] = [
     ("", "--color --help --version"),
     (
         "matrix",
@@ -42,6 +42,8 @@ const OPTIONS: [(&str, &str); 13] = [
          --topic-prefix --username --wait",
     ),
     ("report", "--color --help"),
+    ("completions", "--color --help"),
+    ("man", "--color --help"),
     ("compare", "--color --expect --fail-on --help"),
     (
         "judge",

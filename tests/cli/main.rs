@@ -36,6 +36,7 @@ mod repeats;
 mod restarts;
 mod rights;
 mod runs;
+mod shells;
 mod slips;
 mod slow_ways;
 mod started;
