@@ -15,7 +15,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::packet::Protocol;
 use crate::run::{ATTEMPTS_MAX, Settle};
 pub use expected::{Accept, Expected, Failing};
-pub use exports::ExportFiles;
+pub use exports::{ExportFiles, PageFiles};
 pub use measure::{Amounts, Histories, Measure, Outages, Plan, QueueLimit, Running};
 pub use probe::Probe;
 pub use reach::{Prefixes, Reach, StartedBroker, Tls, Waits};
@@ -96,12 +96,10 @@ pub enum Command {
     #[command(after_help = SURVEY_EXAMPLES)]
     Survey(Survey),
 
-    /// Set results files side by side, as Markdown: what breaks in which broker, and what each chose; or profiles
-    Report {
-        /// Results files that --export-json or `survey` wrote, or profiles of `probe`
-        #[arg(required = true, value_name = "RESULTS")]
-        files: Vec<PathBuf>,
-    },
+    /// Set results files side by side, as Markdown or as a page for a browser: what breaks in which broker, and what each
+    /// chose; or profiles
+    #[command(after_help = REPORT_EXAMPLES)]
+    Report(Report),
 
     /// Compare two results files, cell by cell, or two profiles, number by number
     Compare {
@@ -168,6 +166,10 @@ const SURVEY_EXAMPLES: &str = "Examples:
 
 A broker that does not start, or dies, does not end the survey; the exit code
 is then 2 or 3.";
+
+const REPORT_EXAMPLES: &str = "Examples:
+  mqtt-sessions report results/*.json                           Markdown on stdout
+  mqtt-sessions report results/*.json --export-html page.html   one page to open in a browser, and to put on a web server";
 
 const PROBE_EXAMPLES: &str = "Examples:
   mqtt-sessions probe mqtts://broker.example -u me           the password in MQTT_SESSIONS_PASSWORD
@@ -248,6 +250,15 @@ pub struct Explore {
     /// How client ids and topics begin [default: random]
     #[arg(long, value_name = "P", help_heading = "Names on the broker")]
     pub prefix: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Report {
+    /// Results files that --export-json or `survey` wrote, or profiles of `probe`
+    #[arg(required = true, value_name = "RESULTS")]
+    pub files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub pages: PageFiles,
 }
 
 #[derive(Debug, Args)]

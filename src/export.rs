@@ -1,16 +1,19 @@
 //! Where results are written: a file that is known to be writable before the run, or stdout.
 
 mod exports;
+mod pages;
 
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use anyhow::anyhow;
 use tempfile::NamedTempFile;
 
 use crate::output;
 
 pub use exports::{Exported, Exports};
+pub use pages::Pages;
 
 /// A place for results, and the option that named it.
 #[derive(Debug)]
@@ -76,6 +79,22 @@ impl Export {
             Ok(()) => Ok(()),
         }
     }
+}
+
+/// Checks that no two options name the same file.
+///
+/// # Errors
+/// A sentence that names the two options.
+fn each_another(asked_for: &[(&'static str, &Path)]) -> anyhow::Result<()> {
+    for (place, (second, path)) in asked_for.iter().enumerate() {
+        if let Some((first, _)) = asked_for[..place].iter().find(|(_, other)| other == path) {
+            return Err(match *path == Path::new("-") {
+                true => anyhow!("{first} and {second} both write to stdout; give one of them a file"),
+                false => anyhow!("{first} and {second} both write {}; give each a file", path.display()),
+            });
+        }
+    }
+    Ok(())
 }
 
 impl Place {

@@ -48,7 +48,7 @@ fn execute(command: Command) -> Result<ExitCode> {
         Command::Explore(options) => on_runtime(command::explore(options)),
         Command::Probe(options) => on_runtime(command::probe(options)),
         Command::Survey(options) => on_runtime(command::survey(options)),
-        Command::Report { files } => command::report(&files),
+        Command::Report(options) => command::report(&options),
         Command::Compare { baseline, results, fail_on, expected } => {
             command::compare(&baseline, &results, &fail_on, &expected)
         }

@@ -21,3 +21,14 @@ pub struct ExportFiles {
     #[arg(long, value_name = "FILE")]
     pub export_pcap: Option<PathBuf>,
 }
+
+/// The files that `report` writes in place of printing.
+#[derive(Debug, Clone, Default, Args)]
+pub struct PageFiles {
+    /// Write one page for a browser, with all that the files say: each cell, its packets, the statements; - is stdout
+    #[arg(long, value_name = "FILE")]
+    pub export_html: Option<PathBuf>,
+    /// Write the Markdown to a file, and print nothing; - is stdout
+    #[arg(long, value_name = "FILE")]
+    pub export_markdown: Option<PathBuf>,
+}

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::anyhow;
 
-use super::{Export, ExportError};
+use super::{Export, ExportError, each_another};
 use crate::capture::capture;
 use crate::cli::ExportFiles;
 use crate::input::BYTES_MAX;
@@ -48,15 +48,8 @@ impl Exports {
         ];
         let asked_for: Vec<(Format, &Path)> =
             asked_for.iter().filter_map(|(format, path)| Some((*format, path.as_deref()?))).collect();
-        for (place, (format, path)) in asked_for.iter().enumerate() {
-            if let Some((first, _)) = asked_for[..place].iter().find(|(_, other)| other == path) {
-                let (first, second) = (first.option(), format.option());
-                return Err(match *path == Path::new("-") {
-                    true => anyhow!("{first} and {second} both write to stdout; give one of them a file"),
-                    false => anyhow!("{first} and {second} both write {}; give each a file", path.display()),
-                });
-            }
-        }
+        let options: Vec<_> = asked_for.iter().map(|(format, path)| (format.option(), *path)).collect();
+        each_another(&options)?;
         if asked_for.contains(&(Format::Pcap, Path::new("-"))) && io::stdout().is_terminal() {
             let cure = "name a file, or send stdout to one";
             return Err(anyhow!("--export-pcap - writes bytes that are no text, and stdout is a terminal; {cure}"));

@@ -4,6 +4,7 @@
 //! Everything is taken from the stored history and from the obligations of the model; no rule is made here.
 
 mod gloss;
+mod lines;
 mod obligations;
 mod packets;
 
@@ -17,8 +18,9 @@ use crate::judge::Attempt;
 use crate::packet::Packet;
 use crate::printed_command::PrintedCommand;
 use crate::results::{AttemptRun, CellResult, CellRun, Results, Verdict, to_the_millisecond};
-use crate::visible::visible;
-use gloss::Glossary;
+pub(super) use gloss::Glossary;
+pub(super) use lines::{Line, arrow, lines};
+pub(super) use obligations::{Owed, left_over};
 
 /// How many bytes stand in a row.
 const ROW_BYTES: usize = 16;
@@ -68,7 +70,10 @@ pub fn explain(explained: &Explained<'_>, page: impl Into<Page>) -> String {
         text += &run.attempts.get(place).map(|attempt| names(&attempt.names, palette)).unwrap_or_default();
         let began = run.attempts.get(place).and_then(AttemptRun::began).filter(|_| detail.times);
         text += &exchange(attempt, &mut glossary, (began, detail.bytes), palette);
-        text += &obligations::left_over(attempt, palette);
+        let left: String = left_over(attempt).iter().map(|owed| owed.drawn(palette)).collect();
+        if !left.is_empty() {
+            text += &format!("\n{}\n{left}", palette.heading("What was owed and did not come"));
+        }
     }
     text.push('\n');
     text += &verdict(cell, run, palette);
@@ -101,24 +106,21 @@ fn exchange(
     palette: Palette,
 ) -> String {
     let mut text = String::new();
-    let events: Vec<Event> = attempt.history.events().cloned().collect();
     let time = |entry: &Entry| entry.time.map(|time| moment(time, began) + " ").unwrap_or_default();
     let width = attempt.history.entries.iter().map(|entry| time(entry).len()).max().unwrap_or(0);
-    for (at, entry) in attempt.history.entries.iter().enumerate() {
-        match &entry.event {
-            Event::Step(step) => text += &format!("\n{}\n", palette.heading(&visible(step))),
+    for (number, line) in (1..).zip(lines(attempt, glossary)) {
+        match &line.entry.event {
+            Event::Step(_) => text += &format!("\n{}\n", palette.heading(&line.said)),
             event => {
-                let head = format!("{:>5}  {:>width$}{}", at + 1, time(entry), head(entry));
-                text += &wrap(&head, &visible(&packets::said(event)));
+                let head = format!("{number:>5}  {:>width$}{}", time(line.entry), head(line.entry));
+                text += &wrap(&head, &line.said);
                 if with_bytes && event.packet().is_some() {
-                    text += &dump(entry);
+                    text += &dump(line.entry);
                 }
-                if let Some(gloss) = glossary.gloss(&events, at) {
-                    text += &wrap(INDENT, &gloss);
-                }
+                text += &line.gloss.map(|gloss| wrap(INDENT, &gloss)).unwrap_or_default();
             }
         }
-        text += &obligations::at(attempt, at, palette);
+        text.extend(line.owed.iter().map(|owed| owed.drawn(palette)));
     }
     text
 }
@@ -148,11 +150,7 @@ fn dump(entry: &Entry) -> String {
 
 /// The client with the number of its connection, and the direction.
 fn head(entry: &Entry) -> String {
-    let arrow = match &entry.event {
-        Event::Sent(..) | Event::Half(..) | Event::Closed(..) => "->",
-        Event::Received(..) | Event::Ended(..) | Event::Undecodable(..) => "<-",
-        _ => "--",
-    };
+    let arrow = arrow(&entry.event);
     let number = entry.connection.map(|number| format!("#{number}")).unwrap_or_default();
     match entry.event.client() {
         Some(client) => format!("{client}{number} {arrow} "),

@@ -1,7 +1,7 @@
 //! Several brokers side by side, as a page in Markdown: what was measured, where each breaks something, what that is, and what
 //! each chose where the standard leaves it open.
 
-mod beside;
+pub(super) mod beside;
 mod broken;
 mod chosen;
 
@@ -49,7 +49,7 @@ pub fn examples(results: &Results) -> HashSet<String> {
 }
 
 /// How many different things were found.
-fn findings_of(results: &Results) -> usize {
+pub(super) fn findings_of(results: &Results) -> usize {
     causes(results.cells.iter()).len() + results.broker_findings.violations.len()
 }
 
@@ -60,25 +60,31 @@ fn findings(count: usize) -> String {
 
 /// The page. Configurations of one broker are held against its usual one.
 pub fn side_by_side(all: &[Surveyed]) -> String {
-    let mut all: Vec<&Surveyed> = all.iter().collect();
-    all.sort_by(|one, other| key(one).cmp(&key(other)));
-    let families = group(all.iter().copied(), |own| (&own.results.broker.name, &own.results.broker.version));
-    let usual: Vec<&Surveyed> = families.iter().filter_map(|(_, family)| family.first().copied()).collect();
+    let families = families(all);
+    let all: Vec<&Surveyed> = families.concat();
+    let usual: Vec<&Surveyed> = families.iter().filter_map(|family| family.first().copied()).collect();
     let mut text =
         format!("{PAGE_MARK}# Brokers side by side\n\n{ABOUT}\n\n## What was measured\n\n{}", measured(&all));
     text += &format!("\n## Where something breaks\n\n{}", beside::section(&usual, &all));
-    for (_, family) in families.iter().filter(|(_, family)| family.len() > 1) {
+    for family in families.iter().filter(|family| family.len() > 1) {
         let heading = format!("Configurations of {}", name(&family[0].results.broker));
         text += &format!("\n### {heading}\n\n{}", beside::table(family));
     }
     text += &format!("\n## What breaks\n\n{}", broken::ABOUT);
-    for (_, family) in &families {
+    for family in &families {
         text += &broken::sections(family);
     }
     text + &format!("\n## What the standard leaves open\n\n{}", chosen::section(&all))
 }
 
-/// The usual configuration of a broker comes first.
+/// The configurations of each broker, the usual one first.
+pub(super) fn families(all: &[Surveyed]) -> Vec<Vec<&Surveyed>> {
+    let mut all: Vec<&Surveyed> = all.iter().collect();
+    all.sort_by(|one, other| key(one).cmp(&key(other)));
+    let families = group(all, |own| (&own.results.broker.name, &own.results.broker.version));
+    families.into_iter().map(|(_, family)| family).collect()
+}
+
 fn key(own: &Surveyed) -> (&Option<String>, &Option<String>, Option<&str>, &str) {
     let BrokerLabel { name, version, how } = &own.results.broker;
     (name, version, name_and_variant(how).1, &own.file)
@@ -116,7 +122,7 @@ fn measured(all: &[&Surveyed]) -> String {
 }
 
 /// What is different from how the broker usually runs, and what was declared of it.
-fn configuration(results: &Results) -> String {
+pub(super) fn configuration(results: &Results) -> String {
     let (name, variant) = name_and_variant(&results.broker.how);
     let about = variant.map(|variant| {
         let file = BrokerFile::built_in().find(|file| file.name == name);

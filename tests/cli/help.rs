@@ -41,7 +41,7 @@ const OPTIONS: [(&str, &str); 15] = [
          --keep --key --password --password-file --prefix --protocol --publisher-password --publisher-password-file --publisher-username \
          --topic-prefix --username --wait",
     ),
-    ("report", "--color --help"),
+    ("report", "--color --export-html --export-markdown --help"),
     ("completions", "--color --help"),
     ("man", "--color --help"),
     ("compare", "--color --expect --fail-on --help"),

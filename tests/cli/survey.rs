@@ -243,3 +243,26 @@ fn a_report_is_the_page_of_a_survey() {
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), study.page().as_str()));
     run(program(["report", "/no/such.json"])).gave_up(2, &["cannot read /no/such.json"]);
 }
+
+#[test]
+fn a_report_goes_into_files_instead() {
+    let study = Study::new();
+    study.correct("one");
+    run(study.survey(&["one.toml"], &[]));
+    let report = |arguments: &[&str]| {
+        let mut command = program([&["report", "one-1.2.json"], arguments].concat());
+        command.current_dir(study.path("results"));
+        run(command)
+    };
+    let printed = report(&[]).stdout;
+    let ended = report(&["--export-html", "page.html", "--export-markdown", "page.md"]);
+    assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.as_str()), (Some(0), "", ""));
+    let written = |name: &str| fs::read_to_string(Path::new(&study.path("results")).join(name)).unwrap();
+    assert_eq!(written("page.md"), printed);
+    assert!(written("page.html").starts_with("<!doctype html>"));
+    let ended = report(&["--export-html", "-"]);
+    assert_eq!((ended.code, ended.stdout), (Some(0), written("page.html")));
+    report(&["--export-html", "-", "--export-markdown", "-"])
+        .gave_up(2, &["--export-html and --export-markdown both write to stdout; give one of them a file"]);
+    report(&["--export-html", "/no/such/page.html"]).gave_up(2, &["cannot write /no/such/page.html", "--export-html"]);
+}

@@ -20,7 +20,7 @@ const PING: &str = "A question that must be answered: the broker has read everyt
 
 /// What was said already, and what packets refer to.
 #[derive(Default)]
-pub(super) struct Glossary {
+pub(in crate::report) struct Glossary {
     explained: Vec<&'static str>,
     /// What was published last under a Packet Identifier, by client and by whether the client sent it.
     messages: HashMap<(Client, bool, u16), String>,
@@ -29,8 +29,14 @@ pub(super) struct Glossary {
 }
 
 impl Glossary {
+    /// Forgets the messages, which each attempt sends anew.
+    pub(in crate::report) fn begin_attempt(&mut self) {
+        self.messages.clear();
+        self.seen.clear();
+    }
+
     /// The sentence for the event at a place, if there is something to say.
-    pub(super) fn gloss(&mut self, events: &[Event], at: usize) -> Option<String> {
+    pub(in crate::report) fn gloss(&mut self, events: &[Event], at: usize) -> Option<String> {
         match events.get(at)? {
             Event::Sent(client, packet) => self.sent(client, packet),
             Event::Received(client, _) if client.as_ref() == WITNESS => self.once(SEEN_BY_WITNESS),

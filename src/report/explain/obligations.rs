@@ -1,4 +1,4 @@
-//! What is owed, in lines: where it arises, where it is met or broken, and what is left at the end.
+//! What is owed, in sentences: where it arises, where it is met or broken, and what is left at the end.
 
 use anstyle::{AnsiColor, Style};
 
@@ -8,25 +8,43 @@ use crate::report::{Palette, wrap};
 use crate::statement;
 use crate::visible::visible;
 
-/// The lines that belong to the event at a place.
-pub(super) fn at(attempt: &Attempt, at: usize, palette: Palette) -> String {
-    let mut text = String::new();
+/// A sentence about what is owed: the word that says what became of it, and the rest.
+pub(in crate::report) struct Owed {
+    pub word: &'static str,
+    pub text: String,
+    colour: AnsiColor,
+}
+
+impl Owed {
+    fn of(word: &'static str, colour: AnsiColor, text: &str) -> Owed {
+        Owed { word, text: visible(text).into_owned(), colour }
+    }
+
+    /// A coloured word, and the text beside it.
+    pub fn drawn(&self, palette: Palette) -> String {
+        let style = Style::new().fg_color(Some(self.colour.into()));
+        let wrapped = wrap(&format!("{INDENT}{:<7} ", self.word), &self.text);
+        wrapped.replacen(self.word, &palette.paint(style, self.word), 1)
+    }
+}
+
+/// The sentences that belong to the event at a place.
+pub(super) fn at(attempt: &Attempt, at: usize) -> Vec<Owed> {
+    let mut all = Vec::new();
     for obligation in &attempt.obligations {
         if obligation.outcome == Outcome::Met(at) && obligation.at < at {
             let since = obligation.at + 1;
             let what = format!("{}, owed since {since}", obligation.what);
             let allowed = format!("{}, which it did not have to", obligation.what);
             let what = if obligation.duty == Duty::May { allowed } else { what };
-            text += &line("met", AnsiColor::Green, &what, palette);
+            all.push(Owed::of("met", AnsiColor::Green, &what));
         }
         if obligation.outcome == Outcome::Broken(Some(at)) {
-            text += &line("broken", AnsiColor::Red, &broken(obligation), palette);
+            all.push(Owed::of("broken", AnsiColor::Red, &broken(obligation)));
         }
     }
-    for obligation in attempt.obligations.iter().filter(|obligation| obligation.at == at) {
-        text += &arises(obligation, palette);
-    }
-    text
+    all.extend(attempt.obligations.iter().filter(|obligation| obligation.at == at).map(arises));
+    all
 }
 
 fn broken(obligation: &Obligation) -> String {
@@ -36,7 +54,7 @@ fn broken(obligation: &Obligation) -> String {
     }
 }
 
-fn arises(obligation: &Obligation, palette: Palette) -> String {
+fn arises(obligation: &Obligation) -> Owed {
     let Obligation { what, why, .. } = obligation;
     let early = match obligation.outcome {
         // Another client's events stand before this one, although they were later or at the same time.
@@ -46,40 +64,33 @@ fn arises(obligation: &Obligation, palette: Palette) -> String {
     let separator = if early.is_empty() { "" } else { ":" };
     let cited = cited(obligation);
     match obligation.duty {
-        Duty::Must => line("owes", AnsiColor::Yellow, &format!("{what} {why}{cited}{separator}{early}"), palette),
-        Duty::May => line("may", AnsiColor::Cyan, &format!("{why}: {what}{separator}{early}"), palette),
-        Duty::Nothing if what.is_empty() => {
-            line("owes", AnsiColor::Cyan, &format!("nothing more {why}{cited}"), palette)
-        }
-        Duty::Nothing => line("owes", AnsiColor::Cyan, &format!("no {what} {why}{cited}"), palette),
+        Duty::Must => Owed::of("owes", AnsiColor::Yellow, &format!("{what} {why}{cited}{separator}{early}")),
+        Duty::May => Owed::of("may", AnsiColor::Cyan, &format!("{why}: {what}{separator}{early}")),
+        Duty::Nothing if what.is_empty() => Owed::of("owes", AnsiColor::Cyan, &format!("nothing more {why}{cited}")),
+        Duty::Nothing => Owed::of("owes", AnsiColor::Cyan, &format!("no {what} {why}{cited}")),
     }
 }
 
 /// What was owed at the end and had not come.
-pub(super) fn left_over(attempt: &Attempt, palette: Palette) -> String {
-    let mut text = String::new();
-    for obligation in attempt.obligations.iter().filter(|obligation| obligation.duty == Duty::Must) {
+pub(in crate::report) fn left_over(attempt: &Attempt) -> Vec<Owed> {
+    let owed = attempt.obligations.iter().filter(|obligation| obligation.duty == Duty::Must);
+    owed.filter_map(|obligation| {
         let since = obligation.at + 1;
         let Obligation { what, why, .. } = obligation;
         let said = format!("{what} {why}, owed since {since}");
         match obligation.outcome {
-            Outcome::Met(_) => {}
+            Outcome::Met(_) => None,
             Outcome::Broken(_) => {
-                let said = format!("{said}{}", cited_in_full(obligation));
-                text += &line("broken", AnsiColor::Red, &said, palette);
+                Some(Owed::of("broken", AnsiColor::Red, &format!("{said}{}", cited_in_full(obligation))))
             }
             Outcome::Excused => {
                 let said = format!("{said}: dropped, as the declared queue limit allows");
-                text += &line("excused", AnsiColor::Cyan, &said, palette);
+                Some(Owed::of("excused", AnsiColor::Cyan, &said))
             }
-            Outcome::Open => {
-                let said = format!("{said}: the history does not say");
-                text += &line("open", AnsiColor::Magenta, &said, palette);
-            }
+            Outcome::Open => Some(Owed::of("open", AnsiColor::Magenta, &format!("{said}: the history does not say"))),
         }
-    }
-    let heading = palette.heading("What was owed and did not come");
-    if text.is_empty() { text } else { format!("\n{heading}\n{text}") }
+    })
+    .collect()
 }
 
 fn cited(obligation: &Obligation) -> String {
@@ -90,11 +101,4 @@ fn cited_in_full(obligation: &Obligation) -> String {
     let Some(id) = obligation.statement else { return String::new() };
     let paraphrase = statement::find(obligation.protocol, id).map(|found| format!(": {}", found.paraphrase));
     format!(" ({id}{})", paraphrase.unwrap_or_default())
-}
-
-/// A coloured word, and text beside it.
-fn line(word: &str, colour: AnsiColor, text: &str, palette: Palette) -> String {
-    let style = Style::new().fg_color(Some(colour.into()));
-    let wrapped = wrap(&format!("{INDENT}{word:<7} "), &visible(text));
-    wrapped.replacen(word, &palette.paint(style, word), 1)
 }

@@ -9,7 +9,7 @@ use crate::results::{AxisValue, CellResult, Verdict};
 use crate::scenario::Scenario;
 
 /// A scenario in one protocol version.
-type Row<'a> = (&'a str, String);
+pub(in crate::report) type Row<'a> = (&'a str, String);
 
 /// The brokers in their usual configurations, what the entries mean, and what the scenarios ask.
 pub fn section(usual: &[&Surveyed], all: &[&Surveyed]) -> String {
@@ -49,14 +49,15 @@ pub fn table(all: &[&Surveyed]) -> String {
 }
 
 /// The worst verdict, and how many of the cells have it; nothing where none was run.
-fn entry(cells: &[&CellResult]) -> String {
+pub(in crate::report) fn entry(cells: &[&CellResult]) -> String {
     let Some(worst) = cells.iter().map(|cell| cell.verdict).max() else { return String::new() };
     let count = cells.iter().filter(|cell| cell.verdict == worst).count();
     let of_all = if count == cells.len() { String::new() } else { format!("/{}", cells.len()) };
     format!("{} {count}{of_all}", mark(worst))
 }
 
-fn rows<'a>(all: &[&'a Surveyed]) -> Vec<Row<'a>> {
+/// A row for each scenario and protocol version that some broker has.
+pub(in crate::report) fn rows<'a>(all: &[&'a Surveyed]) -> Vec<Row<'a>> {
     let mut rows: Vec<Row<'a>> = Vec::new();
     for row in all.iter().flat_map(|own| &own.results.cells).map(row_of) {
         if !rows.contains(&row) {
@@ -68,7 +69,8 @@ fn rows<'a>(all: &[&'a Surveyed]) -> Vec<Row<'a>> {
     rows
 }
 
-fn row_of(cell: &CellResult) -> Row<'_> {
+/// The row of a cell.
+pub(in crate::report) fn row_of(cell: &CellResult) -> Row<'_> {
     let protocol = match cell.axes.get("protocol") {
         Some(AxisValue::Text(protocol)) => protocol.clone(),
         _ => String::new(),
@@ -77,7 +79,7 @@ fn row_of(cell: &CellResult) -> Row<'_> {
 }
 
 /// Those that are built in as `list` has them, then the others by name.
-fn scenarios<'a>(all: &[&'a Surveyed]) -> Vec<&'a str> {
+pub(in crate::report) fn scenarios<'a>(all: &[&'a Surveyed]) -> Vec<&'a str> {
     let mut names: Vec<&str> =
         all.iter().flat_map(|own| &own.results.cells).map(|cell| cell.scenario.as_str()).collect();
     let place = |name: &str| Scenario::built_in_names().position(|built_in| built_in == name).unwrap_or(usize::MAX);
