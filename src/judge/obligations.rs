@@ -185,7 +185,8 @@ fn of_message(model: &Model<'_>, ledger: &Ledger<'_>, publication: &Publication,
     let (client, what) = (session.client, publication.message.to_string());
     let protocol = session.protocol();
     if model.is_too_large(session, publication) {
-        let why = format!("to {client}: it is larger than its Maximum Packet Size");
+        let why =
+            format!("to {client}: with all that the broker may add it may be larger than its Maximum Packet Size");
         return Some(by(Some(rules::MAXIMUM_PACKET_SIZE), protocol, at, Duty::Nothing, what, why));
     }
     if let Some(qos) = model.owed_qos(session, publication) {
