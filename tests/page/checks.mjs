@@ -44,16 +44,20 @@ export const checks = [
     async run({ paths, open }) {
       const bytes = statSync(paths.large).size;
       ok(bytes < BYTES_MAX, `the page has ${bytes} bytes`);
-      let best = Infinity;
-      for (let time = 0; time < 3; time++) {
-        const tab = await open("large");
-        // Until the first picture of the table.
-        best = Math.min(best, await tab.evaluate(() => new Promise((done) => requestAnimationFrame(() => done(performance.now())))));
-        equal(await count(tab, "thead th.broker"), 15);
-        ok((await tab.getByRole("status").textContent()).startsWith("1000 of 1000 cells"));
-      }
-      console.log(`     ${bytes} bytes, opened in ${Math.round(best)} ms`);
-      ok(best < OPENS_WITHIN_MS, `it took ${best} ms`);
+      const tab = await open("large");
+      // The time of the processor, which says the same on a machine that is busy with other things.
+      const session = await tab.context().newCDPSession(tab);
+      await session.send("Performance.enable", { timeDomain: "threadTicks" });
+      const spent = async () => (await session.send("Performance.getMetrics")).metrics.find((own) => own.name === "TaskDuration").value * 1000;
+      const before = await spent();
+      await tab.reload();
+      // Until the first picture of the table.
+      const opened = await tab.evaluate(() => new Promise((done) => requestAnimationFrame(() => setTimeout(() => done(performance.now())))));
+      const worked = (await spent()) - before;
+      console.log(`     ${bytes} bytes, ${Math.round(worked)} ms of work, there after ${Math.round(opened)} ms`);
+      equal(await count(tab, "thead th.broker"), 15);
+      ok((await tab.getByRole("status").textContent()).startsWith("1000 of 1000 cells"));
+      ok(worked > 10 && worked < OPENS_WITHIN_MS, `it took ${worked} ms`);
     },
   },
   {
@@ -257,7 +261,7 @@ export const checks = [
     ],
     async run({ open }) {
       const cell = "cell=ejabberd-23.01-1/window[protocol=5.0,qos=1,limit=packet_size]";
-      const views = ["", "#scenario=matrix&open=matrix", `#${cell}&scenario=window`, "#view=statements&statement=3.1.1+MQTT-4.4.0-1", "#view=choices", "#view=brokers&broker=mosquitto-2.0.11"];
+      const views = ["", "#scenario=qos2&open=qos2", `#${cell}&scenario=window`, "#view=statements&statement=3.1.1+MQTT-4.4.0-1", "#view=choices", "#view=brokers&broker=mosquitto-2.0.11"];
       for (const colorScheme of ["light", "dark"]) {
         for (const view of views) await isAccessible(await open("usual", view, { colorScheme }), `${colorScheme} ${view}`);
         for (const view of views.slice(0, 3)) await isAccessible(await open("usual", view, { colorScheme, ...PHONE }), `phone ${colorScheme} ${view}`);
