@@ -114,6 +114,17 @@ fn the_names_on_the_wire_are_those_of_the_attempt() {
     );
 }
 
+/// Each attempt publishes m1 anew.
+#[test]
+fn what_an_earlier_attempt_delivered_is_not_had_before() {
+    let outcome = run(&Broker::correct(), "matrix");
+    let mut run = outcome.runs[QUEUED].clone();
+    run.attempts.push(run.attempts[0].clone());
+    let text = explained(cell(&outcome, QUEUED), &run);
+    assert!(text.contains("attempt 2 of 2"), "{text}");
+    assert!(!text.contains("This client has had it before"), "{text}");
+}
+
 #[test]
 fn a_client_identifier_that_the_broker_assigned_has_its_name() {
     let outcome = run(&Broker::correct(), "tutorial");
