@@ -25,7 +25,9 @@ pub use leftovers::clear_what_runs_left;
 use leftovers::{after_the_run, before_the_run, how_to_clean, left_before};
 pub use lessons::Lessons;
 pub use limits::jobs;
-pub use reach::{BrokerRequest, Obstacle, Reached, check_reachable, denied, probe_both, reach, until_started};
+pub use reach::{
+    BrokerRequest, Obstacle, Reached, check_reachable, denied, probe_both, reach, reach_for_lanes, until_started,
+};
 
 /// The request for a run: cells apart, everything that a run needs to know.
 #[derive(Debug, Clone)]

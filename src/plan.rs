@@ -47,6 +47,8 @@ pub struct Client {
     pub protocol: Protocol,
     /// The client, by its place in [`Cell::clients`], whose identifier this one uses; `None` lets the broker assign one.
     pub client_id: Option<usize>,
+    /// The identifier is filled up to so many bytes.
+    pub id_bytes: u32,
 }
 
 /// What a client is to a broker that gives rights: where clients that only publish have a login of their own, it decides which
@@ -172,6 +174,9 @@ pub struct Publication {
     pub message_expiry: Option<u32>,
     /// With a value for each property that a broker has to pass on unaltered.
     pub properties: bool,
+    /// The Topic Alias of messages at QoS 0, 5.0 only: the first sets it, and the further ones have it in place of a topic. It ends
+    /// with its connection, so that no message with one is sent again.
+    pub alias: Option<u16>,
     /// How many messages are under way at once, as far as the broker's Receive Maximum permits; `None` is few.
     pub window: Option<u32>,
     /// How far the handshake of the last message goes; after that the client does nothing more on this connection.
@@ -227,7 +232,12 @@ fn cell(scenario: &str, part: &Part, axes: Axes, settings: Settings) -> Cell {
 
 fn client(part: &Part, axes: &Axes, place: usize) -> Client {
     let client = &part.clients[place];
-    Client { name: client.name.clone(), protocol: client.protocol.in_cell(axes), client_id: part.identifier(place) }
+    Client {
+        name: client.name.clone(),
+        protocol: client.protocol.in_cell(axes),
+        client_id: part.identifier(place),
+        id_bytes: 0,
+    }
 }
 
 fn id(scenario: &str, axes: &Axes) -> String {

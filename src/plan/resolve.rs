@@ -32,6 +32,7 @@ pub fn action(scenario: &Part, step: &StepPlan, axes: &Axes, settings: Settings)
             bytes: number(publish.bytes.as_ref(), axes),
             message_expiry: number(publish.message_expiry.as_ref().filter(|_| v5), axes),
             properties: v5 && publish.properties.in_cell(axes),
+            alias: None,
             window: number(publish.window.as_ref(), axes),
             until: number(publish.until.as_ref(), axes),
         }),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::away::Away;
 use super::bench::{Bench, Halt};
 use super::lifetime::{lived, untold};
 use super::number::{Measured, Number};
@@ -53,23 +54,15 @@ pub async fn ask(bench: &Bench<'_>) -> Result<(), Halt> {
 }
 
 fn queued(looks: &[u32], interval: u32) -> String {
-    format!(
-        r#"axes.seconds = {looks:?}
-clients.subscriber = {{ protocol = "5.0", clean_session = false }}
-clients.publisher = {{ protocol = "5.0", clean_session = true }}
-steps = [
-    {{ connect = "subscriber" }},
-    {{ connect = "publisher" }},
-    {{ subscribe = "subscriber", qos = 1 }},
-    {{ disconnect = "subscriber" }},
-    {{ publish = "publisher", qos = 1, messages = 1, message_expiry = {interval} }},
+    let steps = Away::usual(Protocol::V5, 1).then(&format!(
+        r#"    {{ publish = "publisher", qos = 1, messages = 1, message_expiry = {interval} }},
     {{ publish = "publisher", qos = 1, messages = 1 }},
     {{ wait = "subscriber", timer = "message_expiry", seconds = "$seconds", early = true }},
     {{ connect = "subscriber" }},
     {{ receive = "subscriber" }},
-]
 "#
-    )
+    ));
+    format!("axes.seconds = {looks:?}\n{steps}")
 }
 
 fn retained(looks: &[u32]) -> String {

@@ -184,7 +184,8 @@ impl Reader {
             }
             None => return,
         };
-        let connection = &self.facts.connections[index];
+        let connection = &mut self.facts.connections[index];
+        let topic = connection.aliases_of_client.topic_of(publish);
         let (publisher, publisher_id) = (connection.client.clone(), connection.id.clone());
         let sending = Sending { place, connection: index };
         let key = (publisher_id.clone(), publish.id);
@@ -216,7 +217,7 @@ impl Reader {
         } else {
             self.unproven.entry(index).or_default().push(number);
         }
-        let topic = self.topic(&publish.topic);
+        let topic = self.topic(&topic);
         self.facts.push(Publication {
             sendings: vec![sending],
             id: publish.id,
@@ -341,7 +342,7 @@ impl Reader {
     fn delivered(&mut self, place: Place, index: usize, publish: &Publish) {
         let connection = &mut self.facts.connections[index];
         let number = connection.deliveries.len();
-        let topic = connection.topic_of(publish).to_owned();
+        let topic = connection.aliases_of_broker.topic_of(publish);
         let topic = self.topic(&topic);
         let connection = &mut self.facts.connections[index];
         connection.deliveries.push(Delivery {
