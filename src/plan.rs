@@ -104,7 +104,9 @@ pub enum Action {
     Race {
         /// The client that stays, by its place in [`Cell::clients`].
         stays: usize,
-        /// The CONNECT of that client.
+        /// The node to which the other one connects, from 1.
+        node: u32,
+        /// The CONNECT of both, with the node of the one that stays.
         connect: Connect,
     },
     Wait {
@@ -330,7 +332,8 @@ impl Cell {
     /// How many nodes the broker needs for this cell.
     pub fn nodes(&self) -> u32 {
         let nodes = self.steps.iter().map(|step| match &step.action {
-            Action::Connect(connect) | Action::Race { connect, .. } => connect.node,
+            Action::Connect(connect) => connect.node,
+            Action::Race { node, connect, .. } => connect.node.max(*node),
             // Somebody has to be left.
             Action::Broker(Operation { node: Some(node), .. }) => (FIRST_NODE + 1).max(*node),
             _ => FIRST_NODE,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::broker::{Broker, Commands, Given, TlsOptions};
 use crate::connection::{End, tls};
@@ -134,6 +134,7 @@ pub struct Reached {
 /// # Errors
 /// Why nothing can be measured: no version is answered, or a CONNECT is refused for another reason than its version.
 pub async fn reach(request: &BrokerRequest, prefix: &Prefix) -> Result<Reached> {
+    let found = Instant::now();
     let broker = Broker::find(&request.broker, request.given(), request.connect_timeout).await?;
     if request.tls.insecure {
         note(&format!(
@@ -141,8 +142,11 @@ pub async fn reach(request: &BrokerRequest, prefix: &Prefix) -> Result<Reached> 
             broker.url
         ));
     }
-    let target = request.target(&broker);
+    let mut target = request.target(&broker);
     until_started(&broker, &target, prefix).await?;
+    if broker.is_started() {
+        target = target.with_start(found.elapsed());
+    }
     let probes = probe_both(&target, prefix).await;
     check_reachable(&probes, &broker.url, target.login.is_some())
         .map_err(|obstacle| cannot_measure(&broker, &obstacle))?;

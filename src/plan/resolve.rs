@@ -57,7 +57,8 @@ pub fn action(scenario: &Part, step: &StepPlan, axes: &Axes, settings: Settings)
         ActionPlan::Stall => Action::Stall,
         ActionPlan::Race { stays } => {
             let usual = ConnectPlan::default();
-            Action::Race { stays: *stays, connect: connect(scenario, *stays, &usual, true, axes) }
+            let node = scenario.node(step.client, &usual, axes);
+            Action::Race { stays: *stays, node, connect: connect(scenario, *stays, &usual, true, axes) }
         }
         ActionPlan::Wait { timer, seconds, early } => {
             Action::Wait { timer: timer.in_cell(axes), seconds: seconds.in_cell(axes), early: early.in_cell(axes) }

@@ -10,13 +10,16 @@ use super::bench::{Bench, Halt};
 use super::number::{Measured, Number};
 use super::played::Played;
 use super::quantity::Quantity;
-use crate::packet::Protocol;
+use crate::history::Event;
+use crate::packet::{Packet, Protocol};
 use crate::plan::{Action, Cell};
 
 /// How long a session is asked for whose end is waited for, in seconds.
 const SHORT_S: u32 = 4;
 /// Until when the end of such a session is followed.
 const SHORT_UNTIL_S: u32 = 8;
+/// Until when one is looked for that has to end with its connection.
+const AT_ONCE_UNTIL_S: u32 = 3;
 /// The most sessions that come back one after the other for one number.
 const RETURNS_MAX: u32 = 30;
 /// Brokers look at their clocks once a second.
@@ -57,6 +60,7 @@ pub async fn ask(bench: &Bench<'_>) -> Result<(), Halt> {
 fn kinds(wait_s: u32) -> Vec<Kind> {
     let followed = spread(wait_s);
     let short: Vec<u32> = (1..=wait_s.min(SHORT_UNTIL_S)).collect();
+    let at_once: Vec<u32> = (1..=wait_s.min(AT_ONCE_UNTIL_S)).collect();
     let of = |quantity, asked, at_disconnect, returns: &[u32]| Kind {
         quantity,
         protocol: Protocol::V5,
@@ -69,8 +73,8 @@ fn kinds(wait_s: u32) -> Vec<Kind> {
         of(Quantity::SessionLong, 3600, None, &followed),
         of(Quantity::SessionShort, SHORT_S, None, &short),
         of(Quantity::SessionAtDisconnect, 3600, Some(SHORT_S), &short),
-        of(Quantity::SessionZero, 0, None, &[1]),
-        Kind { is_absent: true, ..of(Quantity::SessionAbsent, 0, None, &[1]) },
+        of(Quantity::SessionZero, 0, None, &at_once),
+        Kind { is_absent: true, ..of(Quantity::SessionAbsent, 0, None, &at_once) },
         of(Quantity::SessionForever, u32::MAX, None, &followed),
         Kind {
             quantity: Quantity::Session311,
@@ -142,10 +146,13 @@ pub fn untold(quantity: Quantity, played: &[Played]) -> Number {
 }
 
 /// How long a session was away, and whether it was there again: it is also there where its message comes, whatever CONNACK says.
+/// One that is there was there at the CONNECT; one that is gone may have gone at any time before the CONNACK.
 fn returned(played: &Played) -> Option<(Duration, bool)> {
-    let away = played.connected("subscriber", 2)?.checked_sub(played.over("subscriber", 1)?)?;
     let connack = played.connack("subscriber", 2)?;
     let is_there = connack.session_present || !played.came("subscriber", 2).is_empty();
+    let is_connack = |event: &Event| matches!(event, Event::Received(_, Packet::Connack(_)));
+    let seen = if is_there { played.connected("subscriber", 2) } else { played.when("subscriber", 2, is_connack) };
+    let away = seen?.checked_sub(played.over("subscriber", 1)?)?;
     (connack.code == 0).then_some((away, is_there))
 }
 

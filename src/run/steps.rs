@@ -46,7 +46,7 @@ impl Player<'_> {
             Action::Cut { how } => self.cut(client, *how).await,
             Action::Silence => self.silence(client).await,
             Action::Stall => self.stall(client).await,
-            Action::Race { stays, connect } => self.race(client, *stays, connect).await,
+            Action::Race { stays, node, connect } => self.race((client, *node), *stays, connect).await,
             Action::Broker(operation) => self.operate(*operation).await,
             Action::Wait { seconds, early: true, .. } => self.wait_almost(*seconds).await,
             Action::Wait { timer, seconds, early: false } => self.wait(client, *timer, *seconds).await,

@@ -58,7 +58,9 @@ fn first_mistake(scenario: &Part, cell: &Axes) -> Option<(usize, State)> {
             (Effect::StartsBroker, _) => return Some((index, State::BrokerIsThere)),
             (Effect::None, Some(_)) | (_, None) => {}
             (Effect::EndsBroker, Some(_)) | (_, Some((_, None))) => return Some((index, State::BrokerIsDown)),
-            (Effect::Opens | Effect::OpensTwo, Some((_, own))) if own == node => {
+            (Effect::Opens | Effect::OpensTwo, Some((_, own)))
+                if own == node || own == node_of_racer(scenario, step, cell) =>
+            {
                 return Some((index, State::NodeIsDown));
             }
             (_, Some((_, Some(_)))) => {}
@@ -104,6 +106,12 @@ fn node(scenario: &Part, step: &StepPlan, cell: &Axes) -> Option<u32> {
         ActionPlan::Broker { node, .. } => node.as_ref().map(|node| node.in_cell(cell)),
         _ => None,
     }
+}
+
+/// The node to which the client of a race connects that does not stay.
+fn node_of_racer(scenario: &Part, step: &StepPlan, cell: &Axes) -> Option<u32> {
+    let races = matches!(step.action, ActionPlan::Race { .. });
+    races.then(|| scenario.node(step.client, &ConnectPlan::default(), cell))
 }
 
 /// The axes that say at which node something happens.

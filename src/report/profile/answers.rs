@@ -28,10 +28,10 @@ fn how_many(profile: &Profile) -> Vec<String> {
         return vec![format!("Not measured: {}.", why(first))];
     }
     let others = [("2", number(Quantity::QueueQos2)), ("0", number(Quantity::QueueQos0))];
-    let mut counts = format!("At QoS 1 {}", value(first));
+    let mut counts = format!("{} at QoS 1", value(first));
     for (qos, number) in others {
         let known = number.filter(|number| !number.measured.is_missing());
-        counts += &known.map(|number| format!(", at QoS {qos} {}", value(number))).unwrap_or_default();
+        counts += &known.map(|number| format!(", {} at QoS {qos}", value(number))).unwrap_or_default();
     }
     let mut said = vec![counts + "."];
     if let (Some(full), Some(told)) = (seen(profile, Quantity::QueueFull), seen(profile, Quantity::QueueTold)) {
