@@ -87,7 +87,7 @@ pub async fn measure(
     let reaching = reach(&request.broker, prefix);
     let Some(reached) = unless_interrupted(interrupted, reaching).await else { return Ok(None) };
     let reached = reached?;
-    can_be_ended(&reached.broker, &operations)?;
+    can_be_operated(&reached.broker, &operations).await?;
     has_nodes_for(&reached, &cells)?;
     let Some(rights) = unless_interrupted(interrupted, reached.check_rights(prefix)).await else { return Ok(None) };
     rights?;
@@ -149,14 +149,17 @@ pub async fn measure(
     Ok(Some(Measured { results, control, is_clean, interrupted }))
 }
 
-/// Whether the broker can be ended and started, where cells do that.
+/// Whether all that can befall the broker that cells ask for.
 ///
 /// # Errors
 /// A sentence for the user.
-fn can_be_ended(broker: &Broker, operations: &[Operation]) -> Result<()> {
+async fn can_be_operated(broker: &Broker, operations: &[Operation]) -> Result<()> {
     let without = Operator::by(Commands::default());
     let operator = broker.operator.as_deref().unwrap_or(&without);
-    Ok(operations.iter().try_for_each(|operation| operator.can(operation.ends, operation.starts))?)
+    for operation in operations {
+        operator.can(operation.trouble, operation.begins, operation.passes).await?;
+    }
+    Ok(())
 }
 
 /// Whether the broker has as many nodes as cells ask for.

@@ -14,7 +14,7 @@ use crate::connection::End;
 use crate::packet::{self, Protocol};
 use crate::scenario::{Answers, Part, Point, Scenario, Timer, Verb};
 use crate::session_rules::session_persists;
-use crate::vocabulary::{BROKER, Ending, FENCE_TOPICS, FIRST_NODE, PROOF_WILL_TOPIC};
+use crate::vocabulary::{BROKER, Ending, FENCE_TOPICS, FIRST_NODE, PROOF_WILL_TOPIC, Trouble};
 
 pub use filter::{Filter, FilterError};
 
@@ -119,13 +119,14 @@ pub enum Action {
     Broker(Operation),
 }
 
-/// A step of the broker's: it is ended, started, or both.
+/// A step of the broker's: something befalls it, passes, or both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Operation {
-    /// The node that is ended or started, from 1; `None` is the whole broker.
+    /// The node that it is about, from 1; `None` is the whole broker.
     pub node: Option<u32>,
-    pub ends: Option<Ending>,
-    pub starts: bool,
+    pub trouble: Trouble,
+    pub begins: bool,
+    pub passes: bool,
     /// How long before it nothing happens.
     pub after: Duration,
 }
@@ -351,17 +352,32 @@ impl Cell {
 }
 
 impl Operation {
+    /// How the broker or the node is ended, if it is.
+    pub fn ends(self) -> Option<Ending> {
+        match self.trouble {
+            Trouble::End(how) if self.begins => Some(how),
+            _ => None,
+        }
+    }
+
+    /// True if the broker or the node is started.
+    pub fn starts(self) -> bool {
+        self.passes && self.trouble != Trouble::Partition
+    }
+
     /// A connection to this node ends in it.
     pub fn ends_at(self, node: u32) -> bool {
-        self.ends.is_some() && self.node.is_none_or(|own| own == node)
+        self.ends().is_some() && self.node.is_none_or(|own| own == node)
     }
 
     fn verb(self) -> Verb {
-        match (self.ends, self.starts) {
-            (Some(_), true) => Verb::Restart,
-            (Some(Ending::Stop), false) => Verb::Stop,
-            (Some(Ending::Kill), false) => Verb::Kill,
-            (None, _) => Verb::Start,
+        match (self.trouble, self.begins, self.passes) {
+            (Trouble::End(_), true, true) => Verb::Restart,
+            (Trouble::End(Ending::Stop), true, false) => Verb::Stop,
+            (Trouble::End(Ending::Kill), true, false) => Verb::Kill,
+            (Trouble::End(_), false, _) => Verb::Start,
+            (Trouble::Partition, true, _) => Verb::Partition,
+            (Trouble::Partition, false, _) => Verb::Heal,
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::axes::Axes;
 use crate::packet::{Filter, Protocol};
 use crate::scenario::{ActionPlan, Answers, ConnectPlan, FilterPlan, FromAxis, Part, StepPlan, Value, Verb};
 use crate::session_rules::LONG_EXPIRY_S;
+use crate::vocabulary::Trouble;
 
 /// The Keep Alive of a client that asks for none, in seconds.
 const KEEP_ALIVE_S: u16 = 60;
@@ -65,8 +66,12 @@ pub fn action(scenario: &Part, step: &StepPlan, axes: &Axes, settings: Settings)
         }
         ActionPlan::Broker { verb, by, node, after_ms } => Action::Broker(Operation {
             node: number(node.as_ref(), axes),
-            ends: (*verb != Verb::Start).then(|| by.in_cell(axes)),
-            starts: matches!(verb, Verb::Start | Verb::Restart),
+            trouble: match verb {
+                Verb::Partition | Verb::Heal => Trouble::Partition,
+                _ => Trouble::End(by.in_cell(axes)),
+            },
+            begins: !matches!(verb, Verb::Start | Verb::Heal),
+            passes: matches!(verb, Verb::Start | Verb::Restart | Verb::Heal),
             after: Duration::from_millis(after_ms.in_cell(axes).into()),
         }),
     }

@@ -153,7 +153,7 @@ impl Waits {
             Action::Silence => self.silence(cell, client) + detached,
             Action::Wait { seconds, .. } => Duration::from_secs(u64::from(*seconds)) + BEYOND_TIMER,
             Action::Broker(operation) => {
-                let turns = u32::from(operation.ends.is_some()) + u32::from(operation.starts);
+                let turns = u32::from(operation.begins) + u32::from(operation.passes);
                 operation.after + turns * self.turn
             }
             Action::Stall | Action::Unsubscribe { .. } => Duration::ZERO,
