@@ -185,12 +185,6 @@ fn sentence(scenario: &Part, index: usize, state: State, cell: &Axes) -> String 
     let place = if values.is_empty() { String::new() } else { format!("in cells with {} ", values.join(",")) };
     let verb = step.action.verb();
     match (verb.effect(), state) {
-        (Effect::StartsBroker, _) => {
-            return format!("the broker cannot start here: {place}it was not stopped or killed before");
-        }
-        (Effect::EndsBroker, _) => {
-            return format!("the broker cannot stay away: {place}start it in a later step, before a client acts");
-        }
         (_, State::InTrouble) => {
             return format!(
                 "the broker cannot {verb} here: {place}one thing befalls it at a time; start it, or heal it, before"
@@ -203,6 +197,12 @@ fn sentence(scenario: &Part, index: usize, state: State, cell: &Axes) -> String 
         }
         (_, State::CutOff) => {
             return format!("the node cannot stay cut off: {place}heal it in a later step");
+        }
+        (Effect::StartsBroker, _) => {
+            return format!("the broker cannot start here: {place}it was not stopped or killed before");
+        }
+        (Effect::EndsBroker, _) => {
+            return format!("the broker cannot stay away: {place}start it in a later step, before a client acts");
         }
         _ => {}
     }
