@@ -151,8 +151,10 @@ pub fn same_options(baseline: &Options, results: &Options) -> Result<(), OtherOp
         None => "without --queue-limit".to_owned(),
     };
     let durable = |options: &Options| match options.durable {
-        Some(Ending::Stop) => "with durable = \"stop\" in the file of the broker".to_owned(),
-        Some(Ending::Kill) => "with durable = \"kill\" in the file of the broker".to_owned(),
+        Some(how) => {
+            let how = if how == Ending::Stop { "stop" } else { "kill" };
+            format!("with durable = \"{how}\" in the file of the broker")
+        }
         None => "without durable in the file of the broker".to_owned(),
     };
     for say in [&messages as &dyn Fn(&Options) -> String, &queue_limit, &durable] {

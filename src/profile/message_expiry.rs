@@ -120,8 +120,11 @@ fn told(quantity: Quantity, played: &[Played], at: u32, asked: u32) -> Number {
     let Some(own) = played.iter().find(|played| played.axis("seconds") == at) else {
         return Number::moot(quantity, "timers were not followed so far");
     };
-    let Some((came, publish)) = arrival(own, 2, EXPIRES) else { return own.no_number(quantity) };
-    let age = age(own, came).unwrap_or_default().as_secs_f64();
+    // A broker that has much to do may bring it too late, and has brought it before.
+    let looks = played.iter().rev().filter(|played| played.axis("seconds") <= at);
+    let told = |look: &'_ Played| arrival(look, 2, EXPIRES).map(|(came, publish)| (age(look, came), publish.clone()));
+    let Some((age, publish)) = looks.into_iter().find_map(told) else { return own.no_number(quantity) };
+    let age = age.unwrap_or_default().as_secs_f64();
     let left = (f64::from(asked) - age).round().max(0.0) as u64;
     match publish.properties.message_expiry {
         None => Number::new(quantity, Measured::seen("nothing"), format!("told {age:.1} s after it was published")),
