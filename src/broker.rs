@@ -4,6 +4,7 @@
 mod embedded;
 mod file;
 mod operator;
+mod relay;
 mod started;
 mod template;
 mod trust;
@@ -161,7 +162,7 @@ impl Broker {
     }
 
     fn start(file: &BrokerFile, typed: &str, given: Given) -> Result<Broker, BrokerError> {
-        let nodes = Started::start(file, given.keep)?;
+        let (nodes, relays) = Started::start(file, given.keep)?;
         let label = BrokerLabel {
             name: given.name.clone().or(Some(file.name.clone())),
             version: given.version.clone().or(nodes[0].version.clone()),
@@ -176,7 +177,7 @@ impl Broker {
         };
         let endpoints = addresses.into_iter().map(|address| Endpoint::tcp([address])).collect();
         let broker = Broker::named(endpoints, given, url)?;
-        Ok(Broker { label, operator: Some(Arc::new(Operator::of(nodes))), ..broker })
+        Ok(Broker { label, operator: Some(Arc::new(Operator::of(nodes, relays))), ..broker })
     }
 
     fn of_unix(path: PathBuf, given: Given) -> Result<Broker, BrokerError> {

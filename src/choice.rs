@@ -22,7 +22,7 @@ const COMES_AGAIN: &[(&str, &str)] = &[("none", "does not come again"), ("some",
 const OF_A_WILL: &[(&str, &str)] =
     &[("published", "published"), ("dropped", "not published"), ("partly", "published in part")];
 
-const CHOICES: [Choice; 28] = [
+const CHOICES: [Choice; 32] = [
     Choice {
         name: "qos0_publication_while_away",
         decides_count: true,
@@ -179,6 +179,30 @@ const CHOICES: [Choice; 28] = [
         name: "will_after_kill_of_node",
         decides_count: true,
         sentence: "The will of a client whose connection ended with its node is {} after that was killed",
+        values: OF_A_WILL,
+    },
+    Choice {
+        name: "after_partition",
+        decides_count: true,
+        sentence: "A session and the messages that wait for it are {} after one node of the broker was cut off from the others",
+        values: OVER_AN_OUTAGE,
+    },
+    Choice {
+        name: "retained_after_partition",
+        decides_count: true,
+        sentence: "Retained messages are {} after one node of the broker was cut off from the others",
+        values: OVER_AN_OUTAGE,
+    },
+    Choice {
+        name: "delivered_again_after_partition",
+        decides_count: true,
+        sentence: "What was delivered and acknowledged before {} after one node of the broker was cut off from the others",
+        values: COMES_AGAIN,
+    },
+    Choice {
+        name: "will_after_partition",
+        decides_count: true,
+        sentence: "The will of a client whose connection ended meanwhile is {} after one node of the broker was cut off from the others",
         values: OF_A_WILL,
     },
     Choice {

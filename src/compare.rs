@@ -10,6 +10,7 @@ use clap::ValueEnum;
 use crate::choice;
 use crate::expectations::Assessment;
 use crate::results::{CellResult, Level, Options, Results, Verdict, Violation};
+use crate::vocabulary::Ending;
 
 /// What differs between a baseline and a later run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -149,7 +150,14 @@ pub fn same_options(baseline: &Options, results: &Options) -> Result<(), OtherOp
         Some(limit) => format!("with --queue-limit {limit}"),
         None => "without --queue-limit".to_owned(),
     };
-    for say in [&messages as &dyn Fn(&Options) -> String, &queue_limit] {
+    let durable = |options: &Options| match options.durable {
+        Some(how) => {
+            let how = if how == Ending::Stop { "stop" } else { "kill" };
+            format!("with durable = \"{how}\" in the file of the broker")
+        }
+        None => "without durable in the file of the broker".to_owned(),
+    };
+    for say in [&messages as &dyn Fn(&Options) -> String, &queue_limit, &durable] {
         let (baseline, results) = (say(baseline), say(results));
         if baseline != results {
             return Err(OtherOptions { baseline, results });

@@ -110,7 +110,7 @@ pub enum Event {
     Withheld(Client, String),
     /// More came on the client's connection than any broker has to send, and the client closed it.
     WithoutEnd(Client, Excess),
-    /// The broker, or one node of it, was ended, or started again and lets clients in.
+    /// The broker, or one node of it, was ended, or started again and lets clients in; or one node was cut off from the others.
     Broker(Turn, Option<u32>),
     /// The harness itself was held up for so many milliseconds before this line: nothing that needed it in time counts.
     Late(u32),
@@ -126,6 +126,9 @@ pub enum Turn {
     /// It has ended.
     Ended(Ending),
     Started,
+    /// The node hears nothing of the others any more, and they nothing of it.
+    CutOff,
+    Joined,
 }
 
 /// How much came, where it was too much.

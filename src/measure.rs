@@ -25,7 +25,9 @@ pub use leftovers::clear_what_runs_left;
 use leftovers::{after_the_run, before_the_run, how_to_clean, left_before};
 pub use lessons::Lessons;
 pub use limits::jobs;
-pub use reach::{BrokerRequest, Obstacle, Reached, check_reachable, denied, probe_both, reach, until_started};
+pub use reach::{
+    BrokerRequest, Obstacle, Reached, check_reachable, denied, probe_both, reach, reach_for_lanes, until_started,
+};
 
 /// The request for a run: cells apart, everything that a run needs to know.
 #[derive(Debug, Clone)]
@@ -85,7 +87,7 @@ pub async fn measure(
     let reaching = reach(&request.broker, prefix);
     let Some(reached) = unless_interrupted(interrupted, reaching).await else { return Ok(None) };
     let reached = reached?;
-    can_be_ended(&reached.broker, &operations)?;
+    can_be_operated(&reached.broker, &operations).await?;
     has_nodes_for(&reached, &cells)?;
     let Some(rights) = unless_interrupted(interrupted, reached.check_rights(prefix)).await else { return Ok(None) };
     rights?;
@@ -147,14 +149,17 @@ pub async fn measure(
     Ok(Some(Measured { results, control, is_clean, interrupted }))
 }
 
-/// Whether the broker can be ended and started, where cells do that.
+/// Whether all that can befall the broker that cells ask for.
 ///
 /// # Errors
 /// A sentence for the user.
-fn can_be_ended(broker: &Broker, operations: &[Operation]) -> Result<()> {
+async fn can_be_operated(broker: &Broker, operations: &[Operation]) -> Result<()> {
     let without = Operator::by(Commands::default());
     let operator = broker.operator.as_deref().unwrap_or(&without);
-    Ok(operations.iter().try_for_each(|operation| operator.can(operation.ends, operation.starts))?)
+    for operation in operations {
+        operator.can(operation.trouble, operation.begins, operation.passes).await?;
+    }
+    Ok(())
 }
 
 /// Whether the broker has as many nodes as cells ask for.

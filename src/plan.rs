@@ -14,7 +14,7 @@ use crate::connection::End;
 use crate::packet::{self, Protocol};
 use crate::scenario::{Answers, Part, Point, Scenario, Timer, Verb};
 use crate::session_rules::session_persists;
-use crate::vocabulary::{BROKER, Ending, FENCE_TOPICS, FIRST_NODE, PROOF_WILL_TOPIC};
+use crate::vocabulary::{BROKER, Ending, FENCE_TOPICS, FIRST_NODE, PROOF_WILL_TOPIC, Trouble};
 
 pub use filter::{Filter, FilterError};
 
@@ -47,6 +47,8 @@ pub struct Client {
     pub protocol: Protocol,
     /// The client, by its place in [`Cell::clients`], whose identifier this one uses; `None` lets the broker assign one.
     pub client_id: Option<usize>,
+    /// The identifier is filled up to so many bytes.
+    pub id_bytes: u32,
 }
 
 /// What a client is to a broker that gives rights: where clients that only publish have a login of their own, it decides which
@@ -102,7 +104,9 @@ pub enum Action {
     Race {
         /// The client that stays, by its place in [`Cell::clients`].
         stays: usize,
-        /// The CONNECT of that client.
+        /// The node to which the other one connects, from 1.
+        node: u32,
+        /// The CONNECT of both, with the node of the one that stays.
         connect: Connect,
     },
     Wait {
@@ -115,13 +119,14 @@ pub enum Action {
     Broker(Operation),
 }
 
-/// A step of the broker's: it is ended, started, or both.
+/// A step of the broker's: something befalls it, passes, or both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Operation {
-    /// The node that is ended or started, from 1; `None` is the whole broker.
+    /// The node that it is about, from 1; `None` is the whole broker.
     pub node: Option<u32>,
-    pub ends: Option<Ending>,
-    pub starts: bool,
+    pub trouble: Trouble,
+    pub begins: bool,
+    pub passes: bool,
     /// How long before it nothing happens.
     pub after: Duration,
 }
@@ -172,6 +177,9 @@ pub struct Publication {
     pub message_expiry: Option<u32>,
     /// With a value for each property that a broker has to pass on unaltered.
     pub properties: bool,
+    /// The Topic Alias of messages at QoS 0, 5.0 only: the first sets it, and the further ones have it in place of a topic. It ends
+    /// with its connection, so that no message with one is sent again.
+    pub alias: Option<u16>,
     /// How many messages are under way at once, as far as the broker's Receive Maximum permits; `None` is few.
     pub window: Option<u32>,
     /// How far the handshake of the last message goes; after that the client does nothing more on this connection.
@@ -227,7 +235,12 @@ fn cell(scenario: &str, part: &Part, axes: Axes, settings: Settings) -> Cell {
 
 fn client(part: &Part, axes: &Axes, place: usize) -> Client {
     let client = &part.clients[place];
-    Client { name: client.name.clone(), protocol: client.protocol.in_cell(axes), client_id: part.identifier(place) }
+    Client {
+        name: client.name.clone(),
+        protocol: client.protocol.in_cell(axes),
+        client_id: part.identifier(place),
+        id_bytes: 0,
+    }
 }
 
 fn id(scenario: &str, axes: &Axes) -> String {
@@ -320,7 +333,8 @@ impl Cell {
     /// How many nodes the broker needs for this cell.
     pub fn nodes(&self) -> u32 {
         let nodes = self.steps.iter().map(|step| match &step.action {
-            Action::Connect(connect) | Action::Race { connect, .. } => connect.node,
+            Action::Connect(connect) => connect.node,
+            Action::Race { node, connect, .. } => connect.node.max(*node),
             // Somebody has to be left.
             Action::Broker(Operation { node: Some(node), .. }) => (FIRST_NODE + 1).max(*node),
             _ => FIRST_NODE,
@@ -338,17 +352,32 @@ impl Cell {
 }
 
 impl Operation {
+    /// How the broker or the node is ended, if it is.
+    pub fn ends(self) -> Option<Ending> {
+        match self.trouble {
+            Trouble::End(how) if self.begins => Some(how),
+            _ => None,
+        }
+    }
+
+    /// True if the broker or the node is started.
+    pub fn starts(self) -> bool {
+        self.passes && self.trouble != Trouble::Partition
+    }
+
     /// A connection to this node ends in it.
     pub fn ends_at(self, node: u32) -> bool {
-        self.ends.is_some() && self.node.is_none_or(|own| own == node)
+        self.ends().is_some() && self.node.is_none_or(|own| own == node)
     }
 
     fn verb(self) -> Verb {
-        match (self.ends, self.starts) {
-            (Some(_), true) => Verb::Restart,
-            (Some(Ending::Stop), false) => Verb::Stop,
-            (Some(Ending::Kill), false) => Verb::Kill,
-            (None, _) => Verb::Start,
+        match (self.trouble, self.begins, self.passes) {
+            (Trouble::End(_), true, true) => Verb::Restart,
+            (Trouble::End(Ending::Stop), true, false) => Verb::Stop,
+            (Trouble::End(Ending::Kill), true, false) => Verb::Kill,
+            (Trouble::End(_), false, _) => Verb::Start,
+            (Trouble::Partition, true, _) => Verb::Partition,
+            (Trouble::Partition, false, _) => Verb::Heal,
         }
     }
 }

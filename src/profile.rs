@@ -4,16 +4,19 @@
 //! run, written as scenarios and played in a [`Laboratory`], and no verdict is read but what came and when. Questions that count
 //! go one after the other, since many messages disturb each other; what waits for a timer waits meanwhile.
 
+mod away;
 mod bench;
 mod file;
 mod lifetime;
 mod limits;
 mod message_expiry;
 mod moments;
+mod names;
 mod number;
 mod played;
 mod quantity;
 mod queue;
+mod restart;
 mod retained;
 mod search;
 mod window;
@@ -81,7 +84,11 @@ pub async fn probe(
         },
         moments::ask(moments)
     );
-    let halt = asked.0.and(asked.1).err();
+    // Whoever is there when the broker ends has nothing left to ask.
+    let halt = match asked.0.and(asked.1) {
+        Ok(()) => restart::ask(counting).await.err(),
+        Err(halt) => Some(halt),
+    };
     let (mut numbers, mut cleanup) = (Vec::new(), Cleanup::default());
     for bench in benches {
         let (found, cleaned) = bench.into_parts();
@@ -102,6 +109,7 @@ pub async fn probe(
 async fn count(bench: &Bench<'_>) -> Result<(), Halt> {
     window::ask(bench).await?;
     limits::ask(bench).await?;
+    names::ask(bench).await?;
     retained::ask(bench).await
 }
 

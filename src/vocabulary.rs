@@ -55,6 +55,15 @@ impl Timer {
     }
 }
 
+/// What befalls a broker, or one node of it, until it is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// It is ended, and with it all connections to it, until it is started.
+    End(Ending),
+    /// The node runs on with its clients, and no other node hears of it, until that is healed.
+    Partition,
+}
+
 /// How a broker is ended. What outlives the harder way outlives the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

@@ -17,7 +17,7 @@ fn cluster(sharing: Sharing) -> Outcome {
     let scenario = Scenario::load("cluster").unwrap();
     let cells = plan::cells(&scenario, Settings::of(3));
     let outcome = run_cells_at("mstester", &broker.nodes(3, sharing), cells);
-    assert_eq!(outcome.cells.len(), 28);
+    assert_eq!(outcome.cells.len(), 32);
     assert_eq!(broker.sessions(), Vec::<String>::new());
     assert_eq!(broker.retained(), Vec::<String>::new());
     outcome
@@ -66,7 +66,7 @@ fn nodes_that_hear_of_a_session_late_are_asked_again_and_not_failed() {
 fn nodes_with_sessions_of_their_own_fail() {
     let resumes = &["MQTT-3.1.2-4", "MQTT-3.1.2-23"][..];
     let denied = ["follows", "moves", "long_queue", "round"].map(|what| (what, resumes));
-    let taken_over = [("takeover", &["MQTT-3.1.4-2", "MQTT-3.1.4-3"][..])];
+    let taken_over = ["takeover", "race"].map(|what| (what, &["MQTT-3.1.4-2", "MQTT-3.1.4-3"][..]));
     fail(&cluster(Sharing::NoSessions), &[&denied[..], &taken_over].concat());
 }
 

@@ -10,6 +10,7 @@ use mqtt_sessions::compare::{Comparison, FailOn, Kind, compare};
 use mqtt_sessions::exit_code::ExitCode;
 use mqtt_sessions::report::{Palette, changes};
 use mqtt_sessions::results::{CellResult, Level, Results, Verdict};
+use mqtt_sessions::vocabulary::Ending;
 
 const ONE: &str =
     "matrix[protocol=3.1.1,clean_session=false,publish_qos=1,subscribe_qos=1,retain=false,resubscribe=false]";
@@ -213,6 +214,7 @@ fn other_options_are_refused_with_the_flag_to_use() {
         compare(&matrix(), &results, None).expect_err("the options differ").to_string()
     };
     assert_snapshot!(refusal(|results| results.options.messages = 25), @"the baseline was made with --messages 3 and these results with --messages 25; make them again with --messages 3");
+    assert_snapshot!(refusal(|results| results.options.durable = Some(Ending::Stop)), @r#"the baseline was made without durable in the file of the broker and these results with durable = "stop" in the file of the broker; make them again without durable in the file of the broker"#);
     assert_snapshot!(refusal(|results| results.options.queue_limit = Some(9)), @"the baseline was made without --queue-limit and these results with --queue-limit 9; make them again without --queue-limit");
 }
 

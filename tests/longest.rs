@@ -178,6 +178,27 @@ fn no_prompt_broker_is_cut_short() {
     }
 }
 
+/// A broker that started at once is not thought to take a minute each time.
+#[tokio::test]
+async fn a_broker_that_starts_at_once_makes_no_long_estimate() {
+    let target = Target::new(Broker::correct().endpoint(), None, DEADLINE, CONNECT_TIMEOUT);
+    let options = RunOptions {
+        prefix: Prefix::new("mslong", "mslong").unwrap(),
+        jobs: 64,
+        settle: Duration::from_millis(50),
+        patience: PATIENCE,
+        attempts_max: u32::MAX,
+        repeat: 1,
+        keep_all_histories: false,
+    };
+    let cells = cells("cluster_outages", 1);
+    let of = |target: &Target| Longest::of(&cells, target, &options, &Protocol::ALL, None).cells;
+    let (unknown, prompt) = (of(&target), of(&target.clone().with_start(Duration::from_millis(100))));
+    assert!(prompt < unknown / 2, "{prompt:?} of {unknown:?}");
+    let slow = of(&target.with_start(Duration::from_secs(100)));
+    assert_eq!(slow, unknown, "no estimate is beyond the bound of the operator");
+}
+
 #[test]
 fn only_a_long_run_is_worth_a_sentence() {
     let of = |cells: u64| {

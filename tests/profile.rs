@@ -109,6 +109,7 @@ fn configurations() -> Vec<Configured> {
                 (SessionShort, exactly(4)),
                 (SessionAtDisconnect, exactly(4)),
                 (SessionZero, exactly(0)),
+                (SessionAbsent, exactly(0)),
                 (SessionForever, at_least(7)),
                 (Session311, at_least(7)),
                 (MessageExpiryQueued, exactly(4)),
@@ -116,6 +117,8 @@ fn configurations() -> Vec<Configured> {
                 (Window, exactly(20)),
                 (WindowAsked, exactly(5)),
                 (RetainedQos0, seen("kept")),
+                (ClientIdBytes, at_least(65_535)),
+                (TopicAliasMaximum, exactly(0)),
                 (MaximumQos, exactly(2)),
                 (Wildcards, exactly(1)),
                 (Shares, exactly(1)),
@@ -206,6 +209,16 @@ fn configurations() -> Vec<Configured> {
             vec![(RetainedMessages, exactly(30))],
         ),
         (
+            "takes identifiers of 40 bytes",
+            keeping(Keeping { id_bytes: Some(40), ..Keeping::default() }),
+            vec![(ClientIdBytes, exactly(40))],
+        ),
+        (
+            "takes 7 aliases",
+            keeping(Keeping { aliases: [7, 7], ..Keeping::default() }),
+            vec![(TopicAliasMaximum, exactly(7))],
+        ),
+        (
             "takes packets of 200 bytes in 5.0",
             choosing(|choices| choices.packet_size_at_most = Some(200)),
             vec![(PacketBytes, at_least(200)), (PacketBytes311, at_least(64 * 1024))],
@@ -251,9 +264,13 @@ fn what_is_announced_and_not_true_is_marked() {
     let refuses = Choices { queue_at_most: Some(100), ..Choices::default() };
     let gives_back = Keeping { gives_back: Some(50), ..Keeping::default() };
     let forgets = Keeping { forgets_after: Some(Duration::from_secs(5)), ..Keeping::default() };
+    let takes_fewer = Keeping { aliases: [10, 5], ..Keeping::default() };
+    let stays = Keeping { unasked_expiry: Some(3600), ..Keeping::default() };
     for (broker, quantity, announced, measured) in [
         (Broker::choosing(Choices { keeping: gives_back, ..refuses }), Quantity::QueueQos1, 100, exactly(50)),
         (keeping(forgets), Quantity::SessionLong, 3600, exactly(5)),
+        (keeping(takes_fewer), Quantity::TopicAliasMaximum, 10, exactly(5)),
+        (keeping(stays), Quantity::SessionAbsent, 0, at_least(2)),
     ] {
         let probed = probed(&broker, Protocol::V5);
         let found = number(&probed, quantity);

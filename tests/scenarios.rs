@@ -413,6 +413,19 @@ fn steps_of_the_broker_that_cannot_be_taken() {
             "{connect = \"reader\"}, {restart = \"broker\"}, {receive = \"reader\"}",
             "\"reader\" cannot receive here: it is not connected",
         ),
+        (
+            "{connect = \"reader\"}, {partition = \"broker\", node = 1}",
+            "the node cannot stay cut off: heal it in a later step",
+        ),
+        (
+            "{partition = \"broker\", node = 1}, {heal = \"broker\", node = 2}, {connect = \"reader\"}",
+            "the broker cannot heal here: no step before cuts this node off; give it a partition",
+        ),
+        (
+            "{partition = \"broker\", node = 1}, {stop = \"broker\", node = 2}, {connect = \"reader\"}",
+            "the broker cannot stop here: one thing befalls it at a time; start it, or heal it, before",
+        ),
+        ("{partition = \"broker\"}, {connect = \"reader\"}", "the number of the node that is cut off"),
         ("{connect = \"reader\"}, {restart = \"broker\", by = \"hand\"}", "\"stop\" or \"kill\""),
         ("{connect = \"reader\"}, {stop = \"broker\", by = \"kill\"}", "`by` does not belong to stop"),
         (

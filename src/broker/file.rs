@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::started::StartError;
 use super::template::Template;
-use super::values::Values;
+use super::values::{PORT, Values};
 use crate::plan::Declared;
 use crate::vocabulary::{Ending, NODES_MAX};
 
@@ -69,6 +69,8 @@ pub struct BrokerFile {
     /// How many nodes are started, each with a folder and ports of its own.
     #[serde(default = "one_node")]
     pub nodes: u32,
+    /// The name of the ports through which nodes talk. They find relays there, so that a node can be cut off from the others.
+    pub relayed: Option<String>,
     /// Written after the broker's documentation; nobody has started the broker with it yet.
     #[serde(default)]
     pub untried: bool,
@@ -179,6 +181,9 @@ impl BrokerFile {
         if file.start.is_empty() {
             return Err("start is empty: it is the command that runs the broker in the foreground".into());
         }
+        if let Some(name) = file.relayed.as_ref().filter(|name| !name.starts_with(PORT)) {
+            return Err(format!("relayed is {name}: it is the name of a port, which begins with {PORT}"));
+        }
         let nodes = file.variants.values().filter_map(|variant| variant.nodes).chain([file.nodes]);
         match nodes.into_iter().find(|nodes| !(1..=NODES_MAX).contains(nodes)) {
             Some(nodes) => Err(format!("nodes is {nodes}: a broker has 1 to {NODES_MAX} nodes")),
@@ -212,7 +217,7 @@ impl BrokerFile {
     /// # Errors
     /// It is not installed; the sentence says how it is.
     pub fn installed(&self) -> Result<Option<String>, StartError> {
-        Ok(Values::of(self, &[std::env::temp_dir()])?[0].version(self))
+        Ok(Values::of(self, &[std::env::temp_dir()])?.0[0].version(self))
     }
 
     /// What it declares about the broker.

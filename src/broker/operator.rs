@@ -8,8 +8,9 @@ use tokio::net::TcpStream;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{Instant, sleep, timeout};
 
+use super::relay::Relay;
 use super::started::Started;
-use crate::vocabulary::{Ending, FIRST_NODE};
+use crate::vocabulary::{Ending, FIRST_NODE, Trouble};
 
 /// How long a command of the user's may take, and a broker that was killed to be gone.
 pub const ENDS_WITHIN: Duration = Duration::from_secs(60);
@@ -17,13 +18,16 @@ pub const ENDS_WITHIN: Duration = Duration::from_secs(60);
 const READY_WITHIN: Duration = Duration::from_secs(60);
 /// The variable with the number of the node that a command ends or starts, from 1; it is empty where that is the whole broker.
 const NODE: &str = "NODE";
+/// The options whose commands cut a node off, and join it again.
+const PARTITION: &str = "--partition-command";
+const HEAL: &str = "--heal-command";
 /// How often the harness looks whether a process has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// How a broker is ended and started.
 pub enum Operator {
-    /// It was started for this run: its nodes, at least one.
-    Started(Vec<Mutex<Started>>),
+    /// It was started for this run: its nodes, at least one, and the relays between them.
+    Started(Vec<Mutex<Started>>, Vec<Relay>),
     /// The shell of a command that is still under way, where nobody waited for its end, stands beside them.
     Commands(Commands, Mutex<Option<Child>>),
 }
@@ -34,6 +38,8 @@ pub struct Commands {
     pub stop: Option<String>,
     pub kill: Option<String>,
     pub start: Option<String>,
+    pub partition: Option<String>,
+    pub heal: Option<String>,
 }
 
 /// Why the broker was not ended or started.
@@ -41,6 +47,11 @@ pub struct Commands {
 pub enum OperatorError {
     #[error("the broker cannot be {done}: give {option} COMMAND, or --broker NAME for one that is started for the run")]
     NoCommand { done: &'static str, option: &'static str },
+    #[error(
+        "no node of {name} can be cut off from the others: its file does not say through which ports they talk; see `relayed` in \
+         docs/broker-files.md"
+    )]
+    NoRelays { name: String },
     #[error("{option} '{command}': {why}")]
     Failed { option: &'static str, command: String, why: String },
     #[error(
@@ -57,8 +68,8 @@ pub enum OperatorError {
 }
 
 impl Operator {
-    pub fn of(nodes: Vec<Started>) -> Operator {
-        Operator::Started(nodes.into_iter().map(Mutex::new).collect())
+    pub fn of(nodes: Vec<Started>, relays: Vec<Relay>) -> Operator {
+        Operator::Started(nodes.into_iter().map(Mutex::new).collect(), relays)
     }
 
     pub fn by(commands: Commands) -> Operator {
@@ -107,32 +118,67 @@ impl Operator {
         nodes.iter_mut().try_for_each(|started| Ok(started.start_again()?))
     }
 
-    /// True if it can do all of this.
+    /// Cuts a node off from the others, or joins it with them; its clients reach it all the time.
     ///
     /// # Errors
-    /// [`OperatorError::NoCommand`].
-    pub fn can(&self, ends: Option<Ending>, starts: bool) -> Result<(), OperatorError> {
-        let Operator::Commands(commands, _) = self else { return Ok(()) };
+    /// [`OperatorError`].
+    pub async fn partition(&self, node: u32, joins: bool) -> Result<(), OperatorError> {
+        match self {
+            Operator::Commands(commands, shell) if joins => {
+                run(("joined", HEAL), &commands.heal, Some(node), shell).await
+            }
+            Operator::Commands(commands, shell) => {
+                run(("partitioned", PARTITION), &commands.partition, Some(node), shell).await
+            }
+            Operator::Started(_, relays) => {
+                relays.iter().filter(|relay| relay.is_of(node)).for_each(|relay| relay.open(joins));
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether it can have this befall the broker, and have it pass.
+    ///
+    /// # Errors
+    /// [`OperatorError::NoCommand`], [`OperatorError::NoRelays`].
+    pub async fn can(&self, trouble: Trouble, begins: bool, passes: bool) -> Result<(), OperatorError> {
+        let commands = match self {
+            Operator::Commands(commands, _) => commands,
+            Operator::Started(nodes, relays) if trouble == Trouble::Partition && relays.is_empty() => {
+                let name = match nodes.first() {
+                    Some(first) => first.lock().await.name.clone(),
+                    None => String::new(),
+                };
+                return Err(OperatorError::NoRelays { name });
+            }
+            Operator::Started(..) => return Ok(()),
+        };
         let lacks = |command: &Option<String>, done, option| match command {
             Some(_) => Ok(()),
             None => Err(OperatorError::NoCommand { done, option }),
         };
-        match ends {
-            Some(Ending::Stop) => lacks(&commands.stop, "stopped", "--stop-command")?,
-            Some(Ending::Kill) => lacks(&commands.kill, "killed", "--kill-command")?,
-            None => {}
+        if begins {
+            match trouble {
+                Trouble::End(Ending::Stop) => lacks(&commands.stop, "stopped", "--stop-command")?,
+                Trouble::End(Ending::Kill) => lacks(&commands.kill, "killed", "--kill-command")?,
+                Trouble::Partition => lacks(&commands.partition, "partitioned", PARTITION)?,
+            }
         }
-        if starts { lacks(&commands.start, "started", "--start-command") } else { Ok(()) }
+        match trouble {
+            _ if !passes => Ok(()),
+            Trouble::End(_) => lacks(&commands.start, "started", "--start-command"),
+            Trouble::Partition => lacks(&commands.heal, "joined", HEAL),
+        }
     }
 
     /// The broker was started for this run.
     pub fn is_of_run(&self) -> bool {
-        matches!(self, Operator::Started(_))
+        matches!(self, Operator::Started(..))
     }
 
     /// The nodes that were started for this run, or one of them, from 1; none where commands of the user's start them.
     pub async fn started(&self, node: Option<u32>) -> Vec<MutexGuard<'_, Started>> {
-        let Operator::Started(nodes) = self else { return Vec::new() };
+        let Operator::Started(nodes, _) = self else { return Vec::new() };
         let mut started = Vec::new();
         for (number, own) in (FIRST_NODE..).zip(nodes) {
             if node.is_none_or(|node| node == number) {

@@ -13,6 +13,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tempfile::TempDir;
 
 use super::file::BrokerFile;
+use super::relay::Relay;
 use super::values::Values;
 use crate::visible::visible_lines;
 
@@ -90,23 +91,24 @@ pub enum StartError {
 }
 
 impl Started {
-    /// Starts all nodes of the broker. They need not be ready yet.
+    /// Starts all nodes of the broker, and the relays between them. They need not be ready yet.
     ///
     /// # Errors
     /// [`StartError`], a sentence for the user.
-    pub fn start(file: &BrokerFile, keep: bool) -> Result<Vec<Started>, StartError> {
+    pub fn start(file: &BrokerFile, keep: bool) -> Result<(Vec<Started>, Vec<Relay>), StartError> {
         let no_folder = |why| StartError::NoFolder { name: file.name.clone(), why };
         let folder = Arc::new(Folder::make(&file.name, keep).map_err(no_folder)?);
         let paths: Vec<PathBuf> = match file.nodes {
             1 => vec![folder.path().to_owned()],
             nodes => (1..=nodes).map(|node| folder.path().join(format!("node{node}"))).collect(),
         };
-        let values = Values::of(file, &paths)?;
+        let (values, relays) = Values::of(file, &paths)?;
         let name = |place: usize| {
             if paths.len() == 1 { file.name.clone() } else { format!("node {} of {}", place + 1, file.name) }
         };
         let nodes = paths.iter().zip(&values).enumerate();
-        nodes.map(|(place, (path, values))| Started::node(file, name(place), path, &folder, values)).collect()
+        let started = nodes.map(|(place, (path, values))| Started::node(file, name(place), path, &folder, values));
+        Ok((started.collect::<Result<_, _>>()?, relays))
     }
 
     fn node(

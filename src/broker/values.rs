@@ -7,13 +7,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::file::BrokerFile;
+use super::relay::Relay;
 use super::started::StartError;
 use super::template::{OF_NODE, Template, literal};
+use crate::vocabulary::FIRST_NODE;
 
 /// The folders in which Debian has daemons, and which need not be in the PATH of a user.
 const MORE_FOLDERS: [&str; 2] = ["/usr/sbin", "/usr/local/sbin"];
 /// The name of a port begins like this.
-const PORT: &str = "port";
+pub const PORT: &str = "port";
 
 /// Those of the file itself, its programs, `folder`, `cache`, `number`, and each name that begins with `port`, which has a free one.
 /// Folders and ports of other nodes have the number of the node behind an `@`.
@@ -28,9 +30,11 @@ pub struct Values {
 impl Values {
     /// The values of each node of a broker whose nodes run in these folders.
     ///
+    /// Where the nodes talk through a port that is relayed, each finds relays in the place of the others; they come with the values.
+    ///
     /// # Errors
     /// The broker is not installed, or no port is free.
-    pub fn of(file: &BrokerFile, folders: &[PathBuf]) -> Result<Vec<Values>, StartError> {
+    pub fn of(file: &BrokerFile, folders: &[PathBuf]) -> Result<(Vec<Values>, Vec<Relay>), StartError> {
         let common = Values::common(file)?;
         let names = ports(file);
         let no_port = |why| StartError::NoFolder { name: file.name.clone(), why };
@@ -52,7 +56,18 @@ impl Values {
             node.by_name.extend(own.into_iter().map(|(name, value)| (name, literal(value))));
             node.by_name.insert("number".into(), literal(number.to_string()));
         }
-        Ok(nodes)
+        let mut relays = Vec::new();
+        let port = names.iter().position(|name| file.relayed.as_deref() == Some(*name));
+        let ports = port.into_iter().flat_map(|port| (FIRST_NODE..).zip(free.iter().skip(port).step_by(names.len())));
+        for (to, port) in ports {
+            for (from, node) in (FIRST_NODE..).zip(&mut nodes).filter(|(from, _)| *from != to) {
+                let relay = Relay::start([from, to], *port).map_err(no_port)?;
+                let name = format!("{}{OF_NODE}{to}", file.relayed.as_deref().unwrap_or_default());
+                node.by_name.insert(name, literal(relay.port.to_string()));
+                relays.push(relay);
+            }
+        }
+        Ok((nodes, relays))
     }
 
     /// What all nodes have.

@@ -95,6 +95,12 @@ pub struct Outages {
     /// Starts it again
     #[arg(long, value_name = "COMMAND")]
     pub start_command: Option<String>,
+    /// Cuts node $NODE of a cluster off from the other nodes, and leaves its clients
+    #[arg(long, value_name = "COMMAND")]
+    pub partition_command: Option<String>,
+    /// Joins it with them again
+    #[arg(long, value_name = "COMMAND")]
+    pub heal_command: Option<String>,
 }
 
 /// Which cells.

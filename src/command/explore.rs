@@ -14,9 +14,9 @@ use super::arguments::{names, prefix};
 use crate::cli::{Explore, PATIENCE};
 use crate::exit_code::ExitCode;
 use crate::explore::{self, Experiment, Finding, Listener, Request, Wishes};
-use crate::interruption::{interruption, unless_interrupted};
+use crate::interruption::interruption;
 use crate::laboratory::Laboratory;
-use crate::measure::{self, reach};
+use crate::measure::{self, reach_for_lanes};
 use crate::output::{note, page, print};
 use crate::printed_command::{PrintedCommand, option};
 use crate::report;
@@ -38,14 +38,9 @@ pub async fn explore(mut typed: Explore) -> Result<ExitCode> {
     let seed = typed.seed.unwrap_or_else(|| RandomState::new().hash_one(0) as u32);
     let interrupted = interruption();
     let broker = typed.broker.request()?;
-    let reaching = async {
-        // The client ids of the search's lanes are the longest.
-        let reached = reach(&broker, &prefix.lane(1)).await?;
-        reached.check_rights(&prefix).await?;
-        Ok::<_, anyhow::Error>(reached)
+    let Some(reached) = reach_for_lanes(&broker, &prefix, &interrupted).await? else {
+        return Ok(ExitCode::Interrupted);
     };
-    let Some(reached) = unless_interrupted(&interrupted, reaching).await else { return Ok(ExitCode::Interrupted) };
-    let reached = reached?;
     let wanted = typed.jobs.map(|jobs| jobs as usize);
     let jobs = measure::jobs(wanted, &reached.target, CLIENTS_MAX)?;
     let laboratory = Laboratory {

@@ -77,6 +77,8 @@ fn commands(typed: &Outages) -> Option<Commands> {
         stop: typed.stop_command.clone(),
         kill: typed.kill_command.clone(),
         start: typed.start_command.clone(),
+        partition: typed.partition_command.clone(),
+        heal: typed.heal_command.clone(),
     };
     Some(commands).filter(|commands| *commands != Commands::default())
 }

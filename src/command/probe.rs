@@ -10,9 +10,9 @@ use super::arguments::prefix;
 use crate::cli::{Prefixes, Probe};
 use crate::exit_code::ExitCode;
 use crate::export::Export;
-use crate::interruption::{interruption, unless_interrupted};
+use crate::interruption::interruption;
 use crate::laboratory::Laboratory;
-use crate::measure::{self, BrokerRequest, Reached, reach};
+use crate::measure::{self, BrokerRequest, Reached, reach_for_lanes};
 use crate::output::{note, page, print};
 use crate::packet::Protocol;
 use crate::profile::{self, Budget, Halt, Listener, Measured, Probed, Profile, Request};
@@ -34,14 +34,9 @@ pub async fn probe(mut typed: Probe) -> Result<ExitCode> {
     let broker = typed.broker.request()?;
     let export = typed.export_json.as_deref().map(|path| Export::open("--export-json", path)).transpose()?;
     let interrupted = interruption();
-    let reaching = async {
-        // The client ids of the later lanes are the longest.
-        let reached = reach(&broker, &prefix.lane(1)).await?;
-        reached.check_rights(&prefix).await?;
-        Ok::<_, anyhow::Error>(reached)
+    let Some(reached) = reach_for_lanes(&broker, &prefix, &interrupted).await? else {
+        return Ok(ExitCode::Interrupted);
     };
-    let Some(reached) = unless_interrupted(&interrupted, reaching).await else { return Ok(ExitCode::Interrupted) };
-    let reached = reached?;
     let protocol = spoken(&reached, typed.protocol)?;
     let request = Request { budget: Budget::times(typed.budget), wait_s: typed.wait.as_secs().max(1) as u32 };
     warn_of(request.budget, typed.budget);
@@ -93,13 +88,7 @@ pub(super) async fn measured_queue_limit(
     interrupted: &watch::Receiver<bool>,
 ) -> Result<Option<Option<u32>>> {
     let prefix = prefix(None, prefixes)?;
-    let reaching = async {
-        let reached = reach(broker, &prefix.lane(1)).await?;
-        reached.check_rights(&prefix).await?;
-        Ok::<_, anyhow::Error>(reached)
-    };
-    let Some(reached) = unless_interrupted(interrupted, reaching).await else { return Ok(None) };
-    let reached = reached?;
+    let Some(reached) = reach_for_lanes(broker, &prefix, interrupted).await? else { return Ok(None) };
     let protocol = spoken(&reached, None)?;
     let request = Request { budget: Budget::times(1), wait_s: 1 };
     let laboratory = laboratory(&reached, &prefix, request.budget, interrupted.clone())?;

@@ -72,6 +72,8 @@ impl fmt::Display for Event {
                     Turn::Ended(Ending::Stop) => "stopped",
                     Turn::Ended(Ending::Kill) => "killed",
                     Turn::Started => "started",
+                    Turn::CutOff => "cut off from the others",
+                    Turn::Joined => "joined with the others",
                 })
             }
             Event::Late(milliseconds) => write!(f, "late {milliseconds} ms"),

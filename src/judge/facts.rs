@@ -16,7 +16,7 @@ use crate::history::{Client, History, Message, PROBE, Time};
 use crate::packet::{Properties, Protocol, Publish};
 use crate::scenario::Timer;
 use crate::session_rules::has_no_room;
-use crate::vocabulary::{Ending, FIRST_NODE};
+use crate::vocabulary::{FIRST_NODE, Trouble};
 
 pub use connection::{Connection, Delivery, Flow, IDENTIFIER_REJECTED, Subscribing, Timed, Unsubscribing};
 
@@ -54,15 +54,25 @@ pub struct Facts {
     more_by_message: HashMap<Message, Vec<usize>>,
 }
 
-/// The broker was ended, and started again.
+/// The broker was ended, or a node of it cut off, and that passed.
 #[derive(Debug, Clone, Copy)]
 pub struct Outage {
-    pub how: Ending,
-    /// The one node that was; `None` is the whole broker.
+    pub how: Trouble,
+    /// The one node that it was about; `None` is the whole broker.
     pub node: Option<u32>,
     pub from: Place,
-    /// Where it was there again, if it was.
+    /// Where that passed, if it did.
     pub until: Option<Place>,
+}
+
+impl Outage {
+    /// What is older than this it may have taken. A broker in two parts goes on, and may take also what comes until it is healed.
+    pub fn takes_until(&self) -> Place {
+        match self.how {
+            Trouble::End(_) => self.from,
+            Trouble::Partition => self.until.unwrap_or(self.from),
+        }
+    }
 }
 
 /// A message that a client published, or the will of a connection.

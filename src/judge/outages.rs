@@ -13,7 +13,7 @@ use super::rules::{self, Rule};
 use super::session::Session;
 use crate::history::{Event, History, Message, PROOF_WILL_TOPIC};
 use crate::packet::Packet;
-use crate::vocabulary::Ending;
+use crate::vocabulary::{Ending, Trouble};
 
 /// The choices of a broker that was stopped in good order, and of one that was killed.
 struct Choices {
@@ -47,6 +47,12 @@ const AFTER_KILL_OF_NODE: Choices = Choices {
     again: "delivered_again_after_kill_of_node",
     will: "will_after_kill_of_node",
 };
+const AFTER_PARTITION: Choices = Choices {
+    kept: "after_partition",
+    retained: "retained_after_partition",
+    again: "delivered_again_after_partition",
+    will: "will_after_partition",
+};
 /// The choice about a session whose Session Expiry Interval passed meanwhile.
 const EXPIRED_MEANWHILE: &str = "expired_while_the_broker_was_away";
 
@@ -63,10 +69,11 @@ pub fn check(
     let outage = Outage { until: last.until, node: first.node.filter(|_| !is_whole), ..*first };
     excuse(history, model.facts, outage, findings);
     let choices = match (outage.how, outage.node) {
-        (Ending::Stop, None) => AFTER_STOP,
-        (Ending::Kill, None) => AFTER_KILL,
-        (Ending::Stop, Some(_)) => AFTER_STOP_OF_NODE,
-        (Ending::Kill, Some(_)) => AFTER_KILL_OF_NODE,
+        (Trouble::End(Ending::Stop), None) => AFTER_STOP,
+        (Trouble::End(Ending::Kill), None) => AFTER_KILL,
+        (Trouble::End(Ending::Stop), Some(_)) => AFTER_STOP_OF_NODE,
+        (Trouble::End(Ending::Kill), Some(_)) => AFTER_KILL_OF_NODE,
+        (Trouble::Partition, _) => AFTER_PARTITION,
     };
     for ledger in ledgers {
         if let Some(next) = return_of(model.facts, ledger.session, outage) {
@@ -110,7 +117,7 @@ fn session(
     let behind = model.facts.connections.iter().filter(|own| own.id == next.id && own.opened.at >= next.opened.at);
     let behind: HashSet<Message> = behind.flat_map(|own| &own.deliveries).filter_map(|own| own.message).collect();
     let accepted = model.facts.publications.iter().filter(|own| {
-        let is_before = own.accepted.is_some_and(|accepted| accepted.step < outage.from.step);
+        let is_before = own.accepted.is_some_and(|accepted| accepted.step < outage.takes_until().step);
         is_before && own.is_of_experiment() && model.owed_qos(ledger.session, own).is_some()
     });
     let (done, stored): (Vec<&Publication>, Vec<&Publication>) =
@@ -143,11 +150,11 @@ fn session(
 /// What a loss breaks, if it breaks anything, and why: the standard, where the file of the broker declares that it keeps this.
 fn promise(outage: Outage, durable: Option<Ending>, by_standard: Rule) -> Option<(Rule, &'static str)> {
     match outage.how {
-        how if durable.is_some_and(|durable| how <= durable) => {
+        Trouble::End(how) if durable.is_some_and(|durable| how <= durable) => {
             Some((by_standard, "the file of the broker declares that it keeps it"))
         }
-        Ending::Stop => Some((rules::KEPT_WHEN_STOPPED, "the broker was stopped in good order")),
-        Ending::Kill => None,
+        Trouble::End(Ending::Stop) => Some((rules::KEPT_WHEN_STOPPED, "the broker was stopped in good order")),
+        Trouble::End(Ending::Kill) | Trouble::Partition => None,
     }
 }
 
@@ -215,30 +222,34 @@ fn excuse(history: &History, facts: &Facts, outage: Outage, findings: &mut Findi
         Some(*step)
     });
     let steps: Vec<usize> = sums.collect();
-    let older = facts.publications.iter().filter(|own| own.sent().is_some_and(|sent| sent.at < outage.from.at));
+    let newest = outage.takes_until();
+    let older = facts.publications.iter().filter(|own| own.sent().is_some_and(|sent| sent.at < newest.at));
     let older: HashSet<Message> = older.map(|own| own.message).collect();
     findings.broken.retain(|finding| {
         let is_before = finding.events.iter().all(|at| steps[*at] < outage.from.step);
         let is_behind = |at: &usize| {
             let begun = outage.until.is_some_and(|until| steps[*at] > until.step);
-            begun && !is_of_older(&history.entries[*at].event, *at, facts, &older)
+            begun && !is_of_older((&history.entries[*at].event, *at), facts, &older, outage)
         };
         let is_word = |at: &usize| {
             let connack = history.entries[*at].event.packet();
-            *at > outage.from.at && matches!(connack, Some(Packet::Connack(connack)) if connack.session_present)
+            *at > newest.at && matches!(connack, Some(Packet::Connack(connack)) if connack.session_present)
         };
         let lacks = finding.is_absence && (outage.node.is_none() || finding.events.iter().any(is_word));
         lacks || is_before || finding.events.iter().all(is_behind)
     });
 }
 
-/// The event belongs to a session, or to one of the messages, that is older than the outage.
-fn is_of_older(event: &Event, at: usize, facts: &Facts, older: &HashSet<Message>) -> bool {
+/// The event belongs to a session, or to one of the messages, that the outage may have taken.
+fn is_of_older((event, at): (&Event, usize), facts: &Facts, older: &HashSet<Message>, outage: Outage) -> bool {
     let message = match event.packet() {
         Some(Packet::Publish(publish)) => Message::of(&publish.payload),
         _ => None,
     };
     let connection =
         event.client().and_then(|client| facts.connections_of(client).filter(|own| own.opened.at <= at).last());
-    message.is_some_and(|message| older.contains(&message)) || connection.is_some_and(|own| own.session_present())
+    // Two parts of a broker may each have had a client under one identifier: which of them stays shows only behind the healing.
+    let is_in_doubt = |own: &Connection| outage.how == Trouble::Partition && own.opened.at < outage.takes_until().at;
+    message.is_some_and(|message| older.contains(&message))
+        || connection.is_some_and(|own| own.session_present() || is_in_doubt(own))
 }

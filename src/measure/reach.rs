@@ -4,10 +4,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
-use tokio::time::sleep;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
 
 use crate::broker::{Broker, Commands, Given, TlsOptions};
 use crate::connection::{End, tls};
+use crate::interruption::unless_interrupted;
 use crate::output::note;
 use crate::packet::{Login, Protocol};
 use crate::printed_command::option;
@@ -132,6 +134,7 @@ pub struct Reached {
 /// # Errors
 /// Why nothing can be measured: no version is answered, or a CONNECT is refused for another reason than its version.
 pub async fn reach(request: &BrokerRequest, prefix: &Prefix) -> Result<Reached> {
+    let found = Instant::now();
     let broker = Broker::find(&request.broker, request.given(), request.connect_timeout).await?;
     if request.tls.insecure {
         note(&format!(
@@ -139,12 +142,33 @@ pub async fn reach(request: &BrokerRequest, prefix: &Prefix) -> Result<Reached> 
             broker.url
         ));
     }
-    let target = request.target(&broker);
+    let mut target = request.target(&broker);
     until_started(&broker, &target, prefix).await?;
+    if broker.is_started() {
+        target = target.with_start(found.elapsed());
+    }
     let probes = probe_both(&target, prefix).await;
     check_reachable(&probes, &broker.url, target.login.is_some())
         .map_err(|obstacle| cannot_measure(&broker, &obstacle))?;
     Ok(Reached { broker, target, probes })
+}
+
+/// Finds a broker for experiments in several lanes, whose client identifiers are the longest, and checks that the user may use the
+/// topics; `None` if a signal came.
+///
+/// # Errors
+/// As [`reach`] and [`Reached::check_rights`].
+pub async fn reach_for_lanes(
+    request: &BrokerRequest,
+    prefix: &Prefix,
+    interrupted: &watch::Receiver<bool>,
+) -> Result<Option<Reached>> {
+    let reaching = async {
+        let reached = reach(request, &prefix.lane(1)).await?;
+        reached.check_rights(prefix).await?;
+        Ok(reached)
+    };
+    unless_interrupted(interrupted, reaching).await.transpose()
 }
 
 /// Waits until a broker that was started answers a CONNECT; one that was not started is left alone.

@@ -25,9 +25,9 @@ pub fn add(clients: &[Client], steps: &mut [Step]) {
                 at[client] = connect.node;
                 prove_the_end(connect, later, client);
             }
-            Action::Race { stays, connect } => {
+            Action::Race { stays, node, connect } => {
                 (online[client], online[*stays]) = (false, true);
-                (at[client], at[*stays]) = (connect.node, connect.node);
+                (at[client], at[*stays]) = (*node, connect.node);
                 prove_the_end(connect, later, *stays);
             }
             Action::Subscribe { filters, loop_backs, .. } => {

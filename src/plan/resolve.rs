@@ -7,6 +7,7 @@ use crate::axes::Axes;
 use crate::packet::{Filter, Protocol};
 use crate::scenario::{ActionPlan, Answers, ConnectPlan, FilterPlan, FromAxis, Part, StepPlan, Value, Verb};
 use crate::session_rules::LONG_EXPIRY_S;
+use crate::vocabulary::Trouble;
 
 /// The Keep Alive of a client that asks for none, in seconds.
 const KEEP_ALIVE_S: u16 = 60;
@@ -32,6 +33,7 @@ pub fn action(scenario: &Part, step: &StepPlan, axes: &Axes, settings: Settings)
             bytes: number(publish.bytes.as_ref(), axes),
             message_expiry: number(publish.message_expiry.as_ref().filter(|_| v5), axes),
             properties: v5 && publish.properties.in_cell(axes),
+            alias: None,
             window: number(publish.window.as_ref(), axes),
             until: number(publish.until.as_ref(), axes),
         }),
@@ -56,15 +58,20 @@ pub fn action(scenario: &Part, step: &StepPlan, axes: &Axes, settings: Settings)
         ActionPlan::Stall => Action::Stall,
         ActionPlan::Race { stays } => {
             let usual = ConnectPlan::default();
-            Action::Race { stays: *stays, connect: connect(scenario, *stays, &usual, true, axes) }
+            let node = scenario.node(step.client, &usual, axes);
+            Action::Race { stays: *stays, node, connect: connect(scenario, *stays, &usual, true, axes) }
         }
         ActionPlan::Wait { timer, seconds, early } => {
             Action::Wait { timer: timer.in_cell(axes), seconds: seconds.in_cell(axes), early: early.in_cell(axes) }
         }
         ActionPlan::Broker { verb, by, node, after_ms } => Action::Broker(Operation {
             node: number(node.as_ref(), axes),
-            ends: (*verb != Verb::Start).then(|| by.in_cell(axes)),
-            starts: matches!(verb, Verb::Start | Verb::Restart),
+            trouble: match verb {
+                Verb::Partition | Verb::Heal => Trouble::Partition,
+                _ => Trouble::End(by.in_cell(axes)),
+            },
+            begins: !matches!(verb, Verb::Start | Verb::Heal),
+            passes: matches!(verb, Verb::Start | Verb::Restart | Verb::Heal),
             after: Duration::from_millis(after_ms.in_cell(axes).into()),
         }),
     }

@@ -36,8 +36,8 @@ fn a_cell_of_the_matrix_has_its_values_and_its_proofs() {
     let cell = matrix_cell(
         "matrix[protocol=5.0,clean_session=false,publish_qos=1,subscribe_qos=2,retain=true,resubscribe=true]",
     );
-    let subscriber = Client { name: "subscriber".into(), protocol: Protocol::V5, client_id: Some(0) };
-    let publisher = Client { name: "publisher".into(), protocol: Protocol::V5, client_id: Some(1) };
+    let subscriber = Client { name: "subscriber".into(), protocol: Protocol::V5, client_id: Some(0), id_bytes: 0 };
+    let publisher = Client { name: "publisher".into(), protocol: Protocol::V5, client_id: Some(1), id_bytes: 0 };
     assert_eq!(cell.clients, [subscriber, publisher]);
     assert_eq!(cell.declared, SETTINGS.declared);
     assert_eq!(lines(&cell)[2..5], ["3 subscribe subscriber", "4 disconnect subscriber", "5 publish publisher"]);

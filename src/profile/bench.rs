@@ -144,6 +144,11 @@ impl<'a> Bench<'a> {
         numbers.iter().find(|number| number.quantity == quantity).map(|number| number.measured.clone())
     }
 
+    /// True if the broker was started for the probe, so that nobody minds when it ends.
+    pub fn can_restart(&self) -> bool {
+        self.laboratory.target.operator.as_ref().is_some_and(|operator| operator.is_of_run())
+    }
+
     /// True if clients of this version are let in.
     pub fn speaks(&self, protocol: Protocol) -> bool {
         self.laboratory.probes.iter().any(|probe| probe.protocol == protocol && probe.outcome.is_ok())
@@ -180,9 +185,14 @@ impl<'a> Bench<'a> {
     }
 
     fn altered(&self, experiment: &str, alter: impl FnOnce(&mut plan::Cell)) -> Vec<plan::Cell> {
-        let mut cells = plan::cells(&self.scenario(experiment), SETTINGS);
+        let mut cells = self.cells(experiment);
         cells.first_mut().map(alter);
         cells
+    }
+
+    /// The cells of an experiment, for [`Bench::play_cells`].
+    pub fn cells(&self, experiment: &str) -> Vec<plan::Cell> {
+        plan::cells(&self.scenario(experiment), SETTINGS)
     }
 
     /// Plays all cells of some experiments side by side, in their order.
@@ -190,8 +200,15 @@ impl<'a> Bench<'a> {
     /// # Errors
     /// [`Halt`]: nothing more can be asked.
     pub async fn play_all(&self, experiments: &[String]) -> Result<Vec<Played>, Halt> {
-        let cells = experiments.iter().flat_map(|text| plan::cells(&self.scenario(text), SETTINGS));
-        self.play_in(&self.laboratory, cells.collect()).await
+        self.play_cells(experiments.iter().flat_map(|text| self.cells(text)).collect()).await
+    }
+
+    /// As [`Bench::play_all`], with cells that may be more than a scenario file can say.
+    ///
+    /// # Errors
+    /// [`Halt`]: nothing more can be asked.
+    pub async fn play_cells(&self, cells: Vec<plan::Cell>) -> Result<Vec<Played>, Halt> {
+        self.play_in(&self.laboratory, cells).await
     }
 
     /// The scenario of an experiment, under a name that none had before.

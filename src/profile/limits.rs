@@ -1,19 +1,16 @@
-//! What a broker takes at all: how large, how long, how deep, how many at once. What it announces of that stands beside it; a client
+//! What a broker takes at all: how large, and how many at once. What it announces of that stands beside it; a client
 //! keeps to what is announced, so that beyond it nothing is tried.
 
 use super::bench::{Bench, Halt, PACKET_BYTES_MAX};
 use super::number::{Measured, Number};
 use super::played::Played;
 use super::quantity::{Quantity, grouped};
-use super::search::{Largest, Works, largest};
+use super::search::{Works, largest};
 use crate::packet::{Connack, Filter, Protocol};
 use crate::plan::{Action, Cell, Step};
 use crate::session_rules::is_failure;
 
-/// The longest Topic Name that MQTT can carry, in bytes.
-const TOPIC_BYTES_MAX: u32 = 65_535;
-/// The most levels, and filters of one SUBSCRIBE, that are tried.
-const LEVELS_MAX: u32 = 1_000;
+/// The most filters of one SUBSCRIBE that are tried.
 const FILTERS_MAX: u32 = 500;
 /// How many filters a SUBSCRIBE has where many are subscribed to.
 const FILTERS_EACH: u32 = 100;
@@ -36,7 +33,7 @@ pub async fn ask(bench: &Bench<'_>) -> Result<(), Halt> {
             false => bench.moot(&[quantity], &format!("the broker does not speak {protocol}")),
         }
     }
-    topic(bench).await
+    Ok(())
 }
 
 /// A message that comes to a subscriber who is there: the keys of SUBSCRIBE and of PUBLISH.
@@ -108,11 +105,8 @@ fn available(bench: &Bench<'_>, quantity: Quantity, played: &Played, announced: 
 /// What CONNACK says, and no client can try.
 fn said(bench: &Bench<'_>, connack: &Connack) {
     if bench.protocol == Protocol::V3 {
-        return bench.moot(&[Quantity::TopicAliasMaximum, Quantity::KeepAlive], "3.1.1 announces nothing");
+        return bench.moot(&[Quantity::KeepAlive], "3.1.1 announces nothing");
     }
-    let aliases = connack.topic_alias_maximum.unwrap_or(0);
-    let number = Number::moot(Quantity::TopicAliasMaximum, "the clients of a probe use no aliases");
-    bench.found(number.announced(Some(aliases.into()), 0));
     let imposed = connack.server_keep_alive.filter(|seconds| *seconds != ASKED_KEEP_ALIVE_S);
     let seen = if imposed.is_some() { "imposed" } else { "as the client asks" };
     let number = Number::new(Quantity::KeepAlive, Measured::seen(seen), "65,535 s were asked for");
@@ -182,50 +176,6 @@ async fn packet(bench: &Bench<'_>, quantity: Quantity, protocol: Protocol) -> Re
     Ok(())
 }
 
-/// How long a topic may be, and how many levels it may have.
-async fn topic(bench: &Bench<'_>) -> Result<(), Halt> {
-    let one = format!(
-        r#"clients.publisher = {{ protocol = "{}", clean_session = true }}
-steps = [{{ connect = "publisher" }}, {{ publish = "publisher", qos = 1, messages = 1 }}]
-"#,
-        bench.protocol
-    );
-    let usual = bench.play(&one).await?;
-    let before = usual.wire_topic().to_owned();
-    let works = async |topic: String| {
-        let played = bench.play_altered(&one, |cell| on_topic(cell, &topic)).await?;
-        Ok::<Works, Halt>(played.works(played.cell.published == 1 && !played.is_stopped()))
-    };
-    // The topic of the experiment is the last byte of that on the wire.
-    let other_bytes = before.len() as u32 - 1;
-    let bytes = largest(TOPIC_BYTES_MAX - other_bytes, async |bytes| works("t".repeat(bytes as usize)).await).await?;
-    bench.found(accepted(Quantity::TopicBytes, &bytes, other_bytes));
-    let other_levels = before.split('/').count() as u32 - 1;
-    let levels = async |levels: u32| works(vec!["t"; levels as usize].join("/")).await;
-    bench.found(accepted(Quantity::TopicLevels, &largest(LEVELS_MAX, levels).await?, other_levels));
-    Ok(())
-}
-
-/// What was accepted, with so much more than was searched for.
-fn accepted(quantity: Quantity, found: &Largest, more: u32) -> Number {
-    let how = match found.fails {
-        _ if found.works == 0 => return Number::missing(quantity, "nothing was accepted"),
-        None => "it was accepted (stopped there)".to_owned(),
-        Some((fails, Works::No)) => format!("{} were not accepted", grouped(fails + more)),
-        Some((fails, _)) => format!("for {} there was no answer in time", grouped(fails + more)),
-    };
-    Number::new(quantity, found.measured(|works| works + more), how)
-}
-
-/// The same cell with its message on this topic.
-fn on_topic(cell: &mut Cell, topic: &str) {
-    for step in &mut cell.steps {
-        if let Action::Publish(publication) = &mut step.action {
-            topic.clone_into(&mut publication.topic);
-        }
-    }
-}
-
 /// Asks how many filters a SUBSCRIBE may have, and a session.
 ///
 /// # Errors
@@ -243,10 +193,10 @@ steps = [{{ connect = "subscriber" }}, {{ subscribe = "subscriber", qos = 1 }}]
         Ok::<Works, Halt>(played.works(!played.is_stopped()))
     };
     let at_once = largest(FILTERS_MAX, async |filters| works(filters, filters).await).await?;
-    bench.found(accepted(Quantity::FiltersAtOnce, &at_once, 0));
+    bench.found(at_once.accepted(Quantity::FiltersAtOnce, 0));
     let each = at_once.works.clamp(1, FILTERS_EACH);
     let in_all = largest(bench.budget.messages, async |filters| works(filters, each).await).await?;
-    bench.found(accepted(Quantity::Subscriptions, &in_all, 0));
+    bench.found(in_all.accepted(Quantity::Subscriptions, 0));
     Ok(())
 }
 

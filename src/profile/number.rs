@@ -13,7 +13,7 @@ pub const FORMAT_NAME: &str = "mqtt-sessions-profile";
 /// Raised when a reader of the older format would be misled.
 pub const FORMAT_MAJOR: u32 = 1;
 /// Raised when something was added that an older reader may pass over.
-pub const FORMAT_MINOR: u32 = 0;
+pub const FORMAT_MINOR: u32 = 1;
 
 /// The numbers of one broker: the profile file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

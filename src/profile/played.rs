@@ -17,7 +17,7 @@ use crate::session_rules::is_failure;
 pub struct Played {
     pub cell: CellResult,
     history: History,
-    /// From the scenario's name of a topic to that on the wire.
+    /// From the scenario's name of a client or a topic to that on the wire.
     names: BTreeMap<String, String>,
 }
 
@@ -73,6 +73,11 @@ impl Played {
             Event::Sent(_, Packet::Publish(publish)) => Message::of(&publish.payload) == Some(message),
             _ => false,
         })
+    }
+
+    /// The identifier of a client on the wire.
+    pub fn wire_name(&self, client: &str) -> &str {
+        self.names.get(client).map(String::as_str).unwrap_or_default()
     }
 
     /// The usual topic as it is on the wire.

@@ -1,7 +1,8 @@
 //! The largest number with which something works.
 
 use super::bench::Halt;
-use super::number::Measured;
+use super::number::{Measured, Number};
+use super::quantity::{Quantity, grouped};
 
 /// Whether something works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,5 +48,16 @@ impl Largest {
             Some((_, Works::No)) => Measured::Exactly { value: found },
             Some(_) | None => Measured::AtLeast { value: found },
         }
+    }
+
+    /// The number of something that is accepted or not, with so much more than was searched for.
+    pub fn accepted(&self, quantity: Quantity, more: u32) -> Number {
+        let how = match self.fails {
+            _ if self.works == 0 => return Number::missing(quantity, "nothing was accepted"),
+            None => "it was accepted (stopped there)".to_owned(),
+            Some((fails, Works::No)) => format!("{} were not accepted", grouped(fails + more)),
+            Some((fails, _)) => format!("for {} there was no answer in time", grouped(fails + more)),
+        };
+        Number::new(quantity, self.measured(|works| works + more), how)
     }
 }

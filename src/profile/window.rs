@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::away::Away;
 use super::bench::{Bench, Halt};
 use super::number::{Measured, Number};
 use super::played::Played;
@@ -43,20 +44,12 @@ pub async fn ask(bench: &Bench<'_>) -> Result<(), Halt> {
 
 /// An experiment with a backlog of so many for a client that connects with these keys, and receives with those.
 fn experiment(protocol: Protocol, backlog: u32, connect: &str, receive: &str) -> String {
-    format!(
-        r#"clients.subscriber = {{ protocol = "{protocol}", clean_session = false }}
-clients.publisher = {{ protocol = "{protocol}", clean_session = true }}
-steps = [
-    {{ connect = "subscriber" }},
-    {{ connect = "publisher" }},
-    {{ subscribe = "subscriber", qos = 1 }},
-    {{ disconnect = "subscriber" }},
-    {{ publish = "publisher", qos = 1, messages = {backlog} }},
+    Away::usual(protocol, 1).then(&format!(
+        r#"    {{ publish = "publisher", qos = 1, messages = {backlog} }},
     {{ connect = "subscriber"{connect} }},
     {{ receive = "subscriber"{receive} }},
-]
 "#
-    )
+    ))
 }
 
 /// The messages of the experiment's that came after the return, with their times.

@@ -1,5 +1,7 @@
 //! The numbers of a broker, a line each: what it announces, and what was measured.
 
+mod answers;
+
 use super::grid::{Drawing, Grid};
 use super::measured;
 use super::page::{Page, wrap};
@@ -29,6 +31,7 @@ pub fn profile(profile: &Profile, page: Page) -> String {
         }
         text += &line(number, &widths, page);
     }
+    text += &answers::section(profile, page);
     text += "\n";
     if profile.numbers.iter().any(|number| number.differs) {
         text += "≠ what was measured is not what was announced\n";
@@ -55,6 +58,8 @@ fn widths(profile: &Profile, page: Page) -> Vec<usize> {
     widths
 }
 
+/// How many columns there are on a wide page; a narrow one lacks the last.
+const COLUMNS: usize = 4;
 /// What stands before the titles of the quantities.
 const INDENT: &str = "  ";
 /// The heads of the columns.
@@ -75,10 +80,14 @@ fn head(group: Group, widths: &[usize], page: Page) -> String {
 fn line(number: &Number, widths: &[usize], page: Page) -> String {
     let title = format!("{INDENT}{}", number.quantity.title());
     let how = visible(why(number)).into_owned();
-    let row = [title, announced(number), value(number), how.clone()];
+    let has_room = widths.len() == COLUMNS;
+    let measured = match has_room {
+        false if number.measured.is_missing() => format!("{} ({how})", value(number)),
+        _ => value(number),
+    };
+    let row: [String; COLUMNS] = [title, announced(number), measured, how.clone()];
     let mut text = Grid { head: Vec::new(), rows: vec![row[..widths.len()].to_vec()] }.drawn(&DRAWING, widths);
-    let is_missing = matches!(number.measured, Measured::NotMeasured { .. });
-    if widths.len() < row.len() && (page.details || is_missing) && !how.is_empty() {
+    if !has_room && page.details && !number.measured.is_missing() && !how.is_empty() {
         text += &wrap("      ", &how);
     }
     text

@@ -167,6 +167,8 @@ async fn clean_at(target: &Target, prefix: &Prefix, leftovers: Leftovers, versio
     let version = if versions.contains(&Protocol::V3) { Protocol::V3 } else { Protocol::V5 };
     let until = Instant::now() + budget(leftovers.sessions.len());
     let (persistent, over): (Vec<_>, Vec<_>) = leftovers.sessions.into_values().partition(|session| session.persists);
+    // A client that was never let in has no session, and may not be let in to look for one either.
+    let over = over.into_iter().filter(|session| session.existed).collect();
     // A session of 5.0 has ended with the DISCONNECT of its client as a rule, and a check ends it where it has not.
     let (unended, suspects): (Vec<_>, Vec<_>) =
         persistent.into_iter().partition(|session| !checks || session.protocol == Protocol::V3);

@@ -120,7 +120,11 @@ impl Job {
 
     pub fn names(&self, shared: &Shared, attempt: u32) -> Names {
         let place = Place { cell: &self.cell.id, repetition: self.repetition, attempt };
-        let name = |client: &plan::Client| ClientName { name: client.name.clone(), client_id: client.client_id };
+        let name = |client: &plan::Client| ClientName {
+            name: client.name.clone(),
+            client_id: client.client_id,
+            id_bytes: client.id_bytes,
+        };
         let clients = self.cell.clients.iter().map(name).collect();
         let names = Names::new(&shared.options.prefix, &shared.nonce, place, clients);
         names.hiding(shared.target.endpoint.secrets.clone())

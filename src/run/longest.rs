@@ -14,7 +14,6 @@ use super::settle;
 use super::steps::TRIES_MAX;
 use super::waves::waves;
 use super::{LOWERINGS_MAX, RunOptions, Target};
-use crate::broker::ENDS_WITHIN;
 use crate::connection::{END_AFTER_DISCONNECT, WRITE_DEADLINE};
 use crate::packet::Protocol;
 use crate::plan::{Action, Cell};
@@ -95,6 +94,8 @@ fn round(cells: &[&Cell], target: &Target, options: &RunOptions, attempt: u32) -
 struct Waits {
     is_first: bool,
     deadline: Duration,
+    /// For an end or a start of the broker.
+    turn: Duration,
     patience: Duration,
     settle: Duration,
     /// For something that may vanish.
@@ -112,6 +113,7 @@ impl Waits {
         Waits {
             is_first: attempt == 1,
             deadline: target.deadline,
+            turn: target.turn,
             patience: options.patience,
             settle,
             vanished: settle.max(VANISHED_MIN),
@@ -150,7 +152,10 @@ impl Waits {
             Action::Cut { .. } => detached,
             Action::Silence => self.silence(cell, client) + detached,
             Action::Wait { seconds, .. } => Duration::from_secs(u64::from(*seconds)) + BEYOND_TIMER,
-            Action::Broker(operation) => operation.after + 2 * ENDS_WITHIN,
+            Action::Broker(operation) => {
+                let turns = u32::from(operation.begins) + u32::from(operation.passes);
+                operation.after + turns * self.turn
+            }
             Action::Stall | Action::Unsubscribe { .. } => Duration::ZERO,
         }
     }

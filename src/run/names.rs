@@ -109,6 +109,8 @@ pub struct ClientName {
     pub name: String,
     /// By its place; `None` lets the broker assign one.
     pub client_id: Option<usize>,
+    /// The identifier is filled up to so many bytes.
+    pub id_bytes: u32,
 }
 
 impl Names {
@@ -148,10 +150,9 @@ impl Names {
 
     /// The client id of the client at this place in the scenario.
     pub fn client_id(&self, client: usize) -> String {
-        match self.clients[client].client_id {
-            Some(place) => client_id(&self.prefix, &self.tag, place),
-            None => String::new(),
-        }
+        let Some(place) = self.clients[client].client_id else { return String::new() };
+        let id = client_id(&self.prefix, &self.tag, place);
+        format!("{id:0<width$}", width = self.clients[client].id_bytes as usize)
     }
 
     /// The topic or filter on the wire. What is the broker's own, or reaches for it, is left as it is.
@@ -290,7 +291,7 @@ mod tests {
     use super::*;
 
     fn names() -> Names {
-        let name = |name: &str, place| ClientName { name: name.into(), client_id: Some(place) };
+        let name = |name: &str, place| ClientName { name: name.into(), client_id: Some(place), id_bytes: 0 };
         let prefix = Prefix::new("ms1", "ms1").unwrap();
         let place = Place { cell: "matrix[a=1]", repetition: 1, attempt: 1 };
         Names::new(&prefix, "nonce", place, vec![name("subscriber", 0), name("publisher", 1)])

@@ -1,4 +1,5 @@
-//! A cell while the broker is ended or started: its clients see their connections end, and it goes on when the broker is there again.
+//! A cell while something befalls the broker: where that ends, its clients see their connections end, and the cell goes on when the broker
+//! is there again.
 
 use super::allowance::Allowance;
 use super::client::Client;
@@ -6,6 +7,7 @@ use super::player::{Player, Stop};
 use crate::connection::End;
 use crate::history::{Awaited, Event, Turn};
 use crate::plan::Operation;
+use crate::vocabulary::Trouble;
 
 impl Player<'_> {
     /// Has it happen to the broker, together with all other cells of the round.
@@ -19,14 +21,22 @@ impl Player<'_> {
                 return Err(Stop);
             }
         };
-        if let (Some(how), Some(at)) = (operation.ends, done.ended) {
-            self.record.noted_at(at, Event::Broker(Turn::Ended(how), operation.node));
+        let [begun, passed] = match operation.trouble {
+            Trouble::End(how) => [Turn::Ended(how), Turn::Started],
+            Trouble::Partition => [Turn::CutOff, Turn::Joined],
+        };
+        if let Some(at) = done.ended {
+            self.record.noted_at(at, Event::Broker(begun, operation.node));
+            self.take_witness_copies();
+            self.witness = None;
+        }
+        if operation.ends().is_some() {
             self.see_the_ends(operation).await;
         }
         if let Some(at) = done.started {
-            self.record.noted_at(at, Event::Broker(Turn::Started, operation.node));
+            self.record.noted_at(at, Event::Broker(passed, operation.node));
         }
-        if self.witness.is_none() && (operation.starts || operation.node.is_some()) {
+        if self.witness.is_none() && (operation.passes || operation.node.is_some()) {
             self.witness_connections = self.record.connection_of_witness();
             let allowance = Allowance::of(self.cell, &shared.common);
             self.witness = shared.witnesses.mailbox(self.publishes_in, &self.names, self.cell, allowance).await;
@@ -36,8 +46,6 @@ impl Player<'_> {
 
     /// All connections to what was ended have to end with it. Behind a proxy one may stay open; its client closes it.
     async fn see_the_ends(&mut self, operation: Operation) {
-        self.take_witness_copies();
-        self.witness = None;
         let ends = |client: &Client| operation.ends_at(client.node);
         for client in self.clients.iter_mut().filter(|client| ends(client)) {
             client.may_end = true;

@@ -1,4 +1,4 @@
-//! The broker, or one node of it, is ended or started in the middle of a run: all cells that are under way come to the step, then it happens once, and
+//! The broker, or one node of it, is ended, started or cut off in the middle of a run: all cells that are under way come to the step, then it happens once, and
 //! all go on.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,7 +12,7 @@ use super::witnesses::Witnesses;
 use super::{RunOptions, Target};
 use crate::broker::OperatorError;
 use crate::plan::Operation;
-use crate::vocabulary::FIRST_NODE;
+use crate::vocabulary::{FIRST_NODE, Trouble};
 
 /// The meeting point of the cells.
 #[derive(Default)]
@@ -32,15 +32,15 @@ struct State {
     turns: u32,
     /// One of those who wait does it.
     is_at_work: bool,
-    /// The node that is ended; `Some(None)` is the whole broker.
-    down: Option<Option<u32>>,
+    /// The trouble that has begun and not passed, and the node that it is about; without one it is the whole broker.
+    down: Option<(Trouble, Option<u32>)>,
     last: Option<Result<Done, String>>,
 }
 
-/// When the broker was ended and when it was there again, as far as the step has that.
+/// When a trouble began and when it had passed, as far as the step has that.
 #[derive(Debug, Clone, Copy)]
 pub struct Done {
-    /// Right before the broker was ended.
+    /// Right before it began.
     pub ended: Option<Instant>,
     pub started: Option<Instant>,
 }
@@ -122,34 +122,50 @@ impl Outages {
         let no_command = OperatorError::NoCommand { done: "ended", option: "--stop-command" };
         let operator = target.operator.as_ref().ok_or(no_command)?;
         // Where a node is started, they are at another one.
-        let have_to_leave = operation.ends.is_some() || operation.node.is_none();
+        let have_to_leave = operation.begins || operation.node.is_none();
         if have_to_leave {
             witnesses.leave().await;
         }
         // The scenario asks for it, as it asks for the timers of the protocol.
         sleep(operation.after).await;
         let mut done = Done { ended: None, started: None };
-        if let Some(how) = operation.ends {
-            self.lock().down = Some(operation.node);
+        if operation.begins {
+            self.lock().down = Some((operation.trouble, operation.node));
             done.ended = Some(Instant::now());
+            let begun = match operation.trouble {
+                Trouble::End(how) => operator.end(how, operation.node).await,
+                Trouble::Partition => operator.partition(operation.node.unwrap_or(FIRST_NODE), false).await,
+            };
             // One that could not be ended is there.
-            operator.end(how, operation.node).await.inspect_err(|_| self.is_there())?;
+            begun.inspect_err(|_| self.is_there())?;
         }
-        if operation.starts {
-            self.start(operation.node, target, options).await?;
+        if operation.passes {
+            self.pass_over(operation.trouble, operation.node, target, options).await?;
             done.started = Some(Instant::now());
         }
-        if have_to_leave && (operation.starts || operation.node.is_some()) {
+        if have_to_leave && (operation.passes || operation.node.is_some()) {
             witnesses.start(&self.there(target), options).await;
         }
         Ok(done)
     }
 
-    async fn start(&self, node: Option<u32>, target: &Target, options: &RunOptions) -> Result<(), OperatorError> {
+    /// Starts the broker, or heals the partition, and waits until its nodes are one broker.
+    async fn pass_over(
+        &self,
+        trouble: Trouble,
+        node: Option<u32>,
+        target: &Target,
+        options: &RunOptions,
+    ) -> Result<(), OperatorError> {
         let Some(operator) = &target.operator else { return Ok(()) };
         let started = async {
-            operator.start(node).await?;
-            until_ready(operator, target, &options.prefix, node).await?;
+            match trouble {
+                Trouble::End(_) => {
+                    operator.start(node).await?;
+                    until_ready(operator, target, &options.prefix, node).await?;
+                }
+                Trouble::Partition => operator.partition(node.unwrap_or(FIRST_NODE), true).await?,
+            }
             let joined = until_joined(target, &options.prefix, operator.ready_within().await).await;
             joined.map_err(|error| OperatorError::NotReady(error.to_string()))
         };
@@ -159,14 +175,14 @@ impl Outages {
         started
     }
 
-    /// Starts the broker where the run was interrupted while it was ended.
+    /// Starts the broker, or heals it, where that was left out.
     ///
     /// # Errors
     /// Why it is not there again.
     pub async fn restore(&self, target: &Target, options: &RunOptions) -> Result<(), OperatorError> {
         let down = self.lock().down;
         match down {
-            Some(node) => self.start(node, target, options).await,
+            Some((trouble, node)) => self.pass_over(trouble, node, target, options).await,
             None => Ok(()),
         }
     }
@@ -174,7 +190,7 @@ impl Outages {
     /// The broker for those who connect to the first node that is there.
     pub fn there(&self, target: &Target) -> Target {
         match self.lock().down {
-            Some(Some(FIRST_NODE)) => target.at(FIRST_NODE + 1),
+            Some((_, Some(FIRST_NODE))) => target.at(FIRST_NODE + 1),
             _ => target.clone(),
         }
     }
@@ -184,7 +200,7 @@ impl Outages {
         let mut changes = self.changes.subscribe();
         let is_awaited = || {
             let state = self.lock();
-            state.down == Some(None) && state.playing > 0
+            matches!(state.down, Some((_, None))) && state.playing > 0
         };
         while is_awaited() {
             // The sender is here as long as this is.

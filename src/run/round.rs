@@ -43,6 +43,8 @@ impl Round<'_> {
         interrupted: &mut watch::Receiver<bool>,
         mut played: impl FnMut(Played),
     ) -> Option<Gone> {
+        // Where all cells of the round before stopped in the middle, nobody had the trouble pass. What is wrong now shows in the cells.
+        let _ = self.shared.outages.restore(&self.shared.target, &self.shared.options).await;
         self.shared.outages.begin(jobs.len());
         // A step of the broker's waits for all of them.
         let limit = if jobs.iter().any(Job::has_outage) { jobs.len() } else { limit };

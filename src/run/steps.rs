@@ -10,7 +10,7 @@ use super::client::{Client, Subscribed};
 use super::player::{Outgoing, Player, Stop, Waited};
 use crate::connection::{Connection, End};
 use crate::history::{Awaited, Event, Message, PROOF_WILL_TOPIC};
-use crate::packet::{self, Filter, Packet, Properties, Protocol, Subscribe, Unsubscribe, Values};
+use crate::packet::{self, Filter, Packet, Properties, Protocol, Publish, Subscribe, Unsubscribe, Values};
 use crate::plan::{Action, Connect, Publication, Source, Will};
 use crate::scenario::{Answers, Timer};
 use crate::session_rules::{LONG_EXPIRY_S, is_failure};
@@ -46,7 +46,7 @@ impl Player<'_> {
             Action::Cut { how } => self.cut(client, *how).await,
             Action::Silence => self.silence(client).await,
             Action::Stall => self.stall(client).await,
-            Action::Race { stays, connect } => self.race(client, *stays, connect).await,
+            Action::Race { stays, node, connect } => self.race((client, *node), *stays, connect).await,
             Action::Broker(operation) => self.operate(*operation).await,
             Action::Wait { seconds, early: true, .. } => self.wait_almost(*seconds).await,
             Action::Wait { timer, seconds, early: false } => self.wait(client, *timer, *seconds).await,
@@ -341,7 +341,10 @@ impl Player<'_> {
                 ..Outgoing::new(topic, *qos, message)
             };
             let until = publication.until.filter(|_| number == publication.messages);
-            let packet = self.packet_of(client, outgoing)?;
+            let mut packet = self.packet_of(client, outgoing)?;
+            if let (Packet::Publish(publish), Some(alias)) = (&mut packet, publication.alias) {
+                give_alias(publish, alias, number == 1);
+            }
             if let Some(point) = until {
                 return self.publish_until(client, packet, &source, point).await;
             }
@@ -414,6 +417,14 @@ impl Player<'_> {
         };
         self.pump(Instant::now() + self.settle, |clients| clients.iter().all(arrived)).await;
         answered
+    }
+}
+
+/// Has a PUBLISH set the alias of its topic, or use it.
+fn give_alias(publish: &mut Publish, alias: u16, sets: bool) {
+    publish.properties.topic_alias = Some(alias);
+    if !sets {
+        publish.topic.clear();
     }
 }
 

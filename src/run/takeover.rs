@@ -65,10 +65,10 @@ impl Player<'_> {
 
     /// Two clients connect with one identifier at the same moment. Which of them the broker takes for the later one is
     /// its own affair: the one that stays gets the second name.
-    pub async fn race(&mut self, first: usize, second: usize, connect: &Connect) -> Result<(), Stop> {
+    pub async fn race(&mut self, (first, node): (usize, u32), second: usize, connect: &Connect) -> Result<(), Stop> {
         self.take_over(second);
-        for client in [first, second] {
-            let connection = self.open(client, connect.node).await?;
+        for (client, node) in [(first, node), (second, connect.node)] {
+            let connection = self.open(client, node).await?;
             self.clients[client].has_session = self.clients[second].has_session;
             self.clients[client].connected(connection, connect);
             self.clients[client].may_end = true;

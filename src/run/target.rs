@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use crate::broker::Operator;
+use crate::broker::{ENDS_WITHIN, Operator};
 use crate::connection::Endpoint;
 use crate::packet::{Connect, Login, Protocol};
 use crate::plan::Role;
@@ -15,6 +15,10 @@ use crate::vocabulary::FIRST_NODE;
 /// How many connections stand between SYN and CONNACK at most. Beyond the broker's listen backlog (100 for mosquitto)
 /// a SYN is lost and sent again only after a second.
 const CONNECTING_MAX: usize = 64;
+
+/// How many times as long as its first start an end or a start of a broker may take, and how long at least, as far as a run counts on it.
+const TURN_FACTOR: u32 = 3;
+const TURN_MIN: Duration = Duration::from_secs(5);
 
 /// The broker, and how long it is waited for.
 #[derive(Clone)]
@@ -30,6 +34,8 @@ pub struct Target {
     pub connect_timeout: Duration,
     /// How the broker is ended and started again, where that is known.
     pub operator: Option<Arc<Operator>>,
+    /// How long it takes to end it or to start it, as far as is known; no run waits longer for it than the operator does.
+    pub turn: Duration,
     pub(super) connecting: Arc<Semaphore>,
 }
 
@@ -45,6 +51,7 @@ impl Target {
             deadline,
             connect_timeout,
             operator: None,
+            turn: ENDS_WITHIN,
             connecting,
         };
         target.with_publisher(None)
@@ -96,6 +103,12 @@ impl Target {
     /// The same broker, which can be ended and started like this.
     pub fn with_operator(self, operator: Option<Arc<Operator>>) -> Target {
         Target { operator, ..self }
+    }
+
+    /// The same broker, which was ready so long after its start.
+    #[must_use]
+    pub fn with_start(self, took: Duration) -> Target {
+        Target { turn: (TURN_FACTOR * took).clamp(TURN_MIN, ENDS_WITHIN), ..self }
     }
 
     /// The login of clients with this role.

@@ -36,12 +36,13 @@ const USUAL: [(&str, &str); 29] = [
 ];
 
 /// Those that run only where they are named, since brokers may refuse them by right or they take long.
-const ON_REQUEST: [(&str, &str); 5] = [
+const ON_REQUEST: [(&str, &str); 6] = [
     ("long_backlog", include_str!("../../scenarios/long_backlog.toml")),
     ("restart", include_str!("../../scenarios/restart.toml")),
     ("restart_cuts", include_str!("../../scenarios/restart_cuts.toml")),
     ("cluster", include_str!("../../scenarios/cluster.toml")),
     ("cluster_outages", include_str!("../../scenarios/cluster_outages.toml")),
+    ("cluster_partition", include_str!("../../scenarios/cluster_partition.toml")),
 ];
 
 /// The text of a built-in scenario.

@@ -41,6 +41,12 @@ enum State {
     NodeIsDown,
     /// The broker is there, and cannot be started.
     BrokerIsThere,
+    /// Something else has befallen the broker, or a node of it, and has not passed.
+    InTrouble,
+    /// A node was cut off, and was not joined with the others again.
+    CutOff,
+    /// This node was not cut off.
+    NotCutOff,
 }
 
 /// The first step whose client is not in the state that the step needs, and the state in which it is.
@@ -50,15 +56,34 @@ fn first_mistake(scenario: &Part, cell: &Axes) -> Option<(usize, State)> {
     let mut at = vec![FIRST_NODE; scenario.clients.len()];
     // The step in which the broker or a node was ended, and which node.
     let mut ended_in = None;
+    // The step in which a node was cut off, and which node.
+    let mut parted_in = None;
     for (index, step) in scenario.steps.iter().enumerate().filter(|(_, step)| step.when.in_cell(cell)) {
         let effect = step.action.verb().effect();
         let node = node(scenario, step, cell);
+        match (effect, parted_in) {
+            (Effect::PartsNodes, None) if ended_in.is_none() => {
+                parted_in = Some((index, node));
+                continue;
+            }
+            (Effect::JoinsNodes, Some((_, own))) if own == node => {
+                parted_in = None;
+                continue;
+            }
+            (Effect::JoinsNodes, _) => return Some((index, State::NotCutOff)),
+            (Effect::PartsNodes, _) | (Effect::EndsBroker | Effect::StartsBroker, Some(_)) => {
+                return Some((index, State::InTrouble));
+            }
+            _ => {}
+        }
         match (effect, ended_in) {
             (Effect::StartsBroker, Some((_, own))) if own == node => ended_in = None,
             (Effect::StartsBroker, _) => return Some((index, State::BrokerIsThere)),
             (Effect::None, Some(_)) | (_, None) => {}
             (Effect::EndsBroker, Some(_)) | (_, Some((_, None))) => return Some((index, State::BrokerIsDown)),
-            (Effect::Opens | Effect::OpensTwo, Some((_, own))) if own == node => {
+            (Effect::Opens | Effect::OpensTwo, Some((_, own)))
+                if own == node || own == node_of_racer(scenario, step, cell) =>
+            {
                 return Some((index, State::NodeIsDown));
             }
             (_, Some((_, Some(_)))) => {}
@@ -90,10 +115,11 @@ fn first_mistake(scenario: &Part, cell: &Axes) -> Option<(usize, State)> {
                 let ended = states.iter_mut().zip(&at).filter(|(_, own)| ends(own));
                 ended.for_each(|(state, _)| *state = State::Away);
             }
-            Effect::Uses | Effect::None | Effect::StartsBroker => {}
+            Effect::Uses | Effect::None | Effect::StartsBroker | Effect::PartsNodes | Effect::JoinsNodes => {}
         }
     }
-    ended_in.map(|(index, _)| (index, State::BrokerIsDown))
+    let left_ended = ended_in.map(|(index, _)| (index, State::BrokerIsDown));
+    left_ended.or(parted_in.map(|(index, _)| (index, State::CutOff)))
 }
 
 /// The node that a step is about: of a CONNECT the one to which the client connects, of a step of the broker's the one that is named.
@@ -104,6 +130,12 @@ fn node(scenario: &Part, step: &StepPlan, cell: &Axes) -> Option<u32> {
         ActionPlan::Broker { node, .. } => node.as_ref().map(|node| node.in_cell(cell)),
         _ => None,
     }
+}
+
+/// The node to which the client of a race connects that does not stay.
+fn node_of_racer(scenario: &Part, step: &StepPlan, cell: &Axes) -> Option<u32> {
+    let races = matches!(step.action, ActionPlan::Race { .. });
+    races.then(|| scenario.node(step.client, &ConnectPlan::default(), cell))
 }
 
 /// The axes that say at which node something happens.
@@ -120,7 +152,7 @@ fn axes_of_nodes(scenario: &Part) -> Vec<&str> {
 
 fn is_possible(scenario: &Part, action: &ActionPlan, client: usize, states: &[State]) -> bool {
     match action.verb().effect() {
-        Effect::None | Effect::EndsBroker | Effect::StartsBroker => true,
+        Effect::None | Effect::EndsBroker | Effect::StartsBroker | Effect::PartsNodes | Effect::JoinsNodes => true,
         Effect::Opens => states[client] == State::Away,
         Effect::OpensTwo => may_race(scenario, action, client, states),
         Effect::EndsAbruptly => states[client] != State::Away,
@@ -153,6 +185,19 @@ fn sentence(scenario: &Part, index: usize, state: State, cell: &Axes) -> String 
     let place = if values.is_empty() { String::new() } else { format!("in cells with {} ", values.join(",")) };
     let verb = step.action.verb();
     match (verb.effect(), state) {
+        (_, State::InTrouble) => {
+            return format!(
+                "the broker cannot {verb} here: {place}one thing befalls it at a time; start it, or heal it, before"
+            );
+        }
+        (_, State::NotCutOff) => {
+            return format!(
+                "the broker cannot heal here: {place}no step before cuts this node off; give it a partition"
+            );
+        }
+        (_, State::CutOff) => {
+            return format!("the node cannot stay cut off: {place}heal it in a later step");
+        }
         (Effect::StartsBroker, _) => {
             return format!("the broker cannot start here: {place}it was not stopped or killed before");
         }
@@ -169,9 +214,7 @@ fn sentence(scenario: &Part, index: usize, state: State, cell: &Axes) -> String 
         }
         (_, State::Stopped) => "it stopped in the middle of a handshake; cut it in a step before",
         (Effect::Opens, _) => "it is connected already; disconnect it in a step before",
-        (_, State::Away | State::Connected | State::BrokerIsThere) => {
-            "it is not connected; connect it in a step before"
-        }
+        _ => "it is not connected; connect it in a step before",
     };
     format!("\"{client}\" cannot {verb} here: {place}{why}")
 }

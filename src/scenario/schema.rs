@@ -144,6 +144,8 @@ fn step(verb: Verb) -> Json {
         Verb::Publish => &["publish", "qos"],
         Verb::Race => &["race", "stays"],
         Verb::Wait => &["wait", "timer", "seconds"],
+        Verb::Partition => &["partition", "node"],
+        Verb::Heal => &["heal", "node"],
         other => &[other.word()],
     };
     let actor = if verb.is_of_broker() { json!({ "const": BROKER }) } else { name() };
@@ -168,6 +170,8 @@ fn does(verb: Verb) -> &'static str {
         Verb::Stop => "stops the broker, or one node, in good order, which ends all connections to it",
         Verb::Kill => "kills the broker, or one node, which ends all connections to it",
         Verb::Start => "starts it again, and waits until it answers a CONNECT",
+        Verb::Partition => "cuts a node off from the other nodes; connections of clients stay",
+        Verb::Heal => "joins the node with the others, and waits until what is published at each comes to each",
         Verb::Restart => "ends the broker, or one node, and starts it again",
     }
 }

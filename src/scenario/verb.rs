@@ -20,6 +20,8 @@ pub enum Verb {
     Kill,
     Start,
     Restart,
+    Partition,
+    Heal,
 }
 
 /// The effect of a step on the Network Connection of its client.
@@ -41,11 +43,15 @@ pub enum Effect {
     EndsBroker,
     /// It starts the broker or the node again.
     StartsBroker,
+    /// It cuts a node off from the others, and leaves all connections of clients.
+    PartsNodes,
+    /// It lets the node reach the others again.
+    JoinsNodes,
 }
 
 impl Verb {
     /// In the order in which a mistake lists them.
-    pub const ALL: [Verb; 15] = [
+    pub const ALL: [Verb; 17] = [
         Verb::Connect,
         Verb::Subscribe,
         Verb::Unsubscribe,
@@ -61,6 +67,8 @@ impl Verb {
         Verb::Kill,
         Verb::Start,
         Verb::Restart,
+        Verb::Partition,
+        Verb::Heal,
     ];
 
     /// The word of scenario files and histories.
@@ -81,6 +89,8 @@ impl Verb {
             Verb::Kill => "kill",
             Verb::Start => "start",
             Verb::Restart => "restart",
+            Verb::Partition => "partition",
+            Verb::Heal => "heal",
         }
     }
 
@@ -126,7 +136,7 @@ impl Verb {
             Verb::Silence | Verb::Stall => &[],
             Verb::Race => &["stays"],
             Verb::Wait => &["timer", "seconds", "early"],
-            Verb::Stop | Verb::Kill | Verb::Start => &["node", "after_ms"],
+            Verb::Stop | Verb::Kill | Verb::Start | Verb::Partition | Verb::Heal => &["node", "after_ms"],
             Verb::Restart => &["by", "node", "after_ms"],
         }
     }
@@ -141,6 +151,8 @@ impl Verb {
             Verb::Wait => Effect::None,
             Verb::Stop | Verb::Kill | Verb::Restart => Effect::EndsBroker,
             Verb::Start => Effect::StartsBroker,
+            Verb::Partition => Effect::PartsNodes,
+            Verb::Heal => Effect::JoinsNodes,
         }
     }
 
@@ -151,7 +163,7 @@ impl Verb {
 
     /// True if the broker acts, and no client.
     pub fn is_of_broker(self) -> bool {
-        matches!(self.effect(), Effect::EndsBroker | Effect::StartsBroker)
+        matches!(self.effect(), Effect::EndsBroker | Effect::StartsBroker | Effect::PartsNodes | Effect::JoinsNodes)
     }
 
     /// True if the client goes away in this step.

@@ -177,3 +177,68 @@ fn commands_of_the_users_end_one_node_each() {
     done.sort_unstable();
     assert_eq!(done, ["kill 1", "start 1", "start 1", "stop 1"]);
 }
+
+/// The scenario at these nodes; a file is there as long as the first node is cut off.
+fn partition(files: &Files, nodes: &str, arguments: &[&str]) -> Command {
+    let parted = files.path("parted");
+    let mut command = program(["run", "cluster_partition", "--broker", nodes, "--export-json=-", "--patience=100ms"]);
+    command.arg(format!("--partition-command=touch {}", parted.display()));
+    command.arg(format!("--heal-command=rm {}", parted.display()));
+    command.args(["--filter=qos=1"]).args(arguments);
+    command
+}
+
+#[test]
+fn a_cluster_that_loses_nothing_in_a_partition_is_measured() {
+    let (broker, files) = (Broker::correct(), Files::broker(""));
+    let nodes = nodes(&three_nodes(&broker, Sharing::Everything));
+    let ended = run(partition(&files, &nodes, &[]));
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let results = ended.results();
+    assert_eq!(results.cells.len(), 6);
+    for cell in &results.cells {
+        assert_eq!(cell.verdict, Verdict::Pass, "{}: {:?} {:?}", cell.id, cell.reason, cell.violations);
+        assert_eq!(cell.choices.get("after_partition").map(String::as_str), Some("kept"), "{}", cell.id);
+    }
+    assert!(!files.path("parted").exists(), "the partition is healed");
+    assert_nothing_left(&broker);
+}
+
+#[test]
+fn a_session_that_lacks_what_came_while_its_node_was_cut_off_fails() {
+    let (broker, files) = (Broker::correct(), Files::broker(""));
+    let addresses: Vec<SocketAddr> = broker.nodes_that_lose(3, files.path("parted")).iter().map(serve).collect();
+    let ended = run(partition(&files, &nodes(&addresses), &["--filter=what=away"]));
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let results = ended.results();
+    assert_eq!(results.cells.len(), 2);
+    for cell in &results.cells {
+        let cited =
+            cell.violations.iter().any(|own| ["MQTT-3.1.2-5", "MQTT-4.5.0-1"].contains(&own.statement.as_str()));
+        assert!(cell.verdict == Verdict::Fail && cited, "{}: {:?} {:?}", cell.id, cell.reason, cell.violations);
+    }
+    assert_nothing_left(&broker);
+}
+
+#[test]
+fn a_broker_that_nobody_can_cut_off_is_told() {
+    let broker = Broker::correct();
+    let by_url = nodes(&three_nodes(&broker, Sharing::Everything));
+    let ended = run(program(["run", "cluster_partition", "--broker", &by_url]));
+    ended.gave_up(2, &["the broker cannot be partitioned: give --partition-command COMMAND"]);
+    let files = Files::relays(&three_nodes(&broker, Sharing::Everything), "echo $$ >> ${out}/processes;");
+    let mut command = program(["run", "cluster_partition", "--broker", files.path("broker.toml").to_str().unwrap()]);
+    fs::create_dir_all(files.path("tmp")).unwrap();
+    command.env("TMPDIR", files.path("tmp"));
+    run(command).gave_up(2, &["can be cut off from the others", "its file does not say through which ports they talk"]);
+    files.nothing_is_left();
+}
+
+#[test]
+fn a_port_that_is_none_is_not_relayed() {
+    let files = Files::broker("");
+    let text = "relayed = \"wires\"\n".to_owned() + &fs::read_to_string(files.path("broker.toml")).unwrap();
+    fs::write(files.path("broker.toml"), text).unwrap();
+    let ended = run(program(["run", "queue", "--broker", files.path("broker.toml").to_str().unwrap()]));
+    ended.gave_up(2, &["relayed is wires: it is the name of a port, which begins with port"]);
+}

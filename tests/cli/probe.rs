@@ -174,7 +174,7 @@ fn profiles_are_compared_and_set_side_by_side() {
     run(program(["report", ten]))
         .gave_up(2, &["ten.json is not a whole profile: missing field `wait_s`", "write one with"]);
     std::fs::write(ten, cut.replace("\"major\": 1", "\"major\": 9")).unwrap();
-    run(program(["report", ten])).gave_up(2, &["ten.json is a profile of format 9.0, and this version reads 1.x"]);
+    run(program(["report", ten])).gave_up(2, &["ten.json is a profile of format 9.1, and this version reads 1.x"]);
 }
 
 /// The measured limit stands in the place of one that is declared.

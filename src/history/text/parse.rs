@@ -108,6 +108,8 @@ fn parse_of_broker(what: &str) -> Option<Result<Event, String>> {
         "stopped" => Turn::Ended(Ending::Stop),
         "killed" => Turn::Ended(Ending::Kill),
         "started" => Turn::Started,
+        "cut off from the others" => Turn::CutOff,
+        "joined with the others" => Turn::Joined,
         _ => return None,
     };
     let node = node.map(|number| number.parse().map_err(|_| not_a_number(number))).transpose();

@@ -72,8 +72,26 @@ pub struct Connection {
     pub stray_subacks: Vec<usize>,
     /// PUBACKs and PUBRECs with the identifier of no PUBLISH.
     pub stray_acks: Vec<usize>,
-    /// Topics by their aliases, as the broker set them.
-    pub aliases: HashMap<u16, String>,
+    /// As the broker set them.
+    pub aliases_of_broker: Aliases,
+    /// As the client set them; neither knows those of the other (5.0, section 3.3.2.3.4).
+    pub aliases_of_client: Aliases,
+}
+
+/// Topics by their aliases, as one side of a connection set them.
+#[derive(Debug, Default)]
+pub struct Aliases(HashMap<u16, String>);
+
+impl Aliases {
+    /// The topic of a PUBLISH, which may have an alias for it.
+    pub fn topic_of(&mut self, publish: &Publish) -> String {
+        let Some(alias) = publish.properties.topic_alias else { return publish.topic.clone() };
+        if publish.topic.is_empty() {
+            return self.0.get(&alias).cloned().unwrap_or_default();
+        }
+        self.0.insert(alias, publish.topic.clone());
+        publish.topic.clone()
+    }
 }
 
 /// One filter of a SUBSCRIBE.
@@ -210,18 +228,9 @@ impl Connection {
             last_sent: None,
             stray_subacks: Vec::new(),
             stray_acks: Vec::new(),
-            aliases: HashMap::new(),
+            aliases_of_broker: Aliases::default(),
+            aliases_of_client: Aliases::default(),
         }
-    }
-
-    /// The topic of a PUBLISH, which may have an alias for it.
-    pub fn topic_of(&mut self, publish: &Publish) -> String {
-        let Some(alias) = publish.properties.topic_alias else { return publish.topic.clone() };
-        if publish.topic.is_empty() {
-            return self.aliases.get(&alias).cloned().unwrap_or_default();
-        }
-        self.aliases.insert(alias, publish.topic.clone());
-        publish.topic.clone()
     }
 
     pub fn protocol(&self) -> Protocol {

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::history::{Awaited, Client, Entry, Event, History, Message, Turn, WITNESS};
 use crate::packet::{Ack, AckKind, Packet, Properties, Publish, Suback};
+use crate::vocabulary::Trouble;
 
 /// Reads a history.
 pub fn read(history: &History) -> Facts {
@@ -64,10 +65,9 @@ impl Reader {
             | Event::Broken(_) => {}
             Event::Stopped => self.facts.stopped = true,
             Event::AtNode(_, node) => drop(self.facts.nodes.insert(*node)),
-            Event::Broker(Turn::Ended(how), node) => {
-                self.facts.outages.push(Outage { how: *how, node: *node, from: place, until: None });
-            }
-            Event::Broker(Turn::Started, _) => {
+            Event::Broker(Turn::Ended(how), node) => self.befallen(Trouble::End(*how), *node, place),
+            Event::Broker(Turn::CutOff, node) => self.befallen(Trouble::Partition, *node, place),
+            Event::Broker(Turn::Started | Turn::Joined, _) => {
                 self.facts.outages.last_mut().into_iter().for_each(|outage| outage.until = Some(place));
             }
             Event::Late(milliseconds) => self.facts.late.push((place, *milliseconds)),
@@ -92,6 +92,10 @@ impl Reader {
                 self.change(client, |connection| connection.timers.push(timed));
             }
         }
+    }
+
+    fn befallen(&mut self, how: Trouble, node: Option<u32>, from: Place) {
+        self.facts.outages.push(Outage { how, node, from, until: None });
     }
 
     /// The connection of the entry at hand: the one with its number, or the newest of the client.
@@ -184,7 +188,8 @@ impl Reader {
             }
             None => return,
         };
-        let connection = &self.facts.connections[index];
+        let connection = &mut self.facts.connections[index];
+        let topic = connection.aliases_of_client.topic_of(publish);
         let (publisher, publisher_id) = (connection.client.clone(), connection.id.clone());
         let sending = Sending { place, connection: index };
         let key = (publisher_id.clone(), publish.id);
@@ -216,7 +221,7 @@ impl Reader {
         } else {
             self.unproven.entry(index).or_default().push(number);
         }
-        let topic = self.topic(&publish.topic);
+        let topic = self.topic(&topic);
         self.facts.push(Publication {
             sendings: vec![sending],
             id: publish.id,
@@ -341,7 +346,7 @@ impl Reader {
     fn delivered(&mut self, place: Place, index: usize, publish: &Publish) {
         let connection = &mut self.facts.connections[index];
         let number = connection.deliveries.len();
-        let topic = connection.topic_of(publish).to_owned();
+        let topic = connection.aliases_of_broker.topic_of(publish);
         let topic = self.topic(&topic);
         let connection = &mut self.facts.connections[index];
         connection.deliveries.push(Delivery {

@@ -1,6 +1,7 @@
 //! What takes room in a queue whose limit is known: what is in flight, and the queues of other sessions.
 
 use super::BEYOND;
+use crate::profile::away::Away;
 use crate::profile::bench::{Bench, Halt};
 use crate::profile::number::{Measured, Number};
 use crate::profile::quantity::{Quantity, grouped};
@@ -14,30 +15,21 @@ const IN_FLIGHT: u32 = 5;
 /// [`Halt`]: nothing more can be asked.
 pub async fn in_flight(bench: &Bench<'_>, limit: u32) -> Result<(), Halt> {
     let quantity = Quantity::QueueInFlight;
-    let protocol = bench.protocol;
     let sent = limit + IN_FLIGHT + BEYOND;
     if sent + IN_FLIGHT > bench.budget.messages || limit <= IN_FLIGHT {
         bench.moot(&[quantity], "the limit is too near to what is in flight, or to the budget");
         return Ok(());
     }
-    let experiment = format!(
-        r#"clients.subscriber = {{ protocol = "{protocol}", clean_session = false }}
-clients.publisher = {{ protocol = "{protocol}", clean_session = true }}
-steps = [
-    {{ connect = "subscriber" }},
-    {{ connect = "publisher" }},
-    {{ subscribe = "subscriber", qos = 1 }},
-    {{ disconnect = "subscriber" }},
-    {{ publish = "publisher", qos = 1, messages = {IN_FLIGHT} }},
+    let experiment = Away::usual(bench.protocol, 1).then(&format!(
+        r#"    {{ publish = "publisher", qos = 1, messages = {IN_FLIGHT} }},
     {{ connect = "subscriber" }},
     {{ receive = "subscriber", answers = "none" }},
     {{ disconnect = "subscriber" }},
     {{ publish = "publisher", qos = 1, messages = {sent} }},
     {{ connect = "subscriber" }},
     {{ receive = "subscriber" }},
-]
 "#
-    );
+    ));
     let played = bench.play(&experiment).await?;
     if played.is_stopped() {
         bench.unknown(quantity, &played);

@@ -1,5 +1,6 @@
 //! One session that was away, and what it got.
 
+use crate::profile::away::Away;
 use crate::profile::bench::{Bench, Halt};
 use crate::profile::played::Played;
 use crate::profile::quantity::grouped;
@@ -99,27 +100,18 @@ impl Seen {
 
 /// An experiment with one session that is away, and comes back twice.
 fn away(bench: &Bench<'_>, qos: u8, sent: u32, bytes: Option<u32>, window: u32) -> String {
-    let protocol = bench.protocol;
     // At QoS 0 the subscription could take more: what is not queued is not for want of that.
-    let granted = qos.max(1);
+    let away = Away::usual(bench.protocol, qos.max(1));
     let bytes = bytes.map(|bytes| format!(", bytes = {bytes}")).unwrap_or_default();
-    format!(
-        r#"clients.subscriber = {{ protocol = "{protocol}", clean_session = false }}
-clients.publisher = {{ protocol = "{protocol}", clean_session = true }}
-steps = [
-    {{ connect = "subscriber" }},
-    {{ connect = "publisher" }},
-    {{ subscribe = "subscriber", qos = {granted} }},
-    {{ disconnect = "subscriber" }},
-    {{ publish = "publisher", qos = {qos}, messages = {sent}, window = {window}{bytes} }},
+    away.then(&format!(
+        r#"    {{ publish = "publisher", qos = {qos}, messages = {sent}, window = {window}{bytes} }},
     {{ connect = "subscriber" }},
     {{ receive = "subscriber" }},
     {{ disconnect = "subscriber" }},
     {{ connect = "subscriber" }},
     {{ receive = "subscriber" }},
-]
 "#
-    )
+    ))
 }
 
 /// One session that is away while so many messages are published, with payloads of so many bytes; again with patience where more

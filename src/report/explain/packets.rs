@@ -29,6 +29,8 @@ pub(super) fn said(event: &Event) -> String {
             match turn {
                 Turn::Ended(Ending::Stop) => format!("{what} has stopped, as it was asked to (SIGTERM)"),
                 Turn::Ended(Ending::Kill) => format!("{what} was killed (SIGKILL)"),
+                Turn::CutOff => format!("{what} is cut off from the others; its clients are not"),
+                Turn::Joined => format!("{what} reaches the others again, and what is published at each comes to each"),
                 Turn::Started => format!("{what} was started again, and lets clients in"),
             }
         }

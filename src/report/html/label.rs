@@ -21,6 +21,8 @@ pub fn label(event: &Event) -> String {
         Event::WithoutEnd(..) => "too much".into(),
         Event::Broker(Turn::Ended(_), _) => "ended".into(),
         Event::Broker(Turn::Started, _) => "started".into(),
+        Event::Broker(Turn::CutOff, _) => "cut off".into(),
+        Event::Broker(Turn::Joined, _) => "joined".into(),
         Event::Step(step) => step.clone(),
         Event::Late(_) | Event::Broken(_) | Event::Stopped | Event::Attempt(_) => String::new(),
     }

@@ -5,10 +5,10 @@ use std::collections::VecDeque;
 use super::happened::happened;
 use super::{TaughtCell, folded, protocol};
 use crate::packet::Protocol;
-use crate::plan::{Action, Cell, Connect, Operation, Publication};
+use crate::plan::{Action, Cell, Connect, Publication};
 use crate::report::grid::{Drawing, Grid};
 use crate::topic;
-use crate::vocabulary::Ending;
+use crate::vocabulary::{Ending, Trouble};
 
 /// How wide the numbers are.
 const NUMBER: usize = 3;
@@ -92,14 +92,16 @@ pub fn done(cell: &Cell, step: usize) -> String {
         Action::Race { stays, .. } => format!("{name} and {} connect at once", cell.clients[*stays].name),
         Action::Wait { seconds, early: false, .. } => format!("{seconds} s pass"),
         Action::Wait { seconds, early: true, .. } => format!("almost {seconds} s pass"),
-        Action::Broker(Operation { ends, starts, node, .. }) => {
-            let what = node.map_or("the broker".to_owned(), |node| format!("node {node} of the broker"));
-            let ended = match ends {
-                Some(Ending::Stop) => "stopped",
-                Some(Ending::Kill) => "killed",
-                None => return format!("{what} is started"),
+        Action::Broker(operation) => {
+            let what = operation.node.map_or("the broker".to_owned(), |node| format!("node {node} of the broker"));
+            let befalls = match operation.trouble {
+                Trouble::Partition if operation.begins => return format!("{what} is cut off from the others"),
+                Trouble::Partition => return format!("{what} is joined with the others"),
+                Trouble::End(_) if !operation.begins => return format!("{what} is started"),
+                Trouble::End(Ending::Stop) => "stopped",
+                Trouble::End(Ending::Kill) => "killed",
             };
-            format!("{what} is {ended}{}", if *starts { " and started again" } else { "" })
+            format!("{what} is {befalls}{}", if operation.passes { " and started again" } else { "" })
         }
     }
 }

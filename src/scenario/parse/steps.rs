@@ -121,6 +121,10 @@ impl<'a> Reader<'a> {
                 seconds: self.required(step, "seconds")?,
                 early: self.optional(step, "early", false)?,
             },
+            Verb::Partition | Verb::Heal => {
+                step.need("node", "the number of the node that is cut off")?;
+                self.of_broker(verb, Value::Is(Ending::Stop), step)?
+            }
             Verb::Stop | Verb::Start => self.of_broker(verb, Value::Is(Ending::Stop), step)?,
             Verb::Kill => self.of_broker(verb, Value::Is(Ending::Kill), step)?,
             Verb::Restart => {

@@ -32,8 +32,14 @@ pub struct Keeping {
     pub gives_back: Option<usize>,
     /// When a session is forgotten, whatever was granted.
     pub forgets_after: Option<Duration>,
+    /// How long a session of 5.0 lives whose CONNECT has no Session Expiry Interval, in seconds; the standard says 0.
+    pub unasked_expiry: Option<u32>,
     /// On how many topics a message is retained.
     pub retained: Option<usize>,
+    /// How many bytes a client identifier may have.
+    pub id_bytes: Option<usize>,
+    /// The Topic Alias Maximum of CONNACK, and how many aliases are taken of that.
+    pub aliases: [u16; 2],
 }
 
 impl Keeping {
@@ -66,6 +72,11 @@ impl Keeping {
     /// True if a session is discarded for which so many wait.
     pub fn ends_session(&self, backlog: usize) -> bool {
         matches!(self.queue, Some((limit, Full::EndsSession)) if backlog > limit)
+    }
+
+    /// True if an alias may stand for a topic.
+    pub fn takes_alias(&self, alias: u16) -> bool {
+        (1..=self.aliases[1]).contains(&alias)
     }
 
     /// How long a session lives that was granted so much.

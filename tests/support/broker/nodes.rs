@@ -1,6 +1,7 @@
 //! Several nodes in front of one broker: a cluster that keeps everything together, or one that does not share something.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -33,14 +34,26 @@ pub struct Node {
     /// By client identifier, the node at which its session was last, and when its connection there ended.
     last: Arc<Mutex<HashMap<String, (u32, Instant)>>>,
     links: Arc<Mutex<HashMap<Link, String>>>,
+    /// As long as this file is there, the first node is cut off from the others, and what they accept is lost.
+    loses_while: Option<PathBuf>,
 }
 
 impl Broker {
     /// So many nodes of a cluster in front of this broker.
     pub fn nodes(&self, count: u32, sharing: Sharing) -> Vec<Broker> {
         let (last, links) = (Arc::default(), Arc::default());
-        let first = Node { number: 1, sharing, last, links };
+        let first = Node { number: 1, sharing, last, links, loses_while: None };
         (1..=count).map(|number| Broker { node: Some(Node { number, ..first.clone() }), ..self.clone() }).collect()
+    }
+
+    /// The same nodes, which share everything but what is published at the others as long as this file is there: as a cluster of
+    /// which the first node was cut off, and tells behind that the session is present.
+    pub fn nodes_that_lose(&self, count: u32, parted: PathBuf) -> Vec<Broker> {
+        let mut nodes = self.nodes(count, Sharing::Everything);
+        for node in nodes.iter_mut().filter_map(|broker| broker.node.as_mut()) {
+            node.loses_while = Some(parted.clone());
+        }
+        nodes
     }
 }
 
@@ -51,7 +64,9 @@ impl Node {
             Packet::Connect(connect) => Packet::Connect(self.connect(link, connect)),
             Packet::Publish(publish) => {
                 let is_lost = self.sharing == Sharing::NoRetained && self.number > 1;
-                Packet::Publish(Publish { retain: publish.retain && !is_lost, ..publish })
+                let is_parted = self.number > 1 && self.loses_while.as_ref().is_some_and(|file| file.exists());
+                let topic = if is_parted { "to/nobody".into() } else { publish.topic };
+                Packet::Publish(Publish { retain: publish.retain && !is_lost, topic, ..publish })
             }
             other => other,
         }

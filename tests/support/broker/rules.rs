@@ -178,7 +178,8 @@ impl Rules {
 
     /// 3.1.3-5: identifiers of 1 to 23 letters and digits are taken.
     pub fn refuses_id(&self, id: &str) -> bool {
-        self.lies(Defect::RefusesLongIds) && id.len() > 16
+        let most = self.choices.keeping.id_bytes;
+        self.lies(Defect::RefusesLongIds) && id.len() > 16 || most.is_some_and(|most| id.len() > most)
     }
 
     /// 3.1.1 4.1.0-2, 5.0 4.1.0-1: a session is kept while its client is there.

@@ -183,7 +183,8 @@ impl Session {
         self.protocol = connect.protocol;
         self.link = Some(link);
         self.ends_at = None;
-        self.lifetime = rules.lifetime(connect.protocol, connect.clean, connect.session_expiry);
+        let asked = connect.session_expiry.or(rules.choices.keeping.unasked_expiry);
+        self.lifetime = rules.lifetime(connect.protocol, connect.clean, asked);
         self.receive_maximum = rules.receive_maximum(self.receive_maximum, connect);
         self.maximum_packet_size = connect.maximum_packet_size;
         self.topic_alias_maximum = connect.topic_alias_maximum.unwrap_or(0);

@@ -91,6 +91,8 @@ struct Client {
     session_expiry: u32,
     /// Its connection has ended, and what it had sent before is still being read.
     is_cut_off: bool,
+    /// The topics for which it has set aliases.
+    aliases: HashMap<u16, String>,
 }
 
 impl State {

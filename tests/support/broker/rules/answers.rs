@@ -13,8 +13,6 @@ impl Rules {
     /// better answer than to close the connection.
     pub fn refuses(&self, publish: &Publish) -> Option<u8> {
         match publish {
-            // No Topic Alias Maximum is announced, so none is taken (5.0 3.3.2-9).
-            publish if publish.properties.topic_alias.is_some() => Some(0x94),
             // 5.0 3.3.4-6: only servers send them.
             publish if !publish.properties.subscription_ids.is_empty() => Some(0x82),
             publish if !topics::is_topic(&publish.topic) => Some(0x90),

@@ -7,6 +7,8 @@ use super::{Client, Effect, Link, State, Wake};
 
 /// Quota exceeded (5.0, sections 3.4.2.1 and 3.5.2.1).
 const QUOTA_EXCEEDED: u8 = 0x97;
+/// 5.0, section 4.13.
+const TOPIC_ALIAS_INVALID: u8 = 0x94;
 
 /// Packets of a connected client.
 impl State {
@@ -61,6 +63,9 @@ impl State {
 
     /// 3.3.4-1: a PUBLISH is answered as its QoS demands, after its message was taken over.
     fn publish(&mut self, link: Link, client: &Client, publish: Publish) {
+        let Some(publish) = self.with_its_topic(link, publish) else {
+            return self.expel(link, client, TOPIC_ALIAS_INVALID);
+        };
         if let Some(reason) = self.rules.refuses(&publish) {
             return self.expel(link, client, reason);
         }
@@ -86,6 +91,19 @@ impl State {
             _ => AckKind::Pubrec,
         };
         self.send(link, client.protocol, Packet::Ack(Ack { kind, id, reason }));
+    }
+
+    /// 5.0 3.3.2-7 to 3.3.2-9: an alias that the client has set on this connection stands for its topic.
+    fn with_its_topic(&mut self, link: Link, mut publish: Publish) -> Option<Publish> {
+        let Some(alias) = publish.properties.topic_alias.take() else { return Some(publish) };
+        let is_taken = self.rules.choices.keeping.takes_alias(alias);
+        let known = &mut self.clients.get_mut(&link).filter(|_| is_taken)?.aliases;
+        if publish.topic.is_empty() {
+            publish.topic.clone_from(known.get(&alias)?);
+        } else {
+            known.insert(alias, publish.topic.clone());
+        }
+        Some(publish)
     }
 
     /// A QoS 1 message was taken over, and its PUBACK reaches nobody.

@@ -1,5 +1,7 @@
 //! How connections begin and end, and the sessions with them.
 
+use std::collections::HashMap;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -50,7 +52,7 @@ impl State {
             session.will.clone_from(&connect.will);
         }
         let session_expiry = connect.session_expiry.unwrap_or(0);
-        let client = Client { protocol, id, session_expiry, is_cut_off: false };
+        let client = Client { protocol, id, session_expiry, is_cut_off: false, aliases: HashMap::new() };
         self.clients.insert(link, client.clone());
 
         let connack = self.connack(&connect, nameless, self.rules.session_present(connect.clean, earlier));
@@ -109,6 +111,7 @@ impl State {
             // 3.2.2.3.5).
             session_expiry: (v5 && granted != connect.session_expiry.unwrap_or(0)).then_some(granted),
             maximum_qos: (v5 && choices.maximum_qos < 2).then_some(choices.maximum_qos),
+            topic_alias_maximum: Some(choices.keeping.aliases[0]).filter(|most| v5 && *most > 0),
             maximum_packet_size: choices.packet_size_at_most.filter(|_| v5),
             retain_available: (v5 && !choices.retain_available).then_some(false),
             assigned_client_id: (v5 && nameless).then(|| connect.client_id.clone()),
