@@ -10,7 +10,7 @@ use crate::scenario::Scenario;
 /// How wide the columns before the question are: the name, and the cells in 3.1.1, in 5.0, and in both at once.
 const COLUMNS: [usize; 4] = [18, 5, 4, 4];
 /// How wide the column before the questions is in a help, which counts no cells.
-const IN_HELP: [usize; 1] = [18];
+const IN_HELP: [usize; 1] = [19];
 /// Where it begins what is said of a broker or a variant.
 const OF_BROKERS: usize = 22;
 

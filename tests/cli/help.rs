@@ -9,13 +9,13 @@ const OPTIONS: [(&str, &str); 15] = [
     (
         "matrix",
         "--accept --alpn --attempts --baseline --broker --broker-name --broker-version --cafile --cert --client-id-prefix --color --connect-timeout \
-         --deadline --details --expect --export-json --export-junit --export-markdown --export-pcap --fail-on --filter --help --histories --insecure --jobs --keep --key --kill-command --messages --password --password-file --patience --prefix --publisher-password --publisher-password-file --publisher-username --queue-limit --repeat \
+         --deadline --details --expect --export-json --export-junit --export-markdown --export-pcap --fail-on --filter --heal-command --help --histories --insecure --jobs --keep --key --kill-command --messages --partition-command --password --password-file --patience --prefix --publisher-password --publisher-password-file --publisher-username --queue-limit --repeat \
          --settle --start-command --stop-command --time-limit --topic-prefix --username",
     ),
     (
         "run",
         "--accept --all --alpn --attempts --baseline --broker --broker-name --broker-version --cafile --cert --client --client-id-prefix --color \
-         --connect-timeout --deadline --details --expect --export-json --export-junit --export-markdown --export-pcap --fail-on --filter --help --histories --insecure --jobs --keep --key --kill-command --messages --password --password-file --patience --prefix --publisher-password --publisher-password-file --publisher-username --queue-limit --repeat \
+         --connect-timeout --deadline --details --expect --export-json --export-junit --export-markdown --export-pcap --fail-on --filter --heal-command --help --histories --insecure --jobs --keep --key --kill-command --messages --partition-command --password --password-file --patience --prefix --publisher-password --publisher-password-file --publisher-username --queue-limit --repeat \
          --settle --start-command --stop-command --time-limit --topic-prefix --username",
     ),
     ("list", "--brokers --cells --color --filter --help --messages --queue-limit --statements"),
