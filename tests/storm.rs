@@ -177,7 +177,10 @@ fn what_cannot_be_accounted_for_is_said_and_accuses_nobody() {
             "no-puback",
             "the storm could not go on: the broker acknowledged nothing any more; until then 40 of 40 sessions were parked",
         ),
-        ("no-connack-on-resume", "sessions were not let in when they returned: no answer to CONNECT within 5 s"),
+        (
+            "no-connack-on-resume",
+            "the storm could not go on: no answer to CONNECT within 5 s; until then 40 of 40 sessions were parked",
+        ),
     ] {
         let defect = Defect::named(name).unwrap_or_else(|| panic!("{name} is no lie: {:?}", names()));
         let stormed = play(&Broker::lying(defect), &request(Protocol::V5, 1));

@@ -13,7 +13,7 @@ use crate::program::{Ended, end_of, program, run};
 use crate::support::broker::{Broker, Defect};
 
 const PARTS: u32 = 3;
-const CELLS: [&str; 4] = ["run", "backlog", "retained", "--patience=100ms"];
+const CELLS: [&str; 4] = ["run", "backlog", "queue", "--patience=100ms"];
 
 /// The file of a part.
 fn file(folder: &TempDir, part: u32) -> String {
