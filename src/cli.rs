@@ -5,6 +5,7 @@ mod exports;
 mod measure;
 mod probe;
 mod reach;
+mod storm;
 mod survey;
 
 use std::path::PathBuf;
@@ -13,12 +14,14 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::packet::Protocol;
+use crate::partition::Partition;
 use crate::run::{ATTEMPTS_MAX, Settle};
 pub use expected::{Accept, Expected, Failing};
 pub use exports::{ExportFiles, PageFiles};
 pub use measure::{Amounts, Histories, Measure, Outages, Plan, QueueLimit, Running};
 pub use probe::Probe;
 pub use reach::{Prefixes, Reach, StartedBroker, Tls, Waits};
+pub use storm::Storm;
 pub use survey::Survey;
 
 /// Does your MQTT broker keep its promises when a session breaks?
@@ -92,6 +95,10 @@ pub enum Command {
     #[command(after_help = PROBE_EXAMPLES)]
     Probe(Probe),
 
+    /// Let many sessions return at once, as after an outage, and account for each message
+    #[command(after_help = STORM_EXAMPLES)]
+    Storm(Storm),
+
     /// Start brokers one after the other, run the scenarios against each, and set them side by side
     #[command(after_help = SURVEY_EXAMPLES)]
     Survey(Survey),
@@ -101,7 +108,7 @@ pub enum Command {
     #[command(after_help = REPORT_EXAMPLES)]
     Report(Report),
 
-    /// Compare two results files, cell by cell, or two profiles, number by number
+    /// Compare two results files, cell by cell, two profiles, number by number, or two storms
     Compare {
         /// The results that count as known
         baseline: PathBuf,
@@ -109,6 +116,21 @@ pub enum Command {
         results: PathBuf,
         #[command(flatten)]
         fail_on: Failing,
+        #[command(flatten)]
+        expected: Expected,
+    },
+
+    /// Make one results file of those of all parts of a run (--partition), and tell what the whole run found
+    #[command(after_help = MERGE_EXAMPLES)]
+    Merge {
+        /// The results files of all parts
+        #[arg(required = true, value_name = "RESULTS")]
+        files: Vec<PathBuf>,
+        #[command(flatten)]
+        exports: ExportFiles,
+        /// Tell each finding whole, also where there are many
+        #[arg(long, help_heading = "Results")]
+        details: bool,
         #[command(flatten)]
         expected: Expected,
     },
@@ -179,6 +201,14 @@ const PROBE_EXAMPLES: &str = "Examples:
 A probe says numbers, and fails no broker.
 Exit codes: 0 measured · 2 the broker is out of reach · 3 something could not be measured · 130 interrupted.";
 
+const STORM_EXAMPLES: &str = "Examples:
+  mqtt-sessions storm mqtt://localhost                                    1,000 sessions, 10 messages for each
+  mqtt-sessions storm mqtt://localhost --sessions 50000 --yes             an outage of a day
+  mqtt-sessions storm mqtt://localhost --return-rate 500 --away 60s --qos 2 --save found
+
+Exit codes: 0 every message came as it should · 1 a session shows a broken statement · 2 the broker is out of reach, or this machine
+too small · 3 not all can be accounted for · 130 interrupted.";
+
 const DOCTOR_EXAMPLES: &str = "Examples:
   mqtt-sessions doctor mqtts://broker.example -u me          the password in MQTT_SESSIONS_PASSWORD
   mqtt-sessions doctor mqtt://localhost --topic-prefix devices/42
@@ -186,6 +216,11 @@ const DOCTOR_EXAMPLES: &str = "Examples:
 All checks together end within five times --deadline and --connect-timeout,
 and cleaning up within 10 s more.
 Exit codes: 0 a run will work · 2 it will not · 3 something is unclear.";
+
+const MERGE_EXAMPLES: &str = "Examples:
+  mqtt-sessions run --all -b mqtt://broker --partition hash:1/2 --export-json 1.json    on one machine
+  mqtt-sessions run --all -b mqtt://broker --partition hash:2/2 --export-json 2.json    on the other
+  mqtt-sessions merge 1.json 2.json --export-json all.json";
 
 const JUDGE_EXAMPLES: &str = "Examples:
   mqtt-sessions judge results.json               all cells whose histories a run kept
@@ -230,6 +265,9 @@ pub struct Explore {
     /// Only this protocol version: 3.1.1 or 5.0
     #[arg(long, value_name = "VERSION", value_parser = protocol, help_heading = "Experiments")]
     pub protocol: Option<Protocol>,
+    /// Only the experiments of one of N parts of the search, as of a run; each part needs the same --seed
+    #[arg(long, value_name = "hash:M/N", value_parser = partition, help_heading = "Experiments")]
+    pub partition: Option<Partition>,
     /// Leave out experiments that wait for a timer of the protocol, which takes seconds
     #[arg(long, help_heading = "Experiments")]
     pub no_timers: bool,
@@ -331,6 +369,10 @@ pub struct Clean {
     /// Number of repetitions that the run was to make
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub repeat: u32,
+    /// It was a storm with so many sessions, and no run
+    #[arg(long, value_name = "SESSIONS", value_parser = clap::value_parser!(u32).range(1..=storm::SESSIONS_MAX))]
+    #[arg(conflicts_with_all = ["scenarios", "repeat"])]
+    pub storm: Option<u32>,
     #[command(flatten)]
     pub prefixes: Prefixes,
     #[command(flatten)]
@@ -394,6 +436,13 @@ fn settle(text: &str) -> Result<Settle, String> {
 
 fn protocol(text: &str) -> Result<Protocol, String> {
     text.parse().map_err(|()| "write 3.1.1 or 5.0".into())
+}
+
+fn partition(text: &str) -> Result<Partition, String> {
+    match text {
+        "auto" => Partition::of_scheduler(|name| std::env::var(name).ok()),
+        text => text.parse(),
+    }
 }
 
 /// A search or a run may take longer than any wait.

@@ -47,11 +47,13 @@ fn execute(command: Command) -> Result<ExitCode> {
         Command::Explain(options) => on_runtime(command::explain(options)),
         Command::Explore(options) => on_runtime(command::explore(options)),
         Command::Probe(options) => on_runtime(command::probe(options)),
+        Command::Storm(options) => on_runtime(command::storm(options)),
         Command::Survey(options) => on_runtime(command::survey(options)),
         Command::Report(options) => command::report(&options),
         Command::Compare { baseline, results, fail_on, expected } => {
             command::compare(&baseline, &results, &fail_on, &expected)
         }
+        Command::Merge { files, exports, details, expected } => command::merge(&files, &exports, details, &expected),
         Command::Judge { files, exports, details, expected, accept } => {
             command::judge(&files, &exports, details, &expected, &accept)
         }

@@ -15,6 +15,7 @@ use crate::broker::{Broker, Commands, Operator};
 use crate::interruption::unless_interrupted;
 use crate::judge::judge_helpers;
 use crate::output::note;
+use crate::partition::PartOfRun;
 use crate::plan::{Cell, Operation};
 use crate::progress::Progress;
 use crate::report::Control;
@@ -45,6 +46,8 @@ pub struct RunRequest {
     /// The options that say how names begin, as they were typed.
     pub names: Vec<String>,
     pub options: Options,
+    /// The part of a run that the cells are; `None` for a whole run.
+    pub part: Option<PartOfRun>,
     /// How many cells run side by side; `None` leaves it to the kind of broker.
     pub jobs: Option<usize>,
     /// How often each cell is run.
@@ -221,6 +224,7 @@ fn results(
             settle_ms: settle.as_millis() as u64,
             scenario_files: request.scenario_files.clone(),
             scenarios: request.about.clone(),
+            partition: request.part.clone(),
             complete: cut_short.is_none(),
             cut_short,
             planned: planned as u32,

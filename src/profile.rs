@@ -26,7 +26,6 @@ use crate::packet::Protocol;
 use crate::run::{Cleanup, Observer};
 
 pub use bench::{Budget, Halt};
-pub use file::ProfileError;
 pub use number::{FORMAT_NAME, Measured, Number, Profile, Run};
 pub use quantity::{Group, Quantity, Unit, grouped};
 

@@ -25,6 +25,7 @@ mod page;
 mod profile;
 mod profiles;
 mod statements;
+mod storm;
 mod survey;
 mod table;
 mod told;
@@ -50,6 +51,7 @@ use page::wrap;
 pub use profile::{profile, value as measured_value};
 pub use profiles::{profile_changes, profiles};
 pub use statements::{all_statements, statement};
+pub use storm::{storm, storm_changes};
 pub use survey::{PAGE_MARK, Surveyed, examples, side_by_side, surveyed, title};
 pub use told::Told;
 

@@ -28,7 +28,7 @@ pub const FORMAT_NAME: &str = "mqtt-sessions-results";
 /// Raised when a reader of the older format would be misled.
 pub const FORMAT_MAJOR: u32 = 2;
 /// Raised when something was added that an older reader may pass over.
-pub const FORMAT_MINOR: u32 = 2;
+pub const FORMAT_MINOR: u32 = 3;
 
 /// Every cell of one broker: the results file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -46,14 +46,15 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
 
+pub use client::answer;
 pub use gone::Gone;
 pub use hygiene::{Cleanup, Leftovers, Retained, SessionLeft, clean, clean_guessed, clear_all_retained};
 pub use job::ATTEMPTS_MAX;
 pub use joined::until_joined;
 pub use longest::Longest;
-pub use names::{Place, Prefix, client_id, topic};
+pub use names::{ClientName, Names, Place, Prefix, client_id, random_word, topic};
 pub use neighbours::{is_in_use, sentence as prefix_is_in_use};
-pub use probe::{Probe, ROOM_PAUSES, Refusal, RefusalKind, probe};
+pub use probe::{Probe, ROOM_PAUSES, Refusal, RefusalKind, connect, probe};
 pub use ready::until_ready;
 pub use rights::{Forbidden, Rights, look as look_at_rights};
 pub use settle::{SETTLE_MIN, Settle};

@@ -77,7 +77,7 @@ fn axes_keep_their_order() {
 #[test]
 fn keys_of_a_newer_minor_version_are_passed_over() {
     let text = sample().to_json();
-    let newer = text.replacen("\"minor\": 2", "\"minor\": 9", 1);
+    let newer = text.replacen("\"minor\": 3", "\"minor\": 9", 1);
     let newer = newer.replacen('{', "{\"mood\": \"good\",", 1).replace("\"dup\":", "\"mood\": [1, {}], \"dup\":");
     let newer = newer.replace("\"attempts\":", "\"mood\": null, \"attempts\":");
     assert_eq!(
@@ -102,8 +102,8 @@ fn what_cannot_be_used_is_refused_with_a_sentence() {
     assert_snapshot!(refusal("{\"results\": []}"), @"old.json is not a results file of mqtt-sessions: missing field `format` at line 1 column 15; write one with --export-json");
     assert_snapshot!(refusal("hello"), @"old.json is not a results file of mqtt-sessions: expected value at line 1 column 1; write one with --export-json");
     assert_snapshot!(refusal(&other.to_string()), @r#"old.json is not a results file of mqtt-sessions: its format is "hyperfine"; write one with --export-json"#);
-    assert_snapshot!(refusal(&newer.to_string()), @"old.json has format 3.2, and this version reads 2.x; use a newer mqtt-sessions");
-    assert_snapshot!(refusal(&newer.to_string().replace("\"major\":3", "\"major\":1")), @"old.json has format 1.2, and this version reads 2.x; measure the broker again and write the file anew with --export-json");
+    assert_snapshot!(refusal(&newer.to_string()), @"old.json has format 3.3, and this version reads 2.x; use a newer mqtt-sessions");
+    assert_snapshot!(refusal(&newer.to_string().replace("\"major\":3", "\"major\":1")), @"old.json has format 1.3, and this version reads 2.x; measure the broker again and write the file anew with --export-json");
     assert!(refusal(&lacking.to_string()).contains("missing field `verdict`"));
     for length in [1, 50, text.len() / 2, text.len() - 3] {
         let cut: String = text.chars().take(length).collect();

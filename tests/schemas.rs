@@ -8,6 +8,7 @@ use mqtt_sessions::expectations::Expectations;
 use mqtt_sessions::profile::Profile;
 use mqtt_sessions::results::Results;
 use mqtt_sessions::scenario::Scenario;
+use mqtt_sessions::storm::StormFile;
 use serde_json::{Value, json};
 
 fn committed(path: &str) -> PathBuf {
@@ -15,7 +16,7 @@ fn committed(path: &str) -> PathBuf {
 }
 
 /// What the types say, and the file that says it to others.
-fn schemas() -> [(Value, &'static str); 4] {
+fn schemas() -> [(Value, &'static str); 5] {
     let results = serde_json::to_value(Results::schema()).expect("a schema is JSON");
     let profile = serde_json::to_value(Profile::schema()).expect("a schema is JSON");
     let expectations = serde_json::to_value(Expectations::schema()).expect("a schema is JSON");
@@ -23,6 +24,7 @@ fn schemas() -> [(Value, &'static str); 4] {
         (results, "schemas/results.json"),
         (Scenario::schema(), "schemas/scenario.json"),
         (profile, "schemas/profile.json"),
+        (serde_json::to_value(StormFile::schema()).expect("a schema is JSON"), "schemas/storm.json"),
         (expectations, "schemas/expectations.json"),
     ]
 }
@@ -46,7 +48,7 @@ fn the_committed_schemas_are_those_of_the_types() {
 
 #[test]
 fn every_committed_file_keeps_to_its_schema() {
-    let [(results, _), (scenario, _), (profile, _), _] = schemas();
+    let [(results, _), (scenario, _), (profile, _), ..] = schemas();
     keeps_to(&profile, "results/profiles", "json", |text| serde_json::from_str(text).expect("it is JSON"));
     keeps_to(&results, "results", "json", |text| serde_json::from_str(text).expect("it is JSON"));
     keeps_to(&scenario, "scenarios", "toml", of_toml);

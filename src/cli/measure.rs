@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::{Accept, Expected, ExportFiles, Failing, Prefixes, Reach, duration, long_time, settle};
+use super::{Accept, Expected, ExportFiles, Failing, Prefixes, Reach, duration, long_time, partition, settle};
+use crate::partition::Partition;
 use crate::run::{ATTEMPTS_MAX, Settle};
 use crate::scenario::{Ending, MESSAGES_MAX};
 
@@ -111,6 +112,10 @@ pub struct Plan {
     /// Only these cells: an id, or axis=value[,value]; all must hold
     #[arg(long, value_name = "FILTER", help_heading = "Cells")]
     pub filter: Vec<String>,
+    /// Only the cells of one of N parts, from 1, for as many machines; auto asks Slurm, Kubernetes or the CI server which;
+    /// `merge` makes one results file of all
+    #[arg(long, value_name = "hash:M/N", value_parser = partition, help_heading = "Cells")]
+    pub partition: Option<Partition>,
 }
 
 /// The options that change the meaning of a cell.

@@ -8,6 +8,7 @@ use crate::broker::{BrokerFile, TlsOptions};
 use crate::cli::{Amounts, Prefixes, QueueLimit, Reach, Tls};
 use crate::input::read_first_line;
 use crate::measure::BrokerRequest;
+use crate::partition::Partition;
 use crate::plan::{Declared, Settings};
 use crate::printed_command::option;
 use crate::results::Options;
@@ -124,6 +125,16 @@ pub fn prefix(given: Option<&str>, parts: &Prefixes) -> Result<Prefix> {
     let client_id = parts.client_id_prefix.as_deref().unwrap_or(client_id);
     let topic = parts.topic_prefix.as_deref().unwrap_or(topic);
     Prefix::new(client_id, topic).map_err(|why| anyhow!("prefix: {why}"))
+}
+
+/// As [`prefix`], for one part of a run: whatever all parts were given becomes another prefix in each.
+///
+/// # Errors
+/// As [`prefix`].
+pub fn prefix_of_part(given: Option<&str>, parts: &Prefixes, partition: Option<Partition>) -> Result<Prefix> {
+    let prefix = prefix(given, parts)?;
+    let is_random = given.is_none() && parts.client_id_prefix.is_none() && parts.topic_prefix.is_none();
+    Ok(partition.filter(|_| !is_random).map_or(prefix.clone(), |own| prefix.part(own.part)))
 }
 
 /// The options that say how client ids and topics begin, as they were typed.

@@ -12,6 +12,7 @@ use crate::measure::{clear_what_runs_left, reach};
 use crate::output::println;
 use crate::plan::Settings;
 use crate::scenario::Scenario;
+use crate::storm;
 
 /// Ends what runs with this prefix left.
 ///
@@ -34,7 +35,10 @@ pub async fn clean(clean: Clean) -> Result<ExitCode> {
     let interrupted = interruption();
     let cleaning = unless_interrupted(&interrupted, async {
         let reached = reach(&broker, &prefix).await?;
-        let cleanup = clear_what_runs_left(&reached, &prefix, &cells, clean.repeat).await?;
+        let cleanup = match clean.storm {
+            Some(sessions) => storm::clear_what_it_left(&reached.target, &prefix, sessions, &reached.versions()).await,
+            None => clear_what_runs_left(&reached, &prefix, &cells, clean.repeat).await?,
+        };
         Ok::<_, anyhow::Error>((reached.broker.url, cleanup))
     });
     let Some(cleaned) = cleaning.await else { return Ok(ExitCode::Interrupted) };

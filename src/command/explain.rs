@@ -101,6 +101,7 @@ async fn of_broker(
         prefix_was_chosen: explain.prefix.is_some(),
         names: names(explain.prefix.as_deref(), &explain.prefixes),
         options: (&explain.amounts).into(),
+        part: None,
         jobs: None,
         repeat: 1,
         settle: explain.settle,

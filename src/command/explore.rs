@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::arguments::{names, prefix};
+use super::arguments::{names, prefix_of_part};
 use crate::cli::{Explore, PATIENCE};
 use crate::exit_code::ExitCode;
 use crate::explore::{self, Experiment, Finding, Listener, Request, Wishes};
@@ -33,7 +33,10 @@ const CLIENTS_MAX: usize = 5;
 /// A sentence for the user, wherever the command line, a folder or the broker does not allow to go on.
 pub async fn explore(mut typed: Explore) -> Result<ExitCode> {
     typed.broker = typed.broker.at(typed.url.take());
-    let prefix = prefix(typed.prefix.as_deref(), &typed.prefixes)?;
+    if let (Some(partition), None) = (typed.partition, typed.seed) {
+        return Err(anyhow!("{partition} of a search needs the seed of all parts; give each the same --seed S"));
+    }
+    let prefix = prefix_of_part(typed.prefix.as_deref(), &typed.prefixes, typed.partition)?;
     let saving = typed.save.clone().map(Saving::open).transpose()?;
     let seed = typed.seed.unwrap_or_else(|| RandomState::new().hash_one(0) as u32);
     let interrupted = interruption();
@@ -63,8 +66,10 @@ pub async fn explore(mut typed: Explore) -> Result<ExitCode> {
         cases: typed.cases,
         time: typed.time.or(minute),
         wishes: Wishes { protocol: typed.protocol, timers: !typed.no_timers },
+        partition: typed.partition,
     };
-    note(&format!("seed {seed}, prefix {}", prefix.client_id));
+    let part = typed.partition.map(|partition| format!(", {partition}")).unwrap_or_default();
+    note(&format!("seed {seed}{part}, prefix {}", prefix.client_id));
     let telling = Telling { bar: bar(), saving, warnings: Mutex::default() };
     let explored = explore::search(&laboratory, request, &telling).await;
     telling.bar.finish_and_clear();

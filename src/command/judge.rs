@@ -118,6 +118,7 @@ fn as_results(files: &[HistoryFile], judged: Vec<Combined>) -> Results {
             settle_ms: 0,
             scenario_files: BTreeMap::new(),
             scenarios: BTreeMap::new(),
+            partition: None,
             complete: true,
             cut_short: None,
             planned: cells.len() as u32,

@@ -20,7 +20,9 @@ pub fn list(scenarios: Vec<String>, listed: Listed, plan: &Plan) -> Result<ExitC
     match listed {
         Listed { statements: true, .. } => print(&report::all_statements(page()))?,
         Listed { brokers: true, .. } => print(&brokers())?,
-        Listed { cells: false, .. } if scenarios.is_empty() && plan.filter.is_empty() => print(&overview(plan)?)?,
+        Listed { cells: false, .. } if scenarios.is_empty() && plan.filter.is_empty() && plan.partition.is_none() => {
+            print(&overview(plan)?)?
+        }
         _ => return cells(scenarios, listed.cells, plan),
     }
     Ok(ExitCode::Success)
@@ -56,7 +58,8 @@ fn cells(scenarios: Vec<String>, ids_alone: bool, plan: &Plan) -> Result<ExitCod
     let ids_alone = ids_alone || scenarios.is_empty();
     let scenarios = if scenarios.is_empty() { usual() } else { scenarios };
     let loaded = load(&scenarios)?;
-    let cells = select(&loaded, (&plan.amounts).into(), &plan.filter)?;
+    let mut cells = select(&loaded, (&plan.amounts).into(), &plan.filter)?;
+    cells.retain(|cell| plan.partition.is_none_or(|partition| partition.has(&cell.id)));
     if cells.is_empty() {
         return Ok(nothing_selected(&loaded, (&plan.amounts).into(), &plan.filter));
     }

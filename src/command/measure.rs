@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, HashSet};
 
 use anyhow::{Result, anyhow};
 
-use super::arguments::{names, prefix};
+use super::arguments::{names, prefix_of_part};
 use super::expected::{assess, known};
 use super::probe::measured_queue_limit;
-use super::selection::{check_repeat, load, nothing_selected, select, usual};
+use super::selection::{check_repeat, load, nothing_selected, part_of, select, usual};
 use crate::broker::Commands;
 use crate::cli::{Histories, Library, Measure, Outages, QueueLimit, Running};
 use crate::compare::{compare, same_options};
@@ -31,7 +31,7 @@ impl Measure {
             commands: commands(&self.outages),
             ..self.broker.request()?
         };
-        let prefix = prefix(self.prefix.as_deref(), &self.prefixes)?;
+        let prefix = prefix_of_part(self.prefix.as_deref(), &self.prefixes, self.plan.partition)?;
         let options = (&self.plan.amounts).into();
         Ok(RunRequest {
             prefix_was_chosen: self.prefix.is_some(),
@@ -60,6 +60,7 @@ impl Running {
             prefix_was_chosen: false,
             names: Vec::new(),
             options,
+            part: None,
             jobs: self.jobs.map(|jobs| jobs as usize),
             repeat: self.repeat,
             settle: self.settle,
@@ -111,7 +112,8 @@ async fn measure(scenarios: Vec<String>, mut typed: Measure, library: Option<Lib
     let interrupted = interruption();
     if typed.plan.amounts.queue_limit == Some(QueueLimit::Probe) {
         let broker = typed.broker.request()?;
-        let Some(limit) = measured_queue_limit(&broker, &typed.prefixes, &interrupted).await? else {
+        let prefix = prefix_of_part(None, &typed.prefixes, typed.plan.partition)?;
+        let Some(limit) = measured_queue_limit(&broker, &prefix, &interrupted).await? else {
             return Ok(ExitCode::Interrupted);
         };
         typed.plan.amounts.queue_limit = limit.map(QueueLimit::Messages);
@@ -121,12 +123,14 @@ async fn measure(scenarios: Vec<String>, mut typed: Measure, library: Option<Lib
     if cells.is_empty() {
         return Ok(nothing_selected(&loaded, (&typed.plan.amounts).into(), &typed.plan.filter));
     }
+    let (cells, part) = part_of(cells, typed.plan.partition);
     let own = loaded.iter().flat_map(|(_, scenario)| plan::cells(scenario, (&typed.plan.amounts).into()));
     let mut known = known(&typed.expected, typed.accept.accept, own.map(|cell| Place::from(&cell)))?;
     let request = typed.request(scenarios.clone(), &loaded);
     let lessons = Lessons::of(loaded, &cells, library.is_some())?;
     let exports = Exports::open(&typed.exports)?;
     let request = RunRequest {
+        part,
         keep_all_histories: exports.need_all_histories() || typed.histories == Histories::All,
         ..request?
     };

@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::sync::watch;
 
 use super::arguments::prefix;
-use crate::cli::{Prefixes, Probe};
+use crate::cli::Probe;
 use crate::exit_code::ExitCode;
 use crate::export::Export;
 use crate::interruption::interruption;
@@ -84,14 +84,13 @@ fn laboratory<'r>(
 /// A sentence for the user: the broker cannot be measured, or has no steady limit.
 pub(super) async fn measured_queue_limit(
     broker: &BrokerRequest,
-    prefixes: &Prefixes,
+    prefix: &Prefix,
     interrupted: &watch::Receiver<bool>,
 ) -> Result<Option<Option<u32>>> {
-    let prefix = prefix(None, prefixes)?;
-    let Some(reached) = reach_for_lanes(broker, &prefix, interrupted).await? else { return Ok(None) };
+    let Some(reached) = reach_for_lanes(broker, prefix, interrupted).await? else { return Ok(None) };
     let protocol = spoken(&reached, None)?;
     let request = Request { budget: Budget::times(1), wait_s: 1 };
-    let laboratory = laboratory(&reached, &prefix, request.budget, interrupted.clone())?;
+    let laboratory = laboratory(&reached, prefix, request.budget, interrupted.clone())?;
     let number = match profile::queue_limit(&laboratory, protocol, request, &Telling(bar())).await {
         Ok(number) => number,
         Err(Halt::Interrupted) => return Ok(None),
@@ -120,7 +119,7 @@ pub(super) async fn measured_queue_limit(
 }
 
 /// The protocol version of the clients: that which was asked for, or the latest that the broker speaks.
-fn spoken(reached: &Reached, wanted: Option<Protocol>) -> Result<Protocol> {
+pub(super) fn spoken(reached: &Reached, wanted: Option<Protocol>) -> Result<Protocol> {
     let versions = reached.versions();
     let found = wanted.or(versions.last().copied()).filter(|wanted| versions.contains(wanted));
     found.ok_or_else(|| match wanted {

@@ -6,6 +6,7 @@ use anyhow::{Result, anyhow};
 
 use crate::exit_code::ExitCode;
 use crate::output::note;
+use crate::partition::{PartOfRun, Partition};
 use crate::plan::{self, Cell, Filter, Settings};
 use crate::scenario::Scenario;
 
@@ -47,6 +48,14 @@ pub fn select(scenarios: &[(&str, Scenario)], settings: Settings, filters: &[Str
         }
     }
     Ok(filter.select(cells)?)
+}
+
+/// The cells of one part, and what the results file says about it; all of them where there are no parts.
+pub fn part_of(cells: Vec<Cell>, partition: Option<Partition>) -> (Vec<Cell>, Option<PartOfRun>) {
+    let Some(partition) = partition else { return (cells, None) };
+    let (own, part) = partition.take(cells);
+    note(&format!("{partition}: {} of {} cells", own.len(), part.cells));
+    (own, Some(part))
 }
 
 /// Whether so many cells can be repeated so often.

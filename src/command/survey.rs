@@ -7,7 +7,7 @@ use anyhow::Result;
 use tokio::sync::watch;
 
 use super::measure::keep_histories;
-use super::selection::{check_repeat, load, nothing_selected, select, usual};
+use super::selection::{check_repeat, load, nothing_selected, part_of, select, usual};
 use crate::cli::{Amounts, Histories, Survey};
 use crate::exit_code::ExitCode;
 use crate::expectations::Assessment;
@@ -38,7 +38,7 @@ pub async fn survey(typed: Survey) -> Result<ExitCode> {
     let Subjects { subjects, missing } = subject::subjects(&typed.brokers, typed.variants)?;
     missing.iter().for_each(|sentence| note(sentence));
     let folder = Folder::open(&typed.save)?;
-    let places = folder.places(subjects.iter().map(|subject| &subject.label))?;
+    let places = folder.places(subjects.iter().map(|subject| &subject.label), typed.plan.partition)?;
     let study = Study { typed: &typed, scenarios: &scenarios, loaded: &loaded, interrupted: interruption() };
     // A broker that was asked for and is not here was not measured.
     let is_missing = missing.is_some() && (!typed.brokers.is_empty() || subjects.is_empty());
@@ -49,7 +49,10 @@ pub async fn survey(typed: Survey) -> Result<ExitCode> {
             break;
         }
     }
-    if let Some(said) = folder.write_page()? {
+    // Of a part alone there is no page.
+    if typed.plan.partition.is_none()
+        && let Some(said) = folder.write_page()?
+    {
         println(&said)?;
     }
     Ok(ExitCode::of_several(&codes))
@@ -83,9 +86,10 @@ impl Study<'_> {
     /// A sentence for the user: it cannot be measured, or its results cannot be written.
     async fn measured(&self, subject: &Subject, place: &Export) -> Result<ExitCode> {
         let typed = self.typed;
-        let request = self.request(subject);
         let settings = (&self.amounts(subject)).into();
         let cells = select(self.loaded, settings, &typed.plan.filter)?;
+        let (cells, part) = part_of(cells, typed.plan.partition);
+        let request = RunRequest { part, ..self.request(subject) };
         let measured = measure::measure(&request, cells, &Lessons::default(), &self.interrupted).await?;
         let Some(Measured { mut results, is_clean, interrupted, .. }) = measured else {
             return Ok(ExitCode::Interrupted);

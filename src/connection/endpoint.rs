@@ -1,14 +1,14 @@
 //! Where a broker can be reached, and by which transport.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use tokio::io::DuplexStream;
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::{TcpSocket, TcpStream, UnixStream};
 use tokio::task::JoinSet;
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -42,6 +42,9 @@ enum Place {
     Tcp {
         addresses: Arc<[SocketAddr]>,
         first: Arc<AtomicUsize>,
+        /// The own addresses from which connections come, in turn; none leaves it to the operating system.
+        sources: Arc<[IpAddr]>,
+        opened: Arc<AtomicUsize>,
     },
     Unix(PathBuf),
     /// A broker in this process, which makes a new pipe at each call.
@@ -51,7 +54,18 @@ enum Place {
 impl Endpoint {
     /// Plain TCP.
     pub fn tcp(addresses: impl Into<Arc<[SocketAddr]>>) -> Endpoint {
-        Endpoint::at(Place::Tcp { addresses: addresses.into(), first: Arc::default() })
+        let (addresses, sources) = (addresses.into(), Arc::new([]));
+        Endpoint::at(Place::Tcp { addresses, first: Arc::default(), sources, opened: Arc::default() })
+    }
+
+    /// The same place, reached from these addresses of this machine in turn, each of which has ports of its own. Only TCP knows
+    /// such a thing.
+    #[must_use]
+    pub fn from_sources(mut self, from: &[IpAddr]) -> Endpoint {
+        if let Place::Tcp { sources, .. } = &mut self.place {
+            *sources = from.into();
+        }
+        self
     }
 
     /// A Unix socket.
@@ -110,7 +124,7 @@ impl Endpoint {
     /// The address, where the broker speaks MQTT over nothing but TCP.
     pub fn plain_tcp(&self) -> Option<SocketAddr> {
         match &self.place {
-            Place::Tcp { addresses, first } if self.tls.is_none() && self.websocket.is_none() => {
+            Place::Tcp { addresses, first, .. } if self.tls.is_none() && self.websocket.is_none() => {
                 addresses.get(first.load(Relaxed)).copied()
             }
             _ => None,
@@ -123,8 +137,10 @@ impl Place {
         match self {
             Place::InProcess(open) => Ok(Socket::InProcess(open())),
             Place::Unix(path) => Ok(Socket::Unix(connect_unix(path).await?)),
-            Place::Tcp { addresses, first } => {
-                let (found, stream) = connect(addresses, first.load(Relaxed)).await?;
+            Place::Tcp { addresses, first, sources, opened } => {
+                let turn = opened.fetch_add(1, Relaxed);
+                let source = sources.get(turn.checked_rem(sources.len()).unwrap_or(0)).copied();
+                let (found, stream) = connect(addresses, first.load(Relaxed), source).await?;
                 // A dead address is waited for once, and all connections lead to one place.
                 first.store(found, Relaxed);
                 Ok(Socket::tcp(stream)?)
@@ -154,9 +170,9 @@ fn no_socket(error: &io::Error) -> NotOpened {
 
 /// Connects to the first address that answers: one after the other, without waiting long for those that are silent. Tells
 /// which it was.
-async fn connect(addresses: &[SocketAddr], first: usize) -> io::Result<(usize, TcpStream)> {
+async fn connect(addresses: &[SocketAddr], first: usize, source: Option<IpAddr>) -> io::Result<(usize, TcpStream)> {
     if let [address] = addresses {
-        return Ok((0, TcpStream::connect(address).await?));
+        return Ok((0, connect_to(*address, source).await?));
     }
     let mut order = (0..addresses.len()).map(|offset| (first + offset) % addresses.len());
     let mut trying = JoinSet::new();
@@ -165,7 +181,7 @@ async fn connect(addresses: &[SocketAddr], first: usize) -> io::Result<(usize, T
         let next = order.next();
         if let Some(number) = next {
             let address = addresses[number];
-            trying.spawn(async move { TcpStream::connect(address).await.map(|stream| (number, stream)) });
+            trying.spawn(async move { connect_to(address, source).await.map(|stream| (number, stream)) });
         }
         // Behind the last address there is nothing to be tried beside it.
         let patience = if next.is_some() { NEXT_ADDRESS } else { Duration::MAX };
@@ -179,9 +195,30 @@ async fn connect(addresses: &[SocketAddr], first: usize) -> io::Result<(usize, T
     }
 }
 
+/// Connects to one address, from one of this machine's where that is given.
+async fn connect_to(address: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStream> {
+    let Some(source) = source else { return TcpStream::connect(address).await };
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.bind(SocketAddr::new(source, 0))?;
+    socket.connect(address).await
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn connections_come_from_the_given_addresses_in_turn() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let sources = [IpAddr::from([127, 0, 0, 7]), IpAddr::from([127, 0, 0, 8])];
+        let endpoint = Endpoint::tcp([listener.local_addr().unwrap()]).from_sources(&sources);
+        for turn in 0..4 {
+            let _stream = endpoint.open(Duration::from_secs(60)).await.unwrap();
+            assert_eq!(listener.accept().await.unwrap().1.ip(), sources[turn % 2]);
+        }
+        let strange = endpoint.from_sources(&[IpAddr::from([192, 0, 2, 1])]);
+        assert!(strange.open(Duration::from_secs(60)).await.is_err());
+    }
 
     /// A listener that accepts nobody, and has no place for anybody to wait.
     fn silent() -> (std::net::TcpListener, Vec<std::net::TcpStream>, SocketAddr) {
@@ -204,8 +241,8 @@ mod tests {
         endpoint.open(Duration::from_secs(60)).await.unwrap();
         // The next connection begins with the address that answered.
         assert_eq!(endpoint.plain_tcp(), alive.local_addr().ok());
-        let Place::Tcp { addresses, first } = &endpoint.place else { unreachable!() };
-        let next = connect(addresses, first.load(Relaxed)).await.unwrap();
+        let Place::Tcp { addresses, first, .. } = &endpoint.place else { unreachable!() };
+        let next = connect(addresses, first.load(Relaxed), None).await.unwrap();
         assert_eq!(next.0, 1);
     }
 

@@ -17,6 +17,7 @@ use super::generate::Wishes;
 use super::source::{BUSY_MAX, Batch, Source};
 use super::suspects::Suspect;
 use crate::laboratory::Laboratory;
+use crate::partition::Partition;
 use crate::results::{CellResult, Summary, Verdict};
 use crate::run::{Cleanup, Gone, Observer, Retained, prefix_is_in_use};
 
@@ -41,6 +42,8 @@ pub struct Request {
     /// How long is enough; `None` leaves it to the number of experiments.
     pub time: Option<Duration>,
     pub wishes: Wishes,
+    /// The part of the search that is made here; `None` for all of it.
+    pub partition: Option<Partition>,
 }
 
 /// What a search tells while it goes on. It hears of each batch of experiments as an [`Observer`] does.

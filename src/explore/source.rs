@@ -16,7 +16,7 @@ const FEWEST: usize = 32;
 /// do not wait with them.
 pub struct Source {
     request: Request,
-    /// How many were made.
+    /// How many were made, here or in other parts.
     made: u32,
     plain: Queue,
     with_timers: Queue,
@@ -70,7 +70,9 @@ impl Source {
         while !self.plain.is_full() && !self.with_timers.is_full() && !self.has_made_all() {
             let seed = self.request.seed.wrapping_add(self.made);
             self.made += 1;
-            self.add(seed, experiment(seed, self.request.wishes));
+            if self.request.partition.is_none_or(|partition| partition.has(&seed.to_string())) {
+                self.add(seed, experiment(seed, self.request.wishes));
+            }
         }
         let is_next = self.plain.is_full() || self.with_timers.waiting.is_empty();
         let queue = if is_next { &mut self.plain } else { &mut self.with_timers };
@@ -95,7 +97,7 @@ mod tests {
 
     fn source(cases: u32, side_by_side: usize) -> Source {
         let wishes = Wishes { protocol: None, timers: true };
-        Source::new(Request { seed: 7, cases: Some(cases), time: None, wishes }, side_by_side)
+        Source::new(Request { seed: 7, cases: Some(cases), time: None, wishes, partition: None }, side_by_side)
     }
 
     #[test]

@@ -11,6 +11,7 @@ use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::history::{Entry, History, HistoryError};
+use crate::partition::PartOfRun;
 
 /// Everything that differs from run to run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -34,6 +35,9 @@ pub struct Run {
     /// What each scenario is about, by its name; absent in older files.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub scenarios: BTreeMap<String, About>,
+    /// The part of a run that this is; absent where it is a whole run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition: Option<PartOfRun>,
     /// Every planned cell has a record: nothing cut the run short.
     pub complete: bool,
     /// What cut it short; absent where the run is complete, and in older files.

@@ -38,6 +38,8 @@ pub struct Leftovers {
     pub sessions: BTreeMap<String, SessionLeft>,
     /// Topics that may hold a retained message.
     pub retained: BTreeSet<String>,
+    /// How long the clean-up may take at least, where it took long to make all of this.
+    pub time: Duration,
 }
 
 /// A client identifier under which there may be a session.
@@ -165,7 +167,7 @@ pub async fn clean(target: &Target, prefix: &Prefix, leftovers: Leftovers, versi
 async fn clean_at(target: &Target, prefix: &Prefix, leftovers: Leftovers, versions: &[Protocol]) -> Cleanup {
     let checks = versions.contains(&Protocol::V5);
     let version = if versions.contains(&Protocol::V3) { Protocol::V3 } else { Protocol::V5 };
-    let until = Instant::now() + budget(leftovers.sessions.len());
+    let until = Instant::now() + budget(leftovers.sessions.len()).max(leftovers.time);
     let (persistent, over): (Vec<_>, Vec<_>) = leftovers.sessions.into_values().partition(|session| session.persists);
     // A client that was never let in has no session, and may not be let in to look for one either.
     let over = over.into_iter().filter(|session| session.existed).collect();

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::connection::secret;
+use crate::digest::fnv_1a;
 use crate::history::Message;
 
 /// How the client ids and topics of a run begin.
@@ -74,6 +75,12 @@ impl Prefix {
             0 => self.clone(),
             _ => Prefix { client_id: format!("{}{number}", self.client_id), topic: format!("{}/{number}", self.topic) },
         }
+    }
+
+    /// The prefix of one part of a run whose parts all got this one. A letter on either side of the number keeps the lanes of one
+    /// part and those of another apart.
+    pub fn part(&self, number: u32) -> Prefix {
+        Prefix { client_id: format!("{}p{number}p", self.client_id), topic: format!("{}/p{number}p", self.topic) }
     }
 
     /// A run with this prefix may have published on the topic.
@@ -235,12 +242,6 @@ impl Names {
     }
 }
 
-/// FNV-1a: the standard library's hashers promise no stability between versions.
-fn fnv_1a(bytes: &[u8]) -> u64 {
-    let next = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, next)
-}
-
 /// What a tag is made from.
 #[derive(Debug, Clone, Copy)]
 pub struct Place<'a> {
@@ -288,6 +289,8 @@ fn base36(mut number: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     fn names() -> Names {
@@ -355,6 +358,19 @@ mod tests {
                     .all(|other| { other.client_id != lane.client_id && other.filter() != lane.filter() })
             );
         }
+    }
+
+    /// Neither do helpers, whose names begin with a letter.
+    #[test]
+    fn the_lanes_of_all_parts_differ() {
+        let prefix = Prefix::new("ms1", "some/ms1").unwrap();
+        let lanes = (1..=120).flat_map(|part| (0..=12).map(move |lane| (part, lane)));
+        let all: Vec<Prefix> = lanes.map(|(part, lane)| prefix.part(part).lane(lane)).collect();
+        let ids: HashSet<&str> = all.iter().map(|own| own.client_id.as_str()).collect();
+        let topics: HashSet<&str> = all.iter().map(|own| own.topic.as_str()).collect();
+        assert_eq!((ids.len(), topics.len()), (all.len(), all.len()));
+        assert!(all.iter().all(|own| prefix.holds(&topic(own, "tag", "t"))));
+        assert!(!prefix.part(1).holds(&topic(&prefix.part(11), "tag", "t")));
     }
 
     #[test]

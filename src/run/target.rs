@@ -64,6 +64,14 @@ impl Target {
         self.with_secrets()
     }
 
+    /// The same broker, reached from these addresses of this machine in turn.
+    #[must_use]
+    pub fn from_sources(mut self, sources: &[std::net::IpAddr]) -> Target {
+        let endpoints = self.nodes.iter_mut().chain([&mut self.endpoint]);
+        endpoints.for_each(|endpoint| *endpoint = endpoint.clone().from_sources(sources));
+        self
+    }
+
     /// How many nodes the broker has.
     pub fn nodes(&self) -> u32 {
         self.nodes.len() as u32

@@ -4,21 +4,21 @@ use crate::program::{Ended, program, run};
 use mqtt_sessions::scenario::Scenario;
 
 /// The options of each command, as its help lists them.
-const OPTIONS: [(&str, &str); 15] = [
+const OPTIONS: [(&str, &str); 17] = [
     ("", "--color --help --version"),
     (
         "matrix",
         "--accept --alpn --attempts --baseline --broker --broker-name --broker-version --cafile --cert --client-id-prefix --color --connect-timeout \
-         --deadline --details --expect --export-json --export-junit --export-markdown --export-pcap --fail-on --filter --heal-command --help --histories --insecure --jobs --keep --key --kill-command --messages --partition-command --password --password-file --patience --prefix --publisher-password --publisher-password-file --publisher-username --queue-limit --repeat \
+         --deadline --details --expect --export-json --export-junit --export-markdown --export-pcap --fail-on --filter --heal-command --help --histories --insecure --jobs --keep --key --kill-command --messages --partition --partition-command --password --password-file --patience --prefix --publisher-password --publisher-password-file --publisher-username --queue-limit --repeat \
          --settle --start-command --stop-command --time-limit --topic-prefix --username",
     ),
     (
         "run",
         "--accept --all --alpn --attempts --baseline --broker --broker-name --broker-version --cafile --cert --client --client-id-prefix --color \
-         --connect-timeout --deadline --details --expect --export-json --export-junit --export-markdown --export-pcap --fail-on --filter --heal-command --help --histories --insecure --jobs --keep --key --kill-command --messages --partition-command --password --password-file --patience --prefix --publisher-password --publisher-password-file --publisher-username --queue-limit --repeat \
+         --connect-timeout --deadline --details --expect --export-json --export-junit --export-markdown --export-pcap --fail-on --filter --heal-command --help --histories --insecure --jobs --keep --key --kill-command --messages --partition --partition-command --password --password-file --patience --prefix --publisher-password --publisher-password-file --publisher-username --queue-limit --repeat \
          --settle --start-command --stop-command --time-limit --topic-prefix --username",
     ),
-    ("list", "--brokers --cells --color --filter --help --messages --queue-limit --statements"),
+    ("list", "--brokers --cells --color --filter --help --messages --partition --queue-limit --statements"),
     (
         "explain",
         "--alpn --as-scenario --attempts --broker --bytes --cafile --cert --client-id-prefix --color --connect-timeout --deadline --export-pcap --help --insecure --keep --key --messages --password \
@@ -27,12 +27,12 @@ const OPTIONS: [(&str, &str); 15] = [
     (
         "explore",
         "--alpn --broker --cafile --cases --cert --client-id-prefix --color --connect-timeout --deadline --help --insecure --jobs --keep --key \
-         --no-timers --password --password-file --prefix --protocol --publisher-password --publisher-password-file \
+         --no-timers --partition --password --password-file --prefix --protocol --publisher-password --publisher-password-file \
          --publisher-username --save --seed --settle --time --topic-prefix --username",
     ),
     (
         "survey",
-        "--attempts --color --connect-timeout --deadline --filter --help --histories --jobs --keep --messages --patience --queue-limit --repeat \
+        "--attempts --color --connect-timeout --deadline --filter --help --histories --jobs --keep --messages --partition --patience --queue-limit --repeat \
          --save --scenario --settle --time-limit --variants",
     ),
     (
@@ -44,6 +44,13 @@ const OPTIONS: [(&str, &str); 15] = [
     ("report", "--color --export-html --export-markdown --help"),
     ("completions", "--color --help"),
     ("man", "--color --help"),
+    (
+        "storm",
+        "--alpn --away --broker --cafile --cert --client-id-prefix --color --connect-timeout --deadline --export-json --help --insecure --keep --key \
+         --messages --partition --password --password-file --patience --prefix --protocol --publisher-password --publisher-password-file \
+         --publisher-username --qos --return-rate --save --sessions --settle --size --source --start-at --topic-prefix --username --yes",
+    ),
+    ("merge", "--color --details --expect --export-json --export-junit --export-markdown --export-pcap --help"),
     ("compare", "--color --expect --fail-on --help"),
     (
         "judge",
@@ -57,7 +64,7 @@ const OPTIONS: [(&str, &str); 15] = [
     (
         "clean",
         "--alpn --broker --cafile --cert --client-id-prefix --color --connect-timeout --deadline --help --insecure --keep --key --password --password-file --prefix \
-         --publisher-password --publisher-password-file --publisher-username --repeat \
+         --publisher-password --publisher-password-file --publisher-username --repeat --storm \
          --topic-prefix --username",
     ),
 ];

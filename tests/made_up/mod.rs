@@ -61,6 +61,7 @@ pub fn results(mut cells: Vec<CellResult>) -> Results {
             reached_with: Vec::new(),
             scenario_files: BTreeMap::new(),
             scenarios: BTreeMap::new(),
+            partition: None,
             complete: true,
             cut_short: None,
             planned: cells.len() as u32,

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, anyhow};
 use crate::broker::name_and_variant;
 use crate::export::Export;
 use crate::output::note;
+use crate::partition::Partition;
 use crate::report::{self, Surveyed};
 use crate::results::{BrokerLabel, Results};
 
@@ -43,10 +44,14 @@ impl Folder {
     ///
     /// # Errors
     /// A file that cannot be written, that is no results file, or that two brokers have.
-    pub fn places<'a>(&self, labels: impl Iterator<Item = &'a BrokerLabel>) -> Result<Vec<Export>> {
+    pub fn places<'a>(
+        &self,
+        labels: impl Iterator<Item = &'a BrokerLabel>,
+        partition: Option<Partition>,
+    ) -> Result<Vec<Export>> {
         let mut paths: Vec<PathBuf> = Vec::new();
         for label in labels {
-            let path = self.path.join(file_name(label));
+            let path = self.path.join(file_name(label, partition));
             if paths.contains(&path) {
                 return Err(anyhow!("two brokers would write {}; give their files different names", path.display()));
             }
@@ -68,6 +73,11 @@ impl Folder {
         for path in paths.iter().filter(is_json) {
             let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             match Results::load(path) {
+                Ok(results) if results.run.partition.is_some() => {
+                    note(&format!(
+                        "left out of {PAGE}: {file} is a part of a run; make one file of all with `mqtt-sessions merge`"
+                    ));
+                }
                 Ok(results) => surveyed.push(Surveyed { file, results }),
                 Err(why) => note(&format!("warning: left out of {PAGE}: {why}")),
             }
@@ -96,14 +106,15 @@ fn cure() -> String {
     format!("move it, or give {OPTION} another folder")
 }
 
-/// `mosquitto-persistent-2.0.11.json`, without what has no place in the name of a file.
-fn file_name(label: &BrokerLabel) -> String {
+/// `mosquitto-persistent-2.0.11.json`, for a part `mosquitto-2.0.11.part-3-of-8.json`; without what has no place in the name of a file.
+fn file_name(label: &BrokerLabel, partition: Option<Partition>) -> String {
     let variant = name_and_variant(&label.how).1;
     let parts = [label.name.as_deref(), variant, label.version.as_deref()];
     let name = parts.into_iter().flatten().collect::<Vec<_>>().join("-");
     let fits = |c: char| c.is_ascii_alphanumeric() || "-_.+~".contains(c);
     let name: String = name.chars().map(|c| if fits(c) { c } else { '-' }).collect();
-    format!("{name}.{EXTENSION}")
+    let part = partition.map(|own| format!(".part-{}-of-{}", own.part, own.of)).unwrap_or_default();
+    format!("{name}{part}.{EXTENSION}")
 }
 
 #[cfg(test)]
@@ -114,10 +125,12 @@ mod tests {
     fn a_file_is_named_after_broker_configuration_and_version() {
         let named = |name: &str, version: Option<&str>, how: &str| {
             let version = version.map(String::from);
-            file_name(&BrokerLabel { name: Some(name.into()), version, how: how.into() })
+            file_name(&BrokerLabel { name: Some(name.into()), version, how: how.into() }, None)
         };
         assert_eq!(named("mosquitto", Some("2.0.11"), "mosquitto"), "mosquitto-2.0.11.json");
         assert_eq!(named("mosquitto", Some("2.0.11"), "mosquitto:persistent"), "mosquitto-persistent-2.0.11.json");
+        let mine = BrokerLabel { name: Some("mine".into()), version: None, how: "mine.toml".into() };
+        assert_eq!(file_name(&mine, Some(Partition { part: 3, of: 8 })), "mine.part-3-of-8.json");
         assert_eq!(named("mine", None, "../my/own.toml:fast"), "mine-fast.json");
         assert_eq!(named("../mi ne", None, "/x/own.toml"), "..-mi-ne.json");
     }

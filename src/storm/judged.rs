@@ -1,0 +1,121 @@
+//! The verdict on a storm: the sessions that deviate are judged by their histories, some of each kind, and what that shows is said of
+//! all that deviate alike.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use super::experiment::cell;
+use super::fleet::{CutShort, Fleet};
+use super::ledger::{Account, Ledger};
+use super::publish::Publisher;
+use super::written::history;
+use crate::history::History;
+use crate::judge::{Combined, combine, judge as judge_history};
+use crate::results::Verdict;
+
+/// How many sessions that deviate alike are judged.
+const JUDGED_MAX: usize = 4;
+/// How many kinds of deviations are judged.
+const KINDS_MAX: usize = 16;
+
+/// A session that deviates, and what the standard says about it.
+pub struct Deviant {
+    /// The number of the session.
+    pub number: u32,
+    pub history: History,
+    pub judged: Combined,
+    /// How many sessions deviate alike, with this one.
+    pub alike: u64,
+}
+
+/// What is said about a storm.
+pub struct Judged {
+    pub verdict: Verdict,
+    /// The sessions that were judged, those of the same kind together.
+    pub deviants: Vec<Deviant>,
+    /// Kinds of deviations of which no session was judged.
+    pub unjudged_kinds: usize,
+    /// Why the storm cannot pass, although no session breaks anything; each a sentence without its full stop.
+    pub limits: Vec<String>,
+}
+
+/// Judges the sessions that are not as they should be.
+pub fn judge(fleet: &mut Fleet<'_>, ledger: &Ledger, cut_short: Option<CutShort>) -> Judged {
+    let mut kinds: BTreeMap<Account, (Vec<usize>, u64)> = BTreeMap::new();
+    for (place, session) in fleet.sessions.iter().enumerate() {
+        let account = Account::of(session, fleet.request.qos);
+        if session.parked.is_none() || account.is_as_it_should_be() {
+            continue;
+        }
+        let (places, count) = kinds.entry(account.kind()).or_default();
+        *count += 1;
+        if places.len() < JUDGED_MAX {
+            places.push(place);
+        }
+    }
+    let unjudged_kinds = kinds.len().saturating_sub(KINDS_MAX);
+    let mut commonest: Vec<(Vec<usize>, u64)> = kinds.into_values().collect();
+    commonest.sort_by_key(|(_, count)| Reverse(*count));
+    let chosen = commonest.into_iter().take(KINDS_MAX);
+    let chosen = chosen.flat_map(|(places, alike)| places.into_iter().map(move |place| (place, alike)));
+    let deviants: Vec<Deviant> = chosen.map(|(place, alike)| deviant(fleet, place, alike)).collect();
+    let worst = deviants.iter().map(|deviant| deviant.judged.result.verdict).max().unwrap_or(Verdict::Pass);
+    let mut limits = limits(fleet, ledger, cut_short);
+    let is_gone = cut_short == Some(CutShort::Gone);
+    let may_have_restarted = is_gone || !fleet.publishers.iter_mut().all(Publisher::is_there);
+    if may_have_restarted && !is_gone {
+        limits.push(
+            "the broker ended the connection of a publisher that had nothing to do with that, so it may have been started again: \
+             no session is held against it"
+                .into(),
+        );
+    }
+    if ledger.lost > 0 && worst < Verdict::Inconclusive {
+        limits.push(format!("{} messages did not come, and nothing shows that they will not", ledger.lost));
+    }
+    let verdict = match (worst, limits.is_empty()) {
+        (Verdict::Fail, _) if may_have_restarted => Verdict::Inconclusive,
+        (Verdict::Fail, _) | (_, true) => worst,
+        (worst, false) => worst.max(Verdict::Inconclusive),
+    };
+    Judged { verdict, deviants, unjudged_kinds, limits }
+}
+
+fn deviant(fleet: &Fleet<'_>, place: usize, alike: u64) -> Deviant {
+    let session = &fleet.sessions[place];
+    let history = history(&fleet.common, session, &fleet.publishers);
+    let cell = cell(fleet.request, session.number);
+    let judged = combine(&cell, vec![judge_history(&cell, &history)]);
+    Deviant { number: session.number, history, judged, alike }
+}
+
+/// What keeps a storm from being all that was asked for.
+fn limits(fleet: &Fleet<'_>, ledger: &Ledger, cut_short: Option<CutShort>) -> Vec<String> {
+    let how = fleet.refusals.usual().map(|how| format!(": {how}")).unwrap_or_default();
+    let accounted = format!(
+        "{} of {} sessions were parked, {} of {} messages acknowledged, and {} of them came to {} sessions",
+        ledger.parked, ledger.sessions, ledger.accepted, ledger.sent, ledger.delivered, ledger.returned
+    );
+    let mut limits = Vec::new();
+    match cut_short {
+        Some(CutShort::Gone) => limits.push(format!("the storm could not go on{how}; until then {accounted}")),
+        Some(CutShort::Interrupted) => limits.push(format!("interrupted; until then {accounted}")),
+        None if ledger.parked < ledger.sessions => {
+            let missing = ledger.sessions - ledger.parked;
+            limits.push(format!("the broker did not take {missing} of {} sessions{how}", ledger.sessions));
+        }
+        None => {}
+    }
+    if cut_short.is_none() {
+        for (count, what) in [
+            (ledger.refused, "messages were refused"),
+            (ledger.sent - ledger.accepted - ledger.refused, "messages were not acknowledged"),
+            (ledger.parked - ledger.returned, "sessions were not let in when they returned"),
+        ] {
+            if count > 0 {
+                limits.push(format!("{count} {what}{how}"));
+            }
+        }
+    }
+    limits
+}

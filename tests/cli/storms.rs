@@ -1,0 +1,261 @@
+//! `storm` from outside: one message in 10,000 that is lost, brokers that refuse or die, and what is said before anything begins.
+
+use std::fs;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+
+use mqtt_sessions::connection::encode::encode;
+use mqtt_sessions::packet::{AckKind, Packet, Protocol};
+use mqtt_sessions::storm::StormFile;
+use serde_json::Value;
+
+use crate::peers::{answering, assert_nothing_left, correct, serve, url};
+use crate::program::{Ended, end_of, program, run, signal};
+use crate::proxy::{Afterwards, Fate, proxy_by_client};
+use crate::support::broker::{Broker, Defect};
+
+fn storm(url: &str, arguments: &[&str]) -> Ended {
+    let mut command = program(["storm", "--broker", url, "--patience=5s", "--settle=300ms"]);
+    command.args(arguments);
+    run(command)
+}
+
+fn of(ended: &Ended) -> StormFile {
+    serde_json::from_str(&ended.stdout).unwrap_or_else(|why| panic!("{why}: {ended:?}"))
+}
+
+/// The URL of a broker that acknowledges the n-th message, and loses it.
+fn losing(broker: &Broker, nth: u64) -> String {
+    let count = AtomicU64::new(0);
+    proxy_by_client(broker, move |connect, packet| match packet {
+        Packet::Publish(publish) if publish.qos == 1 && count.fetch_add(1, SeqCst) + 1 == nth => {
+            let mut puback = Vec::new();
+            encode(connect.protocol, &Packet::ack(AckKind::Puback, publish.id), &mut puback).unwrap();
+            Fate::Answer(puback)
+        }
+        _ => Fate::Pass,
+    })
+}
+
+#[test]
+fn one_message_in_10_000_that_is_lost_is_found() {
+    let broker = Broker::correct();
+    let folder = tempfile::tempdir().unwrap();
+    let save = folder.path().join("found").display().to_string();
+    // Each connection has a thread of the proxy's.
+    let many = ["--sessions=100", "--messages=100", "--size=0", "--export-json=-", "--save", &save];
+    let ended = storm(&losing(&broker, 7_777), &many);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let file = of(&ended);
+    let ledger = &file.ledger;
+    assert_eq!((ledger.accepted, ledger.delivered, ledger.lost, ledger.lost_in_sessions), (10_000, 9_999, 1, 1));
+    assert_eq!(file.findings.len(), 1);
+    assert_eq!(file.findings[0].violation.statement, "MQTT-4.5.0-1");
+    assert_nothing_left(&broker);
+    // What is kept can be judged again, and played again.
+    let deviant = &file.run.deviants[0];
+    let history = format!("{save}/session-{}.txt", deviant.session);
+    let judged = run(program(["judge", &history]));
+    assert_eq!(judged.code, Some(1), "{judged:?}");
+    assert!(judged.stdout.contains("MQTT-4.5.0-1"), "{}", judged.stdout);
+    assert_eq!(run(program(["run", &format!("{save}/storm.toml"), "--broker", &correct()])).code, Some(0));
+    // Through the same proxy all comes that is not lost.
+    let ended = storm(&losing(&broker, 1_001), &["--sessions=100", "--export-json=-"]);
+    assert_eq!((ended.code, of(&ended).ledger.lost), (Some(0), 0), "{}", ended.stderr);
+}
+
+#[test]
+fn a_storm_tells_how_it_went() {
+    let broker = Broker::correct();
+    let ended = storm(&url(serve(&broker)), &["--sessions=200", "-V", "3.1.1", "--qos=2"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    for phrase in [
+        "A storm of 200 sessions of MQTT 3.1.1, each with 10 messages of 100 bytes at QoS",
+        "2,000 of 2,000 messages were accepted; 2,000 came to 200 of 200 sessions\n  0 lost\n  0 more than once\n",
+        "return: all is answered",
+        "The return, ",
+        "✓ pass",
+    ] {
+        assert!(ended.stdout.contains(phrase), "no \"{phrase}\" in {}", ended.stdout);
+    }
+    assert!(ended.stderr.contains(": if this storm is killed, `mqtt-sessions clean --broker "), "{}", ended.stderr);
+    assert_nothing_left(&broker);
+}
+
+#[test]
+fn a_broker_that_dies_in_the_middle_leaves_an_account() {
+    for nth in [150, 1_200, 2_150] {
+        let count = AtomicU64::new(0);
+        let dying = proxy_by_client(&Broker::correct(), move |_, packet| {
+            let counts = matches!(packet, Packet::Connect(_) | Packet::Publish(_));
+            match counts && count.fetch_add(1, SeqCst) + 1 == nth {
+                true => Fate::Die(Afterwards::Refuse),
+                false => Fate::Pass,
+            }
+        });
+        let ended = storm(&dying, &["--sessions=200", "--deadline=1s", "--export-json=-"]);
+        assert_eq!(ended.code, Some(3), "{nth}: {}", ended.stderr);
+        let file = of(&ended);
+        assert!(file.findings.is_empty(), "{nth}: {:?}", file.findings);
+        let said = file.limits.join("; ");
+        assert!(said.contains("the storm could not go on: ") && said.contains("; until then "), "{nth}: {said}");
+        assert!(said.contains(" of 200 sessions were parked, "), "{nth}: {said}");
+        assert!(ended.stderr.contains("may be left"), "{nth}: {}", ended.stderr);
+    }
+}
+
+/// As a broker does that is started again; one that keeps nothing would have lost all sessions.
+#[test]
+fn a_broker_that_ends_the_connection_of_a_publisher_is_not_accused() {
+    let count = AtomicU64::new(0);
+    let restarting =
+        proxy_by_client(&Broker::lying(Defect::named("loses-last").unwrap()), move |_, packet| match packet {
+            Packet::Publish(publish) if publish.qos == 1 && count.fetch_add(1, SeqCst) == 100 => Fate::Close,
+            _ => Fate::Pass,
+        });
+    let ended = storm(&restarting, &["--sessions=40", "--export-json=-"]);
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    let said = of(&ended).limits.join("; ");
+    for phrase in [
+        "the broker ended the connection of a publisher that had nothing to do with that, so it may have been started again",
+        "messages were not acknowledged: the broker ended the connection of a publisher",
+    ] {
+        assert!(said.contains(phrase), "no \"{phrase}\" in {said}");
+    }
+}
+
+#[test]
+fn a_broker_that_refuses_leaves_an_account() {
+    // Quota exceeded, for each session beyond the hundredth, whenever it asks.
+    let full = proxy_by_client(&Broker::correct(), move |_, packet| match packet {
+        Packet::Connect(connect)
+            if connect.protocol == Protocol::V5 && !connect.clean && connect.session_expiry != Some(0) =>
+        {
+            let is_beyond = connect.client_id.bytes().map(u32::from).sum::<u32>() % 2 == 0;
+            if is_beyond { Fate::Answer(vec![0x20, 3, 0, 0x97, 0]) } else { Fate::Pass }
+        }
+        _ => Fate::Pass,
+    });
+    let ended = storm(&full, &["--sessions=30", "--export-json=-"]);
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    let file = of(&ended);
+    assert!(file.ledger.parked < 30 && file.ledger.complete == file.ledger.parked, "{:?}", file.ledger);
+    let said = file.limits.join("; ");
+    assert!(said.contains("the broker did not take") && said.contains("0x97"), "{said}");
+    // A PUBACK with Quota exceeded: what was refused is not owed.
+    let quota = proxy_by_client(&Broker::correct(), move |_, packet| match packet {
+        Packet::Publish(publish) if publish.qos == 1 && publish.id.is_multiple_of(5) => {
+            let [high, low] = publish.id.to_be_bytes();
+            Fate::Answer(vec![0x40, 3, high, low, 0x97])
+        }
+        _ => Fate::Pass,
+    });
+    let ended = storm(&quota, &["--sessions=20", "-V=5.0", "--export-json=-"]);
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    let file = of(&ended);
+    assert_eq!((file.ledger.refused, file.ledger.lost, file.findings.len()), (40, 0, 0), "{:?}", file.limits);
+    assert!(file.limits.join("").contains("40 messages were refused: the broker refused messages with PUBACK 0x97"));
+}
+
+#[test]
+fn too_much_is_refused_before_it_begins() {
+    let url = correct();
+    storm(&url, &["--sessions=1001"])
+        .gave_up(2, &["1,001 sessions with 10,010 messages are more than 1,000 with 10,000", "add --yes"]);
+    storm(&url, &["--messages=11"]).gave_up(2, &["which any broker bears; add --yes if this one may be hurt"]);
+    for (slip, said) in [("--qos=0", "0 is not in 1..=2"), ("--start-at=tomorrow", "write 2030-01-02T03:04:05Z")] {
+        let ended = storm(&url, &[slip]);
+        assert!(ended.code == Some(2) && ended.stderr.contains(said), "{ended:?}");
+    }
+    storm(&url, &["--sessions=10000000", "--yes"]).gave_up(2, &["this machine cannot do that: 10000160 connections"]);
+    storm(&answering(b"HTTP/1.1 400\r\n\r\n", true), &[]).gave_up(2, &["an HTTP server answers there"]);
+    let elsewhere = storm(&url, &["--source=192.0.2.1", "--sessions=3", "--deadline=1s"]);
+    assert_eq!(elsewhere.code, Some(3), "{elsewhere:?}");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    storm(&url, &["--save", file.path().to_str().unwrap()])
+        .gave_up(2, &["cannot make the folder", "give --save another one"]);
+}
+
+#[test]
+fn a_late_start_is_said_and_a_signal_ends_it_all() {
+    let broker = Broker::correct();
+    let ended = storm(&url(serve(&broker)), &["--sessions=10", "--start-at=2020-01-01T00:00:00Z"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stderr.contains("the storm was not ready at --start-at, and returns "), "{}", ended.stderr);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("storm.json");
+    let url = url(serve(&broker));
+    let waiting = || {
+        let mut command = program(["storm", "--broker", &url, "--sessions=50", "--away=1h", "--prefix=waiting"]);
+        let child = command.arg("--export-json").arg(&file).spawn().unwrap();
+        while broker.sessions().len() < 50 {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        child
+    };
+    let mut child = waiting();
+    signal(&child, "INT");
+    assert_eq!(end_of(&mut child).code(), Some(130));
+    assert_nothing_left(&broker);
+    let said = fs::read_to_string(&file).unwrap();
+    assert!(said.contains("interrupted; until then ") && said.contains(" of 50 sessions were parked, "), "{said}");
+    let mut child = waiting();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let cleaned = run(program(["clean", "--broker", &url, "--prefix=waiting", "--storm=50"]));
+    assert_eq!(cleaned.code, Some(0), "{cleaned:?}");
+    assert_nothing_left(&broker);
+}
+
+#[test]
+fn two_storms_are_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let broker = Broker::correct();
+    let save = |url: &str, name: &str, more: &[&str]| {
+        storm(url, &[&["--sessions=20", "--export-json", &path(name)], more].concat())
+    };
+    assert_eq!(save(&url(serve(&broker)), "good.json", &[]).code, Some(0));
+    let lying = Broker::lying(Defect::named("loses-last").unwrap());
+    assert_eq!(save(&url(serve(&lying)), "bad.json", &[]).code, Some(1));
+    assert_eq!(save(&url(serve(&broker)), "other.json", &["--messages=3"]).code, Some(0));
+    let compare = |one: &str, two: &str| run(program(["compare", &path(one), &path(two)]));
+    let worse = compare("good.json", "bad.json");
+    assert_eq!(worse.code, Some(1), "{worse:?}");
+    assert!(
+        worse.stdout.contains("verdict: fail, was pass") && worse.stdout.contains("messages lost: 20, was 0"),
+        "{}",
+        worse.stdout
+    );
+    let better = compare("bad.json", "good.json");
+    assert_eq!(better.code, Some(0), "{better:?}");
+    assert!(better.stdout.contains("no longer broken: MQTT-"), "{}", better.stdout);
+    assert!(compare("good.json", "good.json").stdout.starts_with("the same verdict\n"));
+    compare("good.json", "other.json").gave_up(2, &["--messages was 10, and is 3; make the second one like the first"]);
+    let mut value: Value = serde_json::from_str(&fs::read_to_string(path("good.json")).unwrap()).unwrap();
+    value["format"]["major"] = 9.into();
+    fs::write(path("new.json"), value.to_string()).unwrap();
+    compare("new.json", "good.json")
+        .gave_up(2, &["is a storm of format 9.0, and this version reads 1.x; write it anew"]);
+    value["format"]["major"] = 1.into();
+    value.as_object_mut().unwrap().remove("ledger");
+    fs::write(path("cut.json"), value.to_string()).unwrap();
+    compare("cut.json", "good.json")
+        .gave_up(2, &["is not a whole storm: missing field `ledger`", "mqtt-sessions storm --export-json"]);
+}
+
+#[test]
+fn the_parts_of_a_storm_share_its_sessions() {
+    let broker = Broker::correct();
+    let url = url(serve(&broker));
+    let mut sessions = 0;
+    for part in 1..=3 {
+        let partition = format!("--partition=hash:{part}/3");
+        let ended = storm(&url, &["--sessions=60", &partition, "--prefix=shared", "--export-json=-"]);
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let file = of(&ended);
+        assert_eq!((file.options.sessions, file.run.prefix), (60, format!("sharedp{part}p")));
+        sessions += file.ledger.sessions;
+    }
+    assert_eq!(sessions, 60);
+    assert_nothing_left(&broker);
+}
