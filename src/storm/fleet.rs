@@ -120,7 +120,8 @@ impl Common {
     /// The names of a session.
     pub fn names(&self, number: u32) -> Names {
         let clients = [SUBSCRIBER, PUBLISHER].into_iter().enumerate();
-        let clients = clients.map(|(place, name)| ClientName { name: name.into(), client_id: Some(place) });
+        let clients =
+            clients.map(|(place, name)| ClientName { name: name.into(), client_id: Some(place), id_bytes: 0 });
         let place = Place { cell: &id(number), repetition: 1, attempt: 1 };
         Names::new(&self.prefix, &self.nonce, place, clients.collect())
     }
