@@ -54,9 +54,10 @@ fn commands(document: &str, text: &str) -> Vec<Shown> {
 
 /// The arguments that a shell would give to the program; `None` where it does not understand the line.
 ///
-/// The shell runs the line in an empty folder without any other program, so that what the line redirects to is nobody's file.
+/// The shell runs the line in an empty folder without any other program and without redirections, so that no file is touched.
 fn arguments(text: &str) -> Option<Vec<String>> {
     let folder = tempfile::tempdir().ok()?;
+    let text = text.split(" > ").next()?;
     let program = "mqtt-sessions() { printf '%s\\0' \"$@\" >&3; }";
     let script = format!("PATH=; exec 3>&1 >/dev/null 2>&1\n{program}\n{text}\n");
     let output = Command::new("bash").args(["-c", &script]).current_dir(folder.path()).output().ok()?;
@@ -91,7 +92,7 @@ fn a_command_that_cannot_be_typed_is_found() {
     let shown = commands("here.md", text);
     assert_eq!(shown.len(), 2);
     assert_eq!(arguments(&shown[1].text).unwrap(), ["list", "--cells", "a b"]);
-    assert_eq!(arguments("mqtt-sessions report a.json > README.md | cat").unwrap(), ["report", "a.json"]);
+    assert_eq!(arguments("mqtt-sessions report a.json > nowhere/README.md | cat").unwrap(), ["report", "a.json"]);
     assert!(fs::read_to_string(root().join("README.md")).unwrap().len() > 10_000);
     let refused = refusal(&shown[0]).expect("an option that is not there");
     assert!(refused.starts_with("here.md:2: ") && refused.contains("--nosuch"), "{refused}");

@@ -30,7 +30,7 @@ pub fn catalogue(scenarios: &[(Scenario, Vec<Cell>)], usual: usize, page: Page) 
     grid.drawn(&drawing, &[&COLUMNS[..], &[page.width.saturating_sub(before)]].concat())
         + "\nboth: one client speaks 3.1.1, another one 5.0\n"
         + "run SCENARIO runs one, list SCENARIO prints its cells, list --cells all cells\n"
-        + "probe BROKER measures how many messages a broker keeps, for how long, and who sets it\n"
+        + "probe BROKER measures how many messages a broker keeps, and for how long\n"
 }
 
 /// The brokers that can be started, each with the version that is installed or with the sentence that says how it is installed,

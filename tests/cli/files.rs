@@ -93,10 +93,10 @@ fn a_baseline_that_is_none() {
         ("{}".into(), &["is not a results file of mqtt-sessions", "--export-json"]),
         ("not JSON".into(), &["is not a results file of mqtt-sessions", "--export-json"]),
         (right.replace("mqtt-sessions-results", "junit"), &["its format is \"junit\"", "--export-json"]),
-        (right.replace("\"major\": 2", "\"major\": 3"), &["format 3.2", "reads 2.x", "use a newer mqtt-sessions"]),
+        (right.replace("\"major\": 2", "\"major\": 3"), &["format 3.3", "reads 2.x", "use a newer mqtt-sessions"]),
         (
             right.replace("\"major\": 2", "\"major\": 1"),
-            &["format 1.2", "reads 2.x", "write the file anew with --export-json"],
+            &["format 1.3", "reads 2.x", "write the file anew with --export-json"],
         ),
         (twice.to_string(), &["the cell matrix[protocol=3.1.1,", "stands there twice", "--export-json"]),
         (

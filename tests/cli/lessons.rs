@@ -30,7 +30,7 @@ fn the_tutorial_is_printed_as_lessons() {
             "  So        The broker has to store messages of QoS 1 and QoS 2. A QoS 0 message\n",
             "  To do     Publish and subscribe at QoS 1 or 2",
             "  4  publisher subscribes to own at QoS 1, so  granted QoS 1\n     that its session has something in it\n",
-            "`mqtt-sessions run tutorial --filter lesson=test_4 --messages 1500 --broker URL`",
+            "`mqtt-sessions probe URL`",
             "  7  subscriber takes what comes               m1 m2 m3 at QoS 1\n",
             "3.1.1: refused with 0x02,",
             "50 cells: 50 pass",

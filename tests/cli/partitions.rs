@@ -13,7 +13,7 @@ use crate::program::{Ended, end_of, program, run};
 use crate::support::broker::{Broker, Defect};
 
 const PARTS: u32 = 3;
-const CELLS: [&str; 4] = ["run", "backlog", "queue", "--patience=100ms"];
+const CELLS: [&str; 4] = ["run", "backlog", "qos2", "--patience=100ms"];
 
 /// The file of a part.
 fn file(folder: &TempDir, part: u32) -> String {
@@ -67,6 +67,9 @@ fn the_parts_of_a_run_are_the_whole_run() {
         });
         assert_eq!(merged.code, whole.code, "{}", merged.stderr);
         let (merged, whole) = (merged.results(), whole.results());
+        for (one, other) in merged.cells.iter().zip(&whole.cells) {
+            assert_eq!(format!("{one:?}"), format!("{other:?}"));
+        }
         assert_eq!(without_run(&merged), without_run(&whole));
         assert!(merged.cells.len() > 10);
         let Run { planned, complete, partition, prefix, .. } = &merged.run;

@@ -117,8 +117,8 @@ impl Proxy {
         each_frame(client, |frame| {
             let mut protocol = connect.protocol;
             if frame[0] >> 4 == 1 {
-                // The protocol level stands behind the fixed header of two or three bytes and the name.
-                let body = 2 + usize::from(frame[1] & 0x80 != 0);
+                // The protocol level stands behind the fixed header, whose length has one to four bytes, and the name.
+                let body = 2 + frame[1..].iter().take_while(|byte| **byte & 0x80 != 0).count();
                 protocol = if frame[body + 6] == 5 { Protocol::V5 } else { Protocol::V3 };
             }
             let packet = decode(protocol, &frame).expect("the program sends packets");

@@ -26,7 +26,7 @@ fn list_says_what_each_scenario_asks_and_how_many_cells_it_has() {
     }
     assert!(text.contains("matrix 72 72 Which of the messages"), "{text}");
     assert!(text.contains("arrive complete and in order? Only where it is named. restart "), "{text}");
-    assert!(text.contains("the node at which it was has ended? Only where it is named. both: one"), "{text}");
+    assert!(text.contains("cut off from the others for a while? Only where it is named. both: one"), "{text}");
 }
 
 #[test]
