@@ -1,6 +1,8 @@
 //! The command line: what can be typed, and the help that explains it.
 
 mod expected;
+mod explain;
+mod explore;
 mod exports;
 mod measure;
 mod probe;
@@ -15,8 +17,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::packet::Protocol;
 use crate::partition::Partition;
-use crate::run::{ATTEMPTS_MAX, Settle};
+use crate::run::Settle;
 pub use expected::{Accept, Expected, Failing};
+pub use explain::Explain;
+pub use explore::Explore;
 pub use exports::{ExportFiles, PageFiles};
 pub use measure::{Amounts, Histories, Measure, Outages, Plan, QueueLimit, Running};
 pub use probe::Probe;
@@ -249,96 +253,12 @@ const EXPLORE_EXAMPLES: &str = "Examples:
   mqtt-sessions explore --broker mqtt://localhost --seed 7 --cases 1       one experiment again";
 
 #[derive(Debug, Args)]
-pub struct Explore {
-    /// The broker, as --broker
-    #[arg(value_name = "URL")]
-    pub url: Option<String>,
-    /// The seed of the first experiment; those that follow count on from it [default: random]
-    #[arg(long, value_name = "S", help_heading = "Experiments")]
-    pub seed: Option<u32>,
-    /// End after so many experiments
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Experiments")]
-    pub cases: Option<u32>,
-    /// End after so long [default: 60s, unless --cases is given]
-    #[arg(long, value_name = "TIME", value_parser = long_time, help_heading = "Experiments")]
-    pub time: Option<Duration>,
-    /// Only this protocol version: 3.1.1 or 5.0
-    #[arg(long, value_name = "VERSION", value_parser = protocol, help_heading = "Experiments")]
-    pub protocol: Option<Protocol>,
-    /// Only the experiments of one of N parts of the search, as of a run; each part needs the same --seed
-    #[arg(long, value_name = "hash:M/N", value_parser = partition, help_heading = "Experiments")]
-    pub partition: Option<Partition>,
-    /// Leave out experiments that wait for a timer of the protocol, which takes seconds
-    #[arg(long, help_heading = "Experiments")]
-    pub no_timers: bool,
-    /// Write the simplest experiments that fail to this folder, as scenario files
-    #[arg(long, value_name = "DIR", help_heading = "Experiments")]
-    pub save: Option<PathBuf>,
-
-    #[command(flatten)]
-    pub broker: Reach,
-    #[command(flatten)]
-    pub prefixes: Prefixes,
-    /// Experiments side by side [default: 1024 against this machine, 32 elsewhere]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000), help_heading = "Running")]
-    pub jobs: Option<u32>,
-    /// How long an experiment that is about to say "absent" stays open; auto follows the round trip, from 25 ms on
-    #[arg(long, value_name = "TIME", default_value = "auto", value_parser = settle, help_heading = "Running")]
-    pub settle: Settle,
-    /// How client ids and topics begin [default: random]
-    #[arg(long, value_name = "P", help_heading = "Names on the broker")]
-    pub prefix: Option<String>,
-}
-
-#[derive(Debug, Args)]
 pub struct Report {
     /// Results files that --export-json or `survey` wrote, or profiles of `probe`
     #[arg(required = true, value_name = "RESULTS")]
     pub files: Vec<PathBuf>,
     #[command(flatten)]
     pub pages: PageFiles,
-}
-
-#[derive(Debug, Args)]
-pub struct Explain {
-    /// A cell's id, as list and the reports print it: scenario[axis=value,...]; or a statement's, such as MQTT-3.1.2-5
-    #[arg(value_name = "CELL|STATEMENT")]
-    pub cell: String,
-    /// The scenario of the cell, a name or a file [default: the built-in one that the id names]
-    #[arg(long, value_name = "SCENARIO")]
-    pub scenario: Option<String>,
-    /// Explain the history that this results file keeps, without a broker
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["scenario", "as_scenario"])]
-    pub results: Option<PathBuf>,
-    /// Print the cell as a scenario file with all values written out, and run nothing
-    #[arg(long, conflicts_with_all = ["bytes", "times", "export_pcap"])]
-    pub as_scenario: bool,
-    /// Print the bytes of each packet, too
-    #[arg(long)]
-    pub bytes: bool,
-    /// Print the time of day (UTC) of each event, as the broker's log has it
-    #[arg(long)]
-    pub times: bool,
-    /// Write the packets for Wireshark, as pcapng; - is stdout
-    #[arg(long, value_name = "FILE")]
-    pub export_pcap: Option<PathBuf>,
-
-    #[command(flatten)]
-    pub broker: Reach,
-    #[command(flatten)]
-    pub amounts: Amounts,
-    #[command(flatten)]
-    pub prefixes: Prefixes,
-    /// How many attempts are made at a cell at most; a finding that needs more is inconclusive
-    #[arg(long, value_name = "N", default_value_t = ATTEMPTS_MAX, value_parser = clap::value_parser!(u32).range(1..=i64::from(ATTEMPTS_MAX)))]
-    #[arg(help_heading = "Running")]
-    pub attempts: u32,
-    /// How long the cell stays open when it is about to say "absent"; auto follows the round trip, from 25 ms on
-    #[arg(long, value_name = "TIME", default_value = "auto", value_parser = settle, help_heading = "Running")]
-    pub settle: Settle,
-    /// How client ids and topics begin [default: random]
-    #[arg(long, value_name = "P", help_heading = "Names on the broker")]
-    pub prefix: Option<String>,
 }
 
 #[derive(Debug, Args)]
