@@ -1,7 +1,7 @@
 //! Messages that are owed and did not come: stored ones, live ones, and fences on a subscription that was lost.
 
 mod limit;
-pub mod reasons;
+mod reasons;
 mod retained;
 
 use super::deliveries::Ledger;
@@ -202,12 +202,10 @@ fn missing_live(evidence: &Evidence<'_, '_>, owed: usize, lost: &[Lost<'_>], fin
             && copy.publication.sent().is_some_and(|sent| sent.step >= first.due.opened.step)
             && copy.publication.is_of_same_source(first.publication)
     });
-    let usual = match first.proof {
-        Proof::Fence(at) | Proof::Time(at) if reasons::may_have_gone_unread(first.due, at) => {
-            rules::SENT_AGAIN_ON_RESUME
-        }
-        Proof::Time(_) if was_in_force => rules::LASTS_AS_LONG_AS_ITS_CONNECTION,
-        _ => rules::ADDED_TO_THE_SESSION,
+    let by_time = matches!(first.proof, Proof::Time(_));
+    let usual = match by_time && was_in_force {
+        true => rules::LASTS_AS_LONG_AS_ITS_CONNECTION,
+        false => rules::ADDED_TO_THE_SESSION,
     };
     say(evidence, lost, usual, (&expected, &observed, None), findings);
 }

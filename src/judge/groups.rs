@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use super::absences::reasons;
 use super::deliveries::{Copy, Ledger};
 use super::facts::{Place, Publication};
 use super::finding::{ATTEMPTS_FOR_AN_ABSENCE, Findings, NAMES};
@@ -142,13 +141,7 @@ fn lost(model: &Model<'_>, groups: &[Group<'_, '_>], findings: &mut Findings) {
         }
         let accepted = group.publication.accepted.map(|place| place.at);
         let events = [group.publication.at()].into_iter().chain(accepted);
-        let is_held_up =
-            |ledger: &&Ledger<'_>| reasons::is_behind_a_too_large_one(&Evidence { model, ledger }, group.publication);
-        let rule = match group.members.iter().any(is_held_up) {
-            true => rules::BEHIND_A_TOO_LARGE_MESSAGE,
-            false => rules::ADDED_TO_THE_SESSION,
-        };
-        let finding = findings.broken(rule, Protocol::V5).at(events);
+        let finding = findings.broken(rules::ADDED_TO_THE_SESSION, Protocol::V5).at(events);
         let expected = format!("{NAMES} to one client of the shared subscription {}", group.filter);
         let finding = finding.about(group.publication.message).after_attempts(ATTEMPTS_FOR_AN_ABSENCE);
         finding.expected(expected).observed("nobody got it");

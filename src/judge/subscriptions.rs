@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use super::absences::reasons;
 use super::deliveries::{Copy, Ledger};
 use super::facts::{Connection, Facts, Publication, Subscribing};
 use super::finding::{Findings, NAMES};
@@ -83,7 +82,7 @@ pub fn check_overlaps(model: &Model<'_>, ledger: &Ledger<'_>, findings: &mut Fin
             Proof::Fence(at) | Proof::Time(at) => at,
             Proof::Missing(_) => continue,
         };
-        highest_qos(&evidence, publication, &own, (highest, proof), findings);
+        highest_qos(publication, &own, highest, proof, findings);
         if arrival.connection.protocol() == Protocol::V5 {
             all_identifiers(publication, &own, &met, proof, findings);
         }
@@ -91,13 +90,7 @@ pub fn check_overlaps(model: &Model<'_>, ledger: &Ledger<'_>, findings: &mut Fin
 }
 
 /// Further copies at a lower QoS are permitted, a lower QoS alone is not.
-fn highest_qos(
-    evidence: &Evidence<'_, '_>,
-    publication: &Publication,
-    own: &[&Copy<'_>],
-    (highest, proof): (u8, usize),
-    findings: &mut Findings,
-) {
+fn highest_qos(publication: &Publication, own: &[&Copy<'_>], highest: u8, proof: usize, findings: &mut Findings) {
     let reached = own.iter().map(|copy| copy.delivery.publish.qos).max().unwrap_or(0);
     // A copy whose QoS is wrong for its slot is a finding already.
     let is_right = |copy: &&Copy<'_>| {
@@ -106,12 +99,7 @@ fn highest_qos(
     };
     if reached < highest && own.iter().all(is_right) {
         let events = [publication.at(), own[0].delivery.place.at, proof];
-        let rule = match reasons::is_behind_a_too_large_one(evidence, publication) {
-            true => rules::BEHIND_A_TOO_LARGE_MESSAGE,
-            false if reasons::may_have_gone_unread(own[0].connection, proof) => rules::SENT_AGAIN_ON_RESUME,
-            false => rules::OVERLAP_AT_THE_HIGHEST_QOS,
-        };
-        let finding = findings.broken(rule, own[0].connection.protocol()).at(events);
+        let finding = findings.broken(rules::OVERLAP_AT_THE_HIGHEST_QOS, own[0].connection.protocol()).at(events);
         let expected = format!("{NAMES} at QoS {highest}, the highest of its subscriptions");
         finding.about(publication.message).expected(expected).observed(format!("QoS {reached}"));
     }

@@ -1,8 +1,6 @@
 //! Why messages are missing: the rule that explains a loss best.
 
 use super::Publication;
-use crate::judge::deliveries::Copy;
-use crate::judge::facts::Connection;
 use crate::judge::proof::Evidence;
 use crate::judge::rules::{self, Rule};
 use crate::judge::session::Session;
@@ -45,16 +43,8 @@ pub fn is_behind_a_too_large_one(evidence: &Evidence<'_, '_>, lost: &Publication
             !session.in_force(p, span).is_empty() || shared.any(|own| session.shares_in(own, span).1)
         })
     };
-    // What comes at QoS 0 passes a full window by.
-    let has_passed = |at: usize| came_behind(evidence, lost, at).any(|copy| copy.delivery.publish.qos > 0);
     let mut before = evidence.model.facts.publications.iter().filter(is_earlier);
-    before.any(|p| evidence.model.is_too_large(session, p) && has_met(p) && !has_passed(p.at()))
-}
-
-/// The client was there when the message was routed, and its connection ended before anything on it shows that no copy was sent:
-/// one may have gone out that the client did not read, and that is to be sent again.
-pub fn may_have_gone_unread(due: &Connection, proof: usize) -> bool {
-    due.session_persists() && due.end.is_some_and(|end| end.at < proof)
+    before.any(|p| evidence.model.is_too_large(session, p) && has_met(p) && !came_after(evidence, lost, p.at()))
 }
 
 /// All that is lost of this source has a Packet Identifier that was used before, and nothing that came has.
@@ -98,20 +88,16 @@ fn unsubscribed_another(evidence: &Evidence<'_, '_>, lost: &Publication) -> bool
     let mut unsubscribes = session.connections.iter().flat_map(|connection| &connection.unsubscribes);
     unsubscribes.any(|unsubscribing| {
         unsubscribing.sent.step < step
-            && came_behind(evidence, lost, unsubscribing.sent.at).next().is_none()
+            && !came_after(evidence, lost, unsubscribing.sent.at)
             && topic::matches(&unsubscribing.filter, &lost.topic)
             && met.iter().all(|filter| filter.filter != unsubscribing.filter)
     })
 }
 
-/// What of the message's source that was published behind an entry has come.
-fn came_behind<'e, 'a>(
-    evidence: &'e Evidence<'_, 'a>,
-    lost: &'e Publication,
-    at: usize,
-) -> impl Iterator<Item = &'e Copy<'a>> {
-    let later = move |own: &Publication| own.is_of_same_source(lost) && own.at() > at;
-    evidence.ledger.copies.iter().filter(move |copy| copy.is_forward() && later(copy.publication))
+/// Something of the message's source that was published behind an entry has come.
+fn came_after(evidence: &Evidence<'_, '_>, lost: &Publication, at: usize) -> bool {
+    let later = |own: &Publication| own.is_of_same_source(lost) && own.at() > at;
+    evidence.ledger.copies.iter().any(|copy| copy.is_forward() && later(copy.publication))
 }
 
 /// The subscription was replaced while the message may have been on its way, and another client, whose subscription was not, has
