@@ -41,7 +41,7 @@ impl ExitCode {
         let count = known.cells.len() as u32;
         let Summary { fail, warn, .. } = results.summary;
         if results.cells.is_empty() && results.run.partition.is_some() && results.run.complete {
-            // Where there are many parts some have nothing to do.
+            // Some of many parts have nothing to do.
             return ExitCode::Success;
         }
         let code = ExitCode::of(&Summary { fail: fail.saturating_sub(count), warn: warn + count, ..results.summary });

@@ -16,7 +16,7 @@ pub struct Kind {
     pub name: &'static str,
     /// The major version that is read.
     pub major: u32,
-    /// What it is, in a word.
+    /// The kind of file, in a word.
     pub what: &'static str,
     /// The command that writes one with --export-json.
     pub command: &'static str,

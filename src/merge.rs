@@ -85,7 +85,7 @@ fn check(parts: &[Part]) -> Result<(), NotOneRun> {
     if missing.is_empty() { Ok(()) } else { Err(NotOneRun::Missing { of, parts: missing }) }
 }
 
-/// What tells two files apart that are parts of one run if nothing does; completes "are of different runs: ...".
+/// The first difference that two parts of one run cannot have, as the end of "are of different runs: ..."; `None` if there is none.
 fn difference(first: &Results, other: &Results) -> Option<String> {
     let broker = |results: &Results| {
         let label = &results.broker;
@@ -112,7 +112,7 @@ fn difference(first: &Results, other: &Results) -> Option<String> {
     (digest(first) != digest(other)).then(|| "the scenarios, or --filter".into())
 }
 
-/// What differs from run to run, of all parts; the cells are still to come.
+/// The facts about the run, taken from all parts; the caller adds the cells.
 fn run(parts: &[Results], helpers: HelperRun) -> Run {
     let runs = || parts.iter().map(|part| &part.run);
     let first = &parts[0].run;

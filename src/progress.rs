@@ -10,6 +10,15 @@ pub struct Progress {
     bar: ProgressBar,
 }
 
+/// A line on stderr with what goes on, for work whose length nobody knows; nothing is drawn where stderr is no terminal.
+pub fn progress_line() -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {msg}") {
+        bar.set_style(style);
+    }
+    bar
+}
+
 impl Progress {
     pub fn new() -> Progress {
         let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());

@@ -17,7 +17,7 @@ const CHUNK_BYTES: usize = 16 * 1024;
 pub struct Relay {
     from: u32,
     to: u32,
-    /// Where the node finds it.
+    /// The port of this machine at which the node finds the relay.
     pub port: u16,
     is_open: watch::Sender<bool>,
 }

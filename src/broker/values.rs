@@ -30,7 +30,7 @@ pub struct Values {
 impl Values {
     /// The values of each node of a broker whose nodes run in these folders.
     ///
-    /// Where the nodes talk through a port that is relayed, each finds relays in the place of the others; they come with the values.
+    /// The relays, which come with the values: each node finds them in the place of the others, if the port between nodes is relayed.
     ///
     /// # Errors
     /// The broker is not installed, or no port is free.

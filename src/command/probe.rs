@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Result, anyhow};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 use tokio::sync::watch;
 
 use super::arguments::prefix;
@@ -16,6 +16,7 @@ use crate::measure::{self, BrokerRequest, Reached, reach_for_lanes};
 use crate::output::{note, page, print};
 use crate::packet::Protocol;
 use crate::profile::{self, Budget, Halt, Listener, Measured, Probed, Profile, Request};
+use crate::progress::progress_line;
 use crate::report::{self, Page};
 use crate::results::{Tool, in_rfc_3339};
 use crate::run::{Observer, Prefix, RunOptions, Settle};
@@ -42,7 +43,7 @@ pub async fn probe(mut typed: Probe) -> Result<ExitCode> {
     warn_of(request.budget, typed.budget);
     let laboratory = laboratory(&reached, &prefix, request.budget, interrupted)?;
     let started = (SystemTime::now(), Instant::now());
-    let telling = Telling(bar());
+    let telling = Telling(progress_line());
     let probed = profile::probe(&laboratory, protocol, request, &telling).await;
     telling.0.finish_and_clear();
     let code = exit_code(&probed);
@@ -91,7 +92,7 @@ pub(super) async fn measured_queue_limit(
     let protocol = spoken(&reached, None)?;
     let request = Request { budget: Budget::times(1), wait_s: 1 };
     let laboratory = laboratory(&reached, prefix, request.budget, interrupted.clone())?;
-    let number = match profile::queue_limit(&laboratory, protocol, request, &Telling(bar())).await {
+    let number = match profile::queue_limit(&laboratory, protocol, request, &Telling(progress_line())).await {
         Ok(number) => number,
         Err(Halt::Interrupted) => return Ok(None),
         Err(halt) => {
@@ -191,15 +192,6 @@ fn tell(profile: &Profile, page: Page, export: Option<&Export>) -> Result<()> {
 
 /// The progress line that the user sees meanwhile.
 struct Telling(ProgressBar);
-
-/// A line on stderr; nothing is drawn where stderr is no terminal.
-fn bar() -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {msg}") {
-        bar.set_style(style);
-    }
-    bar
-}
 
 impl Observer for Telling {
     fn round(&self, _attempt: u32, _cells: usize) {}

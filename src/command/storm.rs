@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::{Instant, SystemTime};
 
 use anyhow::{Context, Result, anyhow};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 
 use super::arguments::prefix_of_part;
 use super::probe::spoken;
@@ -17,6 +17,7 @@ use crate::measure::{BrokerRequest, Reached, reach};
 use crate::output::{note, page, print};
 use crate::printed_command::{PrintedCommand, option};
 use crate::profile::grouped;
+use crate::progress::progress_line;
 use crate::report;
 use crate::results::{Tool, Verdict, in_rfc_3339};
 use crate::run::Prefix;
@@ -55,7 +56,7 @@ pub async fn storm(mut typed: Storm) -> Result<ExitCode> {
     let target = reached.target.clone().from_sources(&sources);
     note(&before(&prefix, &reached, &broker, typed.sessions));
     let started = (SystemTime::now(), Instant::now());
-    let telling = Telling(bar());
+    let telling = Telling(progress_line());
     let stormed = storm::storm(&target, &prefix, &request, &reached.versions(), &telling, interrupted).await;
     telling.0.finish_and_clear();
     if !stormed.cleanup.is_clean() {
@@ -196,15 +197,6 @@ impl Saving {
 
 /// The progress line that the user sees meanwhile.
 struct Telling(ProgressBar);
-
-/// A line on stderr; nothing is drawn where stderr is no terminal.
-fn bar() -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {msg}") {
-        bar.set_style(style);
-    }
-    bar
-}
 
 impl Listener for Telling {
     fn moves(&self, phase: &str, done: u64, of: u64) {

@@ -49,7 +49,7 @@ pub async fn survey(typed: Survey) -> Result<ExitCode> {
             break;
         }
     }
-    // Of a part alone there is no page.
+    // A part alone makes no page.
     if typed.plan.partition.is_none()
         && let Some(said) = folder.write_page()?
     {

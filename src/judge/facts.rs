@@ -61,12 +61,13 @@ pub struct Outage {
     /// The one node that it was about; `None` is the whole broker.
     pub node: Option<u32>,
     pub from: Place,
-    /// Where that passed, if it did.
+    /// The place at which that passed, if it did.
     pub until: Option<Place>,
 }
 
 impl Outage {
-    /// What is older than this it may have taken. A broker in two parts goes on, and may take also what comes until it is healed.
+    /// The outage may have taken everything that is older than this. A broker in two parts goes on, and may lose also what it accepts until
+    /// it is healed.
     pub fn takes_until(&self) -> Place {
         match self.how {
             Trouble::End(_) => self.from,
