@@ -24,7 +24,7 @@ pub struct Explore {
     /// End after so long [default: 60s, unless --cases is given]
     #[arg(long, value_name = "TIME", value_parser = long_time, help_heading = "Experiments")]
     pub time: Option<Duration>,
-    /// Only this protocol version: 3.1.1 or 5.0
+    /// Only this protocol version, 3.1.1 or 5.0 [default: what the broker speaks]
     #[arg(long, value_name = "VERSION", value_parser = protocol, help_heading = "Experiments")]
     pub protocol: Option<Protocol>,
     /// Only the experiments of one of N parts of the search, as of a run; each part needs the same --seed

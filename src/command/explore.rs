@@ -44,6 +44,10 @@ pub async fn explore(mut typed: Explore) -> Result<ExitCode> {
     let Some(reached) = reach_for_lanes(&broker, &prefix, &interrupted).await? else {
         return Ok(ExitCode::Interrupted);
     };
+    if let [only] = reached.versions()[..] {
+        // Experiments of the other version would show nothing.
+        typed.protocol = typed.protocol.or(Some(only));
+    }
     let wanted = typed.jobs.map(|jobs| jobs as usize);
     let jobs = measure::jobs(wanted, &reached.target, CLIENTS_MAX)?;
     let laboratory = Laboratory {
