@@ -1,15 +1,13 @@
 //! A broker with several nodes: a cluster passes the scenario `cluster`, and what its nodes do not share is seen.
 
-mod support;
-
 use std::collections::BTreeSet;
 
 use mqtt_sessions::plan::{self, Settings};
 use mqtt_sessions::results::{CellResult, Verdict};
 use mqtt_sessions::run::Outcome;
 use mqtt_sessions::scenario::Scenario;
-use support::broker::{Broker, Sharing};
-use support::measured::run_cells_at;
+use test_broker::measured::run_cells_at;
+use test_broker::{Broker, Sharing};
 
 /// The scenario against three nodes in front of a correct broker, which has nothing of it in the end.
 fn cluster(sharing: Sharing) -> Outcome {

@@ -3,8 +3,6 @@
 //! `docs/kill-table.md`, and in `src/statement/lies.txt` for the program; `BLESS=1 cargo test --test defects` writes both anew, and `LIE=name cargo test --test defects`
 //! tells one lie in every cell and prints what became of it, with `SHOW=cell` also what went over the wire.
 
-mod support;
-
 #[path = "defects/kill_table.rs"]
 mod kill_table;
 #[path = "defects/shown_in.rs"]
@@ -23,8 +21,8 @@ use mqtt_sessions::packet::Protocol;
 use mqtt_sessions::plan::{self, Action, Cell, Settings};
 use mqtt_sessions::results::{AxisValue, CellResult, Verdict};
 use mqtt_sessions::scenario::Scenario;
-use support::broker::{Broker, Choices, Defect, Way};
-use support::measured::{measure, measure_cells, run_cells};
+use test_broker::measured::{measure, measure_cells, run_cells};
+use test_broker::{Broker, Choices, Defect, Way};
 
 /// Combinations of choices that are tried, by their seeds.
 const COMBINATIONS: u64 = 10;

@@ -1,7 +1,6 @@
 //! One cell, explained: the exchange, the obligations and what became of them, of brokers that are right and of liars.
 
 mod made_up;
-mod support;
 
 use made_up::results;
 use mqtt_sessions::history::Event;
@@ -11,8 +10,8 @@ use mqtt_sessions::report::{self, Detail, Explained, Palette};
 use mqtt_sessions::results::{BrokerLabel, CellResult, CellRun, Options, Results, Verdict};
 use mqtt_sessions::run::Outcome;
 use mqtt_sessions::scenario::Scenario;
-use support::broker::{Broker, Defect};
-use support::measured::run_cells;
+use test_broker::measured::run_cells;
+use test_broker::{Broker, Defect};
 
 const OPTIONS: Options = Options { messages: 3, queue_limit: None, durable: None };
 

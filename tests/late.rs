@@ -1,16 +1,14 @@
 //! Late is told from never, with the seconds, and costs no finding: against a broker that sends again only three seconds after the return, behind
 //! what was published since, and against one that never does.
 
-mod support;
-
 use std::time::Duration;
 
 use mqtt_sessions::plan::{self, Settings};
 use mqtt_sessions::results::{Verdict, Violation};
 use mqtt_sessions::run::Outcome;
 use mqtt_sessions::scenario::Scenario;
-use support::broker::{Broker, Choices, Defect};
-use support::measured::run_cells;
+use test_broker::measured::run_cells;
+use test_broker::{Broker, Choices, Defect};
 
 const CELL: &str = "cuts[protocol=3.1.1,qos=1,leg=subscriber,point=half,how=fin]";
 

@@ -1,7 +1,5 @@
 //! The longest that a run can take is known before it begins, whatever the broker does.
 
-mod support;
-
 use std::time::Duration;
 
 use mqtt_sessions::connection::Endpoint;
@@ -10,7 +8,7 @@ use mqtt_sessions::packet::Protocol;
 use mqtt_sessions::plan::{self, Cell, Settings};
 use mqtt_sessions::run::{self, Longest, Observer, Prefix, RunOptions, Target};
 use mqtt_sessions::scenario::Scenario;
-use support::broker::{Broker, Defect};
+use test_broker::{Broker, Defect};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};

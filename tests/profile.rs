@@ -1,7 +1,5 @@
 //! A probe finds the numbers of a broker whose configuration is known, and says where the broker says another one.
 
-mod support;
-
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -9,9 +7,9 @@ use mqtt_sessions::laboratory::Laboratory;
 use mqtt_sessions::packet::Protocol;
 use mqtt_sessions::profile::{Budget, Listener, Measured, Number, Probed, Quantity, Request, probe};
 use mqtt_sessions::run::{self, Observer, Prefix, RunOptions, Target};
-use support::broker::keeping::{Full, Keeping};
-use support::broker::{Broker, Choices, Defect};
-use support::random::on_all_processors;
+use test_broker::cases::on_all_processors;
+use test_broker::keeping::{Full, Keeping};
+use test_broker::{Broker, Choices, Defect};
 use tokio::sync::watch;
 
 /// Enough for the limits here.

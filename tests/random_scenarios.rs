@@ -4,8 +4,6 @@
 //! to `target/random`: a scenario, and a history in the format of `tests/histories`. All of it is repeated by
 //! `RANDOM_SEED=… RANDOM_CASES=… cargo test --release --test random_scenarios`.
 
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;
@@ -16,8 +14,8 @@ use std::time::Instant;
 
 use mqtt_sessions::explore::{self, Accusation};
 use mqtt_sessions::results::{CellResult, Summary};
-use support::broker::Choices;
-use support::random::{Case, Tried, cases, first_seed, number, on_all_processors};
+use test_broker::Choices;
+use test_broker::cases::{Case, Tried, cases, first_seed, number, on_all_processors};
 
 /// How many experiments a run tries that does not say so.
 const CASES: u32 = 1000;

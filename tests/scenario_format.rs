@@ -1,15 +1,13 @@
 //! The reference of the scenario file: it knows every step, key and word that the types know, and its examples run.
 
-mod support;
-
 use std::collections::BTreeSet;
 use std::fs;
 
 use mqtt_sessions::plan::{self, Cell, Settings};
 use mqtt_sessions::results::Verdict;
 use mqtt_sessions::scenario::{Answers, Ending, FromAxis, Point, Scenario, Timer, Verb, keys};
-use support::broker::Broker;
-use support::measured::measure_scenario;
+use test_broker::Broker;
+use test_broker::measured::measure_scenario;
 
 fn page() -> String {
     fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/scenario-format.md")).unwrap()

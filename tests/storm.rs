@@ -1,16 +1,14 @@
 //! Storms against the test broker: one that keeps its promises is never accused, whatever liberties it takes, and each lie about
 //! queued messages is found out.
 
-mod support;
-
 use std::time::Duration;
 
 use mqtt_sessions::packet::Protocol;
 use mqtt_sessions::results::Verdict;
 use mqtt_sessions::run::{Prefix, Target};
 use mqtt_sessions::storm::{Ledger, Listener, Request, Stormed, storm};
-use support::broker::choices::{BacklogOrder, PacketIds, Writes};
-use support::broker::{Broker, Choices, Defect};
+use test_broker::choices::{BacklogOrder, PacketIds, Writes};
+use test_broker::{Broker, Choices, Defect};
 use tokio::sync::watch;
 
 const SESSIONS: u32 = 40;

@@ -1,13 +1,11 @@
 //! The lessons of the tutorial, held against brokers that lie: each tells the lie from the truth, and says what to do.
 
-mod support;
-
 use mqtt_sessions::packet::Protocol;
 use mqtt_sessions::plan::{self, Cell, Settings};
 use mqtt_sessions::results::{CellResult, Verdict};
 use mqtt_sessions::scenario::Scenario;
-use support::broker::{Broker, Defect};
-use support::measured::measure_cells;
+use test_broker::measured::measure_cells;
+use test_broker::{Broker, Defect};
 
 /// A lie for each lesson, which a reader would notice in it.
 const LIES: [(&str, &str); 25] = [

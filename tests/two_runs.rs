@@ -1,11 +1,9 @@
 //! Two runs against a broker that behaves the same differ only under `run`, in every scenario.
 
-mod support;
-
 use mqtt_sessions::plan::{Settings, cells};
 use mqtt_sessions::scenario::Scenario;
-use support::broker::Broker;
-use support::measured::run_cells_as;
+use test_broker::Broker;
+use test_broker::measured::run_cells_as;
 
 #[test]
 fn what_is_said_of_a_broker_is_the_same_in_each_run() {

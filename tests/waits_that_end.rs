@@ -1,7 +1,5 @@
 //! Experiments in which the harness once waited for ever: every run ends.
 
-mod support;
-
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -9,8 +7,8 @@ use std::time::Duration;
 use mqtt_sessions::plan::{Settings, cells};
 use mqtt_sessions::results::Verdict;
 use mqtt_sessions::scenario::Scenario;
-use support::broker::{Broker, Choices};
-use support::measured::{measure_scenario, run_cells};
+use test_broker::measured::{measure_scenario, run_cells};
+use test_broker::{Broker, Choices};
 
 /// A run takes milliseconds, since the time of its clock costs none.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -9,8 +9,6 @@ mod copies;
 mod properties;
 mod reading;
 mod sessions;
-#[path = "../support/mod.rs"]
-mod support;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -23,7 +21,7 @@ use mqtt_sessions::history::{Event, History};
 use mqtt_sessions::judge::judge_again;
 use mqtt_sessions::results::{AttemptRun, CellResult, CellRun, Options, Verdict};
 use reading::Reading;
-use support::random::{Case, Tried, cases, first_seed, on_all_processors};
+use test_broker::cases::{Case, Tried, cases, first_seed, on_all_processors};
 
 /// How many experiments a run tries that does not say so.
 const CASES: u32 = 1500;

@@ -8,7 +8,7 @@ use mqtt_sessions::packet::Packet;
 use crate::peers::{serve, url};
 use crate::program::{Ended, QUEUED, matrix, program, run};
 use crate::proxy::{Fate, proxy};
-use crate::support::broker::{Broker, Defect};
+use test_broker::{Broker, Defect};
 
 struct Folder(tempfile::TempDir);
 

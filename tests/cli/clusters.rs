@@ -9,7 +9,7 @@ use mqtt_sessions::results::{Results, Verdict};
 use crate::peers::{assert_nothing_left, serve, url};
 use crate::program::{QUEUED, each_cell, matrix, program, run};
 use crate::started::Files;
-use crate::support::broker::{Broker, Defect, Sharing};
+use test_broker::{Broker, Defect, Sharing};
 
 /// The URL of a cluster with these nodes.
 fn nodes(addresses: &[SocketAddr]) -> String {

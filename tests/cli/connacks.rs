@@ -9,7 +9,7 @@ use mqtt_sessions::results::{Results, Verdict, Violation};
 use crate::peers::{listener, read_connect, serve, url, wait_for_end};
 use crate::program::{Ended, QUEUED, each_cell, matrix, run};
 use crate::proxy::{Fate, proxy};
-use crate::support::broker::{Broker, Choices, Defect};
+use test_broker::{Broker, Choices, Defect};
 
 /// Longer than any of these runs takes, of which none waits for anything, and shorter than the waits for what never comes.
 const AT_ONCE: Duration = Duration::from_secs(15);

@@ -8,7 +8,7 @@ use mqtt_sessions::results::Verdict;
 
 use crate::program::{QUEUED, each_cell, matrix, run};
 use crate::proxy::{Afterwards, Fate, is_experiment, proxy};
-use crate::support::broker::{Broker, Defect};
+use test_broker::{Broker, Defect};
 
 /// The broker dies when it has seen so many packets.
 fn dies_after(broker: &Broker, packets: usize, afterwards: Afterwards) -> String {

@@ -11,7 +11,7 @@ use crate::program::{Ended, program, run};
 use crate::proxy::{Fate, proxy};
 use crate::relays::Relay;
 use crate::rights::{DISGUISES, Forbids, forbidding, suback};
-use crate::support::broker::{Broker, Defect};
+use test_broker::{Broker, Defect};
 
 /// The checks of a broker of both versions that is reached by plain TCP.
 const CHECKS: [&str; 13] = [

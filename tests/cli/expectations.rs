@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::peers::{serve, url};
 use crate::program::{QUEUED, matrix, program, run};
-use crate::support::broker::{Broker, Defect};
+use test_broker::{Broker, Defect};
 
 #[test]
 fn what_is_accepted_fails_no_more() {

@@ -12,7 +12,7 @@ use mqtt_sessions::packet::Packet;
 use crate::peers::{assert_nothing_left, serve, url};
 use crate::program::{end_of, program, run, signal};
 use crate::proxy::{Fate, proxy};
-use crate::support::broker::{Broker, Defect};
+use test_broker::{Broker, Choices, Defect};
 
 /// A lie that many experiments show, each of them at once.
 const LIE: Defect = Defect::DupOnQos0;
@@ -55,6 +55,16 @@ fn the_seed_of_a_finding_repeats_it() {
     let again = run(explore(&Broker::lying(LIE), &arguments));
     assert_eq!(again.code, Some(1), "{}", again.stdout);
     assert!(again.stdout.contains("1 experiment in"), "{}", again.stdout);
+}
+
+/// Every second experiment would be one of 5.0, and show nothing.
+#[test]
+fn a_broker_without_5_0_gets_experiments_of_3_1_1() {
+    let broker = || Broker::new(Choices { refuse_v5: true, ..Choices::default() }, Some(LIE));
+    let ended = run(explore(&broker(), &["--seed", "1", "--cases", "24"]));
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(!ended.stdout.contains("unsupported"), "{}", ended.stdout);
+    assert!(ended.stdout.contains(" --protocol 3.1.1 "), "{}", ended.stdout);
 }
 
 #[test]

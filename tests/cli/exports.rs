@@ -14,7 +14,7 @@ use pcap_file::pcapng::{Block, PcapNgReader};
 
 use crate::peers::{Untouched, correct, serve, url};
 use crate::program::{QUEUED, matrix, program, run};
-use crate::support::broker::{Broker, Defect};
+use test_broker::{Broker, Defect};
 
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()

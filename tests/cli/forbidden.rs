@@ -5,7 +5,7 @@ use mqtt_sessions::results::{CellResult, Results, Verdict};
 
 use crate::program::{Ended, each_cell, matrix, program, run};
 use crate::proxy::{Fate, is_experiment, proxy};
-use crate::support::broker::Broker;
+use test_broker::Broker;
 
 /// The cells with a stored session and without a second SUBSCRIBE: all combinations of QoS and RETAIN.
 fn measured(decide: impl Fn(Protocol, &Packet) -> Fate + Send + Sync + 'static) -> (Ended, Results) {

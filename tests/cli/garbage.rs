@@ -2,8 +2,8 @@
 
 use crate::peers::{answering, serve, url};
 use crate::program::{QUEUED, matrix, run};
-use crate::support::broker::choices::Writes;
-use crate::support::broker::{Broker, Choices};
+use test_broker::choices::Writes;
+use test_broker::{Broker, Choices};
 
 const HTTP: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n\
     400 Bad Request: this server speaks no MQTT, and says so at some length";

@@ -14,7 +14,7 @@ use mqtt_sessions::results::{Results, Verdict};
 use crate::peers::{assert_nothing_left, listener, wait_for_end};
 use crate::program::{QUEUED, each_cell, end_of, matrix, program, run, signal, wait_for_line};
 use crate::proxy::{Fate, is_experiment, proxy, proxy_by_client};
-use crate::support::broker::Broker;
+use test_broker::Broker;
 
 /// Waits that only a signal can end within a test.
 const ENDLESS: [&str; 4] = ["--deadline", "1h", "--connect-timeout", "1h"];

@@ -11,7 +11,7 @@ use mqtt_sessions::packet::Packet;
 use crate::peers::{assert_nothing_left, serve, url};
 use crate::program::{Ended, end_of, matrix, program, run};
 use crate::proxy::{Fate, proxy, proxy_by_client};
-use crate::support::broker::{Broker, Choices};
+use test_broker::{Broker, Choices};
 
 /// One cell for each protocol version that leaves a session and a retained message.
 const RETAINED: [&str; 5] = [
@@ -71,7 +71,7 @@ fn clean(broker: &Broker, arguments: &[&str]) -> Ended {
 #[test]
 fn clean_ends_what_a_killed_run_left() {
     // Retained copies that come late must be found, too.
-    let late = crate::support::broker::choices::RetainedCopies::Late(Duration::from_millis(200));
+    let late = test_broker::choices::RetainedCopies::Late(Duration::from_millis(200));
     for choices in [Choices::default(), Choices { retained_copies: late, ..Choices::default() }] {
         let broker = Broker::choosing(choices);
         kill_in_the_middle(&broker, &["--prefix", PREFIX]);

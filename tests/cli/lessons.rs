@@ -2,8 +2,8 @@
 
 use crate::peers::{Untouched, correct, serve, url};
 use crate::program::{Ended, program, run};
-use crate::support::broker::{Broker, Defect};
 use mqtt_sessions::results::CellRun;
+use test_broker::{Broker, Defect};
 
 fn tutorial(broker: &str, arguments: &[&str]) -> Ended {
     run(program([&["run", "tutorial", "--broker", broker], arguments].concat()))

@@ -11,7 +11,7 @@ use mqtt_sessions::results::Verdict;
 
 use crate::peers::{correct, listener, read_connect, serve};
 use crate::program::{each_cell, matrix, run};
-use crate::support::broker::Broker;
+use test_broker::Broker;
 
 /// The cells that ask for a resumption: 24 of each protocol version.
 const CELLS: [&str; 2] = ["--filter=clean_session=false", "--filter=publish_qos=1,2"];

@@ -10,7 +10,7 @@ use mqtt_sessions::packet::{Login, Packet, Protocol, Publish};
 use crate::peers::{answering, listener};
 use crate::program::{QUEUED, matrix, program, run};
 use crate::proxy::{Fate, is_experiment, proxy, proxy_by_client};
-use crate::support::broker::Broker;
+use test_broker::Broker;
 
 const USER: &str = "reader";
 const PASSWORD: &str = "hidden-pw";

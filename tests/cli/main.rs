@@ -51,6 +51,3 @@ mod unreachable;
 mod upgrades;
 mod wildcards;
 mod witnesses;
-
-#[path = "../support/mod.rs"]
-mod support;

@@ -13,7 +13,7 @@ use mqtt_sessions::packet::{Connect, Packet, Protocol, Publish};
 use crate::peers::{correct, serve, url};
 use crate::program::{QUEUED, end_of, matrix, program, run, signal};
 use crate::proxy::{Fate, is_experiment, proxy};
-use crate::support::broker::Broker;
+use test_broker::Broker;
 
 const PREFIX: &str = "--prefix=shared";
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -11,7 +11,7 @@ use mqtt_sessions::scenario::Ending;
 use crate::peers::{assert_nothing_left, serve, url};
 use crate::program::{Ended, end_of, program, read_all, run, signal};
 use crate::started::Files;
-use crate::support::broker::Broker;
+use test_broker::Broker;
 
 /// Three messages wait for a session, in both versions.
 const QUEUE: [&str; 2] = ["--filter=what=queue", "--filter=after_ms=0"];

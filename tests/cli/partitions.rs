@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::peers::{assert_nothing_left, serve, url};
 use crate::program::{Ended, end_of, program, run};
-use crate::support::broker::{Broker, Defect};
+use test_broker::{Broker, Defect};
 
 const PARTS: u32 = 3;
 const CELLS: [&str; 4] = ["run", "backlog", "qos2", "--patience=100ms"];

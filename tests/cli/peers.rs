@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::broker::Broker;
+use test_broker::Broker;
 
 /// A CONNECT as a listener reads it: at least its fixed header.
 const CONNECT_BYTES: usize = 512;

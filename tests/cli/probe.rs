@@ -7,8 +7,8 @@ use serde_json::Value;
 use crate::peers::{Untouched, assert_nothing_left, serve, url};
 use crate::program::{Ended, QUEUED, end_of, program, run, signal};
 use crate::proxy::{Fate, proxy};
-use crate::support::broker::keeping::{Full, Keeping};
-use crate::support::broker::{Broker, Choices, Defect};
+use test_broker::keeping::{Full, Keeping};
+use test_broker::{Broker, Choices, Defect};
 
 /// A broker that keeps ten messages for a session.
 fn keeps_ten() -> Broker {

@@ -14,7 +14,7 @@ use mqtt_sessions::packet::{Connect, Packet, Protocol};
 use socket2::SockRef;
 
 use crate::peers::{serve, url};
-use crate::support::broker::Broker;
+use test_broker::Broker;
 
 /// What becomes of a packet.
 pub enum Fate {

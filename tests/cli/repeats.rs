@@ -11,7 +11,7 @@ use crate::certificates::Authority;
 use crate::program::{Ended, QUEUED, program, run};
 use crate::proxy::{Fate, proxy_by_client};
 use crate::relays::Relay;
-use crate::support::broker::{Broker, Defect};
+use test_broker::{Broker, Defect};
 
 /// Passwords of the two users.
 const PASSWORDS: [&str; 2] = ["secret-1", "secret-2"];

@@ -9,7 +9,7 @@ use mqtt_sessions::results::{CellResult, Verdict};
 
 use crate::peers::{assert_nothing_left, serve, url};
 use crate::program::{each_cell, matrix, run};
-use crate::support::broker::Broker;
+use test_broker::Broker;
 
 /// How many connections there are before the restart: the first cells are done, and many are under way.
 const BEFORE: usize = 150;

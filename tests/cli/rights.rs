@@ -8,7 +8,7 @@ use mqtt_sessions::packet::{Packet, Protocol, Publish};
 use crate::peers::assert_nothing_left;
 use crate::program::{Ended, QUEUED, matrix, program, run};
 use crate::proxy::{Fate, is_experiment, proxy};
-use crate::support::broker::Broker;
+use test_broker::Broker;
 
 /// The topics that the user may use in these tests.
 const ALLOWED: &str = "devices/";

@@ -8,7 +8,7 @@ use mqtt_sessions::scenario::Scenario;
 
 use crate::peers::{correct, serve, url};
 use crate::program::{QUEUED, each_cell, matrix, program, run};
-use crate::support::broker::{Broker, Defect};
+use test_broker::{Broker, Defect};
 
 /// Steps of a user's own: a retained message meets a subscriber that comes later.
 const MINE: &str = r#"

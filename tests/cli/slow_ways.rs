@@ -11,7 +11,7 @@ use socket2::SockRef;
 use crate::peers::{listener, serve};
 use crate::program::{Ended, each_cell, matrix, program, run};
 use crate::proxy::{Fate, proxy};
-use crate::support::broker::Broker;
+use test_broker::Broker;
 
 /// Cells that ask for a resumption.
 const CELLS: [&str; 4] =

@@ -14,7 +14,7 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::program::{Ended, QUEUED, each_cell, end_of, matrix, program, run, signal, wait_for_line};
-use crate::support::broker::{Broker, Defect};
+use test_broker::{Broker, Defect};
 
 /// The port on which this program is a broker.
 const PORT: &str = "PORT_OF_THE_TEST_BROKER";

@@ -1,6 +1,7 @@
 //! `storm` from outside: one message in 10,000 that is lost, brokers that refuse or die, and what is said before anything begins.
 
 use std::fs;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use mqtt_sessions::connection::encode::encode;
@@ -11,7 +12,7 @@ use serde_json::Value;
 use crate::peers::{answering, assert_nothing_left, correct, serve, url};
 use crate::program::{Ended, end_of, program, run, signal};
 use crate::proxy::{Afterwards, Fate, proxy_by_client};
-use crate::support::broker::{Broker, Defect};
+use test_broker::{Broker, Defect};
 
 fn storm(url: &str, arguments: &[&str]) -> Ended {
     let mut command = program(["storm", "--broker", url, "--patience=5s", "--settle=300ms"]);
@@ -204,6 +205,53 @@ fn a_late_start_is_said_and_a_signal_ends_it_all() {
     let cleaned = run(program(["clean", "--broker", &url, "--prefix=waiting", "--storm=50"]));
     assert_eq!(cleaned.code, Some(0), "{cleaned:?}");
     assert_nothing_left(&broker);
+}
+
+/// Nobody waited for what would have come next.
+#[test]
+fn what_a_signal_cut_short_is_held_against_nobody() {
+    let broker = Broker::correct();
+    let pubrecs = Arc::new(AtomicU64::new(0));
+    let counted = pubrecs.clone();
+    let url = proxy_by_client(&broker, move |_, packet| match packet {
+        Packet::Ack(ack) if ack.kind == AckKind::Pubrec => {
+            counted.fetch_add(1, SeqCst);
+            Fate::Swallow
+        }
+        _ => Fate::Pass,
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("storm.json");
+    let mut command = program(["storm", "--broker", &url, "--sessions=5", "--qos=2", "--settle=30s", "--patience=60s"]);
+    let mut child = command.arg("--export-json").arg(&file).spawn().unwrap();
+    while pubrecs.load(SeqCst) < 50 {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    signal(&child, "INT");
+    assert_eq!(end_of(&mut child).code(), Some(130));
+    let said: StormFile = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    assert!(said.findings.is_empty(), "{:?}", said.findings);
+    assert_nothing_left(&broker);
+    // A storm to its end does not pass, although nothing shows that the broker has read PUBREC.
+    let ended = storm(&url, &["--sessions=5", "--qos=2", "--export-json=-"]);
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    let said = of(&ended).limits.join("; ");
+    assert!(said.contains("messages came without their PUBREL, and nothing shows that it will not come"), "{said}");
+}
+
+#[test]
+fn a_publisher_that_gets_garbage_says_so() {
+    let garbage = proxy_by_client(&Broker::correct(), move |_, packet| match packet {
+        Packet::Publish(publish) if publish.qos == 1 && publish.id == 30 => Fate::Answer(vec![0x40, 0]),
+        _ => Fate::Pass,
+    });
+    let ended = storm(&garbage, &["--sessions=20", "--export-json=-"]);
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    let said = of(&ended).limits.join("; ");
+    assert!(
+        said.starts_with("the storm could not go on: the broker sent a publisher what is no packet of MQTT"),
+        "{said}"
+    );
 }
 
 #[test]

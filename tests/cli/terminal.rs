@@ -12,7 +12,7 @@ use crate::histories::LOST;
 use crate::peers::{correct, serve, url};
 use crate::program::{Ended, matrix, program, run};
 use crate::proxy::{Fate, proxy};
-use crate::support::broker::{Broker, Defect};
+use test_broker::{Broker, Defect};
 
 /// It names the window, rings, begins a line anew, hides what follows, and turns it around.
 const HOSTILE: &str = "\u{1b}]0;owned\u{7}\u{1b}[8m\n\r\u{9b}8m\u{202e}";

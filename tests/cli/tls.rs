@@ -6,7 +6,7 @@ use crate::certificates::{Authority, Identity};
 use crate::peers::{answering, correct, serve};
 use crate::program::{Ended, QUEUED, program, run};
 use crate::relays::Relay;
-use crate::support::broker::Broker;
+use test_broker::Broker;
 
 /// Measures the broker behind TLS with this configuration.
 fn measured(config: rustls::ServerConfig, options: &[&str]) -> Ended {

@@ -8,7 +8,7 @@ use crate::certificates::{Authority, hand_made};
 use crate::peers::serve;
 use crate::program::{Ended, QUEUED, each_cell, program, run};
 use crate::relays::{Relay, unix};
-use crate::support::broker::Broker;
+use test_broker::Broker;
 
 /// The broker behind each transport: its URL, and the options that belong to it.
 fn each_transport(broker: &Broker, authority: &Authority) -> Vec<(&'static str, Vec<String>)> {

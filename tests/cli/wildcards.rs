@@ -11,7 +11,7 @@ use crate::peers::assert_nothing_left;
 use crate::program::{each_cell, program, run};
 use crate::proxy::{Fate, proxy};
 use crate::rights::suback;
-use crate::support::broker::{Broker, Choices};
+use test_broker::{Broker, Choices};
 
 /// How a broker answers a SUBSCRIBE with a wildcard.
 type Treats = fn(Protocol, &Packet) -> Fate;

@@ -7,7 +7,7 @@ use mqtt_sessions::results::{Results, Verdict};
 
 use crate::program::{QUEUED, each_cell, matrix, run};
 use crate::proxy::{Fate, proxy_by_client};
-use crate::support::broker::Broker;
+use test_broker::Broker;
 
 /// Measures the correct broker, to which the SUBSCRIBEs of the witnesses do not come: the n-th, from 0, has this fate.
 fn measured(fate: impl Fn(Protocol, usize) -> Fate + Send + Sync + 'static) -> (Option<i32>, Results) {

@@ -6,8 +6,8 @@ use mqtt_sessions::packet::Protocol;
 use mqtt_sessions::results::Level;
 use mqtt_sessions::statement::{Duty, statements};
 
-use crate::support::broker::Defect;
 use crate::{KILL_TABLE, Kills};
+use test_broker::Defect;
 
 /// Statements that the judge knows and no lie of the test broker breaks, with the reason. The list may only shrink.
 const NOT_KILLED: [(Protocol, &str, &str); 0] = [];
@@ -84,7 +84,7 @@ const KILL_TABLE_HEAD: &str = "\
 # The kill table
 
 A tester is worth what its verdicts are worth. For each statement of the standard that this tool judges, the test broker
-(`tests/support/broker/`) tells at least one lie that breaks it, and here is what caught the lie. The table is generated:
+(`tests/broker/`) tells at least one lie that breaks it, and here is what caught the lie. The table is generated:
 `cargo test --test defects` fails when it is stale. A lie is never caught by a statement that it does not break.
 ";
 

@@ -6,8 +6,8 @@ use mqtt_sessions::packet::Protocol;
 use mqtt_sessions::scenario::Scenario;
 use mqtt_sessions::statement::statements;
 
-use crate::support::broker::Defect;
 use crate::{Kills, LIES};
+use test_broker::Defect;
 
 /// How many cells are named for each lie.
 const CELLS: usize = 3;

@@ -8,7 +8,7 @@ use mqtt_sessions::packet::Protocol::{self, V3, V5};
 use mqtt_sessions::results::Level;
 use mqtt_sessions::statement::{Duty, statements};
 
-use crate::support::broker::Way::{self, Live, Queued, Resent, RetainedCopy, Shared, Will};
+use test_broker::Way::{self, Live, Queued, Resent, RetainedCopy, Shared, Will};
 
 /// A statement, and the ways on which it can be broken.
 type Row = (Protocol, &'static str, &'static [Way], &'static str);

@@ -5,8 +5,6 @@
 //! tests' own.
 
 mod same;
-#[path = "../support/mod.rs"]
-mod support;
 mod wire;
 
 use std::net::SocketAddr;
@@ -22,7 +20,7 @@ use mqtt_sessions::plan::{self, Cell, Filter, Settings};
 use mqtt_sessions::results::Verdict;
 use mqtt_sessions::run::{self, Observer, Outcome, Place, Prefix, RunOptions, Target};
 use mqtt_sessions::scenario::Scenario;
-use support::broker::Broker;
+use test_broker::Broker;
 use tokio::sync::watch;
 use wire::{Fate, Passing, Relay, SharedTap, jitter};
 

@@ -7,7 +7,7 @@ use mqtt_sessions::packet::{Ack, AckKind, Connect, Packet, Protocol};
 
 use super::deed::Deed;
 use crate::proxy::{Fate, Parting, is_experiment, proxy_by_client};
-use crate::support::broker::Broker;
+use test_broker::Broker;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {

@@ -1,34 +1,22 @@
 //! The test broker is what its documentation says: correct, whatever it chooses, and a liar when it is told to lie.
 
-pub mod support;
-
-#[path = "test_broker/exchange.rs"]
 mod exchange;
-#[path = "test_broker/liberties.rs"]
 mod liberties;
-#[path = "test_broker/lies.rs"]
 mod lies;
-#[path = "test_broker/limits.rs"]
 mod limits;
-#[path = "test_broker/sessions.rs"]
 mod sessions;
-#[path = "test_broker/sharing.rs"]
 mod sharing;
-#[path = "test_broker/soak.rs"]
 mod soak;
-#[path = "test_broker/subscribing.rs"]
 mod subscribing;
-#[path = "test_broker/travels.rs"]
 mod travels;
-#[path = "test_broker/wills.rs"]
 mod wills;
 
 use std::time::Duration;
 
 use mqtt_sessions::connection::Endpoint;
 use mqtt_sessions::packet::Protocol::{self, V3, V5};
-use support::broker::{Broker, Choices};
-use support::client::Client;
+use test_broker::client::Client;
+use test_broker::{Broker, Choices};
 use tokio::time::sleep;
 
 /// A session that stays for an hour.

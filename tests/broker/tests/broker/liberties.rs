@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::support::broker::choices::{BacklogOrder, PacketIds};
 use super::*;
+use test_broker::choices::{BacklogOrder, PacketIds};
 
 fn choosing(change: impl FnOnce(&mut Choices)) -> Broker {
     let mut choices = Choices::default();

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::support::broker::random::Random;
 use super::*;
+use test_broker::random::Random;
 
 /// The value of a field of a line.
 fn field<'a>(line: &'a str, name: &str) -> Option<&'a str> {

@@ -3,11 +3,14 @@
 //! `state` knows sessions and messages, `rules` decides, `session` delivers, and this file and `link` carry bytes. Only
 //! tokio's time is used, so that paused time makes every wait free.
 
+pub mod cases;
 pub mod choices;
+pub mod client;
 mod defect;
 pub mod keeping;
 mod link;
 mod malformed;
+pub mod measured;
 mod nodes;
 pub mod random;
 mod rules;
@@ -30,11 +33,9 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 pub use choices::Choices;
-#[allow(unused_imports, reason = "only some tests tell a lie")]
 pub use defect::{Defect, Way};
 
 use nodes::Node;
-#[allow(unused_imports, reason = "only some tests have clusters")]
 pub use nodes::Sharing;
 use rules::Rules;
 use state::{Effect, Link, State, Wake};

@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::exchange::everything;
-use super::support::broker::Defect;
 use super::travels;
 use super::*;
+use test_broker::Defect;
 
 /// Wills of every kind, with somebody who hears them.
 async fn wills(broker: &Broker, protocol: Protocol) -> Vec<String> {

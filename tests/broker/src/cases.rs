@@ -8,8 +8,8 @@ use mqtt_sessions::explore::{self, Experiment, Wishes};
 use mqtt_sessions::plan::{self, Settings};
 use mqtt_sessions::results::CellResult;
 
-use super::broker::{Broker, Choices};
-use super::measured::run_cells;
+use crate::measured::run_cells;
+use crate::{Broker, Choices};
 
 const WISHES: Wishes = Wishes { protocol: None, timers: true };
 

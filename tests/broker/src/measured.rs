@@ -9,7 +9,7 @@ use mqtt_sessions::run::{self, Observer, Outcome, Prefix, RunOptions, Target};
 use mqtt_sessions::scenario::Scenario;
 use tokio::sync::watch;
 
-use super::broker::Broker;
+use crate::Broker;
 
 /// Runs a scenario, by its name, against the broker.
 pub fn measure(broker: &Broker, scenario: &str) -> Vec<CellResult> {
