@@ -3,15 +3,19 @@
 
 use std::io;
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 /// How many bytes are passed on at once.
 const CHUNK_BYTES: usize = 16 * 1024;
+/// The pause after a connection that could not be accepted.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The way from one node to the port of another. It ends with this.
 pub struct Relay {
@@ -55,8 +59,8 @@ async fn accept(listener: TcpListener, port: u16, mut is_open: watch::Receiver<b
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((near, _)) => drop(connections.spawn(connection(near, port, is_open.clone()))),
-                // The node asks again.
-                Err(_) => tokio::task::yield_now().await,
+                // The machine has no files left, say. The node asks again.
+                Err(_) => sleep(ACCEPT_PAUSE).await,
             },
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
             over = until_over(&mut is_open) => return over,
@@ -103,8 +107,6 @@ async fn until_open(is_open: &mut watch::Receiver<bool>) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use tokio::time::timeout;
 
     use super::*;

@@ -111,6 +111,10 @@ pub async fn bring_back(fleet: &mut Fleet<'_>) -> Result<(), CutShort> {
     if fleet.figures.returning.is_zero() {
         fleet.figures.returning = began.elapsed();
     }
+    if outcome.is_ok() && fleet.common.counts.drained.load(Relaxed) < count as u64 {
+        // What a fence did not prove absent, such as PUBREL, may still be on its way.
+        outcome = fleet.unless_interrupted(sleep(fleet.request.settle)).await;
+    }
     late(fleet);
     outcome
 }
@@ -149,6 +153,7 @@ fn late(fleet: &mut Fleet<'_>) {
         let names = fleet.common.names(session.number);
         let topic = names.topic("t");
         let Some(visit) = session.returned.last_mut() else { continue };
+        visit.watched_until = at;
         while let Poll::Ready(batch) = connection.poll_incoming(&mut cx) {
             visit.seen.extend(batch.into_iter().map(|incoming| own(at, &names, &topic, &fleet.common, incoming)));
             if visit.has_ended() {

@@ -8,6 +8,7 @@ use super::experiment::cell;
 use super::fleet::{CutShort, Fleet};
 use super::ledger::{Account, Ledger};
 use super::publish::Publisher;
+use super::record::Visit;
 use super::written::history;
 use crate::history::History;
 use crate::judge::{Combined, combine, judge as judge_history};
@@ -73,6 +74,10 @@ pub fn judge(fleet: &mut Fleet<'_>, ledger: &Ledger, cut_short: Option<CutShort>
     if ledger.lost > 0 && worst < Verdict::Inconclusive {
         limits.push(format!("{} messages did not come, and nothing shows that they will not", ledger.lost));
     }
+    let open = open_handshakes(fleet);
+    if open > 0 && cut_short.is_none() && worst < Verdict::Inconclusive {
+        limits.push(format!("{open} messages came without their PUBREL, and nothing shows that it will not come"));
+    }
     let verdict = match (worst, limits.is_empty()) {
         (Verdict::Fail, _) if may_have_restarted => Verdict::Inconclusive,
         (Verdict::Fail, _) | (_, true) => worst,
@@ -87,6 +92,12 @@ fn deviant(fleet: &Fleet<'_>, place: usize, alike: u64) -> Deviant {
     let cell = cell(fleet.request, session.number);
     let judged = combine(&cell, vec![judge_history(&cell, &history)]);
     Deviant { number: session.number, history, judged, alike }
+}
+
+/// How many messages were not released on connections that are still open.
+fn open_handshakes(fleet: &Fleet<'_>) -> usize {
+    let last = fleet.sessions.iter().filter_map(|session| session.returned.last());
+    last.filter(|visit| !visit.has_ended()).map(Visit::open_handshakes).sum()
 }
 
 /// What keeps a storm from being all that was asked for.

@@ -22,7 +22,7 @@ pub struct Account {
     pub wrong_flag: bool,
     /// The subscription was refused, or granted below its QoS.
     pub not_granted: bool,
-    /// Something else came, or the broker ended the connection first.
+    /// Something else came, a handshake stayed open, or the broker ended the connection first.
     pub odd: bool,
     pub returned: bool,
 }
@@ -50,7 +50,7 @@ impl Account {
         let lost = messages.iter().zip(&came).filter(|(sent, count)| sent.is_accepted() && **count == 0).count() as u32;
         account.lost = if account.returned { lost } else { 0 };
         account.odd |= session.returned.len() > 1 || session.visits().any(Visit::is_odd);
-        account.odd |= session.returned.iter().any(Visit::has_ended);
+        account.odd |= session.returned.iter().any(|visit| visit.has_ended() || visit.open_handshakes() > 0);
         account.not_granted = session.parked.as_ref().is_some_and(|visit| visit.granted() != Some(qos));
         account.wrong_flag = session.parked.as_ref().is_some_and(|visit| visit.connack.session_present)
             || session.returned.first().is_some_and(|visit| !visit.connack.session_present);
@@ -111,7 +111,7 @@ pub struct Ledger {
     pub wrong_session_present: u64,
     /// Sessions whose subscription was refused, or granted below its QoS.
     pub not_granted: u64,
-    /// Sessions that saw something else, such as the end of a connection before all had come.
+    /// Sessions that saw something else, such as the end of a connection before all had come, or a handshake without PUBREL.
     pub otherwise: u64,
     /// CONNECTs that failed, and those that were tried again.
     pub refused_connections: u64,

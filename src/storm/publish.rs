@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::figures::Latencies;
 use super::fleet::{Common, CutShort, Fleet, TELLING};
 use super::record::Sent;
-use crate::connection::{Connection, Incoming};
+use crate::connection::{Connection, End, Incoming};
 use crate::history::Message;
 use crate::packet::{AckKind, Connack, Packet, Publish};
 use crate::plan::Role;
@@ -33,13 +33,20 @@ pub struct Publisher {
     common: Arc<Common>,
     place: usize,
     connection: Option<Connection>,
-    /// Its connections so far, with the place of their CONNECT.
-    pub connects: Vec<(u32, Connack)>,
+    /// Its connections so far.
+    pub stays: Vec<Stay>,
     deeds: u32,
     last_id: u16,
     pub latencies: Latencies,
     /// How the broker refused it or ended its connection, last.
     trouble: Option<String>,
+}
+
+/// One connection of a publisher that the broker let in.
+pub struct Stay {
+    pub connack: Connack,
+    /// How the broker ended it, if it did.
+    pub end: Option<End>,
 }
 
 /// What is to be published for a session: its place, its number and the messages.
@@ -140,7 +147,7 @@ impl Publisher {
             common,
             place,
             connection: None,
-            connects: Vec::new(),
+            stays: Vec::new(),
             deeds: 0,
             last_id: 0,
             latencies: Latencies::default(),
@@ -152,7 +159,7 @@ impl Publisher {
     pub fn is_there(&mut self) -> bool {
         let Some(connection) = &mut self.connection else { return false };
         let mut cx = Context::from_waker(Waker::noop());
-        connection.poll_end(&mut cx).is_pending() && self.connects.len() == 1
+        connection.poll_end(&mut cx).is_pending() && self.stays.len() == 1
     }
 
     /// The connection that is still open, for whoever ends it.
@@ -187,8 +194,7 @@ impl Publisher {
                     let Work { number, messages, .. } = &work[own];
                     if connection.send(&self.packet(*number, messages[message], id)).is_ok() {
                         let entry = &mut sent[own].1[message];
-                        *entry =
-                            Sent { id, connection: self.connects.len() as u16, sent: self.deed(), ..Sent::default() };
+                        *entry = Sent { id, connection: self.stays.len() as u16, sent: self.deed(), ..Sent::default() };
                         under_way.insert(id, UnderWay { work: own, message, since: Instant::now() });
                     }
                     waiting = next.next();
@@ -230,8 +236,13 @@ impl Publisher {
                     continue;
                 }
                 Incoming::Packet(..) => continue,
-                Incoming::End(_) | Incoming::Undecodable { .. } | Incoming::TooLong(_) => {
+                Incoming::End(end) => {
+                    self.stays.iter_mut().last().into_iter().for_each(|stay| stay.end = Some(end));
                     self.trouble.get_or_insert_with(|| "the broker ended the connection of a publisher".into());
+                    return false;
+                }
+                Incoming::Undecodable { .. } | Incoming::TooLong(_) => {
+                    self.trouble.get_or_insert_with(|| "the broker sent a publisher what is no packet of MQTT".into());
                     return false;
                 }
             };
@@ -275,21 +286,21 @@ impl Publisher {
 
     /// How many messages may be under way.
     fn window(&self) -> usize {
-        let granted = self.connects.last().and_then(|(_, connack)| connack.receive_maximum);
+        let granted = self.stays.last().and_then(|stay| stay.connack.receive_maximum);
         granted.map_or(WINDOW, |granted| WINDOW.min(usize::from(granted.max(1))))
     }
 
     /// Connects; false where the broker lets it in no more.
     async fn connect(&mut self) -> bool {
         let started = Instant::now();
-        while self.connects.len() < CONNECTS_MAX && !self.common.is_over() {
+        while self.stays.len() < CONNECTS_MAX && !self.common.is_over() {
             let id = format!("{}publisher{}", self.common.prefix.client_id, self.place);
             let target = &self.common.target;
             let connect = target.connect_as(Role::Publisher, self.common.request.protocol, id, true, 0);
             match run::connect(target, connect).await {
                 Ok((connection, connack)) => {
-                    let deed = self.deed();
-                    self.connects.push((deed, connack));
+                    self.deed();
+                    self.stays.push(Stay { connack, end: None });
                     self.connection = Some(connection);
                     return true;
                 }

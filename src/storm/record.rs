@@ -63,6 +63,8 @@ pub struct Visit {
     pub seen: Vec<Seen>,
     /// The client said DISCONNECT before this many of these.
     pub disconnected: Option<u32>,
+    /// When the client looked for the last time, and nothing more had come.
+    pub watched_until: u32,
 }
 
 /// What was seen on a connection; `at` is as in [`Visit`].
@@ -139,7 +141,7 @@ impl Session {
 
 impl Visit {
     pub fn new(began: u32, answered: u32, connack: Connack) -> Visit {
-        Visit { began, answered, connack, seen: Vec::new(), disconnected: None }
+        Visit { began, answered, connack, seen: Vec::new(), disconnected: None, watched_until: 0 }
     }
 
     /// The numbers of the messages that came, in order, with their flags; the fence is not among them.
@@ -158,9 +160,28 @@ impl Visit {
         })
     }
 
+    /// True if the client still listened when nothing had come for so long.
+    pub fn is_settled(&self, settle: Duration) -> bool {
+        let last = self.seen.last().map_or(self.answered, Seen::at);
+        !self.has_ended() && self.watched_until.saturating_sub(last) >= ticks(settle)
+    }
+
     /// The connection is over.
     pub fn has_ended(&self) -> bool {
         matches!(self.seen.last(), Some(Seen::Ended { .. }))
+    }
+
+    /// How many messages came at QoS 2 for which no PUBREL did.
+    pub fn open_handshakes(&self) -> usize {
+        let (mut received, mut released) = (0_usize, 0_usize);
+        for seen in &self.seen {
+            match seen {
+                Seen::Message { flags, .. } => received += usize::from(flags & 3 == 2),
+                Seen::Pubrel { .. } => released += 1,
+                _ => {}
+            }
+        }
+        received.saturating_sub(released)
     }
 
     /// Something came that no session of a storm should see.

@@ -183,7 +183,7 @@ impl Writer<'_> {
     fn deeds_of(&mut self, publisher: &Publisher, mut connection: u32, deeds: Vec<Deed>) {
         for (_, own, event) in deeds {
             if own != connection {
-                self.add(PUBLISHER, connection, None, |client| Event::Ended(client, End::Fin));
+                self.publisher_ends(publisher, connection);
                 self.publisher_opens(publisher, own);
                 connection = own;
             }
@@ -196,10 +196,19 @@ impl Writer<'_> {
         let connect = target.connect_as(Role::Publisher, self.common.request.protocol, PUBLISHER.into(), true, 0);
         let connect = Packet::Connect(Connect { login: None, ..connect });
         self.add(PUBLISHER, connection, None, |client| Event::Sent(client, connect));
-        if let Some((_, connack)) = publisher.connects.get(connection as usize - 1) {
-            let connack = Packet::Connack(connack.clone());
+        if let Some(stay) = publisher.stays.get(connection as usize - 1) {
+            let connack = Packet::Connack(stay.connack.clone());
             self.add(PUBLISHER, connection, None, |client| Event::Received(client, connack));
         }
+    }
+
+    /// The broker ended this connection of a publisher, or the publisher left it.
+    fn publisher_ends(&mut self, publisher: &Publisher, connection: u32) {
+        let end = publisher.stays.get(connection as usize - 1).and_then(|stay| stay.end);
+        self.add(PUBLISHER, connection, None, |client| match end {
+            Some(end) => Event::Ended(client, end),
+            None => Event::Closed(client, End::Fin),
+        });
     }
 
     fn return_(&mut self, session: &Session, publishers: &[Publisher]) {
@@ -213,7 +222,7 @@ impl Writer<'_> {
                 self.fence(session, publishers);
             }
             self.seen(&visit.seen, connection);
-            if !visit.has_ended() {
+            if visit.is_settled(self.common.request.settle) {
                 self.add(SUBSCRIBER, connection, None, Event::Settled);
             }
         }
