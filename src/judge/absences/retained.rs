@@ -199,12 +199,14 @@ fn was_lost_with_its_publisher(model: &Model<'_>, lost: &Publication, subscribin
 fn order(evidence: &Evidence<'_, '_>, retained: &Copy<'_>, ask: &Ask<'_>, findings: &mut Findings) {
     let session = evidence.ledger.session;
     let here = |copy: &&Copy<'_>| copy.connection.index == retained.connection.index;
-    let is_fence = |copy: &Copy<'_>| {
-        matches!(copy.publication.message, crate::history::Message::Fence(_))
-            && copy.delivery.place.at > ask.subscribing.sent.at
-            && copy.delivery.place.at < retained.delivery.place.at
+    let is_fence = |copy: &&Copy<'_>| matches!(copy.publication.message, crate::history::Message::Fence(_));
+    // A fence that was sent before the SUBACK had come may have been with the broker before the SUBSCRIBE.
+    let was_asked_before = |fence: &Copy<'_>| {
+        let asked = ask.subscribing.suback.map(|(suback, _)| suback.step);
+        asked.zip(fence.publication.sent()).is_some_and(|(asked, sent)| asked < sent.step)
     };
-    if evidence.ledger.copies.iter().filter(here).any(is_fence) {
+    let overtook = |fence: &Copy<'_>| was_asked_before(fence) && fence.delivery.place.at < retained.delivery.place.at;
+    if evidence.ledger.copies.iter().filter(here).filter(is_fence).any(overtook) {
         findings.choice("retained_copy_order", "after_fence");
         return;
     }
