@@ -5,8 +5,8 @@ use std::time::Duration;
 use mqtt_sessions::connection::Endpoint;
 use mqtt_sessions::measure::end_of_run;
 use mqtt_sessions::packet::Protocol;
-use mqtt_sessions::plan::{self, Cell, Settings};
-use mqtt_sessions::run::{self, Longest, Observer, Prefix, RunOptions, Target};
+use mqtt_sessions::plan::{self, Cell, Role, Settings};
+use mqtt_sessions::run::{self, Leftovers, Longest, Observer, Prefix, RunOptions, SessionLeft, Target};
 use mqtt_sessions::scenario::Scenario;
 use test_broker::{Broker, Defect};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
@@ -174,6 +174,29 @@ fn no_prompt_broker_is_cut_short() {
             assert!(!is_cut_short, "{scenario}, {defect:?}");
         }
     }
+}
+
+/// Each session waits for a CONNACK and for the end of its connection, those of 3.1.1 twice.
+#[test]
+fn the_clean_up_has_time_for_each_session_of_a_far_broker() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    let cleanup = runtime.block_on(async {
+        let far = Late::Each(Duration::from_millis(400));
+        let target = Target::new(delayed(&Broker::correct(), far), None, DEADLINE, CONNECT_TIMEOUT);
+        let prefix = Prefix::new("msfar", "msfar").unwrap();
+        let mut leftovers = Leftovers::default();
+        for number in 0..800 {
+            leftovers.add(SessionLeft {
+                client_id: format!("msfar{number}"),
+                protocol: Protocol::ALL[number % 2],
+                role: Role::Main,
+                persists: true,
+                existed: true,
+            });
+        }
+        run::clean(&target, &prefix, leftovers, &Protocol::ALL).await
+    });
+    assert!(cleanup.is_clean() && cleanup.sessions_ended == 800, "{}", cleanup.sentence());
 }
 
 /// A broker that started at once is not thought to take a minute each time.
