@@ -108,7 +108,7 @@ pub enum Command {
     Survey(Survey),
 
     /// Set results files side by side, as Markdown or as a page for a browser: what breaks in which broker, and what each
-    /// chose; or profiles
+    /// chose; or profiles, or storms
     #[command(after_help = REPORT_EXAMPLES)]
     Report(Report),
 
@@ -254,7 +254,7 @@ const EXPLORE_EXAMPLES: &str = "Examples:
 
 #[derive(Debug, Args)]
 pub struct Report {
-    /// Results files that --export-json or `survey` wrote, or profiles of `probe`
+    /// Results files that --export-json or `survey` wrote, or profiles of `probe`, or files of `storm`
     #[arg(required = true, value_name = "RESULTS")]
     pub files: Vec<PathBuf>,
     #[command(flatten)]

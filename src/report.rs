@@ -42,7 +42,7 @@ pub use examined::examined;
 pub use explain::{Detail, Explained, explain};
 pub use explored::{Search, explored};
 pub use histories::{JudgedFile, histories};
-pub use html::html;
+pub use html::{html, storms_html};
 pub use junit::junit;
 pub use lessons::Teaching;
 pub use markdown::markdown;

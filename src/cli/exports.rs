@@ -25,7 +25,7 @@ pub struct ExportFiles {
 /// The files that `report` writes in place of printing.
 #[derive(Debug, Clone, Default, Args)]
 pub struct PageFiles {
-    /// Write one page for a browser, with all that the files say: each cell, its packets, the statements; - is stdout
+    /// Write one page for a browser, with all that the files say: each cell, its packets, the statements, or storms; - is stdout
     #[arg(long, value_name = "FILE")]
     pub export_html: Option<PathBuf>,
     /// Write the Markdown to a file, and print nothing; - is stdout

@@ -1,4 +1,4 @@
-//! The files of `report`: several brokers as a page for a browser, and as one in Markdown.
+//! The files of `report`: several brokers or storms as a page for a browser, and as one in Markdown.
 
 use super::{Export, each_another};
 use crate::cli::PageFiles;
@@ -31,7 +31,12 @@ impl Pages {
         self.html.is_some()
     }
 
-    /// Makes and writes what was asked for. Where one file fails, the other is still written.
+    /// True if a file with Markdown was asked for.
+    pub fn has_markdown(&self) -> bool {
+        self.markdown.is_some()
+    }
+
+    /// Makes and writes what was asked for; without files the text goes to stdout. Where one file fails, the other is still written.
     ///
     /// # Errors
     /// Says what could not be written.

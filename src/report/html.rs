@@ -14,6 +14,7 @@ mod once;
 mod rows;
 mod runs;
 mod statements;
+mod storms;
 
 use askama::Template;
 use base64::Engine;
@@ -32,6 +33,8 @@ use once::Once;
 use rows::{Row, Scenario};
 use runs::Runs;
 use statements::Statement;
+
+pub use storms::storms as storms_html;
 
 const STYLE: &str = concat!(include_str!("html/page.css"), include_str!("html/panel.css"));
 const SCRIPT: &str = concat!(
@@ -123,7 +126,7 @@ pub fn html(all: &[Surveyed]) -> String {
     let page = Page {
         style: STYLE,
         script: SCRIPT,
-        policy: policy(),
+        policy: policy(&[("script-src", SCRIPT), ("style-src", STYLE)]),
         data: &data,
         brokers: sorted.iter().map(|own| title(&own.results.broker)).collect(),
         rows: rows.collect(),
@@ -162,11 +165,9 @@ fn data(families: &[Vec<&Surveyed>], sorted: &[&Surveyed]) -> Data {
     }
 }
 
-/// The Content Security Policy: what came into the page by a results file runs in no case.
-fn policy() -> String {
+/// The Content Security Policy: the browser runs and loads what has these digests, and what came into the page by a file in no case.
+fn policy(allowed: &[(&str, &str)]) -> String {
     let digest = |text: &str| BASE64_STANDARD.encode(digest(&SHA256, text.as_bytes()));
-    let (script, style) = (digest(SCRIPT), digest(STYLE));
-    format!(
-        "default-src 'none'; script-src 'sha256-{script}'; style-src 'sha256-{style}'; base-uri 'none'; form-action 'none'"
-    )
+    let allowed: Vec<String> = allowed.iter().map(|(what, text)| format!("{what} 'sha256-{}'", digest(text))).collect();
+    format!("default-src 'none'; {}; base-uri 'none'; form-action 'none'", allowed.join("; "))
 }

@@ -5,7 +5,7 @@ use super::grid::{Drawing, Grid};
 use super::page::{Page, wrap};
 use super::{mark, measured};
 use crate::profile::grouped;
-use crate::storm::{DeviantRun, Ledger, Quantiles, Sample, StormChanges, StormFile, file_of};
+use crate::storm::{DeviantRun, Finding, Ledger, Quantiles, Sample, StormChanges, StormFile, file_of};
 
 /// How wide the names of phases and latencies are.
 const NAMES: usize = 28;
@@ -13,14 +13,22 @@ const NAMES: usize = 28;
 const CHART_MAX: usize = 60;
 /// The heights of a column of a chart.
 const BARS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-/// Sessions of one kind that are told; the file has the others.
-const TOLD: usize = 1;
+/// The head of the latencies.
+pub(super) const QUANTILES: [&str; 5] = ["", "half", "90 %", "99 %", "longest"];
+
+/// A session that shows what is broken; the file may have others like it.
+pub(super) struct Example<'s> {
+    pub session: u32,
+    /// Where it is seen: lines of its history, with their numbers.
+    pub lines: Vec<(usize, &'s str)>,
+}
 
 /// The whole answer of a storm.
 pub fn storm(file: &StormFile, page: Page) -> String {
     let mut text = measured(&file.broker, &file.run.url) + "\n" + &wrap("", &what(file)) + "\n" + &figures(file);
     text += &chart(&file.run.timeline, page.width);
-    text += &format!("\n{}", accounted(&file.ledger));
+    let accounted = accounted(&file.ledger).join("\n  ");
+    text += &format!("\n{accounted}\n");
     text += &broken(file, page);
     for limit in &file.limits {
         text += &wrap("? ", &format!("{limit}."));
@@ -31,7 +39,7 @@ pub fn storm(file: &StormFile, page: Page) -> String {
 }
 
 /// What the storm was.
-fn what(file: &StormFile) -> String {
+pub(super) fn what(file: &StormFile) -> String {
     let options = &file.options;
     let rate = options.return_rate.map_or_else(|| "at once".into(), |rate| format!("{} in a second", grouped(rate)));
     let part = file.run.partition.map(|partition| format!(" ({partition})")).unwrap_or_default();
@@ -47,40 +55,50 @@ fn what(file: &StormFile) -> String {
 
 /// How long each phase took, and the latencies in it.
 fn figures(file: &StormFile) -> String {
+    let phases = Grid { head: Vec::new(), rows: phases(file) };
+    let head = QUANTILES.map(String::from).to_vec();
+    let latencies = Grid { head, rows: latencies(file) };
+    let phases = phases.drawn(&Drawing { gap: 2, right: 1..2 }, &[NAMES, 9, 30]);
+    phases + "\n" + &latencies.drawn(&Drawing { gap: 2, right: 1..5 }, &[NAMES, 9, 9, 9, 9])
+}
+
+/// Each phase, how long it took, and its rate.
+pub(super) fn phases(file: &StormFile) -> Vec<Vec<String>> {
     let (phases, ledger) = (&file.run.phases, &file.ledger);
     let phase = |name: &str, ms: u64, count: u64, unit: &str| {
         let rate = count.saturating_mul(1000).checked_div(ms).map(|rate| format!("{} {unit} a second", grouped(rate)));
         vec![name.into(), took(ms), rate.unwrap_or_default()]
     };
-    let rows = vec![
+    vec![
         phase("parking", phases.parking_ms, ledger.parked, "sessions"),
         phase("publishing", phases.publishing_ms, ledger.accepted, "messages"),
         phase("return", phases.returning_ms, ledger.delivered, "messages"),
         phase("clean-up", phases.cleaning_ms, ledger.parked, "sessions"),
-    ];
-    let phases_drawn = Grid { head: Vec::new(), rows }.drawn(&Drawing { gap: 2, right: 1..2 }, &[NAMES, 9, 30]);
-    let latency = |name: &str, quantiles: Option<Quantiles>| {
+    ]
+}
+
+/// Each latency, and its quantiles in the order of [`QUANTILES`]; its name alone where there was nothing to be measured.
+pub(super) fn latencies(file: &StormFile) -> Vec<Vec<String>> {
+    let phases = &file.run.phases;
+    let row = |name: &str, quantiles: Option<Quantiles>| {
         let shown = quantiles.map(|own| [own.p50_us, own.p90_us, own.p99_us, own.max_us].map(latency));
         [vec![name.to_owned()], shown.unwrap_or_default().to_vec()].concat()
     };
-    let rows = vec![
-        latency("parking: CONNECT to CONNACK", phases.park_connack),
-        latency(if file.options.qos == 1 { "PUBLISH to PUBACK" } else { "PUBLISH to PUBCOMP" }, phases.acknowledged),
-        latency("return: CONNECT to CONNACK", phases.connack),
-        latency("return: to the first message", phases.first_message),
-        latency("return: to the last message", phases.last_message),
-        latency("return: all is answered", phases.drained),
-    ];
-    let head: Vec<String> = ["", "half", "90 %", "99 %", "longest"].map(String::from).to_vec();
-    let latencies = Grid { head, rows }.drawn(&Drawing { gap: 2, right: 1..5 }, &[NAMES, 9, 9, 9, 9]);
-    phases_drawn + "\n" + &latencies
+    vec![
+        row("parking: CONNECT to CONNACK", phases.park_connack),
+        row(if file.options.qos == 1 { "PUBLISH to PUBACK" } else { "PUBLISH to PUBCOMP" }, phases.acknowledged),
+        row("return: CONNECT to CONNACK", phases.connack),
+        row("return: to the first message", phases.first_message),
+        row("return: to the last message", phases.last_message),
+        row("return: all is answered", phases.drained),
+    ]
 }
 
-fn took(ms: u64) -> String {
+pub(super) fn took(ms: u64) -> String {
     if ms < 10_000 { format!("{}.{:02} s", ms / 1000, ms % 1000 / 10) } else { format!("{} s", grouped(ms / 1000)) }
 }
 
-fn latency(us: u64) -> String {
+pub(super) fn latency(us: u64) -> String {
     match us {
         0..1_000 => format!("{}.{:02} ms", us / 1000, us % 1000 / 10),
         1_000..1_000_000 => format!("{}.{} ms", us / 1000, us % 1000 / 100),
@@ -117,24 +135,26 @@ fn bars(timeline: &[Sample], step: u64, columns: usize, count: fn(&Sample) -> u6
     heights.iter().map(bar).collect::<String>().trim_end().to_owned()
 }
 
-/// What became of each message.
-fn accounted(ledger: &Ledger) -> String {
+/// What became of each message: how many came, and a line for each count behind that.
+pub(super) fn accounted(ledger: &Ledger) -> Vec<String> {
     let of = |count: u64, sessions: u64, what: &str| match count {
-        0 => format!("  0 {what}\n"),
-        count => format!("  {} {what}, in {} sessions\n", grouped(count), grouped(sessions)),
+        0 => format!("0 {what}"),
+        count => format!("{} {what}, in {} sessions", grouped(count), grouped(sessions)),
     };
-    let mut text = format!(
-        "{} of {} messages were accepted; {} came to {} of {} sessions\n",
-        grouped(ledger.accepted),
-        grouped(ledger.sent),
-        grouped(ledger.delivered),
-        grouped(ledger.returned),
-        grouped(ledger.sessions)
-    );
-    text += &of(ledger.lost, ledger.lost_in_sessions, "lost");
-    text += &of(ledger.twice, ledger.twice_in_sessions, "more than once");
-    text += &of(ledger.out_of_order, ledger.out_of_order_in_sessions, "behind a later one");
-    text += &of(ledger.marked, ledger.marked_in_sessions, "with DUP 1 or RETAIN 1 when they came first");
+    let mut lines = vec![
+        format!(
+            "{} of {} messages were accepted; {} came to {} of {} sessions",
+            grouped(ledger.accepted),
+            grouped(ledger.sent),
+            grouped(ledger.delivered),
+            grouped(ledger.returned),
+            grouped(ledger.sessions)
+        ),
+        of(ledger.lost, ledger.lost_in_sessions, "lost"),
+        of(ledger.twice, ledger.twice_in_sessions, "more than once"),
+        of(ledger.out_of_order, ledger.out_of_order_in_sessions, "behind a later one"),
+        of(ledger.marked, ledger.marked_in_sessions, "with DUP 1 or RETAIN 1 when they came first"),
+    ];
     for (count, what) in [
         (ledger.wrong_session_present, "sessions with the wrong Session Present"),
         (ledger.not_granted, "sessions whose subscription was not granted as it was asked for"),
@@ -144,42 +164,44 @@ fn accounted(ledger: &Ledger) -> String {
         (ledger.broken_connections, "connections broke before their session had all"),
     ] {
         if count > 0 {
-            text += &format!("  {} {what}\n", grouped(count));
+            lines.push(format!("{} {what}", grouped(count)));
         }
     }
-    text
+    lines
 }
 
 /// What the sessions broke that were judged, with one of each kind.
 fn broken(file: &StormFile, page: Page) -> String {
     let mut text = String::new();
     for finding in &file.findings {
-        let shows = |own: &&DeviantRun| own.violations.contains(&finding.violation);
         let words = format!("{} {}", mark(file.verdict), finding.violation.level.in_words());
         text +=
             &format!("\n{} in {} sessions\n", page.palette.verdict(file.verdict, &words), grouped(finding.sessions));
         text += &violated(&finding.violation);
-        for deviant in file.run.deviants.iter().filter(shows).take(TOLD) {
-            let place = deviant.violations.iter().position(|own| *own == finding.violation);
-            let evidence = deviant.evidence.iter().find(|own| Some(own.violation) == place);
-            let lines: Vec<(usize, &str)> = evidence
-                .iter()
-                .flat_map(|own| &own.events)
-                .filter_map(|number| Some((*number, deviant.history.get(number.checked_sub(1)?)?.as_str())))
-                .collect();
-            text += &format!(
-                "  Session      {}; --save keeps what was on the wire as {}\n",
-                deviant.session,
-                file_of(deviant.session)
-            );
+        if let Some(Example { session, lines }) = example(file, finding) {
+            let kept_as = file_of(session);
+            text += &format!("  Session      {session}; --save keeps what was on the wire as {kept_as}\n");
             text += &events(&lines);
         }
     }
-    for deviant in file.run.deviants.iter().filter(|own| own.violations.is_empty() && own.reason.is_some()).take(TOLD) {
-        let reason = deviant.reason.as_deref().unwrap_or_default();
-        text += &wrap("\n? ", &format!("Session {}, and {} like it: {reason}.", deviant.session, deviant.alike - 1));
-    }
+    text += &unexplained(file).map(|sentence| wrap("\n? ", &sentence)).unwrap_or_default();
     text
+}
+
+/// The first session that shows a finding.
+pub(super) fn example<'s>(file: &'s StormFile, finding: &Finding) -> Option<Example<'s>> {
+    let place_in = |own: &DeviantRun| own.violations.iter().position(|violation| *violation == finding.violation);
+    let (deviant, place) = file.run.deviants.iter().find_map(|own| Some((own, place_in(own)?)))?;
+    let numbers = deviant.evidence.iter().filter(|own| own.violation == place).take(1).flat_map(|own| &own.events);
+    let line = |number: &usize| Some((*number, deviant.history.get(number.checked_sub(1)?)?.as_str()));
+    Some(Example { session: deviant.session, lines: numbers.filter_map(line).collect() })
+}
+
+/// The first session that breaks nothing and is not as it should be, as a sentence.
+pub(super) fn unexplained(file: &StormFile) -> Option<String> {
+    let deviant = file.run.deviants.iter().find(|own| own.violations.is_empty() && own.reason.is_some())?;
+    let (session, others) = (deviant.session, deviant.alike.saturating_sub(1));
+    Some(format!("Session {session}, and {others} like it: {}.", deviant.reason.as_deref()?))
 }
 
 /// What changed from one storm to a later one.

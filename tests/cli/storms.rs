@@ -291,6 +291,62 @@ fn two_storms_are_compared() {
         .gave_up(2, &["is not a whole storm: missing field `ledger`", "mqtt-sessions storm --export-json"]);
 }
 
+/// What would leave the element or the attribute in which it stands.
+const HOSTILE: &str = r#"</style><script>alert(1)</script><img src=x onerror='alert(1)'>"&lt;"#;
+
+#[test]
+fn storms_are_shown_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (good, bad) = (path("good.json"), path("bad.json"));
+    let told = storm(&correct(), &["--sessions=20", "--export-json", &good]);
+    assert_eq!(told.code, Some(0), "{told:?}");
+    let lying = Broker::lying(Defect::named("loses-last").unwrap());
+    assert_eq!(storm(&url(serve(&lying)), &["--sessions=20", "--export-json", &bad]).code, Some(1));
+    // In the terminal as it was told.
+    let again = run(program(["report", &good]));
+    assert_eq!((again.code, &again.stdout), (Some(0), &told.stdout), "{again:?}");
+    let both = run(program(["report", &good, &bad])).stdout;
+    assert!(both.starts_with(&told.stdout) && both.contains("\n✗ fail\n"), "{both}");
+    // In a browser.
+    let mut value: Value = serde_json::from_str(&fs::read_to_string(&bad).unwrap()).unwrap();
+    value["broker"]["name"] = HOSTILE.into();
+    value["limits"] = vec![HOSTILE].into();
+    value["run"]["prefix"] = HOSTILE.into();
+    value["findings"][0]["observed"] = HOSTILE.into();
+    value["findings"][0]["statement"] = HOSTILE.into();
+    let hostile = path("hostile.json");
+    fs::write(&hostile, value.to_string()).unwrap();
+    let ended = run(program(["report", &good, &bad, &hostile, "--export-html=-"]));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let page = ended.stdout;
+    for (part, count) in [
+        ("<section id=\"storm-", 3),
+        ("<svg class=\"return\"", 3),
+        ("<polyline class=\"curve drained\" points=\"40.0,190.0 ", 3),
+        ("<a href=\"#storm-2\">", 1),
+        ("<p>200 of 200 messages were accepted; 180 came to 20 of 20 sessions</p>", 2),
+        ("<li>20 lost, in 20 sessions</li>", 2),
+        ("<b>MUST</b> in 20 sessions", 2),
+        (">MQTT-4.5.0-1</a>", 1),
+        ("return: to the last message</th>", 3),
+        ("<script", 0),
+        ("<img", 0),
+    ] {
+        assert_eq!(page.matches(part).count(), count, "{part} in {page}");
+    }
+    assert!(page.contains("content=\"default-src &#39;none&#39;; style-src &#39;sha256-"), "{page}");
+    // What a page cannot be made of.
+    run(program(["report", &good, "--export-markdown=-"])).gave_up(
+        2,
+        &[
+            "--export-markdown makes a page of results files or of profiles, and these are storms",
+            "leave it out, or give --export-html",
+        ],
+    );
+    run(program(["report", &good, "results/nats-2.15.1.json"])).gave_up(2, &["good.json", "is a storm"]);
+}
+
 #[test]
 fn the_parts_of_a_storm_share_its_sessions() {
     let broker = Broker::correct();

@@ -10,7 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { checks } from "./checks.mjs";
-import { hostile, large } from "./made.mjs";
+import { hostile, large, storms } from "./made.mjs";
 
 // The packages stand in the folder of the tools, and not beside this file.
 const { chromium } = createRequire(join(process.env.PAGE_TOOLS, "package.json"))("playwright-core");
@@ -86,6 +86,7 @@ try {
     usual: page("usual", results),
     large: page("large", large(folder, results)),
     hostile: page("hostile", [hostile(folder, results[0])]),
+    storms: page("storms", storms(folder, binary)),
   };
   paths.markdown = join(folder, "page.md");
   execFileSync(binary, ["report", ...results, "--export-markdown", paths.markdown]);

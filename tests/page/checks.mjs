@@ -335,4 +335,31 @@ export const checks = [
       equal(await count(tab, "img"), 0);
     },
   },
+  {
+    name: "storms: the chart is drawn, fits a phone, and hostile texts stay texts",
+    breakages: [
+      ["storms", "class=\"curve messages\" points", "class=\"curve messages\" data-points"],
+      ["storms", ".return { display: block; width: 100%; max-width: 40rem;", ".return { display: block; width: 40rem;"],
+      ["storms", "--page: light-dark(#ffffff, #14171a);", "--page: #ffffff;"],
+      ["storms", "&#60;img", "<img"],
+    ],
+    async run({ open }) {
+      for (const [name, options] of [["light", { colorScheme: "light" }], ["dark", { colorScheme: "dark" }], ["phone", PHONE]]) {
+        const tab = await open("storms", "", options);
+        await fitsItsWidth(tab);
+        const frame = await tab.locator("svg.return").first().boundingBox();
+        for (const curve of ["returned", "messages", "drained"]) {
+          const drawn = await tab.locator(`svg.return polyline.${curve}`).first().boundingBox();
+          ok(drawn && drawn.height > frame.height / 2 && drawn.width > frame.width / 2, `${name}: ${curve} is ${JSON.stringify(drawn)}`);
+          ok(drawn.x >= frame.x && drawn.y >= frame.y, `${name}: ${curve} leaves the drawing`);
+        }
+        await tab.locator("summary").evaluateAll((all) => all.forEach((own) => own.click()));
+        await isAccessible(tab, name);
+        equal(await count(tab, "img"), 0);
+        equal(await tab.evaluate(() => window.taken), undefined);
+        const shown = HOSTILE.replace("\u2028", "\\u{2028}");
+        ok((await tab.locator("h2").last().textContent()).includes(shown), name);
+      }
+    },
+  },
 ];

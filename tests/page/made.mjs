@@ -1,5 +1,6 @@
-// Results files that no broker gave: many and large ones, and one whose every text tries to leave its place.
+// Results files that no broker gave: many and large ones, one whose every text tries to leave its place, and storms.
 
+import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
@@ -52,4 +53,18 @@ export function hostile(folder, source) {
   const path = join(folder, "hostile.json");
   writeFileSync(path, JSON.stringify(results));
   return path;
+}
+
+/// A storm on the embedded broker, and one of the same figures in which sessions break something and texts are hostile.
+export function storms(folder, binary) {
+  const [good, bad] = ["storm.json", "hostile-storm.json"].map((name) => join(folder, name));
+  execFileSync(binary, ["storm", "--sessions", "200", "--export-json", good], { stdio: "ignore" });
+  const storm = JSON.parse(readFileSync(good, "utf8"));
+  const violation = { protocol: "5.0", statement: "MQTT-4.5.0-1", level: "MUST", expected: HOSTILE, observed: HOSTILE };
+  Object.assign(storm.broker, { name: HOSTILE, version: HOSTILE, how: HOSTILE });
+  Object.assign(storm.run, { url: HOSTILE, prefix: HOSTILE, cleanup: HOSTILE });
+  Object.assign(storm, { verdict: "fail", limits: [HOSTILE], findings: [{ ...violation, sessions: 1 }] });
+  storm.run.deviants = [{ session: 1, alike: 1, verdict: "fail", reason: HOSTILE, evidence: [{ violation: 0, attempt: 1, events: [1, 99] }], violations: [violation], history: [HOSTILE] }];
+  writeFileSync(bad, JSON.stringify(storm));
+  return [good, bad];
 }
