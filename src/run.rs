@@ -53,7 +53,7 @@ pub use job::ATTEMPTS_MAX;
 pub use joined::until_joined;
 pub use longest::Longest;
 pub use names::{ClientName, Names, Place, Prefix, client_id, random_word, topic};
-pub use neighbours::{is_in_use, sentence as prefix_is_in_use};
+pub use neighbours::{Keeper, is_in_use, sentence as prefix_is_in_use};
 pub use probe::{Probe, ROOM_PAUSES, Refusal, RefusalKind, connect, probe};
 pub use ready::until_ready;
 pub use rights::{Forbidden, Rights, look as look_at_rights};

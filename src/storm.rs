@@ -29,7 +29,7 @@ use tokio::time::Instant;
 
 use crate::packet::Protocol;
 use crate::plan::Role;
-use crate::run::{self, Cleanup, Leftovers, Place, Prefix, SessionLeft, Target};
+use crate::run::{self, Cleanup, Keeper, Leftovers, Place, Prefix, SessionLeft, Target};
 
 pub use compare::{OtherStorm, StormChanges};
 pub use experiment::experiment;
@@ -84,11 +84,16 @@ pub struct Stormed {
     pub cut_short: Option<CutShort>,
 }
 
-/// Ends the sessions that a storm of so many may have left under this prefix, since their client ids follow from it.
-pub async fn clear_what_it_left(target: &Target, prefix: &Prefix, sessions: u32, versions: &[Protocol]) -> Cleanup {
+/// Ends the sessions with these numbers that a storm may have left under this prefix, since their client ids follow from it.
+pub async fn clear_what_it_left(
+    target: &Target,
+    prefix: &Prefix,
+    sessions: impl IntoIterator<Item = u32>,
+    versions: &[Protocol],
+) -> Cleanup {
     let protocol = versions.last().copied().unwrap_or(Protocol::V5);
     let mut leftovers = Leftovers::default();
-    for number in 1..=sessions {
+    for number in sessions {
         let tag = Place { cell: &experiment::id(number), repetition: 1, attempt: 1 }.tag();
         let client_id = run::client_id(prefix, &tag, 0);
         leftovers.add(SessionLeft { client_id, protocol, role: Role::Main, persists: true, existed: false });
@@ -110,12 +115,36 @@ pub async fn storm(
     listener: &dyn Listener,
     interrupted: watch::Receiver<bool>,
 ) -> Stormed {
-    let mut fleet = Fleet::new(target, prefix, request, listener, interrupted);
+    let keeper = Keeper::open(target, prefix, request.protocol).await;
+    let is_shared = keeper.as_ref().map(Keeper::is_shared);
+    let end = is_shared.clone().map_or(interrupted.clone(), |is_shared| either(interrupted, is_shared));
+    let mut fleet = Fleet::new(target, prefix, request, listener, end);
     let cut_short = play(&mut fleet).await.err();
+    let is_shared = is_shared.is_some_and(|is_shared| *is_shared.borrow());
+    let cut_short = if is_shared { Some(CutShort::Shared) } else { cut_short };
     let ledger = Ledger::of(&fleet);
     let judged = judged::judge(&mut fleet, &ledger, cut_short);
     let cleanup = fleet.clean(versions).await;
+    if let Some(keeper) = keeper {
+        keeper.leave().await;
+    }
     Stormed { ledger, figures: fleet.figures, judged, cleanup, cut_short }
+}
+
+/// True when one of them is.
+fn either(mut one: watch::Receiver<bool>, mut other: watch::Receiver<bool>) -> watch::Receiver<bool> {
+    let (end, ended) = watch::channel(false);
+    tokio::spawn(async move {
+        tokio::select! {
+            () = end.closed() => return,
+            Ok(_) = one.wait_for(|is| *is) => {}
+            Ok(_) = other.wait_for(|is| *is) => {}
+        }
+        end.send_replace(true);
+        // Those who wait for it still have to read it.
+        end.closed().await;
+    });
+    ended
 }
 
 async fn play(fleet: &mut Fleet<'_>) -> Result<(), CutShort> {

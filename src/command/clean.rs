@@ -8,7 +8,7 @@ use crate::broker::{BrokerFile, EMBEDDED};
 use crate::cli::Clean;
 use crate::exit_code::ExitCode;
 use crate::interruption::{interruption, unless_interrupted};
-use crate::measure::{clear_what_runs_left, reach};
+use crate::measure::{check_unused, clear_what_runs_left, reach};
 use crate::output::println;
 use crate::plan::Settings;
 use crate::scenario::Scenario;
@@ -36,7 +36,10 @@ pub async fn clean(clean: Clean) -> Result<ExitCode> {
     let cleaning = unless_interrupted(&interrupted, async {
         let reached = reach(&broker, &prefix).await?;
         let cleanup = match clean.storm {
-            Some(sessions) => storm::clear_what_it_left(&reached.target, &prefix, sessions, &reached.versions()).await,
+            Some(sessions) => {
+                check_unused(&reached, &prefix).await?;
+                storm::clear_what_it_left(&reached.target, &prefix, 1..=sessions, &reached.versions()).await
+            }
             None => clear_what_runs_left(&reached, &prefix, &cells, clean.repeat).await?,
         };
         Ok::<_, anyhow::Error>((reached.broker.url, cleanup))

@@ -7,20 +7,20 @@ use std::time::{Instant, SystemTime};
 use anyhow::{Context, Result, anyhow};
 use indicatif::ProgressBar;
 
-use super::arguments::prefix_of_part;
+use super::arguments::{names, prefix_of_part};
 use super::probe::spoken;
 use crate::cli::Storm;
 use crate::exit_code::ExitCode;
 use crate::export::Export;
 use crate::interruption::{interruption, unless_interrupted};
-use crate::measure::{BrokerRequest, Reached, reach};
+use crate::measure::{BrokerRequest, Reached, check_unused, reach};
 use crate::output::{note, page, print};
 use crate::printed_command::{PrintedCommand, option};
 use crate::profile::grouped;
 use crate::progress::progress_line;
 use crate::report;
 use crate::results::{Tool, Verdict, in_rfc_3339};
-use crate::run::Prefix;
+use crate::run::{self, Prefix};
 use crate::storm::{self, CutShort, Listener, Options, Phases, Request, Run, StormFile, Stormed};
 use crate::visible::visible_json;
 
@@ -53,12 +53,20 @@ pub async fn storm(mut typed: Storm) -> Result<ExitCode> {
     if let Some(lack) = storm::lacks(&request, addresses, sources.len()).into_iter().next() {
         return Err(anyhow!("this machine cannot do that: {lack}"));
     }
+    if !names(typed.prefix.as_deref(), &typed.prefixes).is_empty() {
+        let clearing = make_room(&reached, &prefix, &request);
+        let Some(cleared) = unless_interrupted(&interrupted, clearing).await else { return Ok(ExitCode::Interrupted) };
+        cleared?;
+    }
     let target = reached.target.clone().from_sources(&sources);
     note(&before(&prefix, &reached, &broker, typed.sessions));
     let started = (SystemTime::now(), Instant::now());
     let telling = Telling(progress_line());
     let stormed = storm::storm(&target, &prefix, &request, &reached.versions(), &telling, interrupted).await;
     telling.0.finish_and_clear();
+    if stormed.cut_short == Some(CutShort::Shared) {
+        return Err(anyhow!(run::prefix_is_in_use(&prefix)));
+    }
     if !stormed.cleanup.is_clean() {
         note(&format!("warning: {}", stormed.cleanup.sentence()));
     }
@@ -68,6 +76,20 @@ pub async fn storm(mut typed: Storm) -> Result<ExitCode> {
     let file = file(&stormed, &typed, &request, &reached, (&prefix, started));
     tell(&file, export.as_ref())?;
     Ok(exit_code(&stormed))
+}
+
+/// Ends what an earlier storm with this prefix may have left: its sessions would be taken for this one's.
+///
+/// # Errors
+/// Somebody uses the prefix now: a sentence for the user.
+async fn make_room(reached: &Reached, prefix: &Prefix, request: &Request) -> Result<()> {
+    check_unused(reached, prefix).await?;
+    let sessions = request.sessions.iter().copied();
+    let cleanup = storm::clear_what_it_left(&reached.target, prefix, sessions, &reached.versions()).await;
+    if !cleanup.is_clean() {
+        note(&format!("warning: before the storm: {}", cleanup.sentence()));
+    }
+    Ok(())
 }
 
 /// The line that the user reads when the storm begins: a broker that ends with it keeps nothing.

@@ -15,17 +15,26 @@ use crate::scenario::Scenario;
 /// that the end of the witness's connection spoilt.
 pub const TRIES_MAX: u32 = 11;
 
+/// Whether nobody else uses this prefix now.
+///
+/// # Errors
+/// A run with it is under way: a sentence for the user.
+pub async fn check_unused(reached: &Reached, prefix: &Prefix) -> Result<()> {
+    match reached.versions().first() {
+        Some(protocol) if run::is_in_use(&reached.target, prefix, *protocol).await => {
+            Err(anyhow!(run::prefix_is_in_use(prefix)))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Ends whatever earlier runs with this prefix can have left, since ids and topics follow from it.
 ///
 /// # Errors
-/// A run with this prefix is under way: a sentence for the user.
+/// As [`check_unused`].
 pub async fn clear_what_runs_left(reached: &Reached, prefix: &Prefix, cells: &[Cell], repeat: u32) -> Result<Cleanup> {
+    check_unused(reached, prefix).await?;
     let versions = reached.versions();
-    if let Some(protocol) = versions.first()
-        && run::is_in_use(&reached.target, prefix, *protocol).await
-    {
-        return Err(anyhow!(run::prefix_is_in_use(prefix)));
-    }
     let mut leftovers = Leftovers::default();
     for cell in cells {
         for (repetition, attempt) in (1..=repeat).flat_map(|r| (1..=TRIES_MAX).map(move |attempt| (r, attempt))) {

@@ -2,14 +2,17 @@
 //! other. A run greets when its witness is there: whoever hears that and greets, too, has to end. Before it begins, a run asks
 //! whether anybody is there, and leaves whoever answers alone.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::Target;
 use super::hygiene::cleaner;
 use super::names::{Prefix, random_word};
-use super::talk::Talk;
+use super::talk::{Talk, Unanswered};
 use super::witness::{KEEP_ALIVE_S, NONCE_CHARS};
 use crate::packet::{Filter, Packet, Protocol, Publish, Subscribe};
 use crate::plan::Role;
@@ -18,6 +21,8 @@ use crate::plan::Role;
 const QUESTION: &[u8] = b"?";
 /// How long another run may take to answer a question, beyond the time that the broker takes to pass it on.
 const ANSWER_WAIT: Duration = Duration::from_millis(300);
+/// How long a keeper listens before it listens again.
+const LISTENING: Duration = Duration::from_secs(60);
 /// The round trips to the broker that are given to a question and its answer.
 const ROUND_TRIPS: u32 = 4;
 
@@ -59,10 +64,7 @@ pub fn heard<'p>(prefix: &Prefix, publish: &'p Publish) -> Option<Word<'p>> {
 pub async fn is_in_use(target: &Target, prefix: &Prefix, protocol: Protocol) -> bool {
     let began = Instant::now();
     let Some(mut asker) = cleaner(target, Role::Main, prefix, protocol).await else { return false };
-    let filters = vec![Filter::new(topic(prefix), 0)];
-    asker.say([Packet::Subscribe(Subscribe { id: 1, filters, ..Subscribe::default() })]).await;
-    let suback = |packet: &Packet| matches!(packet, Packet::Suback(_)).then_some(());
-    if asker.hear(began + target.deadline, suback).await.is_err() {
+    if !subscribe(&mut asker, target, prefix).await {
         return false;
     }
     let wait = ANSWER_WAIT + ROUND_TRIPS * began.elapsed();
@@ -74,6 +76,70 @@ pub async fn is_in_use(target: &Target, prefix: &Prefix, protocol: Protocol) -> 
     let is_in_use = asker.hear(Instant::now() + wait, greeting).await.is_ok();
     asker.leave().await;
     is_in_use
+}
+
+/// Subscribes to the words; false where the broker does not answer.
+async fn subscribe(talk: &mut Talk, target: &Target, prefix: &Prefix) -> bool {
+    let filters = vec![Filter::new(topic(prefix), 0)];
+    talk.say([Packet::Subscribe(Subscribe { id: 1, filters, ..Subscribe::default() })]).await;
+    let suback = |packet: &Packet| matches!(packet, Packet::Suback(_)).then_some(());
+    talk.hear(Instant::now() + target.deadline, suback).await.is_ok()
+}
+
+/// A client that greets and answers for a storm, which has no witness.
+pub struct Keeper {
+    is_shared: watch::Receiver<bool>,
+    leave: Arc<Notify>,
+    listening: JoinHandle<()>,
+}
+
+impl Keeper {
+    /// Connects, subscribes and greets; `None` where the broker does not let it.
+    pub async fn open(target: &Target, prefix: &Prefix, protocol: Protocol) -> Option<Keeper> {
+        let nonce = random_word();
+        let id = format!("{}keeper{}", prefix.client_id, &nonce[..NONCE_CHARS]);
+        let mut talk = Talk::open(target, target.connect(protocol, id, true, 0)).await.ok()?;
+        if !subscribe(&mut talk, target, prefix).await {
+            return None;
+        }
+        let (shared, is_shared) = watch::channel(false);
+        let leave = Arc::new(Notify::new());
+        let (target, prefix, leaves) = (target.clone(), prefix.clone(), leave.clone());
+        let listening = tokio::spawn(async move {
+            let greeting = || said_here(&target, &prefix, protocol, Word::Greeting(nonce.as_bytes()));
+            let word = |packet: &Packet| match packet {
+                Packet::Publish(publish) => heard(&prefix, publish).filter(|word| *word != Word::Greeting(nonce.as_bytes())).map(|word| word != Word::Question),
+                _ => None,
+            };
+            talk.say(greeting()).await;
+            loop {
+                let is_greeting = tokio::select! {
+                    heard = talk.hear(Instant::now() + LISTENING, word) => heard,
+                    () = leaves.notified() => break,
+                };
+                match is_greeting {
+                    // A greeting is answered once, or two would greet each other without end.
+                    Ok(is_greeting) if !(is_greeting && shared.send_replace(true)) => drop(talk.say(greeting()).await),
+                    Ok(_) | Err(Unanswered::Silence) => {}
+                    Err(Unanswered::Ended(_)) => return,
+                }
+            }
+            talk.leave().await;
+        });
+        Some(Keeper { is_shared, leave, listening })
+    }
+
+    /// True when another run with this prefix has greeted: both have to end.
+    pub fn is_shared(&self) -> watch::Receiver<bool> {
+        self.is_shared.clone()
+    }
+
+    /// Leaves in good order.
+    pub async fn leave(self) {
+        self.leave.notify_one();
+        // It has nothing to tell.
+        let _ = self.listening.await;
+    }
 }
 
 /// The packet with which whoever hears the words says one. Where another login publishes, it is said beside, on a connection of

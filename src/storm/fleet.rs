@@ -78,6 +78,8 @@ pub enum CutShort {
     Interrupted,
     /// Nobody was let in any more.
     Gone,
+    /// Another run uses the same prefix, and takes this one's sessions and messages.
+    Shared,
 }
 
 /// All sessions, and the connections that are open.

@@ -62,9 +62,9 @@ pub fn judge(fleet: &mut Fleet<'_>, ledger: &Ledger, cut_short: Option<CutShort>
     let deviants: Vec<Deviant> = chosen.map(|(place, alike)| deviant(fleet, place, alike)).collect();
     let worst = deviants.iter().map(|deviant| deviant.judged.result.verdict).max().unwrap_or(Verdict::Pass);
     let mut limits = limits(fleet, ledger, cut_short);
-    let is_gone = cut_short == Some(CutShort::Gone);
-    let may_have_restarted = is_gone || !fleet.publishers.iter_mut().all(Publisher::is_there);
-    if may_have_restarted && !is_gone {
+    let is_spoilt = matches!(cut_short, Some(CutShort::Gone | CutShort::Shared));
+    let may_have_restarted = !is_spoilt && !fleet.publishers.iter_mut().all(Publisher::is_there);
+    if may_have_restarted {
         limits.push(
             "the broker ended the connection of a publisher that had nothing to do with that, so it may have been started again: \
              no session is held against it"
@@ -79,7 +79,7 @@ pub fn judge(fleet: &mut Fleet<'_>, ledger: &Ledger, cut_short: Option<CutShort>
         limits.push(format!("{open} messages came without their PUBREL, and nothing shows that it will not come"));
     }
     let verdict = match (worst, limits.is_empty()) {
-        (Verdict::Fail, _) if may_have_restarted => Verdict::Inconclusive,
+        (Verdict::Fail, _) if is_spoilt || may_have_restarted => Verdict::Inconclusive,
         (Verdict::Fail, _) | (_, true) => worst,
         (worst, false) => worst.max(Verdict::Inconclusive),
     };
@@ -110,6 +110,7 @@ fn limits(fleet: &Fleet<'_>, ledger: &Ledger, cut_short: Option<CutShort>) -> Ve
     let mut limits = Vec::new();
     match cut_short {
         Some(CutShort::Gone) => limits.push(format!("the storm could not go on{how}; until then {accounted}")),
+        Some(CutShort::Shared) => limits.push(format!("another storm uses the same prefix; until it came {accounted}")),
         Some(CutShort::Interrupted) => limits.push(format!("interrupted; until then {accounted}")),
         None if ledger.parked < ledger.sessions => {
             let missing = ledger.sessions - ledger.parked;

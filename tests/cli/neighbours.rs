@@ -1,4 +1,4 @@
-//! Two runs with one prefix, and a clean-up in the middle of a run: each says that somebody else uses the prefix.
+//! Two runs or storms with one prefix, and a clean-up in the middle of a run: each says that somebody else uses the prefix.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use mqtt_sessions::connection::encode::encode;
 use mqtt_sessions::packet::{Connect, Packet, Protocol, Publish};
 
-use crate::peers::{correct, serve, url};
+use crate::peers::{assert_nothing_left, correct, serve, url};
 use crate::program::{QUEUED, end_of, matrix, program, run, signal};
 use crate::proxy::{Fate, is_experiment, proxy};
 use test_broker::Broker;
@@ -55,7 +55,9 @@ fn a_second_run_and_a_clean_up_find_the_first_one_and_leave_it_alone() {
 /// Another run that began at the same moment greets with its witness. A search ends with what it has.
 #[test]
 fn a_run_that_hears_of_another_one_ends() {
-    for (command, code) in [(&[&["matrix"][..], &QUEUED].concat()[..], 2), (&["explore", "--cases=100"], 3)] {
+    for (command, code) in
+        [(&[&["matrix"][..], &QUEUED].concat()[..], 2), (&["explore", "--cases=100"], 3), (&["storm"], 2)]
+    {
         hears_of_another(command, code);
     }
 }
@@ -84,6 +86,28 @@ fn rest(mut child: Child) -> (Option<i32>, String) {
     let mut stderr = String::new();
     child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
     (code, stderr)
+}
+
+/// Each would be told of the other's sessions that they should not be there.
+#[test]
+fn a_second_storm_finds_the_first_one_and_one_that_was_killed_is_cleaned_up() {
+    let broker = Broker::correct();
+    let direct = url(serve(&broker));
+    let storm = |more: &[&str]| program([&["storm", "--broker", &direct, "--sessions=30", PREFIX], more].concat());
+    let mut first = storm(&["--away=1h"]).spawn().unwrap();
+    while broker.sessions().len() < 30 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    run(storm(&[])).gave_up(2, &[SAID, "another --prefix"]);
+    run(program(["clean", "--broker", &direct, PREFIX, "--storm=30"])).gave_up(2, &[SAID]);
+    run(matrix(&direct, &[&QUEUED[..], &[PREFIX]].concat())).gave_up(2, &[SAID]);
+    assert_eq!(broker.sessions().len(), 30);
+    assert!(first.try_wait().unwrap().is_none());
+    first.kill().unwrap();
+    first.wait().unwrap();
+    let ended = run(storm(&[]));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_nothing_left(&broker);
 }
 
 #[test]
