@@ -124,7 +124,7 @@ pub enum Command {
         expected: Expected,
     },
 
-    /// Make one results file of those of all parts of a run (--partition), and tell what the whole run found
+    /// Make one results file of those of all parts of a run (--partition), and tell what the whole run found; or of a storm
     #[command(after_help = MERGE_EXAMPLES)]
     Merge {
         /// The results files of all parts

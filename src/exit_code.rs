@@ -69,6 +69,15 @@ impl ExitCode {
         }
     }
 
+    /// The exit code of a storm with this verdict.
+    pub fn of_storm(verdict: Verdict) -> ExitCode {
+        match verdict {
+            Verdict::Fail => ExitCode::Failed,
+            Verdict::Inconclusive | Verdict::Error => ExitCode::Unclear,
+            Verdict::Pass | Verdict::Warn | Verdict::Unsupported => ExitCode::Success,
+        }
+    }
+
     /// The exit code of a comparison: a run with its baseline, or two results files.
     pub fn of_comparison(comparison: &Comparison, fail_on: &[FailOn]) -> ExitCode {
         match (comparison.fails(fail_on), comparison.became_unclear()) {

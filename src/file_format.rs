@@ -1,6 +1,6 @@
 //! Files of ours beside results, told from each other by the format that they name: each kind is read in the same way.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -20,6 +20,18 @@ pub struct Kind {
     pub what: &'static str,
     /// The command that writes one with --export-json.
     pub command: &'static str,
+}
+
+/// Reads a file of one kind; `None` where it is of another one.
+pub type Read<T> = fn(&Path) -> Result<Option<T>, FormatError>;
+
+/// What stands in the files, each with the name of its file; `None` where not all are of the kind that this reads.
+///
+/// # Errors
+/// [`FormatError`] for a file of this kind that cannot be used.
+pub fn read_all<T>(files: &[PathBuf], read: Read<T>) -> Result<Option<Vec<(String, T)>>, FormatError> {
+    let named = |file: &PathBuf| Ok(read(file)?.map(|content| (file.display().to_string(), content)));
+    files.iter().map(named).collect()
 }
 
 /// Why a file of a kind cannot be used.

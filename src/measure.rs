@@ -22,8 +22,8 @@ use crate::report::Control;
 use crate::results::{About, CutShort, Format, Kept, Options, Results, Run, Summary, Tool, in_rfc_3339};
 use crate::run::{self, Longest, Outcome, Prefix, RunOptions, Settle};
 
-pub use leftovers::{check_unused, clear_what_runs_left};
 use leftovers::{after_the_run, before_the_run, how_to_clean, left_before};
+pub use leftovers::{check_unused, clear_what_runs_left};
 pub use lessons::Lessons;
 pub use limits::jobs;
 pub use reach::{

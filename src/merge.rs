@@ -1,10 +1,13 @@
-//! The results of all parts of a run -> the results of the whole run.
+//! The results of all parts of a run -> the results of the whole run. What makes files parts of one run holds for storms, too.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use crate::judge::judge_helpers;
-use crate::results::{CutShort, Format, HelperRun, Results, Run, StoredHistoryError, Summary, in_rfc_3339};
+use crate::partition::Partition;
+use crate::results::{
+    BrokerLabel, CutShort, Format, HelperRun, Results, Run, StoredHistoryError, Summary, in_rfc_3339,
+};
 
 /// Why files do not make one run; each names the files, and what helps.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -66,72 +69,96 @@ pub fn merge(mut parts: Vec<Part>) -> Result<Results, NotOneRun> {
     })
 }
 
+/// What may be a part of a run, or of a storm.
+pub trait IsPart {
+    /// Which part it is; `None` for a whole one.
+    fn partition(&self) -> Option<Partition>;
+    /// The first difference that two parts of one run cannot have, as the end of "are of different runs: ..."; `None` if there is none.
+    fn difference(&self, other: &Self) -> Option<String>;
+}
+
 /// Whether the files are all parts of one run, each once.
-fn check(parts: &[Part]) -> Result<(), NotOneRun> {
+///
+/// # Errors
+/// [`NotOneRun`] says what they are.
+pub fn check<T: IsPart>(parts: &[(String, T)]) -> Result<(), NotOneRun> {
     let mut found: BTreeMap<u32, &str> = BTreeMap::new();
     let mut of = 0;
-    for (file, results) in parts {
-        let Some(part) = &results.run.partition else { return Err(NotOneRun::NoPart { file: file.clone() }) };
-        let (first, first_results) = &parts[0];
-        if let Some(what) = difference(first_results, results) {
+    for (file, own) in parts {
+        let Some(partition) = own.partition() else { return Err(NotOneRun::NoPart { file: file.clone() }) };
+        let (first, first_own) = &parts[0];
+        if let Some(what) = first_own.difference(own) {
             return Err(NotOneRun::Different { first: first.clone(), other: file.clone(), what });
         }
-        of = part.partition.of;
-        if let Some(first) = found.insert(part.partition.part, file) {
-            return Err(NotOneRun::Twice { first: first.into(), other: file.clone(), part: part.partition.part });
+        of = partition.of;
+        if let Some(first) = found.insert(partition.part, file) {
+            return Err(NotOneRun::Twice { first: first.into(), other: file.clone(), part: partition.part });
         }
     }
     let missing: Vec<u32> = (1..=of).filter(|part| !found.contains_key(part)).collect();
     if missing.is_empty() { Ok(()) } else { Err(NotOneRun::Missing { of, parts: missing }) }
 }
 
-/// The first difference that two parts of one run cannot have, as the end of "are of different runs: ..."; `None` if there is none.
-fn difference(first: &Results, other: &Results) -> Option<String> {
-    let broker = |results: &Results| {
-        let label = &results.broker;
-        let words = [label.name.as_deref(), label.version.as_deref(), Some(label.how.as_str())];
-        words.into_iter().flatten().collect::<Vec<_>>().join(" ")
-    };
-    let part = |results: &Results| results.run.partition.clone();
-    let of = |results: &Results| part(results).map_or(0, |part| part.partition.of).to_string();
-    let digest = |results: &Results| part(results).map(|part| part.digest);
-    let told: [(&str, String, String); 3] = [
-        ("mqtt-sessions", first.tool.version.clone(), other.tool.version.clone()),
-        ("the number of parts", of(first), of(other)),
-        ("the broker", broker(first), broker(other)),
-    ];
-    if let Some((what, one, two)) = told.into_iter().find(|(_, one, two)| one != two) {
-        return Some(format!("{what} is {one}, and {two}"));
+/// The first of these that differs: what it is, and its value in either part.
+pub fn first_difference(told: impl IntoIterator<Item = (&'static str, String, String)>) -> Option<String> {
+    let (what, one, two) = told.into_iter().find(|(_, one, two)| one != two)?;
+    Some(format!("{what} is {one}, and {two}"))
+}
+
+/// A broker in words.
+pub fn broker(label: &BrokerLabel) -> String {
+    let words = [label.name.as_deref(), label.version.as_deref(), Some(label.how.as_str())];
+    words.into_iter().flatten().collect::<Vec<_>>().join(" ")
+}
+
+/// Texts of parts, which may all be the same.
+pub fn each_once<'t>(texts: impl IntoIterator<Item = &'t str>, between: &str) -> String {
+    let mut all: Vec<&str> = Vec::new();
+    for text in texts {
+        if !all.contains(&text) {
+            all.push(text);
+        }
     }
-    if first.options != other.options {
-        return Some("--messages, --queue-limit, or what the broker's file declares".into());
+    all.join(between)
+}
+
+impl IsPart for Results {
+    fn partition(&self) -> Option<Partition> {
+        self.run.partition.as_ref().map(|part| part.partition)
     }
-    if first.run.kept != other.run.kept {
-        return Some("--histories".into());
+
+    fn difference(&self, other: &Results) -> Option<String> {
+        let of = |results: &Results| results.partition().map_or(0, |partition| partition.of).to_string();
+        let digest = |results: &Results| results.run.partition.as_ref().map(|part| part.digest.clone());
+        let told = [
+            ("mqtt-sessions", self.tool.version.clone(), other.tool.version.clone()),
+            ("the number of parts", of(self), of(other)),
+            ("the broker", broker(&self.broker), broker(&other.broker)),
+        ];
+        if let Some(difference) = first_difference(told) {
+            return Some(difference);
+        }
+        if self.options != other.options {
+            return Some("--messages, --queue-limit, or what the broker's file declares".into());
+        }
+        if self.run.kept != other.run.kept {
+            return Some("--histories".into());
+        }
+        (digest(self) != digest(other)).then(|| "the scenarios, or --filter".into())
     }
-    (digest(first) != digest(other)).then(|| "the scenarios, or --filter".into())
 }
 
 /// The facts about the run, taken from all parts; the caller adds the cells.
 fn run(parts: &[Results], helpers: HelperRun) -> Run {
     let runs = || parts.iter().map(|part| &part.run);
     let first = &parts[0].run;
-    // The prefixes and URLs of parts may all be the same.
-    let each_once = |text: fn(&Run) -> &String, between: &str| {
-        let mut all: Vec<&str> = Vec::new();
-        runs().map(|run| text(run).as_str()).for_each(|text| {
-            if !all.contains(&text) {
-                all.push(text);
-            }
-        });
-        all.join(between)
-    };
-    let (started_at, duration_ms) = times(parts);
+    let texts = |text: fn(&Run) -> &String, between: &str| each_once(runs().map(|run| text(run).as_str()), between);
+    let (started_at, duration_ms) = times(runs().map(|run| (run.started_at.as_str(), run.duration_ms)));
     Run {
         started_at,
-        prefix: each_once(|run| &run.prefix, " "),
+        prefix: texts(|run| &run.prefix, " "),
         duration_ms,
-        host: each_once(|run| &run.host, ", "),
+        host: texts(|run| &run.host, ", "),
         url: first.url.clone(),
         reached_with: first.reached_with.clone(),
         settle_ms: runs().map(|run| run.settle_ms).max().unwrap_or(0),
@@ -144,29 +171,30 @@ fn run(parts: &[Results], helpers: HelperRun) -> Run {
             .or(runs().any(|run| !run.complete).then_some(CutShort::Interrupted)),
         planned: runs().map(|run| run.planned).sum(),
         kept: first.kept,
-        cleanup: each_once(|run| &run.cleanup, "; "),
+        cleanup: texts(|run| &run.cleanup, "; "),
         helpers,
         cells: BTreeMap::new(),
     }
 }
 
-/// When the first part began, and how long it was from there to the end of the last. A time that nobody can read is left out.
-fn times(parts: &[Results]) -> (String, u64) {
-    let times: Vec<(SystemTime, SystemTime)> = parts
-        .iter()
-        .filter_map(|part| {
-            let began = humantime::parse_rfc3339(&part.run.started_at).ok()?;
-            Some((began, began.checked_add(Duration::from_millis(part.run.duration_ms))?))
-        })
-        .collect();
+/// When the first part began, and how long it was from there to the end of the last, in milliseconds; each part with both of its own. A
+/// time that nobody can read is left out.
+pub fn times<'t>(parts: impl Iterator<Item = (&'t str, u64)> + Clone) -> (String, u64) {
+    let read = |(began, duration_ms): (&str, u64)| {
+        let began = humantime::parse_rfc3339(began).ok()?;
+        Some((began, began.checked_add(Duration::from_millis(duration_ms))?))
+    };
+    let times: Vec<(SystemTime, SystemTime)> = parts.clone().filter_map(read).collect();
     let began = times.iter().map(|(began, _)| *began).min();
     let ended = times.iter().map(|(_, ended)| *ended).max();
-    let longest = || parts.iter().map(|part| part.run.duration_ms).max().unwrap_or(0);
     match (began, ended) {
         (Some(began), Some(ended)) => {
             let took = ended.duration_since(began).unwrap_or_default();
             (in_rfc_3339(began), took.as_millis() as u64)
         }
-        _ => (parts[0].run.started_at.clone(), longest()),
+        _ => {
+            let longest = parts.clone().map(|(_, duration_ms)| duration_ms).max();
+            (parts.map(|(began, _)| began).next().unwrap_or_default().to_owned(), longest.unwrap_or_default())
+        }
     }
 }

@@ -17,6 +17,7 @@ mod fleet;
 mod judged;
 mod ledger;
 mod machine;
+mod merge;
 mod park;
 mod publish;
 mod record;

@@ -1,13 +1,13 @@
 //! `report`: results files of several brokers, or their profiles, side by side; and storms.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Result, anyhow};
 
 use crate::cli::Report;
 use crate::exit_code::ExitCode;
 use crate::export::Pages;
-use crate::file_format::FormatError;
+use crate::file_format::read_all;
 use crate::output::page;
 use crate::profile::Profile;
 use crate::report::{self, Surveyed};
@@ -21,16 +21,20 @@ use crate::storm::StormFile;
 /// Markdown of storms.
 pub fn report(Report { files, pages }: &Report) -> Result<ExitCode> {
     let pages = Pages::open(pages)?;
-    if let Some(profiles) = all(files, Profile::read)? {
+    if let Some(profiles) = read_all(files, Profile::read)? {
         if pages.has_html() {
             let cure = "leave it out, or give results files";
-            return Err(anyhow!("--export-html makes a page of results files or of storms, and these are profiles; {cure}"));
+            return Err(anyhow!(
+                "--export-html makes a page of results files or of storms, and these are profiles; {cure}"
+            ));
         }
         pages.deliver(|| report::profiles(&profiles), String::new)?;
-    } else if let Some(storms) = all(files, StormFile::read)? {
+    } else if let Some(storms) = read_all(files, StormFile::read)? {
         if pages.has_markdown() {
             let cure = "leave it out, or give --export-html";
-            return Err(anyhow!("--export-markdown makes a page of results files or of profiles, and these are storms; {cure}"));
+            return Err(anyhow!(
+                "--export-markdown makes a page of results files or of profiles, and these are storms; {cure}"
+            ));
         }
         let told = |(_, storm): &(String, StormFile)| report::storm(storm, page());
         let text = || storms.iter().map(told).collect::<Vec<_>>().join("\n");
@@ -42,18 +46,7 @@ pub fn report(Report { files, pages }: &Report) -> Result<ExitCode> {
     Ok(ExitCode::Success)
 }
 
-/// What stands in the files, each with the name of its file; `None` where not all are of the kind that this reads.
-fn all<T>(files: &[PathBuf], read: fn(&Path) -> Result<Option<T>, FormatError>) -> Result<Option<Vec<(String, T)>>> {
-    let contents = files.iter().map(|file| read(file)).collect::<Result<Vec<_>, _>>()?;
-    let contents: Option<Vec<T>> = contents.into_iter().collect();
-    Ok(contents.map(|contents| names(files).zip(contents).collect()))
-}
-
 fn surveyed(files: &[PathBuf]) -> Result<Vec<Surveyed>> {
-    let results = files.iter().map(|file| Ok(Results::load(file)?)).collect::<Result<Vec<_>>>()?;
-    Ok(names(files).zip(results).map(|(file, results)| Surveyed { file, results }).collect())
-}
-
-fn names(files: &[PathBuf]) -> impl Iterator<Item = String> {
-    files.iter().map(|file| file.display().to_string())
+    let load = |file: &PathBuf| Ok(Surveyed { file: file.display().to_string(), results: Results::load(file)? });
+    files.iter().map(load).collect()
 }

@@ -19,7 +19,7 @@ use crate::printed_command::{PrintedCommand, option};
 use crate::profile::grouped;
 use crate::progress::progress_line;
 use crate::report;
-use crate::results::{Tool, Verdict, in_rfc_3339};
+use crate::results::{Tool, in_rfc_3339};
 use crate::run::{self, Prefix};
 use crate::storm::{self, CutShort, Listener, Options, Phases, Request, Run, StormFile, Stormed};
 use crate::visible::visible_json;
@@ -135,12 +135,10 @@ fn request(typed: &Storm, reached: &Reached) -> Result<Request> {
 }
 
 fn exit_code(stormed: &Stormed) -> ExitCode {
-    match stormed.judged.verdict {
+    match ExitCode::of_storm(stormed.judged.verdict) {
         _ if stormed.cut_short == Some(CutShort::Interrupted) => ExitCode::Interrupted,
-        Verdict::Fail => ExitCode::Failed,
-        Verdict::Inconclusive | Verdict::Error => ExitCode::Unclear,
-        _ if !stormed.cleanup.is_clean() => ExitCode::Unclear,
-        Verdict::Pass | Verdict::Warn | Verdict::Unsupported => ExitCode::Success,
+        ExitCode::Success if !stormed.cleanup.is_clean() => ExitCode::Unclear,
+        code => code,
     }
 }
 
@@ -174,7 +172,11 @@ fn file(
     }
 }
 
-fn tell(file: &StormFile, export: Option<&Export>) -> Result<()> {
+/// Prints what a storm found, and writes its file.
+///
+/// # Errors
+/// Stdout or the file cannot be written.
+pub fn tell(file: &StormFile, export: Option<&Export>) -> Result<()> {
     let written = export.map_or(Ok(()), |export| {
         let json = serde_json::to_string_pretty(file)?;
         export.write((visible_json(&json) + "\n").as_bytes())

@@ -108,7 +108,9 @@ impl Keeper {
         let listening = tokio::spawn(async move {
             let greeting = || said_here(&target, &prefix, protocol, Word::Greeting(nonce.as_bytes()));
             let word = |packet: &Packet| match packet {
-                Packet::Publish(publish) => heard(&prefix, publish).filter(|word| *word != Word::Greeting(nonce.as_bytes())).map(|word| word != Word::Question),
+                Packet::Publish(publish) => heard(&prefix, publish)
+                    .filter(|word| *word != Word::Greeting(nonce.as_bytes()))
+                    .map(|word| word != Word::Question),
                 _ => None,
             };
             talk.say(greeting()).await;

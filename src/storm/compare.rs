@@ -76,9 +76,10 @@ impl StormFile {
     }
 }
 
-fn same(before: &Options, after: &Options) -> Result<(), OtherStorm> {
+/// What two storms were asked for, option by option.
+pub fn side_by_side(one: &Options, other: &Options) -> [(&'static str, String, String); 7] {
     let rate = |options: &Options| options.return_rate.map_or_else(|| "at once".into(), |rate| rate.to_string());
-    let told: [(&str, &Tell<'_>); 7] = [
+    let told: [(&'static str, &Tell<'_>); 7] = [
         ("--protocol", &|own| own.protocol.to_string()),
         ("--sessions", &|own| own.sessions.to_string()),
         ("--messages", &|own| own.messages.to_string()),
@@ -87,13 +88,12 @@ fn same(before: &Options, after: &Options) -> Result<(), OtherStorm> {
         ("--return-rate", &rate),
         ("--away", &|own| format!("{} ms", own.away_ms)),
     ];
-    for (what, of) in told {
-        let (before, after) = (of(before), of(after));
-        if before != after {
-            return Err(OtherStorm { what, before, after });
-        }
-    }
-    Ok(())
+    told.map(|(what, of)| (what, of(one), of(other)))
+}
+
+fn same(before: &Options, after: &Options) -> Result<(), OtherStorm> {
+    let differs = side_by_side(before, after).into_iter().find(|(_, before, after)| before != after);
+    differs.map_or(Ok(()), |(what, before, after)| Err(OtherStorm { what, before, after }))
 }
 
 /// The counts that say something about the broker, where they differ.

@@ -183,10 +183,7 @@ impl Stormed {
         for Deviant { judged, alike, .. } in &self.judged.deviants {
             for violation in &judged.result.violations {
                 // Those of one kind have the same count, which is told once.
-                let known = findings.iter_mut().find(|own| {
-                    own.violation.statement == violation.statement && own.violation.expected == violation.expected
-                });
-                match known {
+                match findings.iter_mut().find(|known| known.is_of_the_kind(violation)) {
                     Some(finding) => finding.sessions = finding.sessions.max(*alike),
                     None => findings.push(Finding { violation: violation.clone(), sessions: *alike }),
                 }
@@ -194,6 +191,13 @@ impl Stormed {
         }
         findings.sort_by_key(|finding| std::cmp::Reverse(finding.sessions));
         findings
+    }
+}
+
+impl Finding {
+    /// True if both break the same, whichever message it was.
+    pub fn is_of_the_kind(&self, violation: &Violation) -> bool {
+        self.violation.statement == violation.statement && self.violation.expected == violation.expected
     }
 }
 

@@ -138,6 +138,66 @@ impl Ledger {
         ledger
     }
 
+    /// Adds what the sessions of another part of the storm saw.
+    pub fn add_all(&mut self, part: &Ledger) {
+        let mut part = part.clone();
+        for (count, more) in self.counts().into_iter().zip(part.counts()) {
+            *count = count.saturating_add(*more);
+        }
+    }
+
+    /// Every count.
+    fn counts(&mut self) -> [&mut u64; 22] {
+        let Ledger {
+            sessions,
+            parked,
+            sent,
+            accepted,
+            refused,
+            returned,
+            complete,
+            delivered,
+            lost,
+            lost_in_sessions,
+            twice,
+            twice_in_sessions,
+            out_of_order,
+            out_of_order_in_sessions,
+            marked,
+            marked_in_sessions,
+            wrong_session_present,
+            not_granted,
+            otherwise,
+            refused_connections,
+            retried_connections,
+            broken_connections,
+        } = self;
+        [
+            sessions,
+            parked,
+            sent,
+            accepted,
+            refused,
+            returned,
+            complete,
+            delivered,
+            lost,
+            lost_in_sessions,
+            twice,
+            twice_in_sessions,
+            out_of_order,
+            out_of_order_in_sessions,
+            marked,
+            marked_in_sessions,
+            wrong_session_present,
+            not_granted,
+            otherwise,
+            refused_connections,
+            retried_connections,
+            broken_connections,
+        ]
+    }
+
     fn add(&mut self, session: &Session, account: Account) {
         let messages = &session.sent;
         let of = |is: fn(&Sent) -> bool| messages.iter().filter(|sent| is(sent)).count() as u64;

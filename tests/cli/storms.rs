@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use mqtt_sessions::connection::encode::encode;
 use mqtt_sessions::packet::{AckKind, Packet, Protocol};
-use mqtt_sessions::storm::StormFile;
+use mqtt_sessions::storm::{Finding, StormFile};
 use serde_json::Value;
 
 use crate::peers::{answering, assert_nothing_left, correct, serve, url};
@@ -348,18 +348,50 @@ fn storms_are_shown_again() {
 }
 
 #[test]
-fn the_parts_of_a_storm_share_its_sessions() {
+fn the_parts_of_a_storm_are_the_whole_storm() {
     let broker = Broker::correct();
-    let url = url(serve(&broker));
-    let mut sessions = 0;
-    for part in 1..=3 {
-        let partition = format!("--partition=hash:{part}/3");
-        let ended = storm(&url, &["--sessions=60", &partition, "--prefix=shared", "--export-json=-"]);
-        assert_eq!(ended.code, Some(0), "{ended:?}");
-        let file = of(&ended);
-        assert_eq!((file.options.sessions, file.run.prefix), (60, format!("sharedp{part}p")));
-        sessions += file.ledger.sessions;
+    let lying = Broker::lying(Defect::named("loses-last").unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    for (broker, code, lost) in [(&broker, 0, 0), (&lying, 1, 60)] {
+        let url = url(serve(broker));
+        let files: Vec<String> = (1..=3).map(|part| path(&format!("{part}.json"))).collect();
+        for (part, file) in (1..).zip(&files) {
+            let partition = format!("--partition=hash:{part}/3");
+            let ended = storm(&url, &["--sessions=60", &partition, "--prefix=shared", "--export-json", file]);
+            assert_eq!(ended.code, Some(code), "{ended:?}");
+            let file: StormFile = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
+            assert_eq!((file.options.sessions, file.run.prefix), (60, format!("sharedp{part}p")));
+        }
+        let merge = |files: &[String], more: &[&str]| {
+            let files: Vec<&str> = files.iter().map(String::as_str).collect();
+            run(program([&["merge"], &files[..], more].concat()))
+        };
+        let merged = merge(&files, &["--export-json=-"]);
+        assert_eq!(merged.code, Some(code), "{merged:?}");
+        let merged = of(&merged);
+        let whole = storm(&url, &["--sessions=60", "--export-json=-"]);
+        assert_eq!(whole.code, Some(code), "{whole:?}");
+        let whole = of(&whole);
+        assert_eq!((merged.ledger.lost, &merged.ledger), (lost, &whole.ledger));
+        let told = |file: &StormFile| {
+            let of = |own: &Finding| (own.violation.statement.clone(), own.violation.expected.clone(), own.sessions);
+            (file.options.clone(), file.verdict, file.findings.iter().map(of).collect::<Vec<_>>())
+        };
+        assert_eq!(told(&merged), told(&whole));
+        assert_eq!(merged.run.prefix, "sharedp1p sharedp2p sharedp3p");
+        let last = merged.run.timeline.last().unwrap();
+        assert_eq!((last.returned, last.messages), (60, 600 - lost));
+        assert!(merge(&files, &[]).stdout.contains("A storm of 60 sessions of MQTT 5.0"));
+        // What is not all of one storm.
+        merge(&files[..2], &[]).gave_up(2, &["of 3 parts there is no 3; give their files too"]);
+        merge(&[&files[..], &files[..1]].concat(), &[]).gave_up(2, &["are both part 1; give each part once"]);
+        let other = path("other.json");
+        let arguments = ["--sessions=60", "--messages=3", "--partition=hash:3/3", "--export-json", &other];
+        assert_eq!(storm(&url, &arguments).code, Some(code));
+        merge(&[files[0].clone(), files[1].clone(), other], &[])
+            .gave_up(2, &["are of different runs: --messages is 10, and 3; give the parts of one run"]);
+        merge(&files, &["--export-junit=-"]).gave_up(2, &["of a storm there is no JUnit, no Markdown and no capture"]);
+        assert_nothing_left(broker);
     }
-    assert_eq!(sessions, 60);
-    assert_nothing_left(&broker);
 }

@@ -6,11 +6,11 @@ mod chart;
 use askama::Template;
 
 use super::super::findings::paraphrase;
+use super::super::mark;
 use super::super::storm::{
     Example, QUANTILES, accounted, example, latencies, latency, phases, took, unexplained, what,
 };
 use super::super::survey::title;
-use super::super::mark;
 use super::policy;
 use crate::profile::grouped;
 use crate::results::Verdict;
@@ -18,8 +18,7 @@ use crate::statement;
 use crate::storm::{Finding, Quantiles, StormFile};
 use chart::Chart;
 
-const STYLE: &str =
-    concat!(include_str!("page.css"), include_str!("panel.css"), include_str!("storms.css"));
+const STYLE: &str = concat!(include_str!("page.css"), include_str!("panel.css"), include_str!("storms.css"));
 
 /// The page.
 #[derive(Template)]
