@@ -119,6 +119,22 @@ fn no_liberty_is_taken_for_a_lie() {
     }
 }
 
+/// Not even one that keeps a session for a minute, where nobody is there for two hours.
+#[test]
+fn no_choice_of_a_correct_broker_is_held_against_it() {
+    for (name, choices) in Choices::each_alone() {
+        each(|protocol, qos| {
+            let request = Request { away: Duration::from_secs(2 * 3600), ..request(protocol, qos) };
+            let stormed = play(&Broker::choosing(choices.clone()), &request);
+            assert!(stormed.judged.verdict != Verdict::Fail, "{name} {protocol} {qos}: {}", told(&stormed));
+            let keeps_less = name.starts_with("session-expiry-at-most");
+            let passes = ["default", "window-of-1", "queue-of-10", "expiry-sweep", "topic-aliases"].contains(&name);
+            assert!(!passes || stormed.judged.verdict == Verdict::Pass, "{name} {protocol} {qos}: {}", told(&stormed));
+            assert!(!keeps_less || protocol == Protocol::V3 || stormed.ledger.wrong_session_present > 0, "{name}");
+        });
+    }
+}
+
 #[test]
 fn sessions_return_at_a_rate() {
     let request = Request { return_rate: Some(10), ..request(Protocol::V5, 1) };

@@ -375,7 +375,10 @@ impl Returning {
                     self.common.counts.messages.fetch_add(1, Relaxed);
                 }
             }
-            Seen::Pubrel { .. } => self.released += 1,
+            Seen::Pubrel { .. } => {
+                self.released += 1;
+                self.common.counts.released.fetch_add(1, Relaxed);
+            }
             _ => {}
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -34,6 +34,8 @@ pub struct Common {
     pub prefix: Prefix,
     pub nonce: String,
     pub request: Request,
+    /// How long the sessions are away at the longest, as far as that was asked for, in seconds.
+    away_s: u32,
     /// The zero of all times in records.
     pub began: Instant,
     /// Permits for connections that are under way.
@@ -52,6 +54,8 @@ pub struct Counts {
     pub answered: AtomicU64,
     pub returned: AtomicU64,
     pub messages: AtomicU64,
+    /// PUBRELs that came.
+    pub released: AtomicU64,
     pub drained: AtomicU64,
     /// Connections that the broker refused, or that did not come about.
     pub refused: AtomicU64,
@@ -64,7 +68,7 @@ pub struct Counts {
 impl Counts {
     /// How much has moved in all.
     pub fn moved(&self) -> u64 {
-        [&self.parked, &self.answered, &self.returned, &self.messages, &self.drained]
+        [&self.parked, &self.answered, &self.returned, &self.messages, &self.released, &self.drained]
             .into_iter()
             .map(|count| count.load(Relaxed))
             .sum()
@@ -128,9 +132,12 @@ impl Common {
         Names::new(&self.prefix, &self.nonce, place, clients.collect())
     }
 
-    /// The CONNECT of a session. Its Keep Alive is off: a storm may have its clients wait for as long as it takes.
+    /// The CONNECT of a session, which is to be kept for longer than it is away. Its Keep Alive is off: a storm may have its clients
+    /// wait for as long as it takes.
     pub fn connect(&self, names: &Names) -> Connect {
-        self.target.connect_as(Role::Main, self.request.protocol, names.client_id(0), false, 0)
+        let connect = self.target.connect_as(Role::Main, self.request.protocol, names.client_id(0), false, 0);
+        let session_expiry = connect.session_expiry.map(|seconds| seconds.saturating_add(self.away_s));
+        Connect { session_expiry, ..connect }
     }
 
     /// The time as records have it.
@@ -157,6 +164,7 @@ impl<'s> Fleet<'s> {
             prefix: prefix.clone(),
             nonce: random_word(),
             request: request.clone(),
+            away_s: away_s(request),
             began: Instant::now(),
             under_way: Arc::new(Semaphore::new(UNDER_WAY_MAX)),
             counts: Counts::default(),
@@ -220,6 +228,13 @@ impl<'s> Fleet<'s> {
         self.figures.cleaning = began.elapsed();
         cleanup
     }
+}
+
+/// How long the sessions of a storm that begins now are to be away, in seconds.
+fn away_s(request: &Request) -> u32 {
+    let until = request.start_at.and_then(|start_at| start_at.duration_since(SystemTime::now()).ok());
+    let away = request.away.max(until.unwrap_or_default());
+    u32::try_from(away.as_secs()).unwrap_or(u32::MAX)
 }
 
 /// Ends connections in good order, and with them the sessions of 5.0, several at a time.
