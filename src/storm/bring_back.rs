@@ -129,7 +129,9 @@ async fn permit(common: Arc<Common>, due: Option<Instant>) -> Option<OwnedSemaph
 
 /// Keeps what a session saw, and its connection.
 fn note(fleet: &mut Fleet<'_>, returning: Returning, connection: Option<Connection>) {
-    let Returning { place, visits, latency, refused, .. } = returning;
+    let Returning { place, mut visits, latency, refused, .. } = returning;
+    // They are kept to the end, as those of many others are.
+    visits.iter_mut().for_each(|visit| visit.seen.shrink_to_fit());
     let figures = &mut fleet.figures;
     for (histogram, latency) in [
         (&mut figures.connack, latency.connack),

@@ -118,6 +118,8 @@ async fn visit(common: &Common, number: u32) -> Result<(Visit, Duration), Refusa
         read(common, &mut connection, &mut visit, soon, |_| false).await;
         connection.leave().await;
     }
+    // It is kept to the end, as many others are.
+    visit.seen.shrink_to_fit();
     Ok((visit, latency))
 }
 

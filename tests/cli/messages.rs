@@ -50,8 +50,9 @@ const WITHOUT_MESSAGES: [(&str, &str); 26] = [
 ];
 
 /// Texts that no test sees, and why.
-const UNSEEN: [(&str, &str); 42] = [
+const UNSEEN: [(&str, &str); 43] = [
     (", or log in with --username", "the end of a cure that a test sees"),
+    ("before the storm: ", "as \"before the run: \", which a test sees"),
     ("; raise the limit with ulimit -n", "with so few files the program hardly starts"),
     ("TLS cannot be set up", "it would be a fault of this program"),
     ("and stdout is a terminal", "a test has no terminal"),

@@ -160,8 +160,7 @@ fn profiles_are_compared_and_set_side_by_side() {
     let page = run(program(["report", ten, all]));
     assert!(page.stdout.contains("\n| messages at QoS 1 | 10 | at least 2,000 |\n"), "{}", page.stdout);
     let html = folder.path().join("page.html").display().to_string();
-    let why =
-        "--export-html makes a page of results files, and these are profiles; leave it out, or give results files";
+    let why = "--export-html makes a page of results files or of storms, and these are profiles; leave it out, or give results files";
     run(program(["report", ten, "--export-html", &html])).gave_up(2, &[why]);
 
     let results = folder.path().join("results.json").display().to_string();

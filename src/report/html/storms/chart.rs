@@ -58,8 +58,8 @@ impl Chart {
             ),
             curves: [
                 ("returned", "sessions let in", 66.0, (|own| own.returned) as Count, ledger.parked),
-                ("messages", "messages that came", 176.0, |own| own.messages, ledger.accepted),
-                ("drained", "sessions with all", 306.0, |own| own.drained, ledger.parked),
+                ("messages", "messages", 192.0, |own| own.messages, ledger.accepted),
+                ("drained", "sessions with all", 278.0, |own| own.drained, ledger.parked),
             ]
             .map(curve),
             times: times(end),
