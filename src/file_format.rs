@@ -25,7 +25,7 @@ pub struct Kind {
 /// Reads a file of one kind; `None` where it is of another one.
 pub type Read<T> = fn(&Path) -> Result<Option<T>, FormatError>;
 
-/// What stands in the files, each with the name of its file; `None` where not all are of the kind that this reads.
+/// Reads all files, and names each; `None` where not all are of the kind that `read` takes.
 ///
 /// # Errors
 /// [`FormatError`] for a file of this kind that cannot be used.

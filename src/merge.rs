@@ -69,7 +69,7 @@ pub fn merge(mut parts: Vec<Part>) -> Result<Results, NotOneRun> {
     })
 }
 
-/// What may be a part of a run, or of a storm.
+/// A file that may hold a part of a run, or of a storm.
 pub trait IsPart {
     /// Which part it is; `None` for a whole one.
     fn partition(&self) -> Option<Partition>;

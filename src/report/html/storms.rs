@@ -25,7 +25,7 @@ const STYLE: &str = concat!(include_str!("page.css"), include_str!("panel.css"),
 #[template(path = "storms.html")]
 struct Page<'s> {
     style: &'static str,
-    /// What the browser may load: the style by its digest, and nothing else.
+    /// The browser may load the style, by its digest, and nothing else.
     policy: String,
     storms: Vec<Storm<'s>>,
     /// The heads of two tables.
@@ -33,12 +33,12 @@ struct Page<'s> {
     quantiles: [&'static str; 5],
 }
 
-/// What is told of one storm.
+/// One storm, in the texts that the template writes.
 struct Storm<'s> {
     title: String,
     verdict: Verdict,
     mark: &'static str,
-    /// What the storm was.
+    /// A sentence with the number of sessions, their messages, and how they return.
     what: String,
     /// Why nothing more can be said, each a sentence.
     limits: Vec<String>,
@@ -49,9 +49,9 @@ struct Storm<'s> {
     latencies: Vec<Vec<String>>,
     /// `None` where nobody returned.
     chart: Option<Chart>,
-    /// Where and how, each a name and a value.
+    /// The circumstances, such as the file and the URL: each a name and a value.
     facts: Vec<(&'static str, String)>,
-    /// What is set beside other storms.
+    /// The values of the table of several storms, by column.
     beside: Vec<String>,
 }
 

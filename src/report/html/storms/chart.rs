@@ -4,19 +4,19 @@
 use crate::report::storm::took;
 use crate::storm::{Sample, StormFile};
 
-/// Where the axes stand, in the units of the drawing.
+/// The axes, in the units of the drawing.
 const LEFT: f64 = 40.0;
 const RIGHT: f64 = 390.0;
 const TOP: f64 = 30.0;
 const BOTTOM: f64 = 190.0;
 /// More points than a screen can show are left out.
 const POINTS_MAX: usize = 400;
-/// How many marks the axis of time has at most.
+/// The axis of time has no more marks than this.
 const MARKS_MAX: u64 = 7;
 
 /// The drawing, in numbers that the template writes.
 pub struct Chart {
-    /// What it shows, for who cannot see it.
+    /// A sentence for people who cannot see the drawing.
     pub said: String,
     pub curves: [Curve; 3],
     /// The marks of the axis of time: where, and which.
@@ -30,7 +30,7 @@ pub struct Curve {
     /// Its class in the style.
     pub class: &'static str,
     pub name: &'static str,
-    /// Where its name stands.
+    /// The horizontal place of its name.
     pub name_x: f64,
     pub points: String,
 }
