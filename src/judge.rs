@@ -305,6 +305,12 @@ impl Judgement {
         self.findings.broken.is_empty() && self.findings.limits.is_empty()
     }
 
+    /// Something kept the experiment from being finished or judged that another attempt may not meet.
+    pub fn is_open(&self) -> bool {
+        let is_open = |verdict: Verdict| matches!(verdict, Verdict::Inconclusive | Verdict::Error);
+        self.findings.limits.iter().any(|(verdict, _)| is_open(*verdict))
+    }
+
     /// All that was found is proven, and it suggests a cause that only one more attempt can show to be it.
     pub fn leaves_a_guess_open(&self) -> bool {
         self.attempts_needed() == 1 && self.findings.broken.iter().any(|finding| finding.guess.is_some())

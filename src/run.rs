@@ -78,7 +78,7 @@ use witnesses::Witnesses;
 
 /// How often the number of cells side by side is lowered when the broker refuses connections.
 const LOWERINGS_MAX: u32 = 4;
-/// How often a cell is tried again because the broker ended the connection of the witness meanwhile.
+/// How often a cell is tried again because the broker ended the connection of the witness meanwhile, or the harness was held up.
 const DISTURBANCES_MAX: u32 = 2;
 /// How often a cell that plays alone is tried again after a pause.
 const PAUSES_MAX: u32 = 2;

@@ -151,11 +151,13 @@ fn late(model: &Model<'_>, will: &Publication, connection: &Connection, findings
     };
     let mut deliveries = model.facts.connections.iter().flat_map(|connection| &connection.deliveries);
     let went_on = deliveries.any(|own| own.place.at < came.at && own.message.is_some_and(is_fence));
-    if !went_on || model.facts.was_late_between(end.at, came.at) {
+    let waited = model.facts.elapsed(end.at, came.at).filter(|waited| waited.as_secs() >= delay.into());
+    if !went_on || waited.is_none() || connection.session_persists() || connection.left_for_good().is_some() {
         return;
     }
-    let waited = model.facts.elapsed(end.at, came.at).filter(|waited| waited.as_secs() >= delay.into());
-    if waited.is_none() || connection.session_persists() || connection.left_for_good().is_some() {
+    if model.facts.was_late_between(end.at, came.at) {
+        let reason = format!("the will of {} came late, but the harness was late, too", connection.client);
+        findings.limit(Verdict::Inconclusive, reason);
         return;
     }
     let finding = findings.broken(rules::WILL_PUBLISHED_AT_THE_END, connection.protocol()).span(end.at, came.at);

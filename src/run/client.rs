@@ -93,6 +93,8 @@ pub struct Unsent {
 
 /// How many Packet Identifiers a client takes in turn: one more than it leaves unacknowledged.
 const IDS_IN_TURN: u16 = 9;
+/// Enough for a harness that is held up.
+const PING_MARGIN_MIN: Duration = Duration::from_secs(2);
 
 /// A subscription that was granted.
 pub struct Subscribed {
@@ -196,7 +198,8 @@ impl Client {
         let is_taken = connack.maximum_packet_size.is_none_or(|maximum| maximum >= 2);
         let can_send = self.connection.as_ref().is_some_and(|own| !own.is_in_a_packet()) && !self.closed_by_rule;
         let pings = can_send && is_taken && !self.silent && !self.leaving && keep_alive > 0;
-        pings.then(|| self.last_sent + Duration::from_secs(keep_alive.into()) / 2)
+        let keep_alive = Duration::from_secs(keep_alive.into());
+        pings.then(|| self.last_sent + keep_alive - ping_margin(keep_alive))
     }
 
     /// The acknowledgement that a received packet gets on this connection.
@@ -383,6 +386,12 @@ impl Client {
             self.unanswered.remove(place);
         }
     }
+}
+
+/// How long before its Keep Alive runs out a client sends PINGREQ: a quarter of it, so that none is sent within the usual patience and
+/// wakes a broker that owes a message. Where that is short, half of it, up to two seconds.
+fn ping_margin(keep_alive: Duration) -> Duration {
+    (keep_alive / 4).max((keep_alive / 2).min(PING_MARGIN_MIN))
 }
 
 /// The acknowledgement that a received packet calls for (MQTT-3.3.4-1, MQTT-4.3.2-2, MQTT-4.3.3-1 and -2), as far as it

@@ -30,7 +30,7 @@ pub struct Job {
     pub attempts: Vec<Attempt>,
     /// How often ids were used up, counting attempts that the broker's refusal of connections cut short.
     pub tries: u32,
-    /// How often the end of the witness's connection spoilt an attempt.
+    /// How often an attempt was spoilt by the end of the witness's connection, or because the harness was held up.
     pub disturbances: u32,
     /// How often it was tried again after a pause, since it was refused although it played alone.
     pub pauses: u32,
@@ -164,11 +164,13 @@ impl Job {
         self.attempts.last().is_some_and(|attempt| gone::is_suspicious(&attempt.history))
     }
 
-    /// True if the broker ended the connection of the witness during the last attempt, as one that restarts does, and the attempt
-    /// did not pass all the same.
+    /// True if the last attempt shows what it would not show if it were made again: the broker ended the connection of the witness, as
+    /// one that restarts does, and the attempt did not pass all the same; or the harness was held up, and something stayed open.
     pub fn was_disturbed(&self) -> bool {
-        let is_disturbed = |attempt: &Attempt| attempt.history.events().any(judge::is_end_of_witness);
-        self.attempts.last().is_some_and(|attempt| !attempt.judgement.is_pass() && is_disturbed(attempt))
+        let Some(Attempt { history, judgement, .. }) = self.attempts.last() else { return false };
+        let lost_its_witness = || history.events().any(judge::is_end_of_witness);
+        let was_held_up = || history.events().any(|event| matches!(event, Event::Late(_)));
+        !judgement.is_pass() && lost_its_witness() || judgement.is_open() && was_held_up()
     }
 
     pub fn after_disturbance(mut self) -> Job {

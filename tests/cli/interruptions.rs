@@ -210,17 +210,44 @@ fn a_broker_that_does_not_answer_can_be_interrupted() {
 #[test]
 fn a_harness_that_was_held_up_says_so() {
     let (url, reached) = withholding(&Broker::correct(), Arc::default());
-    let arguments = ["--jobs", "1", "--deadline", "2s", "--export-json", "-"];
+    let arguments = ["--attempts", "1", "--jobs", "1", "--deadline", "2s", "--export-json", "-"];
     let mut child = matrix(&url, &[&QUEUED[..], &arguments].concat()).spawn().unwrap();
-    reached.recv_timeout(PATIENCE).unwrap();
-    signal(&child, "STOP");
-    std::thread::sleep(Duration::from_millis(800));
-    signal(&child, "CONT");
+    hold_up(&child, &reached);
     let stdout = rest(child.stdout.take().unwrap());
     end_of(&mut child);
     let late: Vec<u32> =
         stdout.split(" late ").skip(1).filter_map(|rest| rest.split_once(" ms\"")?.0.parse().ok()).collect();
     assert!(late.iter().any(|milliseconds| (600..10_000).contains(milliseconds)), "{late:?} in {stdout}");
+}
+
+/// Stops the program for a while, in the middle of a cell.
+fn hold_up(child: &Child, reached: &Receiver<()>) {
+    reached.recv_timeout(PATIENCE).unwrap();
+    signal(child, "STOP");
+    std::thread::sleep(Duration::from_millis(800));
+    signal(child, "CONT");
+}
+
+/// The answer that is missing in the attempt in which the harness was held up comes in the next one.
+#[test]
+fn a_cell_that_a_hold_up_left_open_is_tried_again() {
+    let broker = Broker::correct();
+    let (told, reached) = mpsc::channel();
+    let first = Mutex::new(Some(told));
+    let url = proxy(&broker, move |protocol, packet| match (protocol, packet) {
+        (Protocol::V5, Packet::Subscribe(subscribe)) if is_experiment(&subscribe.filters[0].filter) => {
+            first.lock().unwrap().take().map_or(Fate::Pass, |told| {
+                told.send(()).unwrap();
+                Fate::Swallow
+            })
+        }
+        _ => Fate::Pass,
+    });
+    let mut child = matrix(&url, &[&QUEUED[..], &["--jobs", "1", "--deadline", "2s"]].concat()).spawn().unwrap();
+    hold_up(&child, &reached);
+    let stdout = rest(child.stdout.take().unwrap());
+    assert_eq!(end_of(&mut child).code(), Some(0), "{stdout}");
+    assert!(stdout.contains("2 cells: 2 pass"), "{stdout}");
 }
 
 /// A broker that leaves the return of each session without an answer, and tells so.
