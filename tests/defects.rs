@@ -1,8 +1,13 @@
 //! The tester is tested: a broker that is correct in every legal way is never failed, and a broker that lies in one way
 //! is caught by a statement that the lie breaks, and by no other. What was caught by what stands in
-//! `docs/kill-table.md`, and in `src/statement/lies.txt` for the program; `BLESS=1 cargo test --test defects` writes both anew, and `LIE=name cargo test --test defects`
-//! tells one lie in every cell and prints what became of it, with `SHOW=cell` also what went over the wire.
+//! `docs/kill-table.md`, and in `src/statement/lies.txt` for the program.
+//!
+//! A run tries the cells that are known to show a lie, and a fresh draw of the others. `EVERY_CELL=1 cargo test --test defects` tries
+//! each, and fails where the tables are stale; `BLESS=1` writes them anew. `LIE=name` tells one lie in every cell and prints what became
+//! of it, with `SHOW=cell` also what went over the wire.
 
+#[path = "defects/draw.rs"]
+mod draw;
 #[path = "defects/kill_table.rs"]
 mod kill_table;
 #[path = "defects/shown_in.rs"]
@@ -17,6 +22,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
+use draw::{Draw, Known};
 use mqtt_sessions::packet::Protocol;
 use mqtt_sessions::plan::{self, Action, Cell, Settings};
 use mqtt_sessions::results::{AxisValue, CellResult, Verdict};
@@ -26,6 +32,11 @@ use test_broker::{Broker, Choices, Defect, Way};
 
 /// Combinations of choices that are tried, by their seeds.
 const COMBINATIONS: u64 = 10;
+
+/// One in so many cells is tried with a choice.
+const CELLS_OF_A_CHOICE: u64 = 4;
+/// One in so many cells in which a lie is not known to show is tried with it.
+const CELLS_OF_A_LIE: u64 = 8;
 
 /// How many cells share a broker.
 const SIDE_BY_SIDE: usize = 12;
@@ -50,13 +61,17 @@ fn is_one_asked_for() -> bool {
     env::var_os("LIE").is_some() || env::var_os("SHOW").is_some()
 }
 
-/// The built-in scenarios, and those of these tests: they lead messages down ways that users rarely ask about.
-fn scenarios() -> Vec<String> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/defects/scenarios");
+/// The scenarios of these tests: they lead messages down ways that users rarely ask about.
+fn own_scenarios() -> Vec<String> {
+    let folder = root().join("tests/defects/scenarios");
     let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path().to_str().unwrap().to_owned());
     let mut own: Vec<String> = files.collect();
     own.sort();
-    Scenario::usual_names().map(str::to_owned).chain(own).collect()
+    own
+}
+
+fn scenarios() -> Vec<String> {
+    Scenario::usual_names().map(str::to_owned).chain(own_scenarios()).collect()
 }
 
 /// Runs all scenarios.
@@ -161,9 +176,10 @@ fn no_legal_choice_is_ever_failed() {
     let combinations = (0..COMBINATIONS).map(|seed| (format!("seed {seed}"), Choices::random(seed)));
     let alone = Choices::each_alone().into_iter().map(|(name, choices)| (name.to_owned(), choices));
     let brokers: Vec<(String, Choices)> = alone.chain(combinations).collect();
-    let short = short_cells();
+    let (short, draw) = (short_cells(), Draw::new());
     let complaints = for_all(&brokers, |(name, choices)| {
-        let cells = run(|| Broker::choosing(choices.clone()), &short);
+        let drawn = short.iter().filter(|cell| draw.has(name, cell, CELLS_OF_A_CHOICE));
+        let cells = run(|| Broker::choosing(choices.clone()), &drawn.cloned().collect::<Vec<Cell>>());
         // Where QoS 0 gets lost, so may what the harness proves things by.
         let is_lossy = choices.qos0_lost_once_in.is_some();
         let wrong = cells.iter().filter(|cell| match cell.verdict {
@@ -279,11 +295,10 @@ fn each_lie_is_caught_by_what_it_breaks_and_by_nothing_else() {
     if is_one_asked_for() {
         return;
     }
-    let (lies, short) = (Defect::all(), short_cells());
+    let (lies, short, draw) = (Defect::all(), short_cells(), Draw::new());
     let told = for_all(&lies, |defect| {
         let begun = Instant::now();
-        let cells: Vec<Cell> = short.iter().filter(|cell| can_show(*defect, cell)).cloned().collect();
-        (judged(*defect, &run(|| Broker::lying(*defect), &cells), cells.len()), begun.elapsed())
+        (told(*defect, &short, &draw), begun.elapsed())
     });
     let (judgements, times): (Vec<Judged>, Vec<Duration>) = told.into_iter().unzip();
     let findings: usize = judgements.iter().map(|judged| judged.findings).sum();
@@ -296,32 +311,71 @@ fn each_lie_is_caught_by_what_it_breaks_and_by_nothing_else() {
     for (time, name) in slowest.iter().rev().take(10) {
         println!("{name} took {:.1} s", time.as_secs_f64());
     }
+    let complaints: Vec<Complaint> = complaints.into_iter().flatten().collect();
+    let stale = match draw.is_every_cell() {
+        true => compare_tables(&lies, &kills, complaints),
+        false => {
+            let differ = lies.iter().zip(&kills).flat_map(|(defect, kills)| shown_in::differ(*defect, kills));
+            unknown(&complaints).into_iter().chain(differ).collect()
+        }
+    };
+    none(stale);
+}
+
+/// What is said about a lie in the cells of the draw. How a lie shows may depend on the cells that share a broker, so what is new is
+/// looked at again in every cell.
+fn told(defect: Defect, short: &[Cell], draw: &Draw) -> Judged {
+    let tell = |cells: Vec<Cell>| judged(defect, &run(|| Broker::lying(defect), &cells), cells.len());
+    let own: Vec<Cell> = short.iter().filter(|cell| can_show(defect, cell)).cloned().collect();
+    if draw.is_every_cell() {
+        return tell(own);
+    }
+    let (known, built_in) = (Known::of(defect), Scenario::usual_names().collect::<BTreeSet<&str>>());
+    let is_tried = |cell: &&Cell| {
+        draw.has(defect.name(), cell, CELLS_OF_A_LIE) || known.has(cell, !built_in.contains(cell.scenario.as_str()))
+    };
+    let drawn = tell(own.iter().filter(is_tried).cloned().collect());
+    let new = [unknown(&drawn.complaints), shown_in::differ(defect, &drawn.kills)].concat();
+    let Some(new) = new.first() else { return drawn };
+    println!("in every cell, because of {new}");
+    tell(own)
+}
+
+/// What is wrong that is not known to be.
+fn unknown(complaints: &[Complaint]) -> Vec<String> {
+    let known = fs::read_to_string(root().join(KNOWN_GAPS)).unwrap_or_default();
+    let is_new = |complaint: &Complaint| !known.lines().any(|gap| gap == complaint.gap);
+    complaints.iter().filter(|complaint| is_new(complaint)).map(|complaint| complaint.text.clone()).collect()
+}
+
+/// Holds what every cell showed against the tables, which `BLESS` writes anew.
+fn compare_tables(lies: &[Defect], kills: &[Kills], complaints: Vec<Complaint>) -> Vec<String> {
     let mut by_way = ways::KillsByWay::new();
-    for (defect, kills) in lies.iter().zip(&kills) {
+    for (defect, kills) in lies.iter().zip(kills) {
         let Some(way) = defect.way() else { continue };
         for (protocol, id) in kills.keys() {
             by_way.entry((*protocol, *id, way)).or_default().insert(defect.name());
         }
     }
-    let table = kill_table::text(&lies, &kills) + &ways::table(&by_way);
-    let for_program = shown_in::text(&lies, &kills);
-    let whole = [kill_table::unkilled(&kills), ways::complaints(&by_way)].concat();
+    let table = kill_table::text(lies, kills) + &ways::table(&by_way);
+    let for_program = shown_in::text(lies, kills);
+    let whole = [kill_table::unkilled(kills), ways::complaints(&by_way)].concat();
     let whole = whole.into_iter().map(|text| Complaint::new(text.clone(), text));
-    let complaints: Vec<Complaint> = complaints.into_iter().flatten().chain(whole).collect();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let complaints: Vec<Complaint> = complaints.into_iter().chain(whole).collect();
     if env::var_os("BLESS").is_some() {
-        fs::write(root.join(KILL_TABLE), &table).unwrap();
-        fs::write(root.join(LIES), &for_program).unwrap();
+        fs::write(root().join(KILL_TABLE), &table).unwrap();
+        fs::write(root().join(LIES), &for_program).unwrap();
         let gaps: BTreeSet<String> = complaints.iter().map(|complaint| complaint.gap.clone() + "\n").collect();
-        fs::write(root.join(KNOWN_GAPS), String::from_iter(gaps)).unwrap();
+        fs::write(root().join(KNOWN_GAPS), String::from_iter(gaps)).unwrap();
         complaints.iter().for_each(|complaint| println!("{}", complaint.text));
     }
-    let written = fs::read_to_string(root.join(KILL_TABLE)).unwrap_or_default();
-    let known = fs::read_to_string(root.join(KNOWN_GAPS)).unwrap_or_default();
-    let is_new = |complaint: &Complaint| !known.lines().any(|gap| gap == complaint.gap);
-    let new = complaints.into_iter().filter(is_new).map(|complaint| complaint.text).collect();
-    let shown = fs::read_to_string(root.join(LIES)).unwrap_or_default();
-    none([new, kill_table::stale(&written, &table), shown_in::stale(&shown, &for_program)].concat());
+    let written = fs::read_to_string(root().join(KILL_TABLE)).unwrap_or_default();
+    let shown = fs::read_to_string(root().join(LIES)).unwrap_or_default();
+    [unknown(&complaints), kill_table::stale(&written, &table), shown_in::stale(&shown, &for_program)].concat()
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// Prints the histories of the cells that were asked for, of the lie that was asked for or else of the correct broker.

@@ -85,7 +85,7 @@ const KILL_TABLE_HEAD: &str = "\
 
 A tester is worth what its verdicts are worth. For each statement of the standard that this tool judges, the test broker
 (`tests/broker/`) tells at least one lie that breaks it, and here is what caught the lie. The table is generated:
-`cargo test --test defects` fails when it is stale. A lie is never caught by a statement that it does not break.
+`EVERY_CELL=1 cargo test --test defects` fails when it is stale. A lie is never caught by a statement that it does not break.
 ";
 
 const KILL_TABLE_COLUMNS: &str = "| statement | what it demands | lie | caught in |\n|---|---|---|---|\n";

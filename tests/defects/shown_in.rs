@@ -33,6 +33,20 @@ pub fn text(lies: &[Defect], kills: &[Kills]) -> String {
     text
 }
 
+/// Where the statements that caught a lie are others than the program says. It was told in the cells that the program names.
+pub fn differ(defect: Defect, kills: &Kills) -> Vec<String> {
+    let all = Protocol::ALL.into_iter().flat_map(statements);
+    let differs = all.filter(|statement| {
+        let is_said = statement.lies().iter().any(|lie| lie.name == defect.name());
+        is_said != kills.contains_key(&(statement.protocol, statement.id)) && defect != Defect::AdoptsSession
+    });
+    let name = defect.name();
+    let told = |protocol, id| {
+        format!("{name} is otherwise caught by {protocol} {id} than {LIES} says; EVERY_CELL=1 tells more")
+    };
+    differs.map(|statement| told(statement.protocol, statement.id)).collect()
+}
+
 /// What the written file has otherwise than this run. In which further cells a lie shows may depend on the moment, so that
 /// of the scenarios a line has to share one.
 pub fn stale(written: &str, now: &str) -> Vec<String> {

@@ -60,9 +60,14 @@ impl Tried {
     }
 }
 
-/// The first seed of a run: that of the environment, or a fresh one. It is printed.
+/// The seed of the environment, or a fresh one.
+pub fn seed() -> u32 {
+    number("RANDOM_SEED").unwrap_or_else(|| RandomState::new().hash_one(0) as u32)
+}
+
+/// The first seed of a run. It is printed.
 pub fn first_seed(cases: u32) -> u32 {
-    let seed = number("RANDOM_SEED").unwrap_or_else(|| RandomState::new().hash_one(0) as u32);
+    let seed = seed();
     println!("RANDOM_SEED={seed} RANDOM_CASES={cases}");
     seed
 }
