@@ -21,6 +21,7 @@ mod pace;
 mod player;
 mod points;
 mod probe;
+mod publish;
 mod pulse;
 mod pump;
 mod ready;
