@@ -132,7 +132,7 @@ pub enum Command {
         files: Vec<PathBuf>,
         #[command(flatten)]
         exports: ExportFiles,
-        /// Tell each finding whole, also where there are many
+        /// Tell each finding in full, also where there are many
         #[arg(long, help_heading = "Results")]
         details: bool,
         #[command(flatten)]
@@ -147,7 +147,7 @@ pub enum Command {
         files: Vec<PathBuf>,
         #[command(flatten)]
         exports: ExportFiles,
-        /// Tell each finding whole, also where there are many
+        /// Tell each finding in full, also where there are many
         #[arg(long, help_heading = "Results")]
         details: bool,
         #[command(flatten)]
@@ -156,7 +156,7 @@ pub enum Command {
         accept: Accept,
     },
 
-    /// Look whether a run against this broker will work, step by step, and say what to do where it will not
+    /// Check step by step whether a run against this broker will work, and say what to do if it will not
     #[command(after_help = DOCTOR_EXAMPLES)]
     Doctor(Doctor),
 
@@ -289,7 +289,7 @@ pub struct Clean {
     /// Number of repetitions that the run was to make
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub repeat: u32,
-    /// It was a storm with so many sessions, and no run
+    /// Clean up after a storm of this many sessions, in place of a run
     #[arg(long, value_name = "SESSIONS", value_parser = clap::value_parser!(u32).range(1..=storm::SESSIONS_MAX))]
     #[arg(conflicts_with_all = ["scenarios", "repeat"])]
     pub storm: Option<u32>,

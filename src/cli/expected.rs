@@ -9,7 +9,7 @@ use crate::compare::FailOn;
 /// What fails in a comparison.
 #[derive(Debug, Args)]
 pub struct Failing {
-    /// What fails beside what got worse: changed, gone, new
+    /// Let further cells fail beside those that got worse: changed, gone, new
     #[arg(long, value_name = "KIND", value_delimiter = ',', hide_possible_values = true, help_heading = "Results")]
     pub fail_on: Vec<FailOn>,
 }
@@ -17,7 +17,7 @@ pub struct Failing {
 /// What is known to fail.
 #[derive(Debug, Args)]
 pub struct Expected {
-    /// What is known to fail, each with its reason: it fails nothing [default: mqtt-sessions.toml, if it is there]
+    /// File of known deviations, each with its reason; they fail nothing [default: mqtt-sessions.toml, if it is there]
     #[arg(long, value_name = "FILE", help_heading = "Results")]
     pub expect: Option<PathBuf>,
 }
@@ -25,7 +25,7 @@ pub struct Expected {
 /// Whether what fails becomes known.
 #[derive(Debug, Args)]
 pub struct Accept {
-    /// Add what fails to the file of what is known; write the reasons there yourself
+    /// Add what fails to the file of known deviations; write the reasons there yourself
     #[arg(long, help_heading = "Results")]
     pub accept: bool,
 }

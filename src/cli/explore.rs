@@ -18,10 +18,10 @@ pub struct Explore {
     /// The seed of the first experiment; those that follow count on from it [default: random]
     #[arg(long, value_name = "S", help_heading = "Experiments")]
     pub seed: Option<u32>,
-    /// End after so many experiments
+    /// End after this many experiments
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Experiments")]
     pub cases: Option<u32>,
-    /// End after so long [default: 60s, unless --cases is given]
+    /// End after this time [default: 60s, unless --cases is given]
     #[arg(long, value_name = "TIME", value_parser = long_time, help_heading = "Experiments")]
     pub time: Option<Duration>,
     /// Only this protocol version, 3.1.1 or 5.0 [default: what the broker speaks]

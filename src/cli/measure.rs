@@ -45,7 +45,7 @@ pub struct Measure {
     pub expected: Expected,
     #[command(flatten)]
     pub accept: Accept,
-    /// Tell each finding whole, also where there are many
+    /// Tell each finding in full, also where there are many
     #[arg(long, help_heading = "Results")]
     pub details: bool,
 
@@ -87,19 +87,19 @@ pub struct Running {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Scenarios that restart the broker")]
 pub struct Outages {
-    /// Stops the broker in good order, and comes back when it has stopped; for a broker that is not started for the run
+    /// Command that stops the broker in good order, and returns when it has stopped; for a broker that is not started for the run
     #[arg(long, value_name = "COMMAND")]
     pub stop_command: Option<String>,
-    /// Kills it
+    /// Command that kills the broker
     #[arg(long, value_name = "COMMAND")]
     pub kill_command: Option<String>,
-    /// Starts it again
+    /// Command that starts the broker again
     #[arg(long, value_name = "COMMAND")]
     pub start_command: Option<String>,
-    /// Cuts node $NODE of a cluster off from the other nodes, and leaves its clients
+    /// Command that cuts node $NODE of a cluster off from the other nodes, and leaves its clients
     #[arg(long, value_name = "COMMAND")]
     pub partition_command: Option<String>,
-    /// Joins it with them again
+    /// Command that joins node $NODE with the other nodes again
     #[arg(long, value_name = "COMMAND")]
     pub heal_command: Option<String>,
 }

@@ -28,10 +28,10 @@ pub struct Reach {
     /// User name of the clients that publish and never subscribe, if not the one above
     #[arg(long, value_name = "NAME", env = "MQTT_SESSIONS_PUBLISHER_USERNAME", hide_env_values = true)]
     pub publisher_username: Option<String>,
-    /// Password of these clients
+    /// Password of the clients that publish and never subscribe
     #[arg(long, value_name = "PASSWORD", env = "MQTT_SESSIONS_PUBLISHER_PASSWORD", hide_env_values = true)]
     pub publisher_password: Option<String>,
-    /// Read it from the first line of this file
+    /// Read the password of these clients from the first line of this file
     #[arg(long, value_name = "FILE")]
     pub publisher_password_file: Option<PathBuf>,
     #[command(flatten)]

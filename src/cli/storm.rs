@@ -32,7 +32,7 @@ pub struct Storm {
     /// The QoS of the publications and of the subscriptions: 1 or 2; at QoS 0 nothing is owed to who is away
     #[arg(long, value_name = "QOS", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2), help_heading = "Storm")]
     pub qos: u8,
-    /// How many bytes of payload a message has at least
+    /// The payload of a message, in bytes at least
     #[arg(long, value_name = "BYTES", default_value_t = 100, value_parser = clap::value_parser!(u32).range(0..=SIZE_MAX))]
     #[arg(help_heading = "Storm")]
     pub size: u32,
@@ -51,7 +51,7 @@ pub struct Storm {
     /// Only the sessions of one of N parts, from 1, for as many machines; auto asks Slurm, Kubernetes or the CI server which
     #[arg(long, value_name = "hash:M/N", value_parser = partition, help_heading = "Storm")]
     pub partition: Option<Partition>,
-    /// More than 1,000 sessions or 10,000 messages: the broker is yours, or its owner agrees
+    /// Permit more than 1,000 sessions or 10,000 messages: the broker is yours, or its owner agrees
     #[arg(long, help_heading = "Storm")]
     pub yes: bool,
     /// Addresses of this machine from which the clients connect in turn, where one has too few ports
