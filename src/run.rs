@@ -257,7 +257,7 @@ async fn rounds(
     let mut side_by_side = shared.options.jobs;
     let mut lowerings = 0;
     while !jobs.is_empty() && !*interrupted.borrow() {
-        let attempt = jobs.iter().map(|job| job.attempts.len()).max().unwrap_or(0) as u32 + 1;
+        let attempt = jobs.iter().map(Job::made).max().unwrap_or(0) + 1;
         observer.round(attempt, jobs.len());
         let at_once = side_by_side.min(jobs.len());
         let mut refused = Vec::new();
@@ -282,7 +282,7 @@ async fn rounds(
                     refused.push(job.without_last_attempt());
                 } else if side_by_side == 1 && was_refused && job.pauses < PAUSES_MAX && shared.pace.refused() {
                     paused.push(job.after_pause());
-                } else if attempt < shared.options.attempts_max && job.needs_another_attempt() {
+                } else if job.made() < shared.options.attempts_max && job.needs_another_attempt() {
                     again.push(job);
                 } else {
                     finished.add(job);

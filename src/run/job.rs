@@ -66,7 +66,7 @@ impl Job {
         let _member = shared.outages.member();
         shared.pace.turn().await;
         let started = Instant::now();
-        let attempt = self.attempts.len() as u32 + 1;
+        let attempt = self.made() + 1;
         let names = self.names(&shared, self.tries + 1);
         self.tries += 1;
         let publisher = self.cell.steps.iter().find(|step| matches!(step.action, Action::Publish(_)));
@@ -145,9 +145,14 @@ impl Job {
         attempt.history.events().any(is_refused) || ended.contains(PROBE) || full && !ended.is_empty()
     }
 
+    /// How many attempts were made that count. A job whose last one was spoilt is behind the others of its round.
+    pub fn made(&self) -> u32 {
+        self.attempts.len() as u32
+    }
+
     /// True if the findings of the last attempt need another one.
     pub fn needs_another_attempt(&self) -> bool {
-        let made = self.attempts.len() as u32;
+        let made = self.made();
         if self.only_a_guess_is_open() {
             return made == 1;
         }
