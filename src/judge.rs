@@ -305,7 +305,7 @@ impl Judgement {
         self.findings.broken.is_empty() && self.findings.limits.is_empty()
     }
 
-    /// Something kept the experiment from being finished or judged that another attempt may not meet.
+    /// True if something kept the experiment from being finished or judged. Another attempt may not meet it.
     pub fn is_open(&self) -> bool {
         let is_open = |verdict: Verdict| matches!(verdict, Verdict::Inconclusive | Verdict::Error);
         self.findings.limits.iter().any(|(verdict, _)| is_open(*verdict))

@@ -322,8 +322,8 @@ fn each_lie_is_caught_by_what_it_breaks_and_by_nothing_else() {
     none(stale);
 }
 
-/// What is said about a lie in the cells of the draw. How a lie shows may depend on the cells that share a broker, so what is new is
-/// looked at again in every cell.
+/// Judges a lie in the cells of the draw. How a lie shows may depend on the cells that share a broker, so a draw that shows something
+/// new is made again with every cell.
 fn told(defect: Defect, short: &[Cell], draw: &Draw) -> Judged {
     let tell = |cells: Vec<Cell>| judged(defect, &run(|| Broker::lying(defect), &cells), cells.len());
     let own: Vec<Cell> = short.iter().filter(|cell| can_show(defect, cell)).cloned().collect();
@@ -341,7 +341,7 @@ fn told(defect: Defect, short: &[Cell], draw: &Draw) -> Judged {
     tell(own)
 }
 
-/// What is wrong that is not known to be.
+/// The complaints that are no known gaps.
 fn unknown(complaints: &[Complaint]) -> Vec<String> {
     let known = fs::read_to_string(root().join(KNOWN_GAPS)).unwrap_or_default();
     let is_new = |complaint: &Complaint| !known.lines().any(|gap| gap == complaint.gap);

@@ -39,6 +39,8 @@ pub fn check(model: &Model<'_>, ledger: &Ledger<'_>, queue_limit: Option<u32>, f
     let owed_away: Vec<&Publication> =
         owed.iter().filter(|(_, away)| *away).map(|(publication, _)| *publication).collect();
     let lost_away: Vec<&Publication> = away.iter().map(|lost| lost.publication).collect();
+    let unproven = away.iter().chain(&live).find(|lost| matches!(lost.proof, Proof::Missing(_)));
+    let unproven = unproven.map(|lost| lost.publication).or_else(|| lost_fences(&evidence).next());
     if !limit::is_within(&owed_away, &lost_away, queue_limit, findings) {
         queued(&evidence, &owed_away, &away, findings);
     }
@@ -49,6 +51,19 @@ pub fn check(model: &Model<'_>, ledger: &Ledger<'_>, queue_limit: Option<u32>, f
     missing_live(&evidence, live_owed, &live, findings);
     qos_0_choices(&evidence, findings);
     retained::check(&evidence, findings);
+    held_up(&evidence, unproven, findings);
+}
+
+/// A message has not come, and would be missed if the harness had not been held up while the client waited for it.
+fn held_up(evidence: &Evidence<'_, '_>, unproven: Option<&Publication>, findings: &mut Findings) {
+    let is_void = evidence.ledger.session.connections.last().is_some_and(|last| evidence.is_void(last));
+    let Some(unproven) = unproven.filter(|_| is_void && findings.limits.is_empty() && findings.broken.is_empty())
+    else {
+        return;
+    };
+    let (message, client) = (unproven.message, evidence.ledger.session.client);
+    let reason = format!("{message} has not come to {client}, but the harness was late, too");
+    findings.limit(Verdict::Inconclusive, reason);
 }
 
 /// The experiment's messages that the standard orders to give to the session, and whether its client was away.

@@ -98,6 +98,14 @@ impl<'a> Evidence<'_, 'a> {
 
     /// The same; the fence has to be published behind `lost`.
     fn time_passed_at(&self, connection: &Connection, since: usize, lost: Option<&Publication>) -> Option<usize> {
+        let window = self.window(connection, since, lost);
+        window
+            .filter(|(fence, settled)| !self.model.facts.was_late_between(*fence, *settled))
+            .map(|(_, settled)| settled)
+    }
+
+    /// A fence, and the end of the settle window behind it, as far as the client waited.
+    fn window(&self, connection: &Connection, since: usize, lost: Option<&Publication>) -> Option<(usize, usize)> {
         let lost_step = lost.map_or(0, |lost| lost.accepted.map_or(usize::MAX, |accepted| accepted.step));
         let is_behind = |fence: &Publication| {
             let sent = fence.sent();
@@ -114,9 +122,14 @@ impl<'a> Evidence<'_, 'a> {
         };
         let fence = self.ledger.copies.iter().find(is_fence)?.delivery.place.at;
         let settled = connection.settled.iter().copied().find(|settled| *settled > fence)?;
-        let is_sound = !connection.withholds_between(connection.opened.at, settled)
-            && !self.model.facts.was_late_between(fence, settled);
-        is_sound.then_some(settled)
+        let waited = !connection.withholds_between(connection.opened.at, settled);
+        waited.then_some((fence, settled))
+    }
+
+    /// True if only a hold-up of the harness keeps the settle window of this connection from being a proof.
+    pub fn is_void(&self, connection: &Connection) -> bool {
+        let window = self.window(connection, connection.opened.at, None);
+        window.is_some_and(|(fence, settled)| self.model.facts.was_late_between(fence, settled))
     }
 
     /// The last settle window of the session.

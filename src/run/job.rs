@@ -169,8 +169,8 @@ impl Job {
         self.attempts.last().is_some_and(|attempt| gone::is_suspicious(&attempt.history))
     }
 
-    /// True if the last attempt shows what it would not show if it were made again: the broker ended the connection of the witness, as
-    /// one that restarts does, and the attempt did not pass all the same; or the harness was held up, and something stayed open.
+    /// True if the last attempt is to be made again: the broker ended the connection of the witness, as one that restarts does, and the
+    /// attempt did not pass all the same; or the harness was held up, and that may be why the verdict is open.
     pub fn was_disturbed(&self) -> bool {
         let Some(Attempt { history, judgement, .. }) = self.attempts.last() else { return false };
         let lost_its_witness = || history.events().any(judge::is_end_of_witness);

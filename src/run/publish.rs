@@ -1,4 +1,4 @@
-//! Publishes the experiment's messages, and what follows where the broker ends the connection on one.
+//! A client publishes the experiment's messages. Where the broker ends its connection on one, a control shows which feature that was about.
 
 use tokio::time::Instant;
 
@@ -93,7 +93,7 @@ impl Player<'_> {
             return false;
         }
         let answered = self.send(publisher, Packet::Pingreq).is_ok() && self.answers(publisher).await.is_ok();
-        // Whoever is online gets it too, and has it in every run or in none.
+        // Clients that are online get it too: the wait decides that they have it in each run.
         let arrived = |client: &Client| {
             client.connection.is_none()
                 || client.granted_for(&source.topic).is_none()

@@ -33,7 +33,8 @@ pub fn text(lies: &[Defect], kills: &[Kills]) -> String {
     text
 }
 
-/// Where the statements that caught a lie are others than the program says. It was told in the cells that the program names.
+/// A sentence for each statement that caught a lie against what the program says, or did not catch it. The lie was told at least in the
+/// cells that the program names.
 pub fn differ(defect: Defect, kills: &Kills) -> Vec<String> {
     let all = Protocol::ALL.into_iter().flat_map(statements);
     let differs = all.filter(|statement| {

@@ -1,4 +1,4 @@
-//! What came from the broker, to clients and to the witness.
+//! The reader takes in what the broker sent, to clients and to the witness.
 
 use super::Reader;
 use crate::history::{Awaited, Client, Message};
