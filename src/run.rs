@@ -35,6 +35,7 @@ mod takeover;
 mod talk;
 mod target;
 mod traces;
+mod turns;
 mod waves;
 mod witness;
 mod witnesses;

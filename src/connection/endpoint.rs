@@ -105,6 +105,11 @@ impl Endpoint {
         Ok(Stream::WebSocket(Box::new(WebSocket::new(carrier, early))))
     }
 
+    /// True if a connection comes about only by answers of the broker, or of the proxy before it, and not of its operating system alone.
+    pub fn has_handshake(&self) -> bool {
+        self.tls.is_some() || self.websocket.is_some()
+    }
+
     /// The addresses of the broker in the order of the resolver; none where it is not reached by TCP.
     pub fn addresses(&self) -> &[SocketAddr] {
         match &self.place {

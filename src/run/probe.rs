@@ -109,8 +109,7 @@ impl Refusal {
 /// # Errors
 /// [`Refusal`] says how it failed.
 pub async fn connect(target: &Target, connect: Connect) -> Result<(Connection, Connack), Refusal> {
-    // Beyond the broker's listen backlog a SYN is sent again only after a second.
-    let _permit = target.connecting.acquire().await;
+    let _turn = target.turns.next().await;
     let deadline = Instant::now() + target.connect_timeout;
     let mut connection = match Connection::open(&target.endpoint, connect.protocol, target.connect_timeout).await {
         Ok(connection) => connection,

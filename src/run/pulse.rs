@@ -26,7 +26,7 @@ struct State {
     /// The same moment by the clock that stands still while the machine sleeps, and by the time of day.
     awake: (std::time::Instant, SystemTime),
     held_up: Vec<(Instant, Duration)>,
-    /// How often a packet of the broker's was read.
+    /// How often a packet of the broker's was read, or it answered a handshake of the transport.
     heard: u64,
 }
 

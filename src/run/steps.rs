@@ -107,14 +107,18 @@ impl Player<'_> {
     pub async fn open(&mut self, client: usize, node: u32) -> Result<Connection, Stop> {
         let target = self.target;
         let protocol = self.clients[client].plan.protocol;
+        let endpoint = target.node(node);
+        let is_first = (0..self.clients.len()).all(|client| self.record.connection(client) == 0);
         let opening = async {
-            // Beyond the broker's listen backlog a SYN is sent again only after a second.
-            let _permit = target.connecting.acquire().await;
-            Connection::open(target.node(node), protocol, target.connect_timeout).await
+            let _turn = if is_first { target.turns.next_for_first().await } else { target.turns.next().await };
+            Connection::open(endpoint, protocol, target.connect_timeout).await
         };
         let longest = longest_packet(self.cell);
         match self.meanwhile(opening).await {
             Ok(mut connection) => {
+                if endpoint.has_handshake() {
+                    self.pulse.hear();
+                }
                 connection.read_up_to(longest);
                 self.record.opened(client);
                 self.clients[client].node = node;

@@ -3,18 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
-
+use super::turns::Turns;
 use crate::broker::{ENDS_WITHIN, Operator};
 use crate::connection::Endpoint;
 use crate::packet::{Connect, Login, Protocol};
 use crate::plan::Role;
 use crate::session_rules::LONG_EXPIRY_S;
 use crate::vocabulary::FIRST_NODE;
-
-/// How many connections stand between SYN and CONNACK at most. Beyond the broker's listen backlog (100 for mosquitto)
-/// a SYN is lost and sent again only after a second.
-const CONNECTING_MAX: usize = 64;
 
 /// How many times as long as its first start an end or a start of a broker may take, and how long at least, as far as a run counts on it.
 const TURN_FACTOR: u32 = 3;
@@ -36,12 +31,12 @@ pub struct Target {
     pub operator: Option<Arc<Operator>>,
     /// How long it takes to end it or to start it, as far as is known; no run waits longer for it than the operator does.
     pub turn: Duration,
-    pub(super) connecting: Arc<Semaphore>,
+    pub(super) turns: Arc<Turns>,
 }
 
 impl Target {
     pub fn new(endpoint: Endpoint, login: Option<Login>, deadline: Duration, connect_timeout: Duration) -> Target {
-        let connecting = Arc::new(Semaphore::new(CONNECTING_MAX));
+        let turns = Arc::new(Turns::new());
         let nodes = vec![endpoint.clone()];
         let target = Target {
             endpoint,
@@ -52,7 +47,7 @@ impl Target {
             connect_timeout,
             operator: None,
             turn: ENDS_WITHIN,
-            connecting,
+            turns,
         };
         target.with_publisher(None)
     }
@@ -134,7 +129,7 @@ impl Target {
 
     /// The same broker, for connections that do not wait for those of others to come about.
     pub(super) fn apart(&self) -> Target {
-        Target { connecting: Arc::new(Semaphore::new(CONNECTING_MAX)), ..self.clone() }
+        Target { turns: Arc::new(Turns::new()), ..self.clone() }
     }
 
     /// The CONNECT of a client with the main login. In 5.0 a session that shall outlive its connection asks for
