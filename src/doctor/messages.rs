@@ -153,7 +153,8 @@ pub async fn await_copy(patient: &Patient, subscriber: &mut Talk, topic: &str, r
 
 fn how(what: &str, unanswered: Unanswered) -> String {
     match unanswered {
-        Unanswered::Ended(how) => format!("{what} was answered by an end: {how}"),
+        Unanswered::Ended { how, .. } => format!("{what} was answered by an end: {how}"),
+        Unanswered::TooLong => format!("{what} was answered by a packet that is too long"),
         Unanswered::Silence => format!("{what} was not answered"),
     }
 }

@@ -95,7 +95,7 @@ impl Ring {
                     (heard.len() == all.len()).then_some(())
                 };
                 // What is missing is seen below.
-                if let Err(Unanswered::Ended(how)) = subscriber.hear(until, has_all).await {
+                if let Err(Unanswered::Ended { how, .. }) = subscriber.hear(until, has_all).await {
                     return Err(format!("the nodes are asked whether they are one broker, and {how}"));
                 }
             }

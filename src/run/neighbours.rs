@@ -123,7 +123,7 @@ impl Keeper {
                     // A greeting is answered once, or two would greet each other without end.
                     Ok(is_greeting) if !(is_greeting && shared.send_replace(true)) => drop(talk.say(greeting()).await),
                     Ok(_) | Err(Unanswered::Silence) => {}
-                    Err(Unanswered::Ended(_)) => return,
+                    Err(Unanswered::Ended { .. } | Unanswered::TooLong) => return,
                 }
             }
             talk.leave().await;

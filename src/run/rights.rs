@@ -20,6 +20,9 @@ const COPY_WAIT: Duration = Duration::from_millis(100);
 const ROUND_TRIPS: u32 = 4;
 /// The reason code of SUBACK, PUBACK and CONNACK in 5.0 (section 2.4).
 const NOT_AUTHORIZED: u8 = 0x87;
+/// The reason codes of a DISCONNECT with which a broker may forbid a topic: unspecified, implementation specific, not authorised, a
+/// filter or a topic that it does not take, administrative action.
+const FORBIDS: [u8; 6] = [0x80, 0x83, NOT_AUTHORIZED, 0x8f, 0x90, 0x98];
 /// The only code of 3.1.1 with which a SUBACK refuses; in 5.0 "unspecified error".
 const FAILURE: u8 = 0x80;
 
@@ -138,8 +141,8 @@ impl Asking {
         }
         match answered {
             Ok(()) if is_taken => Ok(false),
-            Err(Unanswered::Ended(how)) => forbidden_to_publish(how),
-            Ok(()) | Err(Unanswered::Silence) => Err(Rights::Unclear),
+            Err(Unanswered::Ended { how, reason }) if forbids(reason) => forbidden_to_publish(how),
+            Ok(()) | Err(_) => Err(Rights::Unclear),
         }
     }
 
@@ -152,8 +155,8 @@ impl Asking {
         match self.publisher.hear(Instant::now() + target.deadline, puback).await {
             Ok(reason @ NOT_AUTHORIZED) => forbidden_to_publish(format!("PUBACK {reason:#04x}")),
             Ok(reason) if !is_failure(reason) => Ok(()),
-            Err(Unanswered::Ended(how)) => forbidden_to_publish(how),
-            Ok(_) | Err(Unanswered::Silence) => Err(Rights::Unclear),
+            Err(Unanswered::Ended { how, reason }) if forbids(reason) => forbidden_to_publish(how),
+            Ok(_) | Err(_) => Err(Rights::Unclear),
         }
     }
 
@@ -169,8 +172,8 @@ impl Asking {
         match self.subscriber.hear(Instant::now() + target.deadline, granted).await {
             Ok(code @ (FAILURE | NOT_AUTHORIZED)) => forbidden(format!("SUBACK {code:#04x}")),
             Ok(code) if !is_failure(code) => Ok(()),
-            Err(Unanswered::Ended(how)) => forbidden(how),
-            Ok(_) | Err(Unanswered::Silence) => Err(Rights::Unclear),
+            Err(Unanswered::Ended { how, reason }) if forbids(reason) => forbidden(how),
+            Ok(_) | Err(_) => Err(Rights::Unclear),
         }
     }
 
@@ -179,9 +182,14 @@ impl Asking {
         match self.subscriber.hear(until, |packet| Some(loop_back.is(packet))).await {
             Ok(true) => Ok(true),
             Err(Unanswered::Silence) => Ok(false),
-            Ok(false) | Err(Unanswered::Ended(_)) => Err(Rights::Unclear),
+            Ok(false) | Err(_) => Err(Rights::Unclear),
         }
     }
+}
+
+/// True if a broker that ends the connection so may mean the topic: it gives no reason, or one of these.
+fn forbids(reason: Option<u8>) -> bool {
+    reason.is_none_or(|reason| FORBIDS.contains(&reason))
 }
 
 /// How the broker said so, as half a sentence.

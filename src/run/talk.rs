@@ -25,8 +25,15 @@ pub struct Talk {
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unanswered {
-    /// The connection ended first; how, as half a sentence.
-    Ended(String),
+    /// The connection ended first.
+    Ended {
+        /// As half a sentence.
+        how: String,
+        /// The reason code of the broker's DISCONNECT, if it sent one.
+        reason: Option<u8>,
+    },
+    /// A packet came that is too long to be read.
+    TooLong,
     /// The time was over.
     Silence,
 }
@@ -70,8 +77,11 @@ impl Talk {
                         }
                     }
                     Incoming::Undecodable { .. } => {}
-                    Incoming::TooLong(_) => return Err(Unanswered::Ended("a packet came that is too long".into())),
-                    Incoming::End(end) => return Err(Unanswered::Ended(self.how_it_ended(end.verb()))),
+                    Incoming::TooLong(_) => return Err(Unanswered::TooLong),
+                    Incoming::End(end) => {
+                        let (how, reason) = (self.how_it_ended(end.verb()), self.disconnected);
+                        return Err(Unanswered::Ended { how, reason });
+                    }
                 }
             }
             // A broker that sends without end must not hold it up.
