@@ -1,10 +1,12 @@
 //! Brokers that do not let the client do what the experiment needs.
 
+use std::io::Write;
+
 use mqtt_sessions::packet::{Packet, Protocol};
 use mqtt_sessions::results::{CellResult, Results, Verdict};
 
 use crate::program::{Ended, each_cell, matrix, program, run};
-use crate::proxy::{Fate, is_experiment, proxy};
+use crate::proxy::{Fate, Parting, is_experiment, proxy};
 use test_broker::Broker;
 
 /// The cells with a stored session and without a second SUBSCRIBE: all combinations of QoS and RETAIN.
@@ -77,8 +79,32 @@ fn a_close_on_subscribe() {
         Packet::Subscribe(subscribe) if is_experiment(&subscribe.filters[0].filter) => Fate::Close,
         _ => Fate::Pass,
     });
-    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    // No cell came as far as a message.
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
     each_cell(&results, |_| Verdict::Warn);
+}
+
+/// A broker that is too busy, or sends what nobody can read, has forbidden nothing.
+#[test]
+fn an_end_that_has_nothing_to_do_with_rights() {
+    let endless = [0x30, 0xff, 0xff, 0xff, 0x7f, 0, 1, b't'];
+    for answer in [vec![0xe0, 1, 0x89], endless.to_vec()] {
+        let broker = proxy(&Broker::correct(), move |_, packet| match packet {
+            Packet::Subscribe(_) => {
+                let answer = answer.clone();
+                Fate::HandOver(Box::new(move |client| {
+                    let _ = client.write_all(&answer);
+                    Parting::Fin
+                }))
+            }
+            _ => Fate::Pass,
+        });
+        let cells =
+            ["--filter=protocol=5.0", "--filter=clean_session=false", "--filter=publish_qos=1", "--export-json=-"];
+        let ended = run(matrix(&broker, &cells));
+        assert!(!ended.stderr.contains("not authorised"), "{}", ended.stderr);
+        assert!(!ended.results().cells.is_empty());
+    }
 }
 
 #[test]
