@@ -39,6 +39,13 @@ pub async fn probe(mut typed: Probe) -> Result<ExitCode> {
         return Ok(ExitCode::Interrupted);
     };
     let protocol = spoken(&reached, typed.protocol)?;
+    if !reached.passes_messages_on(&prefix, protocol).await {
+        let url = &reached.broker.url;
+        return Err(anyhow!(
+            "{url}: nothing can be measured, since no message comes back from the broker; `mqtt-sessions doctor {url}` \
+             shows where it stops"
+        ));
+    }
     let request = Request { budget: Budget::times(typed.budget), wait_s: typed.wait.as_secs().max(1) as u32 };
     warn_of(request.budget, typed.budget);
     let laboratory = laboratory(&reached, &prefix, request.budget, interrupted)?;

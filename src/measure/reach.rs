@@ -262,6 +262,12 @@ impl Reached {
         forbidden
     }
 
+    /// True if a message that the tool publishes comes back to it, given time. Without that there is nothing to measure.
+    pub async fn passes_messages_on(&self, prefix: &Prefix, protocol: Protocol) -> bool {
+        self.probes.iter().any(|probe| probe.came_back)
+            || run::look_at_rights(&self.target, prefix, protocol).await == Rights::Granted
+    }
+
     /// The protocol versions that the broker accepts.
     pub fn versions(&self) -> Vec<Protocol> {
         self.probes.iter().filter(|probe| probe.outcome.is_ok()).map(|probe| probe.protocol).collect()

@@ -28,6 +28,17 @@ fn line(ended: &Ended, title: &str) -> String {
     line.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// A broker that answers CONNECT and nothing else would be waited for again and again.
+#[test]
+fn a_broker_that_passes_nothing_on() {
+    let broker = proxy(&Broker::correct(), |_, packet| match packet {
+        Packet::Connect(_) | Packet::Disconnect { .. } => Fate::Pass,
+        _ => Fate::Swallow,
+    });
+    let ended = probe(&broker, &["--deadline=1s", "--connect-timeout=1s"]);
+    ended.gave_up(2, &["nothing can be measured, since no message comes back", "mqtt-sessions doctor mqtt://"]);
+}
+
 #[test]
 fn one_page_has_every_number_and_the_file_keeps_to_its_schema() {
     let broker = keeps_ten();
