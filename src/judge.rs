@@ -346,6 +346,7 @@ impl Judgement {
         }
         let (violations, evidence) = violations(confirmed, attempt);
         let (verdict, reason) = verdict(&violations, &limits);
+        let reason = reason.or_else(|| shown_once(earlier));
         let choices: BTreeMap<String, String> = self
             .findings
             .choices
@@ -370,6 +371,14 @@ impl Judgement {
         };
         Combined { result, evidence, attempt }
     }
+}
+
+/// What one of the attempts before a pass showed, and no later one.
+fn shown_once(earlier: &[Judgement]) -> Option<String> {
+    let (number, finding) =
+        earlier.iter().zip(1..).find_map(|(own, number)| Some((number, own.findings.broken.first()?)))?;
+    let observed = visible(&finding.observed()).into_owned();
+    Some(format!("attempt {number} only: {observed} ({})", finding.statement))
 }
 
 /// The violations in an order that depends on no event, and where each is seen. Findings that say the same are one.

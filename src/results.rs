@@ -229,7 +229,7 @@ pub struct CellResult {
     pub scenario: String,
     pub axes: Axes,
     pub verdict: Verdict,
-    /// One sentence, null for a pass.
+    /// One sentence; null for a pass, unless an attempt before it showed something that did not come again.
     pub reason: Option<String>,
     /// The experiment's messages that were sent, by all clients to all topics.
     pub sent: u32,

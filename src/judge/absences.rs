@@ -41,7 +41,11 @@ pub fn check(model: &Model<'_>, ledger: &Ledger<'_>, queue_limit: Option<u32>, f
     let lost_away: Vec<&Publication> = away.iter().map(|lost| lost.publication).collect();
     let unproven = away.iter().chain(&live).find(|lost| matches!(lost.proof, Proof::Missing(_)));
     let unproven = unproven.map(|lost| lost.publication).or_else(|| lost_fences(&evidence).next());
-    if !limit::is_within(&owed_away, &lost_away, queue_limit, findings) {
+    let is_proven = |lost: &&Lost<'_>| !matches!(lost.proof, Proof::Missing(_));
+    let proven_away: Vec<&Publication> = away.iter().filter(is_proven).map(|lost| lost.publication).collect();
+    // Of the others nobody knows yet whether they were dropped.
+    let mut is_within = |lost: &[&Publication]| limit::is_within(&owed_away, lost, queue_limit, findings);
+    if !is_within(&lost_away) && !is_within(&proven_away) {
         queued(&evidence, &owed_away, &away, findings);
     }
     if away.is_empty() {
@@ -49,9 +53,17 @@ pub fn check(model: &Model<'_>, ledger: &Ledger<'_>, queue_limit: Option<u32>, f
     }
     let live_owed = owed.iter().filter(|(_, away)| !*away).count();
     missing_live(&evidence, live_owed, &live, findings);
+    let (owed, lost) = overtaken_controls(&evidence);
+    missing_live(&evidence, owed, &lost, findings);
     qos_0_choices(&evidence, findings);
     retained::check(&evidence, findings);
     held_up(&evidence, unproven, findings);
+    let is_open = |lost: &&Lost<'_>| lost.publication.is_will() && matches!(lost.proof, Proof::Missing(_));
+    if let Some(will) = live.iter().find(is_open).filter(|_| findings.limits.is_empty()) {
+        let (message, client) = (will.publication.message, evidence.ledger.session.client);
+        let reason = format!("{message} was published and has not come to {client}; nothing shows that it does not");
+        findings.limit(Verdict::Inconclusive, reason);
+    }
 }
 
 /// A message has not come, and would be missed if the harness had not been held up while the client waited for it.
@@ -292,6 +304,23 @@ pub fn lost_fences<'e, 'a>(evidence: &'e Evidence<'e, 'a>) -> impl Iterator<Item
             && !evidence.has_come(publication)
             && owed_at(evidence, publication, 2, Proof::Missing("")).is_some()
     })
+}
+
+/// The loop-backs and fences that the client should have got while it was there, on a subscription that an earlier message has shown in
+/// force: how many they are, and those that a later message has overtaken.
+fn overtaken_controls<'a>(evidence: &Evidence<'_, 'a>) -> (usize, Vec<Lost<'a>>) {
+    let (model, session) = (evidence.model, evidence.ledger.session);
+    let is_owed = |publication: &&Publication| {
+        matches!(publication.message, Message::LoopBack(_) | Message::Fence(_))
+            && model.owed_qos(session, publication).is_some()
+            && model.is_away(session, publication) == Some(false)
+            && evidence.was_in_force_before(publication)
+    };
+    let owed: Vec<(&Publication, bool)> =
+        model.facts.publications.iter().filter(is_owed).map(|publication| (publication, false)).collect();
+    let mut lost = lost(evidence, owed.iter().copied());
+    lost.retain(|lost| matches!(lost.proof, Proof::Fence(_)));
+    (owed.len(), lost)
 }
 
 /// What the broker did with messages that have QoS 0 for the session, which it may store or not (3.1.1, section 3.1.2.4; 5.0,

@@ -1,7 +1,7 @@
 //! CONNECT and CONNACK: the first packet, Session Present, assigned identifiers, and the end of a connection that another one takes
 //! over or that fell silent.
 
-use super::facts::{Connection, Facts, IDENTIFIER_REJECTED};
+use super::facts::{Connection, Facts, IDENTIFIER_REJECTED, Timed};
 use super::finding::{ATTEMPTS_FOR_AN_ABSENCE, Findings};
 use super::model::Model;
 use super::rules::{self, Rule};
@@ -97,13 +97,20 @@ fn without_identifier(facts: &Facts, connection: &Connection, findings: &mut Fin
 fn session_present(model: &Model<'_>, connection: &Connection, findings: &mut Findings) {
     let Some((at, connack)) = &connection.connack else { return };
     let expected = expected_present(model, connection);
-    if connack.session_present == expected.value {
+    let is_new = connack.session_present && !expected.value && connack.code == 0 && !connection.connect.clean;
+    if connack.session_present == expected.value || is_new && may_have_begun_before(model.facts, connection) {
         return;
     }
     let events = [connection.opened.at, *at].into_iter().chain(expected.because);
     let finding = findings.broken(expected.rule, connection.protocol()).at(events);
     let text = format!("Session Present {} to {}: {}", u8::from(expected.value), connection.client, expected.why);
     finding.expected(text).observed(format!("Session Present {}", u8::from(connack.session_present)));
+}
+
+/// A CONNECT with the same identifier was never answered: the broker may have begun a session by it.
+fn may_have_begun_before(facts: &Facts, connection: &Connection) -> bool {
+    let mut before = facts.connections[..connection.index].iter().filter(|own| own.id == connection.id);
+    before.any(|own| own.connack.is_none() && own.session_persists())
 }
 
 /// What a CONNACK has to say of the session.
@@ -226,26 +233,33 @@ fn dismissed(connection: &Connection, findings: &mut Findings) {
     }
 }
 
-/// A connection that stayed open although another one took its place, or although it was silent for too long.
+/// A connection that stayed open although another one took its place, although it was silent for too long, or behind a DISCONNECT
+/// from the broker.
 fn not_ended(connection: &Connection, findings: &mut Findings) {
     let is_end = |(_, awaited): &&(usize, Awaited)| *awaited == Awaited::ConnectionEnd;
     let Some((missing, _)) = connection.missing.iter().find(is_end) else { return };
-    let silence = connection.timers.iter().find(|timed| timed.timer == Timer::KeepAlive && timed.passed);
+    let allowed = u32::from(connection.keep_alive());
+    let is_too_long = |timed: &&Timed| timed.timer == Timer::KeepAlive && timed.passed && timed.seconds >= allowed;
+    let silence = connection.timers.iter().find(is_too_long).filter(|_| allowed > 0);
     let dismissed = connection.dismissed.filter(|_| connection.protocol() == Protocol::V5);
-    let (rule, start, why) = match (connection.taken_over, dismissed, silence) {
-        (Some(start), Some(_), _) => (rules::CLOSES_AFTER_ITS_DISCONNECT, start, "the broker had sent DISCONNECT"),
+    let taken_over = connection.taken_over.filter(|_| !connection.is_spared);
+    let (rule, start, why) = match (taken_over, dismissed, silence) {
+        (taken_over, Some((at, ..)), _) => {
+            let start = taken_over.map_or(at, |start| start.at);
+            (rules::CLOSES_AFTER_ITS_DISCONNECT, start, "the broker had sent DISCONNECT")
+        }
         (Some(start), None, _) => {
-            (rules::DISCONNECTS_THE_OLDER, start, "another one has connected with its identifier")
+            (rules::DISCONNECTS_THE_OLDER, start.at, "another one has connected with its identifier")
         }
-        (None, _, Some(timed)) => {
-            (rules::ENDS_A_SILENT_CONNECTION, timed.place, "it sent nothing for 1.5 times its Keep Alive")
+        (None, None, Some(timed)) => {
+            (rules::ENDS_A_SILENT_CONNECTION, timed.place.at, "it sent nothing for 1.5 times its Keep Alive")
         }
-        _ => return,
+        (None, None, None) => return,
     };
     if connection.client.as_ref() == PROBE {
         return;
     }
-    let finding = findings.broken(rule, connection.protocol()).span(start.at, *missing);
+    let finding = findings.broken(rule, connection.protocol()).span(start, *missing);
     let expected = format!("the broker ends the connection of {}: {why}", connection.client);
     finding.after_attempts(ATTEMPTS_FOR_AN_ABSENCE).expected(expected).observed("it stayed open until the deadline");
 }

@@ -231,7 +231,9 @@ fn say(
         What::Attribute(wrong) => attribute(slot, publication, delivery, wrong, session),
         What::DupOnFirst => {
             events.extend(publication.sendings.iter().skip(1).map(|sending| sending.place.at));
-            attempts = if publication.sendings.len() > 1 { 1 } else { ATTEMPTS_FOR_TIMING };
+            // To an earlier connection a copy may have gone that nobody saw.
+            let is_only = session.connections.first().is_some_and(|first| first.index == connection.index);
+            attempts = if is_only || publication.sendings.len() > 1 { 1 } else { ATTEMPTS_FOR_TIMING };
             let why = match publication.sendings.len() {
                 0 | 1 => "it was never sent to this client before",
                 _ => "its publisher sent it again, not the broker",
@@ -249,7 +251,15 @@ fn say(
             let expected = format!("each copy of {NAMES} with the Subscription Identifier of its own subscription");
             (expected, format!("{:?} beside others", delivery.publish.properties.subscription_ids))
         }
-        What::Again => again(unit, copy, sighting, label.rule),
+        What::Again => {
+            let is_sure = |first: usize| {
+                let first = &unit.sightings[first];
+                first.connection.index == connection.index || was_answered(session, first, delivery.place.at)
+            };
+            let is_unsure = matches!(copy.cause, Cause::Again(first) if !is_sure(first));
+            attempts = if is_unsure { ATTEMPTS_FOR_TIMING } else { 1 };
+            again(unit, copy, sighting, label.rule)
+        }
         What::OutOfPlace => out_of_place(session, copy, &mut events, publication, delivery),
     };
     if let Cause::Resent(first) | Cause::Again(first) = copy.cause {
@@ -259,6 +269,13 @@ fn say(
     }
     let finding = findings.broken(label.rule, connection.protocol()).at(events).about(publication.message);
     finding.after_attempts(attempts).expected(expected).observed(observed);
+}
+
+/// The broker has shown by an answer, and not by its end of the connection alone, that it had read the acknowledgement of a copy.
+fn was_answered(session: &Session<'_>, sighting: &Sighting<'_>, by: usize) -> bool {
+    let delivery = sighting.delivery;
+    let Some((at, connection)) = delivery.acked.filter(|_| delivery.released.is_none()) else { return true };
+    session.connection(connection).is_none_or(|own| own.has_answered(at, by))
 }
 
 fn attribute(

@@ -107,7 +107,7 @@ fn to_one_client(model: &Model<'_>, group: &Group<'_, '_>, findings: &mut Findin
 /// The message has QoS 1, and nothing shows that the broker ever had the client's answer (section 4.8.2).
 fn may_have_moved_on(model: &Model<'_>, copy: &Copy<'_>) -> bool {
     let delivery = copy.delivery;
-    let is_read = |(at, connection): (usize, usize)| model.facts.connections[connection].has_read(at, usize::MAX);
+    let is_read = |(at, connection): (usize, usize)| model.facts.connections[connection].has_answered(at, usize::MAX);
     delivery.publish.qos == 1 && !delivery.acked.is_some_and(is_read)
 }
 
@@ -157,11 +157,14 @@ pub fn is_owed(model: &Model<'_>, group: &Group<'_, '_>) -> bool {
     };
     let expires = publication.properties.message_expiry.is_some();
     let too_large = everyone.iter().any(|ledger| model.is_too_large(ledger.session, publication));
-    // A session that ended on the way may have had the message with it (MQTT-4.8.2-5).
-    let ended = everyone.iter().any(|ledger| ledger.session.end.is_some());
-    let left = everyone.iter().any(|ledger| {
-        ledger.session.shares(&publication.topic).any(|own| own.filter() == *filter && own.end.is_some())
-    });
+    // A session that ended on the way may have had the message with it (MQTT-4.8.2-5). One that was over before had nothing of it.
+    let sent = publication.sent().map_or(0, |sent| sent.step);
+    let ended = everyone.iter().any(|ledger| ledger.session.end.is_some_and(|end| end.place().step >= sent));
+    let has_left = |own: &Subscription<'_>| {
+        let is_over = |end: super::session::SubscriptionEnd| end.done.is_some_and(|done| done.step < sent);
+        own.filter() == *filter && own.end.is_some_and(|end| !is_over(end))
+    };
+    let left = everyone.iter().any(|ledger| ledger.session.shares(&publication.topic).any(has_left));
     *sure && publication.accepted.is_some() && everyone.iter().all(has_qos) && !expires && !too_large && !ended && !left
 }
 

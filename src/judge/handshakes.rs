@@ -8,12 +8,12 @@ use std::collections::{HashMap, HashSet};
 use std::mem;
 
 use super::deliveries::{Copy, Ledger};
-use super::facts::{Connection, Delivery, Flow};
+use super::facts::{Connection, Delivery, Flow, Publication};
 use super::finding::Findings;
 use super::model::Model;
 use super::rules;
 use crate::history::Message;
-use crate::packet::{Ack, AckKind};
+use crate::packet::{Ack, AckKind, Protocol};
 use open::Open;
 use resumption::{Resumed, content, not_sent_again};
 
@@ -78,6 +78,13 @@ pub fn check<'a>(model: &Model<'a>, ledger: &Ledger<'a>, findings: &mut Findings
         for exchange in open.iter_mut().filter(|exchange| is_limited && is_too_large(exchange)) {
             exchange.finished.get_or_insert(connection.opened.at);
         }
+        // A message of a group may have gone to another member in the meantime (5.0, section 4.8.2).
+        let may_have_moved_on = |exchange: &Exchange<'_>| {
+            exchange.delivery.publish.qos == 1 && copy_of(exchange).is_some_and(Copy::may_be_shared)
+        };
+        for exchange in open.iter_mut().filter(|exchange| may_have_moved_on(exchange)) {
+            exchange.finished.get_or_insert(connection.opened.at);
+        }
         let before: Vec<Exchange<'a>> = open.iter().copied().collect();
         let earlier = number.checked_sub(1).map(|number| ledger.session.connections[number]);
         let takes_over = earlier.is_some_and(|own| own.end.is_none_or(|end| end.at > connection.opened.at));
@@ -96,14 +103,15 @@ pub fn check<'a>(model: &Model<'a>, ledger: &Ledger<'a>, findings: &mut Findings
         raced |= earlier.is_some_and(|earlier| has_raced(earlier, connection));
         raced |= later.is_some_and(|later| has_raced(connection, later));
         if number > 0 && connection.session_present() && !raced {
-            let resumed = Resumed::new(model, ledger, connection);
+            let resumed = Resumed::new(model, ledger, connection, &before);
             let own = before.iter().filter(|exchange| !exchange.refused);
             resumptions.extend(own.map(|exchange| resumed.resumption(exchange, copy_of(exchange))));
             // Where the publisher sent it again, the broker may have begun another delivery of it, which was lost with the connection.
             let is_sure = |exchange: &&Exchange<'_>| {
                 copy_of(exchange).is_none_or(|copy| copy.publication.qos == 2 || !copy.publication.was_repeated())
             };
-            original_order(connection, before.iter().filter(is_sure), findings);
+            let originals = before.iter().filter(is_sure).map(|exchange| (exchange, copy_of(exchange)));
+            original_order(connection, originals, findings);
         }
     }
     for resumption in &resumptions {
@@ -264,36 +272,47 @@ impl<'a> Walk<'_, 'a> {
     }
 }
 
-/// What is sent again comes in the order in which it was sent first, as far as topic and QoS are the same (MQTT-4.6.0-6, 5.0
-/// MQTT-4.6.0-5).
+/// What is sent again comes in the order in which it was sent first, as far as topic and QoS are the same (MQTT-4.6.0-6 with -1). In
+/// 5.0 that is left to clients: a server keeps the order of each publisher, on subscriptions that are not shared (MQTT-4.6.0-5).
 fn original_order<'e>(
     connection: &Connection,
-    before: impl Iterator<Item = &'e Exchange<'e>>,
+    originals: impl Iterator<Item = (&'e Exchange<'e>, Option<&'e Copy<'e>>)>,
     findings: &mut Findings,
 ) {
-    let mut known: HashMap<u16, Vec<&Exchange<'_>>> = HashMap::new();
-    before.for_each(|exchange| known.entry(exchange.delivery.publish.id).or_default().push(exchange));
+    let is_v3 = connection.protocol() == Protocol::V3;
+    let mut known: HashMap<u16, Vec<(&Exchange<'_>, Option<&Copy<'_>>)>> = HashMap::new();
+    let in_order = originals.filter(|(_, copy)| is_v3 || copy.is_some_and(Copy::is_surely_forward));
+    in_order.for_each(|original| known.entry(original.0.delivery.publish.id).or_default().push(original));
     let first_sent = |delivery: &Delivery| {
-        let exchange = known.get(&delivery.publish.id)?.iter().find(|exchange| exchange.is_of(delivery))?;
-        Some((exchange.first.0, exchange.first.1.place.at))
+        let (exchange, copy) = known.get(&delivery.publish.id)?.iter().find(|(own, _)| own.is_of(delivery))?;
+        let publication = copy.map(|copy| copy.publication).filter(|_| !is_v3);
+        Some(((exchange.first.0, exchange.first.1.place.at), publication))
     };
     let again = connection.deliveries.iter().filter(|delivery| delivery.publish.dup && delivery.message.is_some());
-    let mut last: Vec<(&str, u8, (usize, usize), &Delivery)> = Vec::new();
+    let mut last: Vec<(&str, u8, (usize, usize), &Delivery, Option<&Publication>)> = Vec::new();
     let mut seen: HashSet<u16> = HashSet::new();
     for delivery in again.filter(|delivery| seen.insert(delivery.publish.id)) {
-        let Some(sent) = first_sent(delivery) else { continue };
+        let Some((sent, publication)) = first_sent(delivery) else { continue };
         let lane = (delivery.topic.as_ref(), delivery.publish.qos);
-        match last.iter_mut().find(|(topic, qos, ..)| (*topic, *qos) == lane) {
+        let is_of_lane = |(topic, qos, _, _, other): &&mut (&str, u8, _, _, Option<&Publication>)| {
+            let publishers = publication.zip(*other).map(|(own, other)| own.publisher == other.publisher);
+            (*topic, *qos) == lane && publishers.unwrap_or(true)
+        };
+        let was_published_first =
+            |other: &Option<&Publication>| publication.zip(*other).is_none_or(|(own, other)| own.is_before(other));
+        match last.iter_mut().find(is_of_lane) {
             // Copies of one message for several subscriptions have no order.
-            Some((.., latest, overtaker)) if *latest > sent && overtaker.message != delivery.message => {
+            Some((_, _, latest, overtaker, other))
+                if *latest > sent && overtaker.message != delivery.message && was_published_first(other) =>
+            {
                 let name = |delivery: &Delivery| delivery.message.map(|m: Message| m.to_string()).unwrap_or_default();
                 let finding = findings.broken(rules::IN_THE_ORDER_OF_PUBLICATION, connection.protocol());
                 let expected = format!("{} again before {}, as they were sent first", name(delivery), name(overtaker));
                 finding.at([overtaker.place.at, delivery.place.at]).expected(expected).observed("the other way round");
                 return;
             }
-            Some(entry) => (entry.2, entry.3) = (sent, delivery),
-            None => last.push((lane.0, lane.1, sent, delivery)),
+            Some(entry) => (entry.2, entry.3, entry.4) = (sent, delivery, publication),
+            None => last.push((lane.0, lane.1, sent, delivery, publication)),
         }
     }
 }

@@ -299,7 +299,7 @@ fn of_will(model: &Model<'_>, will: &Publication) -> Option<Obligation> {
         let rule = Some(rules::WILL_DISCARDED_AT_DISCONNECT);
         return Some(against(by(rule, protocol, left.at, Duty::Nothing, what, why)));
     }
-    let at = connection.end.filter(|_| !connection.may_have_left_too_late())?.at;
+    let at = connection.end.filter(|_| !connection.may_have_left_in_vain())?.at;
     let delay = connection.connect.will.as_ref().and_then(|will| will.delay).unwrap_or(0);
     if wills::is_back_in_time(model.facts, connection).is_some() {
         let why = format!("to anybody: {client} is back within the Will Delay Interval of {delay} s");

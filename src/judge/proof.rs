@@ -74,11 +74,20 @@ impl<'a> Evidence<'_, 'a> {
                 && is_due
                 && copy.is_surely_forward()
                 && copy.is_first
-                && copy.delivery.publish.qos >= qos
+                && copy.delivery.publish.qos == qos
         };
         // A copy for a subscription that this message did not meet may overtake it.
         let fits = |copy: &Copy<'a>| filters(copy.publication).iter().all(|filter| own.contains(filter));
         self.ledger.copies.iter().find(|copy| lane(copy) && fits(copy)).map(|copy| copy.delivery.place.at)
+    }
+
+    /// A message of the same source came before this one was sent, and the client has subscribed to nothing since.
+    pub fn was_in_force_before(&self, publication: &Publication) -> bool {
+        let own = |copy: &&Copy<'_>| copy.is_surely_forward() && copy.publication.is_of_same_source(publication);
+        let came = self.ledger.copies.iter().filter(own).map(|copy| copy.delivery.place.at);
+        let Some(last) = came.filter(|came| *came < publication.at()).max() else { return false };
+        let mut subscribes = self.ledger.session.connections.iter().flat_map(|connection| &connection.subscribes);
+        !subscribes.any(|subscribe| (last..publication.at()).contains(&subscribe.sent.at))
     }
 
     fn loop_back_came(&self, lost: &Publication) -> bool {

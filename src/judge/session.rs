@@ -128,6 +128,11 @@ pub fn sessions<'a>(facts: &'a Facts, kept: &[usize]) -> Vec<Session<'a>> {
             session.end = last.end.map(SessionEnd::WithConnection);
         }
         session.subscriptions = subscriptions(&session.connections);
+        for own in facts.connections.iter().filter(|own| *own.id == *session.id && own.is_unanswered_clean()) {
+            if session.connections.iter().any(|later| later.index > own.index) {
+                perhaps_end_all(&mut session.subscriptions, own);
+            }
+        }
     }
     sessions
 }
@@ -157,10 +162,16 @@ fn subscriptions<'a>(connections: &[&'a Connection]) -> Vec<Subscription<'a>> {
                     connection.index,
                 );
             }
-            let Some(granted) = subscribing.granted() else { continue };
-            let done = subscribing.suback.map(|(place, _)| place);
-            end(&mut all, &subscribing.filter.filter, false, subscribing.sent, done, connection.index);
-            all.push(Subscription { subscribing, connection: connection.index, granted, end: None });
+            let (filter, sent) = (&subscribing.filter.filter, subscribing.sent);
+            let done = subscribing.suback.map(|(place, _)| place).filter(|_| subscribing.granted().is_some());
+            // One that was refused, or of which nobody knows, may have ended the one that it would have replaced.
+            if done.is_none() && !all.iter().any(|own| own.end.is_none() && own.filter() == filter) {
+                continue;
+            }
+            end(&mut all, filter, false, sent, done, connection.index);
+            if let Some(granted) = subscribing.may_have_granted() {
+                all.push(Subscription { subscribing, connection: connection.index, granted, end: None });
+            }
         }
         for unsubscribing in unsubscribes {
             end(&mut all, &unsubscribing.filter, true, unsubscribing.sent, unsubscribing.unsuback, connection.index);
@@ -177,9 +188,19 @@ fn end(
     done: Option<Place>,
     connection: usize,
 ) {
-    let open = |own: &&mut Subscription<'_>| own.end.is_none() && own.filter() == filter;
+    let may_be_open = |end: SubscriptionEnd| !end.by_unsubscribe && end.done.is_none();
+    let open = |own: &&mut Subscription<'_>| own.end.is_none_or(may_be_open) && own.filter() == filter;
     for subscription in all.iter_mut().filter(open) {
         subscription.end = Some(SubscriptionEnd { by_unsubscribe, sent, done, connection });
+    }
+}
+
+/// A CONNECT that asks for a clean session and was never answered may have ended all subscriptions before it.
+fn perhaps_end_all(all: &mut [Subscription<'_>], connect: &Connection) {
+    let sent = connect.opened;
+    for subscription in all.iter_mut().filter(|own| own.end.is_none() && own.subscribing.sent.at < sent.at) {
+        let end = SubscriptionEnd { by_unsubscribe: true, sent, done: None, connection: connect.index };
+        subscription.end = Some(end);
     }
 }
 
@@ -195,8 +216,7 @@ impl<'a> Subscription<'a> {
     /// It was in force at any time of the span (first), or may have been at some time of it (second).
     fn is_in_force(&self, span: Span) -> (bool, bool) {
         let here = self.connection == span.connection;
-        let granted = self.subscribing.suback.map_or(self.subscribing.sent, |(place, _)| place);
-        let begun = granted.step < span.from.step || here && granted.at < span.from.at;
+        let begun = self.subscribing.suback.is_some() && self.has_begun(span);
         let sent = self.subscribing.sent;
         let may_have_begun =
             sent.step <= span.until && !(here && span.accepted.is_some_and(|accepted| accepted.at < sent.at));
@@ -220,7 +240,7 @@ impl<'a> Subscription<'a> {
 impl InForce<'_> {
     /// The QoS values at which a message of this QoS may come by this filter, as bits.
     pub fn qos_bits(&self, published: u8) -> u8 {
-        self.versions.iter().fold(0, |bits, version| bits | 1 << published.min(version.granted))
+        self.versions.iter().fold(0, |bits, version| bits | version.subscribing.qos_bits(published, version.granted))
     }
 
     /// The lowest of them.
@@ -246,22 +266,35 @@ impl<'a> Session<'a> {
         let end = last.end.unwrap_or(next.opened);
         // A connection that is still open when another one takes it over has a session that no timer has ended.
         let is_open = last.taken_over == Some(next.opened);
-        if !last.session_persists() {
+        let goes_on_in_spite = last.may_have_left_in_vain() && next.session_present();
+        if !last.session_persists() && !goes_on_in_spite {
             return Some(SessionEnd::WithConnection(end));
         }
         if next.connect.clean {
             return Some(SessionEnd::Discarded(next.opened));
         }
+        let denied = || (!next.session_present()).then_some(SessionEnd::Expired(next.opened));
+        if self.may_have_been_discarded(facts, next) {
+            return denied();
+        }
         if is_open || last.expiry() == u32::MAX {
             return None;
         }
-        let denied = || (!next.session_present()).then_some(SessionEnd::Expired(next.opened));
         match (self.ran_out(facts, next), self.has_not_run_out(facts, next)) {
             (Some(timed), _) => Some(SessionEnd::Expired(timed.place)),
             (None, true) => None,
             // No clock tells: the broker's word counts.
             (None, false) => denied(),
         }
+    }
+
+    /// Nobody knows whether the broker has read what would have ended the session: a CONNECT without its CONNACK, or the DISCONNECT with
+    /// another Session Expiry Interval.
+    fn may_have_been_discarded(&self, facts: &Facts, next: &Connection) -> bool {
+        let last = self.connections[self.connections.len() - 1];
+        let mut between = facts.connections[last.index + 1..next.index].iter().filter(|own| *own.id == *self.id);
+        between.any(|own| own.is_unanswered_clean() || own.connack.is_none() && !own.session_persists())
+            || last.may_have_left_in_vain() && last.expiry_at_end.is_some()
     }
 
     /// By the clock the session's interval has passed before this connection (5.0 MQTT-4.1.0-2).
@@ -394,7 +427,7 @@ impl<'a> Session<'a> {
     }
 
     /// A subscription with the same filter existed before this SUBSCRIBE: `Some(true)` for sure, `None` where an UNSUBSCRIBE
-    /// without its answer leaves it open.
+    /// without its answer, or one that was refused, leaves it open.
     pub fn had_subscription(&self, subscribing: &Subscribing) -> Option<bool> {
         let same = |own: &&Subscription<'_>| {
             own.filter() == subscribing.filter.filter
@@ -403,10 +436,11 @@ impl<'a> Session<'a> {
         let Some(earlier) = self.subscriptions.iter().rfind(same) else { return Some(false) };
         match earlier.end {
             Some(end) if end.by_unsubscribe && end.sent.at < subscribing.sent.at => {
-                let here = self
-                    .connections
-                    .iter()
-                    .any(|c| c.index == end.connection && c.subscribes.iter().any(|s| s.sent == subscribing.sent));
+                let was_done =
+                    |c: &Connection| c.unsubscribes.iter().any(|own| own.sent == end.sent && !own.is_refused);
+                let here = self.connections.iter().any(|c| {
+                    c.index == end.connection && was_done(c) && c.subscribes.iter().any(|s| s.sent == subscribing.sent)
+                });
                 if here || end.done.is_some() { Some(false) } else { None }
             }
             _ => Some(true),

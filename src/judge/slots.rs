@@ -115,7 +115,7 @@ impl<'a> Slot<'a> {
     /// The QoS values that are right for a delivery, as bits.
     pub fn qos_bits(&self, delivery: &Delivery) -> u8 {
         let later = self.ties().later.iter().filter(|own| own.subscribing.sent.at < delivery.place.at);
-        later.fold(self.qos, |bits, own| bits | 1 << self.publication.qos.min(own.granted))
+        later.fold(self.qos, |bits, own| bits | own.subscribing.qos_bits(self.publication.qos, own.granted))
     }
 
     fn retain_is_right(&self, delivery: &Delivery) -> bool {
@@ -276,7 +276,7 @@ fn retained<'a>(slots: &mut Vec<Slot<'a>>, model: &Model<'a>, session: &Session<
     for connection in &session.connections {
         for subscribing in connection.subscribes.iter().filter(|own| own.matches(&publication.topic)) {
             let asks = matches!(model.asks(session, subscribing), Asks::Yes | Asks::Perhaps);
-            let Some(granted) = subscribing.granted().filter(|_| asks) else { continue };
+            let Some(granted) = subscribing.may_have_granted().filter(|_| asks) else { continue };
             let found = model.retained(&publication.topic, subscribing, connection);
             if !found.candidates.iter().any(|candidate| std::ptr::eq(*candidate, publication)) {
                 continue;
@@ -286,7 +286,7 @@ fn retained<'a>(slots: &mut Vec<Slot<'a>>, model: &Model<'a>, session: &Session<
                 publication,
                 way: Way::Retained { subscribing, connection: connection.index },
                 since: subscribing.sent.at,
-                qos: 1 << publication.qos.min(granted),
+                qos: subscribing.qos_bits(publication.qos, granted),
                 retain: [false, true],
                 cleared: false,
                 ties: Ties {
@@ -330,7 +330,7 @@ fn shared_slot<'a>(session: &Session<'a>, publication: &'a Publication, filter: 
         publication,
         way: Way::Shared { filter },
         since: versions.iter().map(|own| own.subscribing.sent.at).min().unwrap_or(0),
-        qos: versions.iter().fold(0, |bits, own| bits | 1 << publication.qos.min(own.granted)),
+        qos: versions.iter().fold(0, |bits, own| bits | own.subscribing.qos_bits(publication.qos, own.granted)),
         retain: [flags().any(|flag| !flag), flags().any(|flag| flag)],
         cleared: versions.iter().any(|own| !own.subscribing.filter.retain_as_published),
         ties: Ties::of(&ids).stored(),

@@ -21,11 +21,19 @@ pub fn will(facts: &Facts, connection: &Connection) -> Option<String> {
 pub fn publication<'a>(facts: &'a Facts, connection: &Connection) -> Option<(&'a Publication, &'a Publication)> {
     let (ended, _) = connection.ended?;
     let own = |publication: &&Publication| publication.publisher == connection.client && !publication.is_will();
-    // Without a feature that could be refused the close means something else.
+    // Without a feature that could be refused the close means something else, and so it does where the broker has taken the message.
     let first = facts.publications.iter().filter(own).find(|publication| {
         let here = (connection.opened.at..ended.at).contains(&publication.at());
-        here && publication.accepted.is_none() && (publication.qos > 0 || publication.retain)
+        let is_taken = publication.accepted.or(publication.witnessed).is_some() || publication.received_at.is_some();
+        here && !is_taken && (publication.qos > 0 || publication.retain)
     })?;
+    // One that takes the feature elsewhere supports it.
+    let takes_it = |other: &Publication| {
+        other.accepted.is_some() && other.qos >= first.qos && (other.retain || !first.retain) && !other.is_will()
+    };
+    if facts.publications.iter().any(takes_it) {
+        return None;
+    }
     let control = facts.publications.iter().filter(own).find(|publication| {
         publication.at() > ended.at && publication.topic == first.topic && publication.accepted.is_some()
     });

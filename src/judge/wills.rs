@@ -169,8 +169,7 @@ fn late(model: &Model<'_>, will: &Publication, connection: &Connection, findings
 /// The step in which a will has to be published at the latest, if it has to be: when its delay has passed by the clock, or when
 /// its session ends, whichever is first (5.0, section 3.1.3.2.2).
 pub fn due(model: &Model<'_>, connection: &Connection) -> Option<usize> {
-    let end =
-        connection.end.filter(|_| connection.left_for_good().is_none() && !connection.may_have_left_too_late())?;
+    let end = connection.end.filter(|_| connection.left_for_good().is_none() && !connection.may_have_left_in_vain())?;
     let delay = connection.connect.will.as_ref()?.delay.unwrap_or(0);
     let session = model.sessions.iter().find(|session| session.has(connection))?;
     // With a session that the broker has lost its timers went too, and that is a finding already.

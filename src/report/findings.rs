@@ -257,11 +257,17 @@ fn attempts(results: &Results, members: &[&CellResult]) -> String {
 /// The cells that lacked evidence at first, and had it when they were tried again.
 fn late_passes(results: &Results, passes: &[&CellResult]) -> Option<String> {
     let tried_again = |cell: &&&CellResult| results.run.cells.get(&cell.id).is_some_and(|run| run.attempts.len() > 1);
-    let late: Vec<&str> = passes.iter().filter(tried_again).map(|cell| cell.id.as_str()).collect();
+    let late: Vec<&CellResult> = passes.iter().filter(tried_again).copied().collect();
     let count = cells(late.len());
     let text = "passed only when played again, with fewer cells side by side and a longer settle window, which is how long \
                 the tool waits for what may still come.";
-    (!late.is_empty()).then(|| wrap("", &format!("{count} {text}")) + &name_cells(late.into_iter()))
+    let shown = late.iter().find_map(|cell| {
+        let advice =
+            "A broker that loses a message now and then looks like one that is late; --repeat 20 tells them apart.";
+        Some(wrap("  One showed   ", cell.reason.as_deref()?) + &wrap("", advice))
+    });
+    let ids = late.iter().map(|cell| cell.id.as_str());
+    (!late.is_empty()).then(|| wrap("", &format!("{count} {text}")) + &name_cells(ids) + &shown.unwrap_or_default())
 }
 
 fn unsupported(all: &[&CellResult], found: &[&CellResult], palette: Palette) -> Option<String> {

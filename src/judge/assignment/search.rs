@@ -255,15 +255,15 @@ impl<'a> Search<'_, 'a> {
         self.unit.slots.iter().find(of_all).is_some_and(|slot| slot.expected_ids().len() > 1)
     }
 
-    /// An earlier connection ended without DISCONNECT when the copy may have been sent already: what the broker had sent then, the
-    /// client may never have read.
+    /// An earlier connection was there when the copy may have been sent already: what the broker had sent when it ended, the client may
+    /// never have read.
     fn may_have_been_sent_unseen(&self, slot: &Slot<'_>, sighting: &Sighting<'_>) -> bool {
         let since = match slot.way {
             Way::Retained { subscribing, .. } => subscribing.sent.step,
             _ => slot.publication.sent().map_or(0, |sent| sent.step),
         };
-        let earlier = self.session.connections.iter().filter(|own| own.index < sighting.connection.index);
-        earlier.filter(|own| own.left.is_none()).any(|own| own.ended_in() >= since)
+        let mut earlier = self.session.connections.iter().filter(|own| own.index < sighting.connection.index);
+        earlier.any(|own| own.ended_in() >= since)
     }
 
     /// The rule that a repeated message breaks.

@@ -52,6 +52,10 @@ pub struct Connection {
     pub after_dismissal: Vec<(usize, &'static str)>,
     /// Another client connected with the same identifier: its CONNECT.
     pub taken_over: Option<Place>,
+    /// That CONNECT was refused, so that this one may stay.
+    pub is_spared: bool,
+    /// The client reset the connection right behind its DISCONNECT, which may have been lost by that.
+    pub reset_behind_left: bool,
     pub undecodable: Option<usize>,
     /// The client sent only half of a packet.
     pub half: bool,
@@ -117,7 +121,12 @@ pub struct Unsubscribing {
     pub filter: String,
     /// The Packet Identifier of the UNSUBSCRIBE.
     pub id: u16,
+    /// Which filter of its UNSUBSCRIBE this is, from 0.
+    pub number: usize,
+    /// The UNSUBACK, if it says that this was done.
     pub unsuback: Option<Place>,
+    /// The UNSUBACK says that it was not done.
+    pub is_refused: bool,
 }
 
 /// What the clock said about a timer of the protocol.
@@ -184,6 +193,17 @@ impl Subscribing {
         topic::share_name(&self.filter.filter).is_some()
     }
 
+    /// The QoS that may have been granted: at most what was asked for, where the SUBACK is unknown.
+    pub fn may_have_granted(&self) -> Option<u8> {
+        if self.suback.is_none() { Some(self.filter.qos) } else { self.granted() }
+    }
+
+    /// The QoS values at which a message of this QoS may come by it, as bits, if so much was granted.
+    pub fn qos_bits(&self, published: u8, granted: u8) -> u8 {
+        let most = published.min(granted);
+        if self.suback.is_none() { (1 << (most + 1)) - 1 } else { 1 << most }
+    }
+
     /// The filter matches the topic, and the subscription is not shared.
     pub fn matches(&self, topic: &str) -> bool {
         !self.is_shared() && topic::matches(&self.filter.filter, topic)
@@ -217,6 +237,8 @@ impl Connection {
             dismissed: None,
             after_dismissal: Vec::new(),
             taken_over: None,
+            is_spared: false,
+            reset_behind_left: false,
             undecodable: None,
             half: false,
             garbled: None,
@@ -253,6 +275,11 @@ impl Connection {
         self.connack.as_ref().is_some_and(|(_, connack)| connack.code == 0)
     }
 
+    /// The CONNECT asks for a clean session, and nobody knows whether the broker has read it.
+    pub fn is_unanswered_clean(&self) -> bool {
+        self.connack.is_none() && self.connect.clean
+    }
+
     pub fn session_present(&self) -> bool {
         self.connack.as_ref().is_some_and(|(_, connack)| connack.session_present)
     }
@@ -285,15 +312,16 @@ impl Connection {
         self.end.map_or(usize::MAX, |end| end.step)
     }
 
-    /// The DISCONNECT that discards the client's will, if the broker cannot have ended the connection before for silence.
+    /// The DISCONNECT that discards the client's will, if the broker has surely read it.
     pub fn left_for_good(&self) -> Option<Place> {
         let left = self.left.filter(|(_, reason)| self.protocol() == Protocol::V3 || *reason == 0);
-        left.filter(|_| !self.may_have_timed_out).map(|(place, _)| place)
+        left.filter(|_| !self.may_have_left_in_vain()).map(|(place, _)| place)
     }
 
-    /// The broker may have ended the connection for its silence before it read the DISCONNECT: nobody knows which came first.
-    pub fn may_have_left_too_late(&self) -> bool {
-        self.left.is_some() && self.may_have_timed_out
+    /// The broker may not have read the DISCONNECT: it may have ended the connection for its silence before, or the client's reset
+    /// came first.
+    pub fn may_have_left_in_vain(&self) -> bool {
+        self.left.is_some() && (self.may_have_timed_out || self.reset_behind_left)
     }
 
     /// The Keep Alive by which the broker has to go, in seconds; 0 is none (5.0, section 3.2.2.3.14).
@@ -302,14 +330,17 @@ impl Connection {
         own.unwrap_or(self.connect.keep_alive)
     }
 
-    /// The broker has shown, by an answer that came before the entry `by`, that it read what the client sent at `sent`. Its end
-    /// of the stream after our DISCONNECT shows it too.
-    pub fn has_read(&self, sent: usize, by: usize) -> bool {
+    /// The broker has shown, by an answer that came before the entry `by`, that it read what the client sent at `sent`.
+    pub fn has_answered(&self, sent: usize, by: usize) -> bool {
         let answers = self.signs.partition_point(|(answer, _)| *answer < by);
-        let answered = self.signs[..answers].last().is_some_and(|(_, read)| *read > sent);
+        self.signs[..answers].last().is_some_and(|(_, read)| *read > sent)
+    }
+
+    /// The same, or it has ended the stream after our DISCONNECT. A network that cuts the connection looks like that, too.
+    pub fn has_read(&self, sent: usize, by: usize) -> bool {
         let left =
             || self.left.is_some_and(|(left, _)| left.at > sent) && self.ended.is_some_and(|(end, _)| end.at < by);
-        answered || left()
+        self.has_answered(sent, by) || left()
     }
 
     /// Some message of QoS 1 or 2 that came on this connection between these entries was not answered to its end.

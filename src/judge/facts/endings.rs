@@ -33,7 +33,9 @@ fn publish_wills(facts: &mut Facts) {
     for index in 0..facts.connections.len() {
         let connection = &facts.connections[index];
         let Some(will) = connection.connect.will.as_ref().filter(|_| connection.is_accepted()) else { continue };
-        let Some(message) = Message::of(&will.payload) else { continue };
+        // A will without a payload clears the retained message.
+        let clears = (will.payload.is_empty() && will.retain).then(|| next_clearing(facts));
+        let Some(message) = Message::of(&will.payload).or(clears) else { continue };
         let (client, id, will) = (connection.client.clone(), connection.id.clone(), will.clone());
         let topic: Arc<str> = will.topic.as_str().into();
         let copies = facts.connections.iter().flat_map(|c| &c.deliveries).filter(|d| d.message == Some(message));
@@ -54,6 +56,11 @@ fn publish_wills(facts: &mut Facts) {
             ..reading::publication(message, client, id, topic, will.qos, will.retain)
         });
     }
+}
+
+/// A name that no other message without a payload has.
+fn next_clearing(facts: &Facts) -> Message {
+    Message::Clear(1 + facts.publications.iter().filter(|own| own.is_clearing()).count() as u32)
 }
 
 /// The PUBLISH on which the broker has ended the connection before that was seen: a broker that does not take a PUBLISH may (3.1.1

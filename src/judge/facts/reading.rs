@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::{
     Connection, Facts, Flow, NOT_MEASURED, Outage, Place, Publication, Sending, Subscribing, Timed, Unsubscribing,
 };
+use crate::connection::End;
 use crate::history::{Awaited, Client, Entry, Event, History, Message, Turn, WITNESS};
 use crate::packet::{Ack, AckKind, Packet, Properties, Publish};
 use crate::vocabulary::Trouble;
@@ -20,12 +21,30 @@ pub fn read(history: &History) -> Facts {
     }
     let mut facts = reader.facts;
     facts.times = history.entries.iter().map(|entry| entry.time.unwrap_or(NOT_MEASURED)).collect();
+    forget_what_was_cut_short(&mut facts);
     facts.publications.shrink_to_fit();
     for connection in &mut facts.connections {
         connection.deliveries.shrink_to_fit();
         connection.flows.shrink_to_fit();
     }
     facts
+}
+
+/// A payload of another length than the one that was published is not the message that it was.
+fn forget_what_was_cut_short(facts: &mut Facts) {
+    let mut cut_short = Vec::new();
+    for connection in &facts.connections {
+        for (number, delivery) in connection.deliveries.iter().enumerate() {
+            let bytes = Message::bytes_filled(&delivery.publish.payload);
+            let mut sources = delivery.message.into_iter().flat_map(|message| facts.of_message(message)).peekable();
+            if sources.peek().is_some() && sources.all(|source| facts.publications[source].bytes != bytes) {
+                cut_short.push((connection.index, number));
+            }
+        }
+    }
+    for (connection, number) in cut_short {
+        facts.connections[connection].deliveries[number].message = None;
+    }
 }
 
 /// The facts so far, and what finds them.
@@ -81,7 +100,9 @@ impl Reader {
                 connection.ended.get_or_insert((place, *end));
                 connection.end.get_or_insert(place);
             }),
-            Event::Closed(client, _) => self.change(client, |connection| {
+            Event::Closed(client, end) => self.change(client, |connection| {
+                connection.reset_behind_left |=
+                    *end == End::Reset && connection.left.is_some() && connection.ended.is_none();
                 connection.closed = Some(place);
                 connection.end.get_or_insert(place);
             }),
@@ -149,11 +170,11 @@ impl Reader {
                 connection.subscribes.extend(filters);
             }
             Packet::Unsubscribe(unsubscribe) => {
-                let ended = |filter: &String| {
+                let ended = |(number, filter): (usize, &String)| {
                     let filter = filter.clone();
-                    Unsubscribing { sent: place, filter, id: unsubscribe.id, unsuback: None }
+                    Unsubscribing { sent: place, filter, id: unsubscribe.id, number, unsuback: None, is_refused: false }
                 };
-                connection.unsubscribes.extend(unsubscribe.filters.iter().map(ended));
+                connection.unsubscribes.extend(unsubscribe.filters.iter().enumerate().map(ended));
             }
             Packet::Ack(ack) if ack.kind == AckKind::Pubrel => self.released_again(place.at, index, ack.id),
             Packet::Ack(ack) => self.acknowledged_by_client(place.at, index, *ack),

@@ -1,6 +1,6 @@
 //! Exchanges that were under way when a connection ended: what the next one has to send again, and the proof that it does not.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::Exchange;
 use crate::judge::deliveries::{Copy, Ledger};
@@ -61,8 +61,10 @@ pub(super) struct Resumed<'m, 'a> {
     model: &'m Model<'a>,
     ledger: &'m Ledger<'a>,
     connection: &'a Connection,
-    /// The first PUBLISH of each message, by payload, topic and QoS.
-    published: HashMap<(&'a [u8], &'a str, u8), usize>,
+    /// Every PUBLISH of each message, by payload, topic and QoS: its Packet Identifier, and where it came.
+    published: HashMap<(&'a [u8], &'a str, u8), Vec<(u16, usize)>>,
+    /// The messages that are under way with their Packet Identifiers. A message may be under way several times.
+    under_way: HashSet<((&'a [u8], &'a str, u8), u16)>,
     /// The first PUBREL with each Packet Identifier.
     released: HashMap<u16, usize>,
     /// Messages that came here for the first time.
@@ -70,11 +72,17 @@ pub(super) struct Resumed<'m, 'a> {
 }
 
 impl<'m, 'a> Resumed<'m, 'a> {
-    pub fn new(model: &'m Model<'a>, ledger: &'m Ledger<'a>, connection: &'a Connection) -> Resumed<'m, 'a> {
-        let mut published = HashMap::new();
+    pub fn new(
+        model: &'m Model<'a>,
+        ledger: &'m Ledger<'a>,
+        connection: &'a Connection,
+        before: &[Exchange<'a>],
+    ) -> Resumed<'m, 'a> {
+        let mut published: HashMap<_, Vec<(u16, usize)>> = HashMap::new();
         for delivery in &connection.deliveries {
-            published.entry(content(delivery)).or_insert(delivery.place.at);
+            published.entry(content(delivery)).or_default().push((delivery.publish.id, delivery.place.at));
         }
+        let under_way = before.iter().map(|own| (content(own.delivery), own.delivery.publish.id)).collect();
         let mut released = HashMap::new();
         for flow in &connection.flows {
             if let Flow::Pubrel { at, id } = *flow {
@@ -84,14 +92,22 @@ impl<'m, 'a> Resumed<'m, 'a> {
         let is_new =
             |copy: &&Copy<'_>| copy.connection.index == connection.index && copy.is_surely_forward() && copy.is_first;
         let new = ledger.copies.iter().filter(is_new).collect();
-        Resumed { model, ledger, connection, published, released, new }
+        Resumed { model, ledger, connection, published, under_way, released, new }
+    }
+
+    /// Where the PUBLISH came again: under its Packet Identifier, or under one that belongs to no other of the same message.
+    fn publish(&self, delivery: &Delivery) -> Option<usize> {
+        let all = self.published.get(&content(delivery))?;
+        let own = all.iter().find(|(id, _)| *id == delivery.publish.id);
+        let other = || all.iter().find(|(id, _)| !self.under_way.contains(&(content(delivery), *id)));
+        own.or_else(other).map(|(_, at)| *at)
     }
 
     /// Tells what the connection goes on with for one exchange; its newest PUBLISH was this copy.
     pub fn resumption(&self, exchange: &Exchange<'a>, copy: Option<&Copy<'a>>) -> Resumption<'a> {
         let (connection, delivery) = (self.connection, exchange.delivery);
         let due = exchange.due();
-        let publish = self.published.get(&content(delivery)).copied();
+        let publish = self.publish(delivery);
         let pubrel = self.released.get(&delivery.publish.id).copied();
         let came = match due {
             Due::Publish => publish,
@@ -102,11 +118,11 @@ impl<'m, 'a> Resumed<'m, 'a> {
         // A packet is late that comes after a settle window, behind a message that was published later.
         let is_late = |came: usize| connection.settled.iter().any(|settled| *settled < came);
         let is_due = due != Due::Nothing && came.is_none_or(is_late);
-        let absent = if is_due { self.absence(copy, came) } else { None };
+        let absent = if is_due { self.absence(due, copy, came) } else { None };
         Resumption { connection, delivery, due, came, absent, rule, why }
     }
 
-    fn absence(&self, own: Option<&Copy<'a>>, came: Option<usize>) -> Option<Absence> {
+    fn absence(&self, due: Due, own: Option<&Copy<'a>>, came: Option<usize>) -> Option<Absence> {
         // A message of a shared subscription at QoS 1 may go to another client of the group when the connection ends (5.0,
         // section 4.8.2).
         if own.is_some_and(|own| own.may_be_shared() && own.delivery.publish.qos == 1) {
@@ -118,8 +134,14 @@ impl<'m, 'a> Resumed<'m, 'a> {
                 && copy.delivery.publish.qos == own.delivery.publish.qos
                 && came.is_none_or(|came| copy.delivery.place.at < came)
         };
-        if own.is_some_and(|own| own.is_forward() && self.new.iter().any(|copy| is_later(copy, own))) {
-            return Some(Absence::Fenced);
+        let is_fenced = own.is_some_and(|own| own.is_forward() && self.new.iter().any(|copy| is_later(copy, own)));
+        match due {
+            Due::Publish if is_fenced => return Some(Absence::Fenced),
+            // Nothing orders a PUBREL among PUBLISH packets: the broker has until the end of the connection.
+            Due::Pubrel | Due::PublishOrPubrel if is_fenced && came.is_none() && self.connection.end.is_none() => {
+                return Some(Absence::Time);
+            }
+            _ => {}
         }
         let evidence = Evidence { model: self.model, ledger: self.ledger };
         let has_passed = came.is_none() && evidence.time_has_passed_on(self.connection, self.connection.opened.at);

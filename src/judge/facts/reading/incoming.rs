@@ -4,6 +4,7 @@ use super::Reader;
 use crate::history::{Awaited, Client, Message};
 use crate::judge::facts::{Connection, Delivery, Flow, Place, Subscribing, Unsubscribing};
 use crate::packet::{Ack, AckKind, Packet, Publish, Suback};
+use crate::session_rules::is_failure;
 
 impl Reader {
     pub(super) fn received(&mut self, place: Place, client: &Client, packet: &Packet) {
@@ -25,12 +26,20 @@ impl Reader {
                     connection.id = id.as_str().into();
                 }
                 connection.connack = Some((place.at, connack.clone()));
+                if connack.code != 0 {
+                    let (opened, id) = (connection.opened, connection.id.clone());
+                    self.spared(opened, &id);
+                }
             }
             Packet::Publish(publish) => self.delivered(place, index, publish),
             Packet::Suback(suback) => granted(connection, place, suback),
             Packet::Unsuback(unsuback) => {
-                let own = |u: &&mut Unsubscribing| u.id == unsuback.id && u.unsuback.is_none();
-                connection.unsubscribes.iter_mut().filter(own).for_each(|u| u.unsuback = Some(place));
+                let own = |u: &&mut Unsubscribing| u.id == unsuback.id && u.unsuback.is_none() && !u.is_refused;
+                for unsubscribing in connection.unsubscribes.iter_mut().filter(own) {
+                    let code = unsuback.codes.get(unsubscribing.number);
+                    unsubscribing.is_refused = code.is_some_and(|code| is_failure(*code));
+                    unsubscribing.unsuback = Some(place).filter(|_| !unsubscribing.is_refused);
+                }
             }
             Packet::Auth { .. } => connection.auths.push(place.at),
             Packet::Disconnect { reason, session_expiry } => {
@@ -121,6 +130,17 @@ impl Reader {
             AckKind::Pubcomp | AckKind::Pubrel => {}
         }
         true
+    }
+
+    /// The CONNECT at this place was refused: it has taken no connection over.
+    fn spared(&mut self, opened: Place, id: &str) {
+        let has_been = |other: &&mut Connection| *other.id == *id && other.taken_over == Some(opened);
+        for other in self.facts.connections.iter_mut().filter(has_been) {
+            other.is_spared = true;
+            if other.end == Some(opened) {
+                other.end = other.ended.map(|(place, _)| place).or(other.closed);
+            }
+        }
     }
 
     pub(super) fn witnessed(&mut self, place: Place, publish: &Publish) {
