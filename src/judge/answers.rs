@@ -241,13 +241,22 @@ fn refusals(facts: &Facts, connection: &Connection, findings: &mut Findings) {
         refused_connect(facts, connection, connack.code, findings);
     }
     for subscribing in &connection.subscribes {
-        if let Some((_, code)) = subscribing.suback.filter(|(_, code)| *code >= 0x80) {
-            findings.limit(Verdict::Unsupported, format!("SUBSCRIBE of {client} was refused with SUBACK {code:#04x}"));
+        if let Some((at, code)) = subscribing.suback.filter(|(_, code)| *code >= 0x80) {
+            refused(facts, at.at, format!("SUBSCRIBE of {client} was refused with SUBACK {code:#04x}"), findings);
         }
     }
     let granted_0 = connection.connack.as_ref().is_some_and(|(_, connack)| connack.session_expiry == Some(0));
     if granted_0 && connection.connect.session_expiry.is_some_and(|asked| asked > 0) {
         findings.limit(Verdict::Unsupported, "sessions: the broker granted a Session Expiry Interval of 0");
+    }
+}
+
+/// Something was refused with an answer at this entry: the broker does not take it, unless it was hurt before.
+fn refused(facts: &Facts, at: usize, what: String, findings: &mut Findings) {
+    if facts.is_behind_an_outage(at) {
+        findings.limit(Verdict::Inconclusive, format!("{what}, after the broker or a node of it had been away"));
+    } else {
+        findings.limit(Verdict::Unsupported, what);
     }
 }
 
@@ -274,26 +283,26 @@ fn refused_connect(facts: &Facts, connection: &Connection, code: u8, findings: &
 /// A PUBACK or PUBREC that refuses. Quota exceeded behind accepted messages is a full queue; an identifier that is said to be in
 /// use is one that the broker had to take.
 fn refused_publications(facts: &Facts, findings: &mut Findings) {
-    let refused = facts.publications.iter().find_map(|publication| Some((publication, publication.refused?)));
-    let Some((refused, (place, code))) = refused else { return };
+    let found = facts.publications.iter().find_map(|publication| Some((publication, publication.refused?)));
+    let Some((publication, (place, code))) = found else { return };
     let experiment = facts.publications.iter().filter(|p| matches!(p.message, Message::Experiment(_)));
-    let accepted = experiment.into_iter().any(|publication| publication.accepted.is_some());
-    let answer = if refused.qos == 1 { "PUBACK" } else { "PUBREC" };
+    let accepted = experiment.into_iter().any(|own| own.accepted.is_some());
+    let answer = if publication.qos == 1 { "PUBACK" } else { "PUBREC" };
     match code {
         QUOTA_EXCEEDED if accepted => findings.choice("queue_full", "refuse"),
         IDENTIFIER_IN_USE => {
-            let (rule, why) = match (refused.was_repeated(), refused.qos) {
+            let (rule, why) = match (publication.was_repeated(), publication.qos) {
                 (true, 2) => (rules::TAKEN_IN_ONCE, "its publisher sends it again, as it has to"),
                 (_, 1) => (rules::AN_IDENTIFIER_IS_NEW_AFTER_PUBACK, "its Packet Identifier is not in use"),
                 _ => (rules::AN_IDENTIFIER_IS_NEW_AFTER_PUBCOMP, "its Packet Identifier is not in use"),
             };
-            let sent = refused.sendings.iter().map(|sending| sending.place.at);
-            let finding = findings.broken(rule, Protocol::V5).at(sent.chain([place.at])).about(refused.message);
+            let sent = publication.sendings.iter().map(|sending| sending.place.at);
+            let finding = findings.broken(rule, Protocol::V5).at(sent.chain([place.at])).about(publication.message);
             finding.expected(format!("{NAMES} is taken: {why}")).observed(format!("{answer} {code:#04x}"));
         }
         _ => {
-            let message = refused.message;
-            findings.limit(Verdict::Unsupported, format!("{message} was refused with {answer} {code:#04x}"));
+            let message = publication.message;
+            refused(facts, place.at, format!("{message} was refused with {answer} {code:#04x}"), findings);
         }
     }
 }

@@ -196,6 +196,12 @@ impl Facts {
         self.outages.iter().find(|outage| outage.from.at < to.at && !is_over(outage))
     }
 
+    /// The broker, or a node of it, was ended or cut off before this entry. What it refuses from then on shows that it was hurt, and no
+    /// feature to be lacking.
+    pub fn is_behind_an_outage(&self, at: usize) -> bool {
+        self.outages.iter().any(|outage| outage.from.at < at)
+    }
+
     /// A connection that ended here ended with the broker.
     pub fn ended_with_the_broker(&self, place: Place) -> bool {
         self.outages.iter().any(|outage| outage.from.step == place.step)
