@@ -144,9 +144,10 @@ fn free_ports(count: usize) -> io::Result<Vec<u16>> {
     listeners.iter().map(|listener| Ok(listener.local_addr()?.port())).collect()
 }
 
-/// The program with this name.
+/// The program with this name. What was installed for the harness comes first: the system may have another version.
 fn in_path(program: &str, cache: &Path) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain(MORE_FOLDERS.map(PathBuf::from)).chain([cache.join("bin")]);
+    let of_system = std::env::split_paths(&path).chain(MORE_FOLDERS.map(PathBuf::from));
+    let folders = [cache.join("bin")].into_iter().chain(of_system);
     folders.map(|folder| folder.join(program)).find(|path| path.is_file())
 }
