@@ -61,3 +61,17 @@ fn what_comes_late_is_answered_one_by_one() {
     let cited: Vec<&str> = cell.violations.iter().map(|violation| violation.statement.as_str()).collect();
     assert_eq!((cell.verdict, cited), (Verdict::Fail, vec!["MQTT-3.3.4-9"]), "{:?}", cell.reason);
 }
+
+/// A busy broker ends the connection long after the DISCONNECT from which on the session's interval passes. Whoever counts from the end of
+/// the connection takes a session that has expired for one that was lost.
+#[test]
+fn what_expires_behind_an_end_that_came_late_was_not_lost() {
+    let mut cells = plan::cells(&Scenario::load("last_second").unwrap(), Settings::of(3));
+    cells.retain(|cell| cell.id == "last_second[protocol=5.0,timer=session_expiry,qos=2]");
+    let choices = Choices { wait_for_close: true, end_delay: Duration::from_millis(700), ..Choices::default() };
+    let outcome = run_cells(&Broker::choosing(choices), cells);
+    let [cell] = &outcome.cells[..] else { panic!("one cell") };
+    let mut lines = outcome.runs[&cell.id].attempts.iter().flat_map(|attempt| &attempt.history);
+    assert!(!lines.any(|line| line.contains("session_present=1")), "the interval passed");
+    assert_ne!(cell.verdict, Verdict::Fail, "{:?}", cell.reason);
+}

@@ -73,7 +73,7 @@ pub struct Client {
     pub answers: Answers,
     /// The CONNECT of this connection, or of the last one.
     pub connect: Option<plan::Connect>,
-    /// Since when the client is gone.
+    /// Since when the client is gone; for the broker it may be gone since it sent DISCONNECT.
     pub gone_since: Option<Instant>,
     /// The number of this connection's will.
     pub will: Option<Message>,

@@ -43,6 +43,9 @@ impl Player<'_> {
         // Where 0 was granted, anything else would be an error of the client's (5.0, section 3.14.2.2.2).
         let granted_0 = self.clients[client].connack.as_ref().is_some_and(|connack| connack.session_expiry == Some(0));
         let session_expiry = session_expiry.filter(|seconds| *seconds == 0 || !granted_0);
+        // From here on a timer of the session may run. That the broker has ended the connection is read later, and much later on a
+        // busy machine.
+        self.clients[client].gone_since = Some(Instant::now());
         self.send(client, Packet::Disconnect { reason, session_expiry })?;
         self.clients[client].leaving = true;
         if let (Some(seconds), Some(connect)) = (session_expiry, &mut self.clients[client].connect) {

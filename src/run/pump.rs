@@ -219,7 +219,7 @@ impl Player<'_> {
     /// The client's connection is over, by whatever.
     pub fn gone(&mut self, client: usize) {
         self.clients[client].connection = None;
-        self.clients[client].gone_since = Some(Instant::now());
+        self.clients[client].gone_since.get_or_insert_with(Instant::now);
     }
 
     /// The client ends its connection.

@@ -78,6 +78,8 @@ pub struct Choices {
     /// After DISCONNECT the client is left to close the connection (section 3.14.4: the client MUST, the server
     /// SHOULD).
     pub wait_for_close: bool,
+    /// With [`Choices::wait_for_close`]: behind the client's close the broker takes so long for its own (no statement gives it a time).
+    pub end_delay: Duration,
     /// The broker knows 3.1.1 only, and refuses 5.0 with the CONNACK of 3.1.1 (3.1.1 3.1.2-2).
     pub refuse_v5: bool,
     /// The highest QoS that a SUBACK grants (3.1.1 3.8.4-5, 5.0 3.8.4-7).
@@ -171,6 +173,7 @@ impl Default for Choices {
             takeover_disconnect: true,
             keep_retained_qos0: true,
             wait_for_close: false,
+            end_delay: Duration::ZERO,
             refuse_v5: false,
             grant_at_most: 2,
             maximum_qos: 2,
@@ -307,6 +310,7 @@ impl Choices {
             takeover_disconnect: random.once_in(2),
             keep_retained_qos0: random.once_in(2),
             wait_for_close: random.once_in(2),
+            end_delay: Duration::ZERO,
             refuse_v5: random.once_in(20),
             grant_at_most: random.pick(&[2, 2, 2, 2, 2, 2, 1, 0]),
             maximum_qos: random.pick(&[2, 2, 2, 2, 2, 2, 1, 0]),

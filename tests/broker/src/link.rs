@@ -79,6 +79,7 @@ async fn read<S: AsyncRead>(broker: &Broker, link: Link, mut reader: ReadHalf<S>
             if last {
                 // 5.0 3.14.4-1: nothing comes after DISCONNECT but the end.
                 while reader.read(&mut [0; 64]).await.is_ok_and(|count| count > 0) {}
+                sleep(broker.choices.end_delay).await;
                 return;
             }
         }
