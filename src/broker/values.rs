@@ -151,3 +151,19 @@ fn in_path(program: &str, cache: &Path) -> Option<PathBuf> {
     let folders = [cache.join("bin")].into_iter().chain(of_system);
     folders.map(|folder| folder.join(program)).find(|path| path.is_file())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_command_of_the_file_installed_comes_before_the_system() {
+        let cache = tempfile::tempdir().unwrap();
+        let of_system = in_path("sh", cache.path()).unwrap();
+        assert!(!of_system.starts_with(cache.path()), "{}", of_system.display());
+        let own = cache.path().join("bin/sh");
+        std::fs::create_dir(cache.path().join("bin")).unwrap();
+        std::fs::write(&own, "").unwrap();
+        assert_eq!(in_path("sh", cache.path()), Some(own));
+    }
+}
