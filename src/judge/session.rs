@@ -1,12 +1,17 @@
 //! The model of sessions and their subscriptions: which connection belongs to which session, and which subscriptions are in
 //! force when a message is routed. The model follows the standard, not the broker's word.
 
+mod subscription;
+
 use std::time::Duration;
 
 use super::facts::{Connection, Delivery, Facts, Place, Publication, Subscribing, Timed};
 use crate::packet::Protocol;
 use crate::scenario::Timer;
 use crate::topic;
+use subscription::{perhaps_end_all, subscriptions};
+
+pub use subscription::{InForce, Subscription, SubscriptionEnd};
 
 /// The session of one client identifier, over all connections that resume it.
 #[derive(Debug)]
@@ -50,27 +55,6 @@ impl SessionEnd {
     }
 }
 
-/// A subscription of a session.
-#[derive(Debug, Clone, Copy)]
-pub struct Subscription<'a> {
-    pub subscribing: &'a Subscribing,
-    /// The connection of its SUBSCRIBE, by its index.
-    pub connection: usize,
-    pub granted: u8,
-    pub end: Option<SubscriptionEnd>,
-}
-
-/// How a subscription ended.
-#[derive(Debug, Clone, Copy)]
-pub struct SubscriptionEnd {
-    /// By an UNSUBSCRIBE; otherwise a SUBSCRIBE with the same filter replaced it.
-    pub by_unsubscribe: bool,
-    pub sent: Place,
-    /// The UNSUBACK or SUBACK.
-    pub done: Option<Place>,
-    pub connection: usize,
-}
-
 /// When a broker may route a message, and when it surely has.
 #[derive(Debug, Clone, Copy)]
 pub struct Span {
@@ -82,18 +66,6 @@ pub struct Span {
     pub connection: usize,
     /// Where the publisher knows that it was taken.
     pub accepted: Option<Place>,
-}
-
-/// The subscriptions to one filter that may have been in force when a message was routed: one, or those that replaced one
-/// another in that time.
-#[derive(Debug, Clone)]
-pub struct InForce<'a> {
-    pub filter: &'a str,
-    /// One of them was in force at any time of the span.
-    pub sure: bool,
-    pub versions: Vec<Subscription<'a>>,
-    /// Those that replaced the last of them later: what was queued may go by the new one.
-    pub later: Vec<Subscription<'a>>,
 }
 
 /// The sessions of all client identifiers, in the order in which they began. `kept` are connections, by their index, whose
@@ -145,108 +117,6 @@ pub fn denials(facts: &Facts) -> Vec<usize> {
     });
     let lost: Vec<Place> = lost.collect();
     facts.connections.iter().filter(|c| lost.contains(&c.opened)).map(|connection| connection.index).collect()
-}
-
-fn subscriptions<'a>(connections: &[&'a Connection]) -> Vec<Subscription<'a>> {
-    let mut all: Vec<Subscription<'a>> = Vec::new();
-    for connection in connections {
-        let mut unsubscribes = connection.unsubscribes.iter().peekable();
-        for subscribing in &connection.subscribes {
-            while let Some(unsubscribing) = unsubscribes.next_if(|u| u.sent.at < subscribing.sent.at) {
-                end(
-                    &mut all,
-                    &unsubscribing.filter,
-                    true,
-                    unsubscribing.sent,
-                    unsubscribing.unsuback,
-                    connection.index,
-                );
-            }
-            let (filter, sent) = (&subscribing.filter.filter, subscribing.sent);
-            let done = subscribing.suback.map(|(place, _)| place).filter(|_| subscribing.granted().is_some());
-            // One that was refused, or of which nobody knows, may have ended the one that it would have replaced.
-            if done.is_none() && !all.iter().any(|own| own.end.is_none() && own.filter() == filter) {
-                continue;
-            }
-            end(&mut all, filter, false, sent, done, connection.index);
-            if let Some(granted) = subscribing.may_have_granted() {
-                all.push(Subscription { subscribing, connection: connection.index, granted, end: None });
-            }
-        }
-        for unsubscribing in unsubscribes {
-            end(&mut all, &unsubscribing.filter, true, unsubscribing.sent, unsubscribing.unsuback, connection.index);
-        }
-    }
-    all
-}
-
-fn end(
-    all: &mut [Subscription<'_>],
-    filter: &str,
-    by_unsubscribe: bool,
-    sent: Place,
-    done: Option<Place>,
-    connection: usize,
-) {
-    let may_be_open = |end: SubscriptionEnd| !end.by_unsubscribe && end.done.is_none();
-    let open = |own: &&mut Subscription<'_>| own.end.is_none_or(may_be_open) && own.filter() == filter;
-    for subscription in all.iter_mut().filter(open) {
-        subscription.end = Some(SubscriptionEnd { by_unsubscribe, sent, done, connection });
-    }
-}
-
-/// A CONNECT that asks for a clean session and was never answered may have ended all subscriptions before it.
-fn perhaps_end_all(all: &mut [Subscription<'_>], connect: &Connection) {
-    let sent = connect.opened;
-    for subscription in all.iter_mut().filter(|own| own.end.is_none() && own.subscribing.sent.at < sent.at) {
-        let end = SubscriptionEnd { by_unsubscribe: true, sent, done: None, connection: connect.index };
-        subscription.end = Some(end);
-    }
-}
-
-impl<'a> Subscription<'a> {
-    pub fn filter(&self) -> &'a str {
-        &self.subscribing.filter.filter
-    }
-
-    pub fn is_shared(&self) -> bool {
-        self.subscribing.is_shared()
-    }
-
-    /// It was in force at any time of the span (first), or may have been at some time of it (second).
-    fn is_in_force(&self, span: Span) -> (bool, bool) {
-        let here = self.connection == span.connection;
-        let begun = self.subscribing.suback.is_some() && self.has_begun(span);
-        let sent = self.subscribing.sent;
-        let may_have_begun =
-            sent.step <= span.until && !(here && span.accepted.is_some_and(|accepted| accepted.at < sent.at));
-        let Some(end) = self.end else { return (begun, may_have_begun) };
-        let here = end.connection == span.connection;
-        let taken = span.accepted.map_or(usize::MAX, |accepted| accepted.step);
-        let not_ended =
-            taken < end.sent.step || here && span.accepted.is_some_and(|accepted| accepted.at < end.sent.at);
-        let done = end.done.map_or(usize::MAX, |done| done.step);
-        let may_not_have_ended = span.from.step <= done && !(here && end.sent.at < span.from.at);
-        (begun && not_ended, may_have_begun && may_not_have_ended)
-    }
-
-    /// The subscription began before the message was routed, and may have ended in that time.
-    fn has_begun(&self, span: Span) -> bool {
-        let granted = self.subscribing.suback.map_or(self.subscribing.sent, |(place, _)| place);
-        granted.step < span.from.step || self.connection == span.connection && granted.at < span.from.at
-    }
-}
-
-impl InForce<'_> {
-    /// The QoS values at which a message of this QoS may come by this filter, as bits.
-    pub fn qos_bits(&self, published: u8) -> u8 {
-        self.versions.iter().fold(0, |bits, version| bits | version.subscribing.qos_bits(published, version.granted))
-    }
-
-    /// The lowest of them.
-    pub fn least_qos(&self, published: u8) -> u8 {
-        self.versions.iter().map(|version| published.min(version.granted)).min().unwrap_or(0)
-    }
 }
 
 impl<'a> Session<'a> {
