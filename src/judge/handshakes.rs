@@ -272,10 +272,36 @@ impl<'a> Walk<'_, 'a> {
     }
 }
 
+/// A copy that is sent again.
+struct Again<'e> {
+    delivery: &'e Delivery,
+    /// Where it was sent first: the connection, and the entry.
+    first: (usize, usize),
+    /// In 5.0 alone, where the order of publication counts.
+    publication: Option<&'e Publication>,
+}
+
+impl Again<'_> {
+    /// Both are of one topic and QoS, and in 5.0 of one publisher.
+    fn is_of_lane(&self, other: &Again<'_>) -> bool {
+        let lane = |own: &Again<'_>| (own.delivery.topic.clone(), own.delivery.publish.qos);
+        let publishers = self.publication.zip(other.publication).map(|(own, other)| own.publisher == other.publisher);
+        lane(self) == lane(other) && publishers.unwrap_or(true)
+    }
+
+    /// The other one was sent first later, and comes again before this one. Copies of one message for several subscriptions have no
+    /// order.
+    fn is_overtaken_by(&self, other: &Again<'_>) -> bool {
+        let was_published_first =
+            self.publication.zip(other.publication).is_none_or(|(own, other)| own.is_before(other));
+        other.first > self.first && other.delivery.message != self.delivery.message && was_published_first
+    }
+}
+
 /// What is sent again comes in the order in which it was sent first, as far as topic and QoS are the same (MQTT-4.6.0-6 with -1). In
 /// 5.0 that is left to clients: a server keeps the order of each publisher, on subscriptions that are not shared (MQTT-4.6.0-5).
 fn original_order<'e>(
-    connection: &Connection,
+    connection: &'e Connection,
     originals: impl Iterator<Item = (&'e Exchange<'e>, Option<&'e Copy<'e>>)>,
     findings: &mut Findings,
 ) {
@@ -283,36 +309,27 @@ fn original_order<'e>(
     let mut known: HashMap<u16, Vec<(&Exchange<'_>, Option<&Copy<'_>>)>> = HashMap::new();
     let in_order = originals.filter(|(_, copy)| is_v3 || copy.is_some_and(Copy::is_surely_forward));
     in_order.for_each(|original| known.entry(original.0.delivery.publish.id).or_default().push(original));
-    let first_sent = |delivery: &Delivery| {
+    let sent_again = |delivery: &'e Delivery| {
         let (exchange, copy) = known.get(&delivery.publish.id)?.iter().find(|(own, _)| own.is_of(delivery))?;
         let publication = copy.map(|copy| copy.publication).filter(|_| !is_v3);
-        Some(((exchange.first.0, exchange.first.1.place.at), publication))
+        Some(Again { delivery, first: (exchange.first.0, exchange.first.1.place.at), publication })
     };
-    let again = connection.deliveries.iter().filter(|delivery| delivery.publish.dup && delivery.message.is_some());
-    let mut last: Vec<(&str, u8, (usize, usize), &Delivery, Option<&Publication>)> = Vec::new();
+    let resent = connection.deliveries.iter().filter(|delivery| delivery.publish.dup && delivery.message.is_some());
+    let mut last: Vec<Again<'_>> = Vec::new();
     let mut seen: HashSet<u16> = HashSet::new();
-    for delivery in again.filter(|delivery| seen.insert(delivery.publish.id)) {
-        let Some((sent, publication)) = first_sent(delivery) else { continue };
-        let lane = (delivery.topic.as_ref(), delivery.publish.qos);
-        let is_of_lane = |(topic, qos, _, _, other): &&mut (&str, u8, _, _, Option<&Publication>)| {
-            let publishers = publication.zip(*other).map(|(own, other)| own.publisher == other.publisher);
-            (*topic, *qos) == lane && publishers.unwrap_or(true)
-        };
-        let was_published_first =
-            |other: &Option<&Publication>| publication.zip(*other).is_none_or(|(own, other)| own.is_before(other));
-        match last.iter_mut().find(is_of_lane) {
-            // Copies of one message for several subscriptions have no order.
-            Some((_, _, latest, overtaker, other))
-                if *latest > sent && overtaker.message != delivery.message && was_published_first(other) =>
-            {
-                let name = |delivery: &Delivery| delivery.message.map(|m: Message| m.to_string()).unwrap_or_default();
+    for again in resent.filter(|delivery| seen.insert(delivery.publish.id)).filter_map(sent_again) {
+        match last.iter_mut().find(|other| other.is_of_lane(&again)) {
+            Some(overtaker) if again.is_overtaken_by(overtaker) => {
+                let name =
+                    |again: &Again<'_>| again.delivery.message.map(|m: Message| m.to_string()).unwrap_or_default();
                 let finding = findings.broken(rules::IN_THE_ORDER_OF_PUBLICATION, connection.protocol());
-                let expected = format!("{} again before {}, as they were sent first", name(delivery), name(overtaker));
-                finding.at([overtaker.place.at, delivery.place.at]).expected(expected).observed("the other way round");
+                let expected = format!("{} again before {}, as they were sent first", name(&again), name(overtaker));
+                let events = [overtaker.delivery.place.at, again.delivery.place.at];
+                finding.at(events).expected(expected).observed("the other way round");
                 return;
             }
-            Some(entry) => (entry.2, entry.3, entry.4) = (sent, delivery, publication),
-            None => last.push((lane.0, lane.1, sent, delivery, publication)),
+            Some(entry) => *entry = again,
+            None => last.push(again),
         }
     }
 }

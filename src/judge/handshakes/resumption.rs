@@ -62,9 +62,9 @@ pub(super) struct Resumed<'m, 'a> {
     ledger: &'m Ledger<'a>,
     connection: &'a Connection,
     /// Every PUBLISH of each message, by payload, topic and QoS: its Packet Identifier, and where it came.
-    published: HashMap<(&'a [u8], &'a str, u8), Vec<(u16, usize)>>,
+    published: HashMap<Content<'a>, Vec<(u16, usize)>>,
     /// The messages that are under way with their Packet Identifiers. A message may be under way several times.
-    under_way: HashSet<((&'a [u8], &'a str, u8), u16)>,
+    under_way: HashSet<(Content<'a>, u16)>,
     /// The first PUBREL with each Packet Identifier.
     released: HashMap<u16, usize>,
     /// Messages that came here for the first time.
@@ -149,8 +149,10 @@ impl<'m, 'a> Resumed<'m, 'a> {
     }
 }
 
-/// What makes two deliveries one message.
-pub(super) fn content(delivery: &Delivery) -> (&[u8], &str, u8) {
+/// What makes two deliveries one message: payload, topic and QoS.
+type Content<'a> = (&'a [u8], &'a str, u8);
+
+pub(super) fn content(delivery: &Delivery) -> Content<'_> {
     (&delivery.publish.payload, &delivery.topic, delivery.publish.qos)
 }
 
