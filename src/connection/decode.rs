@@ -33,6 +33,9 @@ pub enum Undecodable {
     /// The bytes of a text are not UTF-8 (3.1.1, section 1.5.3; 5.0, section 1.5.4).
     #[error("has a text that is not UTF-8")]
     IllFormedText,
+    /// Both QoS bits of a PUBLISH are set (3.3.1.2).
+    #[error("is a PUBLISH at QoS 3")]
+    Qos3,
     #[error("has a text with the null character")]
     NullCharacter,
     #[error("{0}")]
@@ -141,7 +144,7 @@ fn publish(protocol: Protocol, first: u8, body: &[u8]) -> Result<Packet, Undecod
             publish.id = id(rest)?;
             rest = &rest[2..];
         }
-        _ => return undecodable("is a PUBLISH at QoS 3"),
+        _ => return Err(Undecodable::Qos3),
     }
     if protocol == Protocol::V5 {
         let (block, payload) = block(rest)?;

@@ -54,6 +54,7 @@ fn rule_of(error: &Undecodable) -> Rule {
         Undecodable::ForeignProperty { .. } => rules::PROPERTIES_OF_ITS_TYPE,
         Undecodable::RepeatedProperty { kind } | Undecodable::RuledOutValue { kind, .. } => rule_of_connack(*kind),
         Undecodable::IllFormedText => rules::WELL_FORMED_TEXT,
+        Undecodable::Qos3 => rules::NO_QOS_3,
         Undecodable::NullCharacter => rules::NO_NULL_CHARACTER,
         Undecodable::Other(_) => rules::MALFORMED_PACKET,
     }

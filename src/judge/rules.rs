@@ -79,6 +79,7 @@ rules! {
     RESERVED_FLAGS: "MQTT-2.2.2-1", "MQTT-2.1.3-1";
     PROPERTIES_OF_ITS_TYPE: none, "2.2.2.2";
     MALFORMED_PACKET: "2.1", "2.1";
+    NO_QOS_3: "MQTT-3.3.1-4", "MQTT-3.3.1-4";
     WELL_FORMED_TEXT: "MQTT-1.5.3-1", "MQTT-1.5.4-1";
     NO_NULL_CHARACTER: "MQTT-1.5.3-2", "MQTT-1.5.4-2";
     // Properties of CONNACK: how often each may stand, and with which values.

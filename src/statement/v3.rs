@@ -46,6 +46,7 @@ pub const STATEMENTS: &[Statement] = &[
     v3(Must, Judged, "MQTT-3.3.1-1", "Set DUP to 1 on a PUBLISH that is sent again."),
     v3(Must, Judged, "MQTT-3.3.1-2", "Set DUP to 0 on every QoS 0 message."),
     v3(Must, Judged, "MQTT-3.3.1-3", "Set DUP only by whether this PUBLISH itself was sent before, not by what the publisher set."),
+    v3(Must, Judged, "MQTT-3.3.1-4", "Send no PUBLISH with both QoS bits set."),
     v3(Must, Judged, "MQTT-3.3.1-5", "Store a message published with RETAIN 1, with its QoS, for clients that subscribe later."),
     v3(Must, Judged, "MQTT-3.3.1-6", "Send the last retained message of each matching topic when a subscription is made."),
     v3(Must, Judged, "MQTT-3.3.1-7", "Replace the retained message of a topic when a QoS 0 message with RETAIN 1 arrives, also if the new one is not kept."),

@@ -78,6 +78,7 @@ pub const STATEMENTS: &[Statement] = &[
     v5(Must, Judged, "MQTT-3.3.1-1", "Set DUP to 1 on a PUBLISH that is sent again."),
     v5(Must, Judged, "MQTT-3.3.1-2", "Set DUP to 0 on every QoS 0 message."),
     v5(Must, Judged, "MQTT-3.3.1-3", "Set DUP only by whether this PUBLISH itself was sent before, not by what the publisher set."),
+    v5(Must, Judged, "MQTT-3.3.1-4", "Send no PUBLISH with both QoS bits set."),
     v5(Should, Unseen("a message that was stored and then dropped at once, which is permitted, looks the same"), "3.3.1.3", "Store a QoS 0 message published with RETAIN 1 as the new retained message of its topic."),
     v5(Must, Judged, "MQTT-3.3.1-5", "Store a message published with RETAIN 1 as the retained message of its topic, instead of the one before."),
     v5(Must, Judged, "MQTT-3.3.1-6", "Forward an empty message with RETAIN 1 as any other, and remove the retained message of its topic."),

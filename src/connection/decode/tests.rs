@@ -186,3 +186,17 @@ fn every_text_is_utf8_without_the_null_character() {
     assert_eq!(decode(V5, &[0x30, 4, 0, 1, 0xff, 0]), Err(Undecodable::IllFormedText));
     assert_eq!(decode(V5, &[0xe0, 6, 0x8e, 4, 0x1f, 0, 1, 0xff]), Err(Undecodable::IllFormedText));
 }
+
+#[test]
+fn both_qos_bits_together_make_no_publish() {
+    use Protocol::{V3, V5};
+    for first in 0x30..=0x3f {
+        let is_qos_3 = first & 0x06 == 0x06;
+        for (protocol, rest) in [(V3, &[5, 0, 1, b't', 0, 1][..]), (V5, &[6, 0, 1, b't', 0, 1, 0])] {
+            let read = decode(protocol, &[&[first][..], rest].concat());
+            let refused = is_qos_3.then_some(Undecodable::Qos3);
+            // DUP 1 at QoS 0 is read too: the judge says what is wrong with it.
+            assert_eq!(read.as_ref().err(), refused.as_ref(), "{protocol} {first:#04x}: {read:?}");
+        }
+    }
+}

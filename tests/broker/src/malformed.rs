@@ -45,6 +45,13 @@ pub fn with_topic_tail(protocol: Protocol, publish: &Publish, tail: &[u8]) -> Ve
     bytes_of(publish, &[publish.topic.as_bytes(), tail].concat(), properties)
 }
 
+/// A PUBLISH with both QoS bits set.
+pub fn with_qos_3(protocol: Protocol, publish: &Publish) -> Vec<u8> {
+    let mut bytes = with_topic_tail(protocol, publish, &[]);
+    bytes[0] |= 0x06;
+    bytes
+}
+
 /// A PUBLISH of 5.0 whose only property is a Will Delay Interval of 0, which section 3.3.2.3 does not know.
 pub fn with_will_delay(publish: &Publish) -> Vec<u8> {
     bytes_of(publish, publish.topic.as_bytes(), &[5, 0x18, 0, 0, 0, 0])

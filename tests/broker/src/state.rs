@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::defect::Defect;
 use super::malformed::{
-    CONNACK_PROPERTIES, PINGRESP_WITH_RESERVED_FLAG, with_properties, with_topic_tail, with_will_delay,
+    CONNACK_PROPERTIES, PINGRESP_WITH_RESERVED_FLAG, with_properties, with_qos_3, with_topic_tail, with_will_delay,
 };
 use super::rules::Rules;
 use super::session::{Message, REPEATED_AFTER, Session};
@@ -187,6 +187,7 @@ impl State {
                 is_will.then(|| with_will_delay(publish))
             }
             (Defect::TopicNotUtf8, Packet::Publish(publish), _) => Some(with_topic_tail(protocol, publish, &[0xff])),
+            (Defect::PublishAtQos3, Packet::Publish(publish), _) => Some(with_qos_3(protocol, publish)),
             (Defect::NullInTopic, Packet::Publish(publish), _) => Some(with_topic_tail(protocol, publish, &[0])),
             // Whoever asks for no session, as who only looks for a broker, is told the truth.
             (_, Packet::Connack(connack), Protocol::V5) => {

@@ -631,6 +631,9 @@ defects! {
     /// The PUBLISH of a will has the Will Delay Interval among its properties.
     "will-delay-in-publish" WillDelayInPublish silent
         { | "2.2.2.2" "MQTT-3.1.2-8" }
+    /// A PUBLISH has both QoS bits set.
+    "publish-at-qos-3" PublishAtQos3 silent
+        { "MQTT-3.3.1-4" | "MQTT-3.3.1-4" }
     /// A reserved flag of PINGRESP is set.
     "reserved-flag-set" ReservedFlagSet silent
         { "MQTT-2.2.2-1" "MQTT-3.12.4-1" | "MQTT-2.1.3-1" "MQTT-3.12.4-1" }
