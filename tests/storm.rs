@@ -222,7 +222,7 @@ fn two_storms_with_one_prefix_end_each_other_and_accuse_nobody() {
     let both = runtime.block_on(async { tokio::join!(play(), play()) });
     for stormed in [both.0, both.1] {
         assert_eq!(stormed.cut_short, Some(CutShort::Shared), "{}", told(&stormed));
-        assert!(stormed.judged.limits[0].starts_with("another storm uses the same prefix; until it came "));
+        assert!(stormed.judged.limits[0].starts_with("until somebody else used the prefix, "));
         assert_eq!(stormed.judged.verdict, Verdict::Inconclusive, "{}", told(&stormed));
     }
 }

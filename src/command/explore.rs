@@ -44,9 +44,13 @@ pub async fn explore(mut typed: Explore) -> Result<ExitCode> {
     let Some(reached) = reach_for_lanes(&broker, &prefix, &interrupted).await? else {
         return Ok(ExitCode::Interrupted);
     };
-    if let [only] = reached.versions()[..] {
+    if let ([only], None) = (&reached.versions()[..], typed.protocol) {
         // Experiments of the other version would show nothing.
-        typed.protocol = typed.protocol.or(Some(only));
+        note(&format!(
+            "{} speaks MQTT {only} alone, so the experiments have clients of that version",
+            reached.broker.url
+        ));
+        typed.protocol = Some(*only);
     }
     let wanted = typed.jobs.map(|jobs| jobs as usize);
     let jobs = measure::jobs(wanted, &reached.target, CLIENTS_MAX)?;

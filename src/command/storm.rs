@@ -65,6 +65,8 @@ pub async fn storm(mut typed: Storm) -> Result<ExitCode> {
     let stormed = storm::storm(&target, &prefix, &request, &reached.versions(), &telling, interrupted).await;
     telling.0.finish_and_clear();
     if stormed.cut_short == Some(CutShort::Shared) {
+        // What it did until then; nothing that it saw is its own.
+        stormed.judged.limits.iter().for_each(|limit| note(limit));
         return Err(anyhow!(run::prefix_is_in_use(&prefix)));
     }
     if !stormed.cleanup.is_clean() {

@@ -110,7 +110,7 @@ fn limits(fleet: &Fleet<'_>, ledger: &Ledger, cut_short: Option<CutShort>) -> Ve
     let mut limits = Vec::new();
     match cut_short {
         Some(CutShort::Gone) => limits.push(format!("the storm could not go on{how}; until then {accounted}")),
-        Some(CutShort::Shared) => limits.push(format!("another storm uses the same prefix; until it came {accounted}")),
+        Some(CutShort::Shared) => limits.push(format!("until somebody else used the prefix, {accounted}")),
         Some(CutShort::Interrupted) => limits.push(format!("interrupted; until then {accounted}")),
         None if ledger.parked < ledger.sessions => {
             let missing = ledger.sessions - ledger.parked;

@@ -65,6 +65,8 @@ fn a_broker_without_5_0_gets_experiments_of_3_1_1() {
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert!(!ended.stdout.contains("unsupported"), "{}", ended.stdout);
     assert!(ended.stdout.contains(" --protocol 3.1.1 "), "{}", ended.stdout);
+    let alone = " 3.1.1 alone, so the experiments have clients of that version";
+    assert!(ended.stderr.contains(alone), "{}", ended.stderr);
 }
 
 #[test]

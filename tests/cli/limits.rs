@@ -6,11 +6,12 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use mqtt_sessions::results::Verdict;
 
 use crate::peers::{correct, listener, read_connect, serve};
-use crate::program::{each_cell, matrix, run};
+use crate::program::{each_cell, matrix, program, run};
 use test_broker::Broker;
 
 /// The cells that ask for a resumption: 24 of each protocol version.
@@ -37,6 +38,43 @@ fn with_room_for(connections: usize, refusal: &'static [u8]) -> String {
             let _ = client.write_all(refusal);
         }
     })
+}
+
+/// How long a connection waits for others that come with it.
+const BURST: Duration = Duration::from_millis(100);
+
+/// The correct broker behind a relay that answers nobody who comes at once with more than so many others.
+fn overwhelmed_by(connections: usize) -> String {
+    let broker = serve(&Broker::correct());
+    let open = Arc::new(AtomicUsize::new(0));
+    listener(move |client| {
+        open.fetch_add(1, SeqCst);
+        let began = Instant::now();
+        let mut has_room = true;
+        while has_room && began.elapsed() < BURST {
+            thread::sleep(Duration::from_millis(2));
+            has_room = open.load(SeqCst) <= connections;
+        }
+        if has_room {
+            let server = TcpStream::connect(broker).unwrap();
+            let _ = client.set_nodelay(true).and(server.set_nodelay(true));
+            let (from, to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            thread::spawn(move || copy(&from, &to));
+            copy(&server, &client);
+        } else {
+            // It keeps its place until all that came with it have seen how many they are.
+            thread::sleep(BURST);
+        }
+        open.fetch_sub(1, SeqCst);
+        let _ = client.shutdown(Shutdown::Both);
+    })
+}
+
+#[test]
+fn a_broker_that_answers_none_of_many_is_asked_by_few() {
+    let ended = run(program(["clean", "--broker", &overwhelmed_by(12), "--prefix=killed2", "--storm=40"]));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stdout.contains("checked that none of them is left"), "{}", ended.stdout);
 }
 
 /// Carries the bytes one way until either side ends.

@@ -78,6 +78,8 @@ fn hears_of_another(command: &[&str], code: i32) {
     let ended = rest(child);
     assert_eq!(ended.0, Some(code), "{}", ended.1);
     assert!(ended.1.contains(SAID), "{}", ended.1);
+    let accounts = ended.1.contains("until somebody else used the prefix, ");
+    assert_eq!(accounts, command[0] == "storm", "{}", ended.1);
 }
 
 /// The exit code and stderr of a program that ends by itself.

@@ -82,18 +82,19 @@ enum Staged {
 }
 
 /// Does the same with each session, several at a time, and with fewer at a time again with those for which no connection came
-/// about.
+/// about, as long as somebody is answered.
 pub async fn each(target: &Target, sessions: Vec<SessionLeft>, stage: Stage, until: Instant) -> Passed {
     let mut all = pass(target, sessions, stage, SIDE_BY_SIDE, until).await;
     let alone = probe::ROOM_PAUSES.into_iter().chain(iter::repeat(A_SECOND)).map(|pause| (1, pause));
     for (fewer, pause) in iter::once((FEWER_SIDE_BY_SIDE, Duration::ZERO)).chain(alone) {
-        // A broker that is gone answers nobody, and one that has no room for many answers the few who come now.
-        if all.is_vain() || all.unanswered.is_empty() || Instant::now() + pause >= until {
+        if all.unanswered.is_empty() || Instant::now() + pause >= until {
             break;
         }
         sleep(pause).await;
+        // A broker that has no room for many, or is too slow for them, answers the few who come now. One that is gone answers nobody.
+        let was_vain = all.is_vain();
         let passed = pass(target, all.unanswered, stage, fewer, until).await;
-        let is_over = pause == A_SECOND && passed.is_vain();
+        let is_over = passed.is_vain() && (was_vain || pause == A_SECOND);
         all.succeeded.extend(passed.succeeded);
         all.present.extend(passed.present);
         all.unanswered = passed.unanswered;
