@@ -19,6 +19,7 @@ mod queue;
 mod restart;
 mod retained;
 mod search;
+mod session_end;
 mod window;
 
 use crate::laboratory::Laboratory;
@@ -32,7 +33,7 @@ pub use quantity::{Group, Quantity, Unit, grouped};
 use bench::Bench;
 
 /// How many lanes there are: one for what counts, and one for each question that waits.
-const LANES: usize = 4;
+const LANES: usize = 5;
 
 /// What a probe is asked for.
 #[derive(Debug, Clone, Copy)]
@@ -70,7 +71,7 @@ pub async fn probe(
         Bench::new(lane, listener, protocol, (request.budget, request.wait_s))
     };
     let benches: [Bench<'_>; LANES] = std::array::from_fn(bench);
-    let [counting, sessions, messages, moments] = &benches;
+    let [counting, sessions, messages, moments, ends] = &benches;
     let asked = tokio::join!(
         async {
             // Where all share one limit, what others keep would be taken for a part of it.
@@ -81,10 +82,11 @@ pub async fn probe(
             // Some brokers do nothing else meanwhile.
             limits::subscriptions(counting).await
         },
-        moments::ask(moments)
+        moments::ask(moments),
+        session_end::ask(ends)
     );
     // Whoever is there when the broker ends has nothing left to ask.
-    let halt = match asked.0.and(asked.1) {
+    let halt = match asked.0.and(asked.1).and(asked.2) {
         Ok(()) => restart::ask(counting).await.err(),
         Err(halt) => Some(halt),
     };

@@ -8,6 +8,7 @@ use mqtt_sessions::packet::Protocol;
 use mqtt_sessions::profile::{Budget, Listener, Measured, Number, Probed, Quantity, Request, probe};
 use mqtt_sessions::run::{self, Observer, Prefix, RunOptions, Target};
 use test_broker::cases::on_all_processors;
+use test_broker::choices::RetainedCopies;
 use test_broker::keeping::{Full, Keeping};
 use test_broker::{Broker, Choices, Defect};
 use tokio::sync::watch;
@@ -110,10 +111,12 @@ fn configurations() -> Vec<Configured> {
                 (SessionAbsent, exactly(0)),
                 (SessionForever, at_least(7)),
                 (Session311, at_least(7)),
+                (SessionEnd, seen("at its time")),
                 (MessageExpiryQueued, exactly(4)),
                 (MessageExpiryRetained, exactly(4)),
                 (Window, exactly(20)),
                 (WindowAsked, exactly(5)),
+                (DrainTimer, exactly(0)),
                 (RetainedQos0, seen("kept")),
                 (ClientIdBytes, at_least(65_535)),
                 (TopicAliasMaximum, exactly(0)),
@@ -200,6 +203,21 @@ fn configurations() -> Vec<Configured> {
             "grants 6 s",
             choosing(|choices| choices.session_expiry_at_most = 6),
             vec![(SessionLong, exactly(6)), (SessionForever, exactly(6)), (SessionShort, exactly(4))],
+        ),
+        (
+            "looks for sessions that are over once in 3 s",
+            keeping(Keeping { sweeps_every: Some(seconds(3)), ..Keeping::default() }),
+            vec![(SessionEnd, seen("by a sweep"))],
+        ),
+        (
+            "sends more of a backlog once in 50 ms",
+            keeping(Keeping { refills_after: Some(Duration::from_millis(50)), ..Keeping::default() }),
+            vec![(DrainTimer, exactly(1))],
+        ),
+        (
+            "retained copies come late",
+            choosing(|choices| choices.retained_copies = RetainedCopies::Late(Duration::from_millis(500))),
+            vec![(RetainedMessages, at_least(60)), (RetainedQos0, seen("kept"))],
         ),
         (
             "retains 30",
@@ -318,4 +336,14 @@ fn a_broker_of_one_version_is_probed_with_that() {
     let moot = &number(&probed, Quantity::SessionLong).measured;
     assert!(matches!(moot, Measured::DoesNotApply { why } if why.contains("does not speak 5.0")), "{moot:?}");
     assert_eq!(number(&probed, Quantity::Session311).measured, at_least(7));
+}
+
+/// What is left of a message when a client looks depends on the moment of the look, from one probe to the next.
+#[test]
+fn what_is_announced_of_a_time_may_be_a_second_off() {
+    let told = |quantity, announced| Number::new(quantity, exactly(1), "").announced(Some(announced), 1);
+    let agree = |quantity, other| told(quantity, 1).agrees_with(&told(quantity, other));
+    assert!(agree(Quantity::MessageExpiryTold, 2));
+    assert!(!agree(Quantity::MessageExpiryTold, 3));
+    assert!(!agree(Quantity::TopicAliasMaximum, 2));
 }

@@ -30,6 +30,9 @@ pub const PACKET_BYTES_MAX: u32 = FRAME_BYTES_MAX as u32 - 1024;
 const PATIENT_DEADLINE: Duration = Duration::from_secs(30);
 const PATIENT_SETTLE: Duration = Duration::from_secs(1);
 
+/// How often cells are played again because the broker ended the connection of the witness.
+const DISTURBANCES_MAX: u32 = 2;
+
 /// The most that waits on the broker at once for one question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Budget {
@@ -149,6 +152,11 @@ impl<'a> Bench<'a> {
         self.laboratory.target.operator.as_ref().is_some_and(|operator| operator.is_of_run())
     }
 
+    /// The longest round trip to the broker that was seen before the probe.
+    pub fn round_trip(&self) -> Duration {
+        self.laboratory.probes.iter().filter_map(|probe| probe.round_trip).max().unwrap_or_default()
+    }
+
     /// True if clients of this version are let in.
     pub fn speaks(&self, protocol: Protocol) -> bool {
         self.laboratory.probes.iter().any(|probe| probe.protocol == protocol && probe.outcome.is_ok())
@@ -221,7 +229,20 @@ impl<'a> Bench<'a> {
         Scenario::parse("probe", &text).unwrap_or_else(|why| panic!("an experiment is a scenario: {why}\n{text}"))
     }
 
+    /// Plays the cells, and again where the broker ended the connection of the witness meanwhile: what one that was started again has
+    /// lost is no number of its configuration.
     async fn play_in(&self, laboratory: &Laboratory<'_>, cells: Vec<plan::Cell>) -> Result<Vec<Played>, Halt> {
+        for _ in 0..DISTURBANCES_MAX {
+            let played = self.play_once(laboratory, cells.clone()).await?;
+            if !played.iter().any(Played::was_disturbed) {
+                return Ok(played);
+            }
+        }
+        // A broker that does so each time has another reason, such as a packet that is too large for it.
+        self.play_once(laboratory, cells).await
+    }
+
+    async fn play_once(&self, laboratory: &Laboratory<'_>, cells: Vec<plan::Cell>) -> Result<Vec<Played>, Halt> {
         let ids: Vec<String> = cells.iter().map(|cell| cell.id.clone()).collect();
         let mut outcome = laboratory.run(cells, self.listener).await;
         self.cleanup.borrow_mut().add(&outcome.cleanup);
@@ -229,7 +250,8 @@ impl<'a> Bench<'a> {
             return Err(Halt::Shared(prefix_is_in_use(&self.laboratory.options.prefix)));
         }
         if let Some(gone) = &outcome.gone {
-            return Err(Halt::BrokerGone(gone.sentence()));
+            // Which of these cells were under way says nothing to anybody.
+            return Err(Halt::BrokerGone(format!("the broker is gone: {}; see its log", gone.how)));
         }
         let mut results: HashMap<String, CellResult> =
             outcome.cells.into_iter().map(|cell| (cell.id.clone(), cell)).collect();

@@ -74,14 +74,14 @@ async fn features(bench: &Bench<'_>) -> Result<(), Halt> {
     available(bench, Quantity::Wildcards, &played[0], connack.wildcards_available);
     match played.get(4) {
         Some(share) => available(bench, Quantity::Shares, share, connack.shared_available),
-        None => bench.moot(&[Quantity::Shares], "it takes 5.0"),
+        None => bench.moot(&[Quantity::Shares], "3.1.1 has none"),
     }
     let is_accepted = |qos: &usize| played[1 + qos].cell.published == 1 && !played[1 + qos].is_stopped();
     match (0..=2).filter(is_accepted).max() {
         None => bench.unknown(Quantity::MaximumQos, &played[1]),
         Some(most) => {
             let measured = Measured::Exactly { value: most as u64 };
-            let number = Number::new(Quantity::MaximumQos, measured, "a message was published at each QoS");
+            let number = Number::new(Quantity::MaximumQos, measured, "the highest QoS at which a message was accepted");
             bench.found(number.announced(is_v5.then(|| u64::from(connack.maximum_qos.unwrap_or(2))), 0));
         }
     }

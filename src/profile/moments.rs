@@ -6,7 +6,7 @@ use super::bench::{Bench, Halt};
 use super::lifetime::untold;
 use super::number::{Measured, Number};
 use super::played::Played;
-use super::quantity::Quantity;
+use super::quantity::{Quantity, grouped};
 use crate::history::{Event, Message};
 use crate::packet::{Packet, Protocol};
 
@@ -92,6 +92,12 @@ steps = [
     )
 }
 
+/// `5,237.4 ms`.
+fn to_a_tenth(time: &Duration) -> String {
+    let tenths = (time.as_micros() as u64 + 50) / 100;
+    format!("{}.{} ms", grouped(tenths / 10), tenths % 10)
+}
+
 /// How long it took in each of these cells, in milliseconds; it is to be so many seconds, if anything.
 fn number(
     quantity: Quantity,
@@ -104,7 +110,7 @@ fn number(
         return untold(quantity, played);
     };
     let milliseconds = |time: &Duration| time.as_micros().div_ceil(1000) as u64;
-    let each: Vec<String> = times.iter().map(|time| format!("{:.1} ms", time.as_secs_f64() * 1000.0)).collect();
+    let each: Vec<String> = times.iter().map(to_a_tenth).collect();
     let measured = Measured::between(milliseconds(least), milliseconds(most));
     Number::new(quantity, measured, each.join(", "))
         .announced(expected_s.map(|seconds| u64::from(seconds) * 1000), TOLERANCE_MS)

@@ -13,7 +13,7 @@ pub const FORMAT_NAME: &str = "mqtt-sessions-profile";
 /// Raised when a reader of the older format would be misled.
 pub const FORMAT_MAJOR: u32 = 1;
 /// Raised when something was added that an older reader may pass over.
-pub const FORMAT_MINOR: u32 = 1;
+pub const FORMAT_MINOR: u32 = 2;
 
 /// The numbers of one broker: the profile file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -143,7 +143,12 @@ impl Number {
             }
             _ => self.measured == other.measured,
         };
-        measured && self.announced == other.announced
+        // What is announced of a time may depend on when it was looked at.
+        let announced = match (self.announced, other.announced) {
+            (Some(one), Some(other)) => one.abs_diff(other) <= slack,
+            (one, other) => one == other,
+        };
+        measured && announced
     }
 }
 

@@ -9,6 +9,7 @@ use super::search::Works;
 use crate::axes::AxisValue;
 use crate::connection::encode::encode;
 use crate::history::{Event, History, Message};
+use crate::judge::is_end_of_witness;
 use crate::packet::{Connack, Packet, Protocol, Publish};
 use crate::results::{CellResult, CellRun, Verdict};
 use crate::session_rules::is_failure;
@@ -164,6 +165,11 @@ impl Played {
     /// True if the broker takes no such thing, as it announces or shows.
     fn is_unsupported(&self) -> bool {
         self.cell.verdict == Verdict::Unsupported
+    }
+
+    /// True if the broker ended the connection of the witness meanwhile, as one that is started again does.
+    pub fn was_disturbed(&self) -> bool {
+        self.history.events().any(is_end_of_witness)
     }
 
     /// True if not all steps were played.

@@ -12,7 +12,7 @@ use super::quantity::Quantity;
 pub async fn ask(bench: &Bench<'_>) -> Result<(), Halt> {
     let both = [Quantity::SessionRestart, Quantity::RetainedRestart];
     if !bench.can_restart() {
-        bench.moot(&both, "a probe restarts only a broker that it started itself (--broker NAME or FILE.toml)");
+        bench.moot(&both, "only a broker of --broker NAME or FILE.toml is restarted");
         return Ok(());
     }
     bench.asks("what is there again behind a restart");

@@ -29,15 +29,15 @@ pub fn profile(profile: &Profile, page: Page) -> String {
         if group.replace(own) != Some(own) {
             text += &head(own, &widths, page);
         }
-        text += &line(number, &widths, page);
+        text += &line(number, profile.run.cut_short.as_deref(), &widths, page);
     }
     text += &answers::section(profile, page);
-    text += "\n";
-    if profile.numbers.iter().any(|number| number.differs) {
-        text += "≠ what was measured is not what was announced\n";
-    }
-    if page.width < WIDE && !page.details {
-        text += "--details says how each number was found.\n";
+    let differs = profile.numbers.iter().any(|number| number.differs);
+    let is_short = page.width < WIDE && !page.details;
+    let notes = [(differs, MARKED), (is_short, "--details says how each number was found.\n")];
+    let notes: String = notes.into_iter().filter(|(applies, _)| *applies).map(|(_, note)| note).collect();
+    if !notes.is_empty() {
+        text += &format!("\n{notes}");
     }
     page.lay_out(&text)
 }
@@ -66,6 +66,8 @@ const INDENT: &str = "  ";
 const ANNOUNCED: &str = "announced";
 const MEASURED: &str = "measured";
 const HOW: &str = "how it was found";
+/// What the mark before a value says.
+const MARKED: &str = "≠ what was measured is not what was announced\n";
 /// How wide a measured value is, where how it was found stands beside it.
 const MEASURED_WIDTH: usize = 30;
 
@@ -77,12 +79,14 @@ fn head(group: Group, widths: &[usize], page: Page) -> String {
     format!("\n{}\n", page.palette.heading(text))
 }
 
-fn line(number: &Number, widths: &[usize], page: Page) -> String {
+/// The line of a number. What cut the probe short stands above, and not at each number that it left open.
+fn line(number: &Number, cut_short: Option<&str>, widths: &[usize], page: Page) -> String {
     let title = format!("{INDENT}{}", number.quantity.title());
-    let how = visible(why(number)).into_owned();
+    let how = Some(why(number)).filter(|why| Some(*why) != cut_short).unwrap_or_default();
+    let how = visible(how).into_owned();
     let has_room = widths.len() == COLUMNS;
     let measured = match has_room {
-        false if number.measured.is_missing() => format!("{} ({how})", value(number)),
+        false if number.measured.is_missing() && !how.is_empty() => format!("{} ({how})", value(number)),
         _ => value(number),
     };
     let row: [String; COLUMNS] = [title, announced(number), measured, how.clone()];

@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::peers::{Untouched, assert_nothing_left, serve, url};
 use crate::program::{Ended, QUEUED, end_of, program, run, signal};
 use crate::proxy::{Fate, proxy};
+use crate::started::{Files, LIE, RELAY};
 use test_broker::keeping::{Full, Keeping};
 use test_broker::{Broker, Choices, Defect};
 
@@ -110,6 +111,8 @@ fn a_broker_that_goes_meanwhile_ends_the_probe() {
     assert_eq!(ended.code, Some(3), "{}{}", ended.stdout, ended.stderr);
     assert_eq!(line(&ended, "messages at QoS 1"), "messages at QoS 1 10");
     assert!(ended.stdout.contains("not measured"), "{}", ended.stdout);
+    let said = ended.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(said.matches("the broker is gone: ").count(), 1, "{}", ended.stdout);
 }
 
 #[test]
@@ -139,16 +142,55 @@ fn a_version_that_is_not_spoken() {
 fn an_interruption_leaves_nothing_and_says_what_it_has() {
     let broker = keeps_ten();
     let child = program(["probe", &url(serve(&broker)), "--wait=1h"]).spawn().unwrap();
-    // The sessions whose lifetime is followed wait for a long time.
-    while broker.sessions().len() < 30 {
+    // The sessions whose lifetime is followed wait for a long time, and no others are so many.
+    while broker.sessions().len() < 45 {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     signal(&child, "INT");
     let mut child = child;
     let stdout = crate::program::read_all(child.stdout.take());
     assert_eq!(end_of(&mut child).code(), Some(130));
-    assert!(stdout.join().unwrap().contains("Not all was asked: the probe was interrupted"));
+    let stdout = stdout.join().unwrap();
+    let said = stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(said.matches("the probe was interrupted").count(), 1, "{stdout}");
+    assert!(said.contains("Not all was asked: the probe was interrupted"), "{stdout}");
     assert_nothing_left(&broker);
+}
+
+/// What a restart of a broker leaves is told, and only what comes again was kept.
+#[test]
+fn what_is_there_again_behind_a_restart() {
+    let lasting = Broker::correct();
+    let relays = format!("export {RELAY}={};", serve(&lasting));
+    let lies = format!("if [ -e was_here ]; then export {LIE}=session-present-1; fi; touch was_here;");
+    for (script, kept, how) in [
+        ("", "gone", "neither is it said to be present, nor did its message come"),
+        (relays.as_str(), "kept", "stopped and started: its message came"),
+        (lies.as_str(), "gone", "it is said to be present, and its message did not come"),
+    ] {
+        let files = Files::broker(&format!("echo $$ >> ${{out}}/processes; {script}"));
+        std::fs::create_dir_all(files.path("tmp")).unwrap();
+        let broker = files.path("broker.toml").display().to_string();
+        // A client of 5.0 leaves a broker that says of a new session that it is present.
+        let mut command = program(["probe", &broker, "--wait=1s", "--protocol=3.1.1", "--details"]);
+        command.env("TMPDIR", files.path("tmp"));
+        let ended = run(command);
+        assert_eq!(
+            line(&ended, "behind a restart it is"),
+            format!("behind a restart it is {kept}"),
+            "{}",
+            ended.stderr
+        );
+        assert_eq!(line(&ended, "behind a restart one is"), format!("behind a restart one is {kept}"));
+        let said = ended.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains(how), "{how}: {}", ended.stdout);
+        let outlives = if kept == "kept" { "outlives" } else { "does not outlive" };
+        assert!(said.contains(&format!("What waits for a session {outlives} a restart of the broker.")), "{said}");
+        let processes = std::fs::read_to_string(files.path("processes")).unwrap();
+        assert_eq!(processes.lines().count(), 2, "it is stopped and started once: {processes}");
+        files.nothing_is_left();
+    }
+    assert_nothing_left(&lasting);
 }
 
 /// Two profiles are files for `compare` and `report`, as results are.
@@ -185,7 +227,7 @@ fn profiles_are_compared_and_set_side_by_side() {
     run(program(["report", ten]))
         .gave_up(2, &["ten.json is not a whole profile: missing field `wait_s`", "write one with"]);
     std::fs::write(ten, cut.replace("\"major\": 1", "\"major\": 9")).unwrap();
-    run(program(["report", ten])).gave_up(2, &["ten.json is a profile of format 9.1, and this version reads 1.x"]);
+    run(program(["report", ten])).gave_up(2, &["ten.json is a profile of format 9.2, and this version reads 1.x"]);
 }
 
 /// The measured limit stands in the place of one that is declared.

@@ -23,7 +23,7 @@ pub const LIE: &str = "LIE_OF_THE_TEST_BROKER";
 /// The number of the connection at which it dies, from 1.
 pub const DIES_AT: &str = "LAST_CONNECTION_OF_THE_TEST_BROKER";
 /// The address of the broker to which it relays, in place of being one.
-const RELAY: &str = "RELAY_OF_THE_TESTS";
+pub const RELAY: &str = "RELAY_OF_THE_TESTS";
 /// How long a process may take to end that was killed.
 const PATIENCE: Duration = Duration::from_secs(30);
 

@@ -98,7 +98,8 @@ steps = [
         grouped(other)
     );
     // Where the broker takes no more, two sessions have one limit.
-    let is_refused = played.cell.published < 2 * sent;
+    let is_turned_away = played.refusal("publisher").is_some() || played.was_cut_off("publisher");
+    let is_refused = is_turned_away && played.cell.published < 2 * sent;
     if played.is_stopped() && !is_refused {
         bench.unknown(quantity, &played);
         return Ok(());

@@ -1,12 +1,14 @@
 //! One session that was away, and what it got.
 
+use crate::packet::Protocol;
 use crate::profile::away::Away;
 use crate::profile::bench::{Bench, Halt};
 use crate::profile::played::Played;
 use crate::profile::quantity::grouped;
+use crate::session_rules::USUAL_WINDOW;
 
-/// How many messages a publisher has under way at once, where nothing is said.
-const WINDOW: u32 = 8;
+/// How many messages a publisher of 5.0 has under way at once, if the broker announces no fewer. In 3.1.1 it announces nothing.
+const WINDOW: u32 = 64;
 
 /// What one session got that was away while so many messages were published.
 pub struct Seen {
@@ -117,7 +119,8 @@ fn away(bench: &Bench<'_>, qos: u8, sent: u32, bytes: Option<u32>, window: u32) 
 /// One session that is away while so many messages are published, with payloads of so many bytes; again with patience where more
 /// may have been on its way.
 pub async fn see(bench: &Bench<'_>, qos: u8, sent: u32, bytes: Option<u32>) -> Result<Seen, Halt> {
-    let experiment = away(bench, qos, sent, bytes, WINDOW);
+    let window = if bench.protocol == Protocol::V5 { WINDOW } else { USUAL_WINDOW };
+    let experiment = away(bench, qos, sent, bytes, window);
     let seen = Seen::of(bench.play(&experiment).await?, sent);
     if !seen.is_complete() {
         return Ok(Seen::of(bench.play_patiently(&experiment, |_| ()).await?, sent));

@@ -57,9 +57,12 @@ fn how_long(profile: &Profile) -> Vec<String> {
         ),
         _ => format!("3.1.1: the broker alone; the session lived {}.", value(session)),
     }));
+    said.extend(seen(profile, Quantity::SessionEnd).filter(|when| *when == "by a sweep").map(|_| {
+        "A session that is over stays until the broker looks for such sessions, which it does only now and then.".into()
+    }));
     said.extend(seen(profile, Quantity::SessionRestart).map(|kept| match kept {
-        "kept" => "What waits outlives a restart of the broker.".into(),
-        _ => "A restart of the broker ends it.".to_owned(),
+        "kept" => "What waits for a session outlives a restart of the broker.".into(),
+        _ => "What waits for a session does not outlive a restart of the broker.".to_owned(),
     }));
     if said.is_empty() { vec![UNKNOWN.into()] } else { said }
 }

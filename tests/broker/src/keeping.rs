@@ -32,6 +32,10 @@ pub struct Keeping {
     pub gives_back: Option<usize>,
     /// When a session is forgotten, whatever was granted.
     pub forgets_after: Option<Duration>,
+    /// The broker looks so often which sessions are over.
+    pub sweeps_every: Option<Duration>,
+    /// How long after an acknowledgement the broker sends more of a backlog.
+    pub refills_after: Option<Duration>,
     /// How long a session of 5.0 lives whose CONNECT has no Session Expiry Interval, in seconds; the standard says 0.
     pub unasked_expiry: Option<u32>,
     /// On how many topics a message is retained.

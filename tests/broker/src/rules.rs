@@ -47,20 +47,24 @@ impl Rules {
         }
     }
 
-    /// The time by which expiry is judged: now, or the last whole second of the broker.
+    /// The time by which expiry is judged: now, or when the broker last looked.
     pub fn clock(&self, now: Instant) -> Instant {
         let started = self.started.get().unwrap_or(now);
         self.started.set(Some(started));
-        if !self.choices.expiry_sweep {
-            return now;
-        }
-        started + Duration::from_secs(now.saturating_duration_since(started).as_secs())
+        let Some(every) = self.looks_every() else { return now };
+        let looks = now.saturating_duration_since(started).as_millis() / every.as_millis();
+        started + every * looks as u32
+    }
+
+    /// How often the broker looks at its clock; all the time where nothing is said.
+    fn looks_every(&self) -> Option<Duration> {
+        self.choices.keeping.sweeps_every.or(self.choices.expiry_sweep.then_some(Duration::from_secs(1)))
     }
 
     /// How long it takes from now until the broker notices that a moment has passed.
     pub fn noticed_after(&self, now: Instant, moment: Instant) -> Duration {
-        let late = if self.clock(moment) < moment { Duration::from_secs(1) } else { Duration::ZERO };
-        (self.clock(moment) + late).saturating_duration_since(now)
+        let late = self.looks_every().filter(|_| self.clock(moment) < moment);
+        (self.clock(moment) + late.unwrap_or_default()).saturating_duration_since(now)
     }
 }
 
@@ -329,7 +333,11 @@ impl Rules {
 
     /// How long the queue waits when an acknowledgement has made room.
     pub fn refill_delay(&self) -> Duration {
-        if self.lies(Defect::OvertakesWindow) { Duration::from_millis(20) } else { Duration::ZERO }
+        match self.choices.keeping.refills_after {
+            Some(delay) => delay,
+            None if self.lies(Defect::OvertakesWindow) => Duration::from_millis(20),
+            None => Duration::ZERO,
+        }
     }
 
     /// 4.6.0-6, 4.6.0-5: a new message goes behind those that wait.
