@@ -15,14 +15,12 @@ pub fn check(model: &Model<'_>, ledger: &Ledger<'_>, findings: &mut Findings) {
         }
         unaltered(model, copy, findings);
         if copy.publication.properties.message_expiry.is_some() && !model.facts.is_ambiguous(copy.delivery) {
-            let same = |other: &&Copy<'_>| std::ptr::eq(other.publication, copy.publication);
-            let begun = ledger.copies[..number].iter().rfind(|other| same(other) && !other.delivery.is_complete());
-            let has_begun = begun.is_some();
+            let has_begun = ledger.copies[..number]
+                .iter()
+                .any(|other| std::ptr::eq(other.publication, copy.publication) && !other.delivery.is_complete());
             let is_repeated = copy.delivery.publish.dup && may_have_been_sent(model, ledger, copy);
             let has_begun = has_begun || !copy.is_first || is_repeated;
-            let first = begun.filter(|_| copy.delivery.publish.dup);
-            let unaltered = first.and_then(|first| first.delivery.publish.properties.message_expiry);
-            expiry(model, copy, (has_begun, unaltered), findings);
+            expiry(model, copy, has_begun, findings);
         }
     }
 }
@@ -83,9 +81,8 @@ fn disorders_user_properties(sent: &Properties, came: &Properties) -> bool {
     !lacks_user_properties(sent, came) && !sent.user.iter().all(|wanted| rest.any(|own| own == wanted))
 }
 
-/// A message whose interval has passed before its delivery began is deleted, and the interval that comes is what is left of it. A PUBLISH
-/// that is sent again may be the one that was sent first, `unaltered`.
-fn expiry(model: &Model<'_>, copy: &Copy<'_>, (has_begun, unaltered): (bool, Option<u32>), findings: &mut Findings) {
+/// A message whose interval has passed before its delivery began is deleted, and the interval that comes is what is left of it.
+fn expiry(model: &Model<'_>, copy: &Copy<'_>, has_begun: bool, findings: &mut Findings) {
     let Some(expiry) = copy.publication.properties.message_expiry else { return };
     let (waited, timed) = model.waited_s(copy.publication, copy.connection.opened, copy.delivery.place);
     let events = [copy.publication.at(), copy.delivery.place.at].into_iter().chain(timed);
@@ -99,7 +96,7 @@ fn expiry(model: &Model<'_>, copy: &Copy<'_>, (has_begun, unaltered): (bool, Opt
         return;
     }
     // Brokers count whole seconds, and may round either way.
-    let most = (expiry - waited).max(unaltered.unwrap_or(0));
+    let most = expiry - waited;
     let left = copy.delivery.publish.properties.message_expiry;
     if left.is_none_or(|left| left > most) {
         let finding = findings.broken(rules::EXPIRY_LESS_THE_WAITING_TIME, Protocol::V5).at(events).about(message);
