@@ -257,14 +257,17 @@ impl<'a> Search<'_, 'a> {
     }
 
     /// An earlier connection was there when the copy may have been sent already: what the broker had sent when it ended, the client may
-    /// never have read. One that ended with DISCONNECT had read what stood before the last answer of the broker's.
+    /// never have read. One that ended with DISCONNECT had read what stood before the last packet that it got.
     fn may_have_been_sent_unseen(&self, slot: &Slot<'_>, sighting: &Sighting<'_>) -> bool {
         let since = match slot.way {
             Way::Retained { subscribing, .. } => subscribing.sent.step,
             _ => slot.publication.sent().map_or(0, |sent| sent.step),
         };
         let accepted = slot.publication.accepted.map_or(usize::MAX, |accepted| accepted.at);
-        let is_read = |own: &Connection| own.signs.iter().any(|(at, of)| *at > accepted && *of > own.opened.at);
+        let is_read = |own: &Connection| {
+            own.signs.iter().any(|(at, of)| *at > accepted && *of > own.opened.at)
+                || own.deliveries.last().is_some_and(|delivery| delivery.place.step >= since)
+        };
         let mut earlier = self.session.connections.iter().filter(|own| own.index < sighting.connection.index);
         earlier.any(|own| own.ended_in() >= since && (own.left.is_none() || !is_read(own)))
     }
