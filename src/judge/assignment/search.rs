@@ -188,7 +188,11 @@ impl<'a> Search<'_, 'a> {
         if publish.dup && publish.qos > 0 && !self.may_have_been_sent_unseen(wanted, sighting) {
             labels.push(Label { rule: rules::DUP_0_ON_A_FIRST_COPY, what: What::DupOnFirst });
         }
-        next.push(self.with(explanation, Explained::new(Cause::Slot(slot), labels, Some(slot)), 0));
+        // Under the identifier of an earlier copy it is that one again, rather than a first one with a wrong flag.
+        let is_dup = labels.last().is_some_and(|label| label.what == What::DupOnFirst);
+        let mut earlier = self.unit.sightings[..number].iter().map(|own| own.delivery.publish.id);
+        let rank = if is_dup && earlier.any(|id| id == publish.id) { RANK_OF_REPETITION + 1 } else { 0 };
+        next.push(self.with(explanation, Explained::new(Cause::Slot(slot), labels, Some(slot)), rank));
     }
 
     /// A message of a shared subscription at QoS 1 whose connection ended on the way may be sent as a new one, also to the same
