@@ -167,11 +167,11 @@ const NO_WAY: &[(Protocol, &str, &str)] = &[
     ),
     (V3, "the form of any packet", "1.5.3-1 1.5.3-2 2.2.2-1"),
     (V5, "the form of any packet", "1.5.4-1 1.5.4-2 2.1.3-1"),
-    (V3, "the form of any PUBLISH", "3.3.2-2"),
+    (V3, "the form of any PUBLISH", "3.3.1-4 3.3.2-2"),
     (
         V5,
         "the form of any PUBLISH, or what follows one that was dropped",
-        "3.1.2-25 3.1.2-26 3.1.2-27 3.3.2-2 3.3.2-7 3.3.2-8",
+        "3.1.2-25 3.1.2-26 3.1.2-27 3.3.1-4 3.3.2-2 3.3.2-7 3.3.2-8",
     ),
 ];
 
