@@ -45,9 +45,8 @@ impl ExitCode {
             return ExitCode::Success;
         }
         let code = ExitCode::of(&Summary { fail: fail.saturating_sub(count), warn: warn + count, ..results.summary });
-        // Half a run is no success, nor is one in which no cell came as far as its messages.
-        let is_judged = results.cells.iter().any(|cell| cell.verdict == Verdict::Pass || cell.published > 0);
-        if code == ExitCode::Success && !(results.run.complete && is_judged) { ExitCode::Unclear } else { code }
+        // Half a run is no success.
+        if code == ExitCode::Success && !results.run.complete { ExitCode::Unclear } else { code }
     }
 
     /// The exit code of several runs: an interruption says more than a broker out of reach, and that more than what failed.

@@ -42,8 +42,8 @@ pub async fn probe(mut typed: Probe) -> Result<ExitCode> {
     if !reached.passes_messages_on(&prefix, protocol).await {
         let url = &reached.broker.url;
         return Err(anyhow!(
-            "{url}: nothing can be measured, since no message comes back from the broker; `mqtt-sessions doctor {url}` \
-             shows where it stops"
+            "{url}: nothing can be measured, since no message comes back from the broker; run `mqtt-sessions doctor {url}`, \
+             which shows where it stops"
         ));
     }
     let request = Request { budget: Budget::times(typed.budget), wait_s: typed.wait.as_secs().max(1) as u32 };
