@@ -459,7 +459,7 @@ fn what_passed_late_is_said() {
     for run in results.run.cells.values_mut().take(4) {
         run.attempts.push(AttemptRun::default());
     }
-    results.cells[1].reason = Some("attempt 1 only: 1 missing: m2 (MQTT-4.5.0-1)".into());
+    results.cells[1].reason = Some("attempt 1 alone showed: 1 missing: m2 (MQTT-4.5.0-1)".into());
     assert_snapshot!(findings_without_choices(&results), @"
 sent: the messages of the experiment; received: those that subscriber got, each
 once
@@ -470,7 +470,7 @@ longer settle window, which is how long the tool waits for what may still come.
   backlog[protocol=3.1.1,qos=1,window=20]
   backlog[protocol=3.1.1,qos=2,window=20]
   and 1 more cell
-  One showed   attempt 1 only: 1 missing: m2 (MQTT-4.5.0-1)
+  One showed   attempt 1 alone showed: 1 missing: m2 (MQTT-4.5.0-1)
 A broker that loses a message now and then looks like one that is late; --repeat
 20 tells them apart.
 

@@ -1,5 +1,6 @@
 //! Messages that are owed and did not come: stored ones, live ones, and fences on a subscription that was lost.
 
+mod controls;
 mod limit;
 mod reasons;
 mod retained;
@@ -15,6 +16,7 @@ use crate::history::{Event, History, Message};
 use crate::results::Verdict;
 use crate::scenario::Verb;
 
+pub use controls::lost_fences;
 pub use limit::SuspectedLimit;
 pub use retained::asks;
 
@@ -30,6 +32,13 @@ pub struct Lost<'a> {
     pub proof: Proof,
 }
 
+impl Lost<'_> {
+    /// True if the history proves that it does not come.
+    fn is_proven(&self) -> bool {
+        !matches!(self.proof, Proof::Missing(_))
+    }
+}
+
 /// Everything that is owed to a session, and what of it did not come.
 pub fn check(model: &Model<'_>, ledger: &Ledger<'_>, queue_limit: Option<u32>, findings: &mut Findings) {
     let evidence = Evidence { model, ledger };
@@ -39,31 +48,36 @@ pub fn check(model: &Model<'_>, ledger: &Ledger<'_>, queue_limit: Option<u32>, f
     let owed_away: Vec<&Publication> =
         owed.iter().filter(|(_, away)| *away).map(|(publication, _)| *publication).collect();
     let lost_away: Vec<&Publication> = away.iter().map(|lost| lost.publication).collect();
-    let unproven = away.iter().chain(&live).find(|lost| matches!(lost.proof, Proof::Missing(_)));
+    let unproven = away.iter().chain(&live).find(|lost| !lost.is_proven());
     let unproven = unproven.map(|lost| lost.publication).or_else(|| lost_fences(&evidence).next());
-    let is_proven = |lost: &&Lost<'_>| !matches!(lost.proof, Proof::Missing(_));
-    let proven_away: Vec<&Publication> = away.iter().filter(is_proven).map(|lost| lost.publication).collect();
-    // Of the others nobody knows yet whether they were dropped.
+    // Nobody knows yet whether the others were dropped.
+    let proven_away: Vec<&Publication> =
+        away.iter().filter(|lost| lost.is_proven()).map(|lost| lost.publication).collect();
     let mut is_within = |lost: &[&Publication]| limit::is_within(&owed_away, lost, queue_limit, findings);
     if !is_within(&lost_away) && !is_within(&proven_away) {
         queued(&evidence, &owed_away, &away, findings);
     }
     if away.is_empty() {
-        subscription_lost(&evidence, findings);
+        controls::subscription_lost(&evidence, findings);
     }
     let live_owed = owed.iter().filter(|(_, away)| !*away).count();
     missing_live(&evidence, live_owed, &live, findings);
-    let (owed, lost) = overtaken_controls(&evidence);
+    let (owed, lost) = controls::overtaken(&evidence);
     missing_live(&evidence, owed, &lost, findings);
     qos_0_choices(&evidence, findings);
     retained::check(&evidence, findings);
     held_up(&evidence, unproven, findings);
-    let is_open = |lost: &&Lost<'_>| lost.publication.is_will() && matches!(lost.proof, Proof::Missing(_));
-    if let Some(will) = live.iter().find(is_open).filter(|_| findings.limits.is_empty()) {
-        let (message, client) = (will.publication.message, evidence.ledger.session.client);
-        let reason = format!("{message} was published and has not come to {client}; nothing shows that it does not");
-        findings.limit(Verdict::Inconclusive, reason);
-    }
+    open_will(&evidence, &live, findings);
+}
+
+/// The broker has published a will, and a client that was there does not have it yet: it has no fence behind it, as messages of the
+/// experiment have.
+fn open_will(evidence: &Evidence<'_, '_>, live: &[Lost<'_>], findings: &mut Findings) {
+    let is_open = |lost: &&Lost<'_>| lost.publication.is_will() && !lost.is_proven();
+    let Some(will) = live.iter().find(is_open).filter(|_| findings.limits.is_empty()) else { return };
+    let (message, client) = (will.publication.message, evidence.ledger.session.client);
+    let reason = format!("{message} was published and has not come to {client}; nothing shows that it does not");
+    findings.limit(Verdict::Inconclusive, reason);
 }
 
 /// A message has not come, and would be missed if the harness had not been held up while the client waited for it.
@@ -116,10 +130,9 @@ pub fn unjudged<'a>(
         // What an UNSUBSCRIBE has ended is owed no more.
         let is_owed = |publication: &Publication| owed_at(&evidence, publication, 2, Proof::Missing("")).is_some();
         let owed: Vec<(&Publication, bool)> = owed(&evidence).filter(|(publication, _)| is_owed(publication)).collect();
-        let is_proven = |lost: &Lost<'_>| !matches!(lost.proof, Proof::Missing(_));
         let lost = lost(&evidence, owed.iter().copied());
         let has_come = owed.iter().any(|(publication, _)| evidence.has_come(publication));
-        if has_come && (lost.is_empty() || is_waited_for(history, ledger)) || lost.iter().any(is_proven) {
+        if has_come && (lost.is_empty() || is_waited_for(history, ledger)) || lost.iter().any(Lost::is_proven) {
             return None;
         }
         let missing = owed.iter().find(|(publication, _)| !evidence.has_come(publication));
@@ -217,7 +230,7 @@ fn queued(evidence: &Evidence<'_, '_>, owed: &[&Publication], lost: &[Lost<'_>],
 
 /// Messages that were published while the client was there, and did not come.
 fn missing_live(evidence: &Evidence<'_, '_>, owed: usize, lost: &[Lost<'_>], findings: &mut Findings) {
-    let proven: Vec<&Lost<'_>> = lost.iter().filter(|lost| !matches!(lost.proof, Proof::Missing(_))).collect();
+    let proven: Vec<&Lost<'_>> = lost.iter().filter(|lost| lost.is_proven()).collect();
     let Some(first) = proven.first() else { return };
     let client = &first.due.client;
     let expected = format!("{owed} of {owed} accepted messages that {client} subscribed to");
@@ -244,7 +257,7 @@ fn say(
     (expected, observed, guess): (&str, &str, Option<String>),
     findings: &mut Findings,
 ) {
-    let proven: Vec<&Lost<'_>> = lost.iter().filter(|lost| !matches!(lost.proof, Proof::Missing(_))).collect();
+    let proven: Vec<&Lost<'_>> = lost.iter().filter(|lost| lost.is_proven()).collect();
     let Some(first) = proven.first() else { return };
     let publications: Vec<&Publication> = proven.iter().map(|lost| lost.publication).collect();
     let rule = reasons::rule_of_loss(evidence, &publications, usual);
@@ -265,62 +278,6 @@ fn say(
         [first.publication.at(), at].into_iter().chain(accepted).chain(outage.map(|own| own.from.at)).chain(word);
     let finding = finding.at(events).span(due_since, waited_until);
     finding.guess(guess).expected(expected).observed(observed);
-}
-
-/// The fence on the experiment's topic is a message like any other: where a subscription is in force, one of QoS 1 or 2 that
-/// never comes was lost.
-fn subscription_lost(evidence: &Evidence<'_, '_>, findings: &mut Findings) {
-    // A broker that says it has no session is found out by that.
-    for connection in evidence.ledger.session.connections.iter().skip(1).filter(|own| own.session_present()) {
-        let Some(fence) = lost_fences(evidence).find(|fence| is_on(fence, connection)) else { continue };
-        // The client was waited for: something came in the step of the fence or later, and a settle window passed behind it.
-        let step = fence.sent().map_or(usize::MAX, |sent| sent.step);
-        let mut later = connection.deliveries.iter().filter(|delivery| delivery.place.step >= step);
-        let is_waited_for = later.any(|own| connection.settled.iter().any(|settled| *settled > own.place.at));
-        if !is_waited_for || !evidence.time_has_passed_on(connection, connection.opened.at) {
-            continue;
-        }
-        let rule = reasons::rule_of_loss(evidence, &[fence], rules::ADDED_TO_THE_SESSION);
-        let events = fence.sent().into_iter().chain(fence.accepted).map(|place| place.at);
-        let finding = findings.broken(rule, connection.protocol()).absence().at(events);
-        let finding = finding.after_attempts(ATTEMPTS_FOR_AN_ABSENCE);
-        let expected = format!("{}: the subscription belongs to the resumed session", fence.message);
-        finding.expected(expected).observed("it did not come, although a message on another topic did");
-        return;
-    }
-}
-
-fn is_on(fence: &Publication, connection: &Connection) -> bool {
-    fence.sent().is_some_and(|sent| sent.at > connection.opened.at && sent.step < connection.ended_in())
-}
-
-/// Accepted fences of QoS 1 or 2 on a subscription of the session that have not come.
-pub fn lost_fences<'e, 'a>(evidence: &'e Evidence<'e, 'a>) -> impl Iterator<Item = &'a Publication> + 'e {
-    evidence.model.facts.publications.iter().filter(|publication| {
-        let session = evidence.ledger.session;
-        matches!(publication.message, Message::Fence(_))
-            && evidence.model.owed_qos(session, publication).is_some()
-            && evidence.model.is_away(session, publication) == Some(false)
-            && !evidence.has_come(publication)
-            && owed_at(evidence, publication, 2, Proof::Missing("")).is_some()
-    })
-}
-
-/// The loop-backs and fences that the client should have got while it was there, on a subscription that an earlier message has shown in
-/// force: how many they are, and those that a later message has overtaken.
-fn overtaken_controls<'a>(evidence: &Evidence<'_, 'a>) -> (usize, Vec<Lost<'a>>) {
-    let (model, session) = (evidence.model, evidence.ledger.session);
-    let is_owed = |publication: &&Publication| {
-        matches!(publication.message, Message::LoopBack(_) | Message::Fence(_))
-            && model.owed_qos(session, publication).is_some()
-            && model.is_away(session, publication) == Some(false)
-            && evidence.was_in_force_before(publication)
-    };
-    let owed: Vec<(&Publication, bool)> =
-        model.facts.publications.iter().filter(is_owed).map(|publication| (publication, false)).collect();
-    let mut lost = lost(evidence, owed.iter().copied());
-    lost.retain(|lost| matches!(lost.proof, Proof::Fence(_)));
-    (owed.len(), lost)
 }
 
 /// What the broker did with messages that have QoS 0 for the session, which it may store or not (3.1.1, section 3.1.2.4; 5.0,

@@ -97,8 +97,10 @@ fn without_identifier(facts: &Facts, connection: &Connection, findings: &mut Fin
 fn session_present(model: &Model<'_>, connection: &Connection, findings: &mut Findings) {
     let Some((at, connack)) = &connection.connack else { return };
     let expected = expected_present(model, connection);
-    let is_new = connack.session_present && !expected.value && connack.code == 0 && !connection.connect.clean;
-    if connack.session_present == expected.value || is_new && may_have_begun_before(model.facts, connection) {
+    let may_resume = connack.code == 0 && !connection.connect.clean;
+    let is_known_to_the_broker =
+        may_resume && connack.session_present && may_have_begun_before(model.facts, connection);
+    if connack.session_present == expected.value || is_known_to_the_broker {
         return;
     }
     let events = [connection.opened.at, *at].into_iter().chain(expected.because);

@@ -161,8 +161,7 @@ pub fn is_owed(model: &Model<'_>, group: &Group<'_, '_>) -> bool {
     let sent = publication.sent().map_or(0, |sent| sent.step);
     let ended = everyone.iter().any(|ledger| ledger.session.end.is_some_and(|end| end.place().step >= sent));
     let has_left = |own: &Subscription<'_>| {
-        let is_over = |end: super::session::SubscriptionEnd| end.done.is_some_and(|done| done.step < sent);
-        own.filter() == *filter && own.end.is_some_and(|end| !is_over(end))
+        own.filter() == *filter && own.end.is_some_and(|end| end.done.is_none_or(|done| done.step >= sent))
     };
     let left = everyone.iter().any(|ledger| ledger.session.shares(&publication.topic).any(has_left));
     *sure && publication.accepted.is_some() && everyone.iter().all(has_qos) && !expires && !too_large && !ended && !left

@@ -275,7 +275,7 @@ impl<'a> Walk<'_, 'a> {
 /// A copy that is sent again.
 struct Again<'e> {
     delivery: &'e Delivery,
-    /// Where it was sent first: the connection, and the entry.
+    /// The connection and the entry at which it was sent first.
     first: (usize, usize),
     /// In 5.0 alone, where the order of publication counts.
     publication: Option<&'e Publication>,
@@ -298,8 +298,8 @@ impl Again<'_> {
     }
 }
 
-/// What is sent again comes in the order in which it was sent first, as far as topic and QoS are the same (MQTT-4.6.0-6 with -1). In
-/// 5.0 that is left to clients: a server keeps the order of each publisher, on subscriptions that are not shared (MQTT-4.6.0-5).
+/// The broker sends messages of one topic and QoS again in the order in which it sent them first (MQTT-4.6.0-6 with -1). In 5.0 only
+/// clients must: a server keeps the order of each publisher, on subscriptions that are not shared (MQTT-4.6.0-5).
 fn original_order<'e>(
     connection: &'e Connection,
     originals: impl Iterator<Item = (&'e Exchange<'e>, Option<&'e Copy<'e>>)>,

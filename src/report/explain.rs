@@ -161,6 +161,9 @@ fn head(entry: &Entry) -> String {
 fn verdict(cell: &CellResult, run: &CellRun, palette: Palette) -> String {
     let word = format!("{} {}", mark(cell.verdict), cell.verdict.name());
     let text = match (&cell.reason, cell.violations.is_empty()) {
+        (Some(reason), true) if cell.verdict == Verdict::Pass => {
+            wrap(&format!("{word}: "), &format!("as the standard orders; {reason}"))
+        }
         (Some(reason), true) => wrap(&format!("{word} "), reason),
         (_, false) => format!("{word}: {}\n", count(cell.violations.len(), "statement broken", "findings")),
         (None, true) if cell.verdict == Verdict::Pass => format!("{word}: as the standard orders\n"),

@@ -60,7 +60,11 @@ fn publish_wills(facts: &mut Facts) {
 
 /// A name that no other message without a payload has.
 fn next_clearing(facts: &Facts) -> Message {
-    Message::Clear(1 + facts.publications.iter().filter(|own| own.is_clearing()).count() as u32)
+    let numbers = facts.publications.iter().filter_map(|own| match own.message {
+        Message::Clear(number) => Some(number),
+        _ => None,
+    });
+    Message::Clear(1 + numbers.max().unwrap_or(0))
 }
 
 /// The PUBLISH on which the broker has ended the connection before that was seen: a broker that does not take a PUBLISH may (3.1.1

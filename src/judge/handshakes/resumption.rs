@@ -95,7 +95,8 @@ impl<'m, 'a> Resumed<'m, 'a> {
         Resumed { model, ledger, connection, published, under_way, released, new }
     }
 
-    /// Where the PUBLISH came again: under its Packet Identifier, or under one that belongs to no other of the same message.
+    /// The place at which the PUBLISH came again: under its Packet Identifier, or under one that belongs to no other of the same
+    /// message.
     fn publish(&self, delivery: &Delivery) -> Option<usize> {
         let all = self.published.get(&content(delivery))?;
         let own = all.iter().find(|(id, _)| *id == delivery.publish.id);
@@ -149,7 +150,7 @@ impl<'m, 'a> Resumed<'m, 'a> {
     }
 }
 
-/// What makes two deliveries one message: payload, topic and QoS.
+/// Two deliveries with the same payload, topic and QoS are one message.
 type Content<'a> = (&'a [u8], &'a str, u8);
 
 pub(super) fn content(delivery: &Delivery) -> Content<'_> {

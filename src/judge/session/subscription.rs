@@ -1,7 +1,7 @@
 //! The subscriptions of a session: which SUBSCRIBE began each, what may have ended it, and whether it was in force at a time.
 
 use super::Span;
-use crate::judge::facts::{Connection, Place, Subscribing};
+use crate::judge::facts::{Connection, Place, Subscribing, Unsubscribing};
 
 /// A subscription of a session.
 #[derive(Debug, Clone, Copy)]
@@ -40,58 +40,48 @@ pub struct InForce<'a> {
 pub(super) fn subscriptions<'a>(connections: &[&'a Connection]) -> Vec<Subscription<'a>> {
     let mut all: Vec<Subscription<'a>> = Vec::new();
     for connection in connections {
+        let index = connection.index;
+        let unsubscribed = |unsubscribing: &Unsubscribing| SubscriptionEnd {
+            by_unsubscribe: true,
+            sent: unsubscribing.sent,
+            done: unsubscribing.unsuback,
+            connection: index,
+        };
         let mut unsubscribes = connection.unsubscribes.iter().peekable();
         for subscribing in &connection.subscribes {
             while let Some(unsubscribing) = unsubscribes.next_if(|u| u.sent.at < subscribing.sent.at) {
-                end(
-                    &mut all,
-                    &unsubscribing.filter,
-                    true,
-                    unsubscribing.sent,
-                    unsubscribing.unsuback,
-                    connection.index,
-                );
+                end(&mut all, &unsubscribing.filter, unsubscribed(unsubscribing));
             }
-            let (filter, sent) = (&subscribing.filter.filter, subscribing.sent);
+            let filter = &subscribing.filter.filter;
             let done = subscribing.suback.map(|(place, _)| place).filter(|_| subscribing.granted().is_some());
             // One that was refused, or of which nobody knows, may have ended the one that it would have replaced.
             if done.is_none() && !all.iter().any(|own| own.end.is_none() && own.filter() == filter) {
                 continue;
             }
-            end(&mut all, filter, false, sent, done, connection.index);
+            let replaced = SubscriptionEnd { by_unsubscribe: false, sent: subscribing.sent, done, connection: index };
+            end(&mut all, filter, replaced);
             if let Some(granted) = subscribing.may_have_granted() {
-                all.push(Subscription { subscribing, connection: connection.index, granted, end: None });
+                all.push(Subscription { subscribing, connection: index, granted, end: None });
             }
         }
-        for unsubscribing in unsubscribes {
-            end(&mut all, &unsubscribing.filter, true, unsubscribing.sent, unsubscribing.unsuback, connection.index);
-        }
+        unsubscribes.for_each(|unsubscribing| end(&mut all, &unsubscribing.filter, unsubscribed(unsubscribing)));
     }
     all
 }
 
-fn end(
-    all: &mut [Subscription<'_>],
-    filter: &str,
-    by_unsubscribe: bool,
-    sent: Place,
-    done: Option<Place>,
-    connection: usize,
-) {
+/// Ends the subscriptions to a filter that have no end, or one of which nobody knows.
+fn end(all: &mut [Subscription<'_>], filter: &str, by: SubscriptionEnd) {
     let may_be_open = |end: SubscriptionEnd| !end.by_unsubscribe && end.done.is_none();
     let open = |own: &&mut Subscription<'_>| own.end.is_none_or(may_be_open) && own.filter() == filter;
-    for subscription in all.iter_mut().filter(open) {
-        subscription.end = Some(SubscriptionEnd { by_unsubscribe, sent, done, connection });
-    }
+    all.iter_mut().filter(open).for_each(|subscription| subscription.end = Some(by));
 }
 
 /// A CONNECT that asks for a clean session and was never answered may have ended all subscriptions before it.
 pub(super) fn perhaps_end_all(all: &mut [Subscription<'_>], connect: &Connection) {
     let sent = connect.opened;
-    for subscription in all.iter_mut().filter(|own| own.end.is_none() && own.subscribing.sent.at < sent.at) {
-        let end = SubscriptionEnd { by_unsubscribe: true, sent, done: None, connection: connect.index };
-        subscription.end = Some(end);
-    }
+    let by = SubscriptionEnd { by_unsubscribe: true, sent, done: None, connection: connect.index };
+    let open = |own: &&mut Subscription<'_>| own.end.is_none() && own.subscribing.sent.at < sent.at;
+    all.iter_mut().filter(open).for_each(|subscription| subscription.end = Some(by));
 }
 
 impl<'a> Subscription<'a> {
