@@ -65,7 +65,7 @@ pub async fn storm(mut typed: Storm) -> Result<ExitCode> {
     let stormed = storm::storm(&target, &prefix, &request, &reached.versions(), &telling, interrupted).await;
     telling.0.finish_and_clear();
     if stormed.cut_short == Some(CutShort::Shared) {
-        // What it did until then; nothing that it saw is its own.
+        // The storm tells how far it came. Nothing that it saw is its own alone.
         stormed.judged.limits.iter().for_each(|limit| note(limit));
         return Err(anyhow!(run::prefix_is_in_use(&prefix)));
     }

@@ -143,7 +143,7 @@ impl Number {
             }
             _ => self.measured == other.measured,
         };
-        // What is announced of a time may depend on when it was looked at.
+        // A time that is announced may depend on when it was looked at.
         let announced = match (self.announced, other.announced) {
             (Some(one), Some(other)) => one.abs_diff(other) <= slack,
             (one, other) => one == other,

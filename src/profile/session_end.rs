@@ -71,13 +71,13 @@ fn stays(cell: &mut Cell, seconds: u32) {
     cell.steps.insert(place, Step { client, action: wait });
 }
 
-/// What some sessions that left together show: how long one was there at least, and after how long one was gone.
+/// Some sessions left together: one of them was there for so long at least, and one was gone after so long.
 struct Lived {
     there: Duration,
     gone: Option<Duration>,
 }
 
-/// What the sessions show, of which so many left together.
+/// The number that the sessions show, of which so many left together.
 fn number(quantity: Quantity, played: &[Played], together: usize) -> Number {
     let groups: Vec<Lived> = played.chunks(together.max(1)).filter_map(Lived::of).collect();
     let granted = played.iter().find_map(|played| played.connack("leaver", 1)?.session_expiry);
