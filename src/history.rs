@@ -305,7 +305,9 @@ impl Message {
     /// Reads the payload of a PUBLISH in a history; `None` is a payload that is not ours.
     pub fn of(payload: &[u8]) -> Option<Message> {
         let text = std::str::from_utf8(payload).ok()?;
-        text.split_once(FILLED).map_or(text, |(message, _)| message).parse().ok()
+        let message = text.split_once(FILLED).map_or(text, |(message, _)| message).parse().ok();
+        // A clearing has no payload that could name it.
+        message.filter(|message| !matches!(message, Message::Clear(_)))
     }
 
     /// The payload in a history of a message that was filled up to so many bytes on the wire.

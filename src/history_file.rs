@@ -209,13 +209,18 @@ fn ending(head: &Head<'_>, key: &'static str) -> Result<Option<Ending>, (&'stati
     head.get(key).map(ending).transpose()
 }
 
+/// The most attempts that a head can ask for: no run makes more, and each takes memory.
+const ATTEMPTS_MAX: u32 = 100;
+
 /// The attempts: so many that all went the same, or those that the file itself opens.
 fn attempts(events: &[&str], count: Option<u32>) -> Result<Vec<History>, (&'static str, String)> {
     let wrong = |why: &str| ("attempts", why.to_owned());
     let opened = events.iter().filter(|line| line.starts_with(ATTEMPT)).count();
     let history = History::parse(events.iter().copied()).map_err(|error| wrong(&error.why))?;
     match (opened, events[0].starts_with(ATTEMPT), count) {
-        (0, _, Some(0)) => Err(wrong("there is at least 1 attempt; write 1 or more")),
+        (0, _, Some(count)) if !(1..=ATTEMPTS_MAX).contains(&count) => {
+            Err(wrong(&format!("there are 1 to {ATTEMPTS_MAX} attempts; write such a number")))
+        }
         (0, ..) => Ok(vec![history; count.unwrap_or(1) as usize]),
         (_, true, None) => Ok(history.attempts()),
         _ => Err(wrong(

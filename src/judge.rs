@@ -10,6 +10,7 @@ mod combined;
 mod connects;
 mod deliveries;
 mod facts;
+mod faults;
 mod finding;
 mod groups;
 mod handshakes;
@@ -23,10 +24,12 @@ mod outages;
 mod proof;
 mod properties;
 mod races;
+mod reason_codes;
 mod received;
 mod rules;
 mod session;
 mod slots;
+mod strays;
 mod subscriptions;
 mod unsupported;
 mod wills;
@@ -73,7 +76,7 @@ pub fn judge(cell: &Cell, history: &History) -> Judgement {
     }
     // On connections of the harness's own the end of one is what is judged.
     if facts.steps > 0 {
-        witness::excuse(history, &mut findings);
+        witness::excuse(history, &facts, &mut findings);
     }
     findings.merge_messages();
     findings.broken.iter_mut().flat_map(|finding| &mut finding.events).for_each(|at| *at = taken.seen_at(*at));
@@ -110,6 +113,7 @@ fn examine(history: &History, facts: &Facts, kept: &[usize], declared: Declared)
     let model = Model::of(facts, kept);
     connects::check(&model, &mut findings);
     answers::check(history, facts, &mut findings);
+    reason_codes::check(history, facts, &mut findings);
     subscriptions::check(facts, &mut findings);
     witness::check(facts, &mut findings);
     limits::check(facts, &mut findings);
@@ -119,7 +123,7 @@ fn examine(history: &History, facts: &Facts, kept: &[usize], declared: Declared)
     let mut interrupted = false;
     for ledger in &ledgers {
         order::check(&model, ledger, &mut findings);
-        subscriptions::check_overlaps(&model, ledger, &mut findings);
+        subscriptions::check_overlaps(&model, ledger, declared.queue_limit, &mut findings);
         properties::check(&model, ledger, &mut findings);
         handshakes::check(&model, ledger, &mut findings);
         absences::check(&model, ledger, declared.queue_limit, &mut findings);

@@ -63,7 +63,8 @@ fn a_malformed_file_is_refused_with_its_line() {
         ("# verdict: fail\n# statements: MQTT-3.2.0-1 MQTT-3.1.2-5\nstopped\n", 2, "they are not sorted"),
         (&*format!("{head}# choices: queue_full\nstopped\n"), 4, "a choice is name=value"),
         (&*format!("{head}# attempts: many\nstopped\n"), 4, "attempts is a number"),
-        (&*format!("{head}# attempts: 0\nstopped\n"), 4, "at least 1 attempt"),
+        (&*format!("{head}# attempts: 0\nstopped\n"), 4, "there are 1 to 100 attempts"),
+        (&*format!("{head}# attempts: 1000000000\nstopped\n"), 4, "there are 1 to 100 attempts"),
         (&*format!("{head}# attempts: 2\nattempt 1\nstopped\n"), 4, "either the head says how many"),
     ] {
         let (refused, why) = refused(text);

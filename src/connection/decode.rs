@@ -38,6 +38,13 @@ pub enum Undecodable {
     Qos3,
     #[error("has a text with the null character")]
     NullCharacter,
+    #[error("has the Packet Identifier 0")]
+    Identifier0,
+    /// A PUBLISH whose topic no alias stands for (4.7.3).
+    #[error("is a PUBLISH with an empty topic")]
+    EmptyTopic,
+    #[error("is a CONNACK with reserved flags set ({flags:#04x})")]
+    FlagsOfConnack { flags: u8 },
     #[error("{0}")]
     Other(String),
 }
@@ -79,7 +86,7 @@ pub fn decode(protocol: Protocol, frame: &[u8]) -> Result<Packet, Undecodable> {
 fn id(body: &[u8]) -> Result<u16, Undecodable> {
     match body {
         [high, low, ..] if (*high, *low) != (0, 0) => Ok(u16::from_be_bytes([*high, *low])),
-        [_, _, ..] => undecodable("has the Packet Identifier 0"),
+        [_, _, ..] => Err(Undecodable::Identifier0),
         _ => undecodable("is too short for its Packet Identifier"),
     }
 }
@@ -150,6 +157,9 @@ fn publish(protocol: Protocol, first: u8, body: &[u8]) -> Result<Packet, Undecod
         let (block, payload) = block(rest)?;
         publish.properties = of_publish(block)?;
         rest = payload;
+    }
+    if publish.topic.is_empty() && publish.properties.topic_alias.is_none() {
+        return Err(Undecodable::EmptyTopic);
     }
     publish.payload = rest.to_vec();
     Ok(Packet::Publish(publish))

@@ -35,7 +35,15 @@ pub struct Lost<'a> {
 impl Lost<'_> {
     /// True if the history proves that it does not come.
     fn is_proven(&self) -> bool {
-        !matches!(self.proof, Proof::Missing(_))
+        self.control().is_none()
+    }
+
+    /// The control that is missing for a proof, as half a sentence.
+    fn control(&self) -> Option<&'static str> {
+        match self.proof {
+            Proof::Missing(control) => Some(control),
+            Proof::Fence(_) | Proof::Time(_) => None,
+        }
     }
 }
 
@@ -53,7 +61,7 @@ pub fn check(model: &Model<'_>, ledger: &Ledger<'_>, queue_limit: Option<u32>, f
     // Nobody knows yet whether the others were dropped.
     let proven_away: Vec<&Publication> =
         away.iter().filter(|lost| lost.is_proven()).map(|lost| lost.publication).collect();
-    let mut is_within = |lost: &[&Publication]| limit::is_within(&owed_away, lost, queue_limit, findings);
+    let mut is_within = |lost: &[&Publication]| limit::is_within(&evidence, &owed_away, lost, queue_limit, findings);
     if !is_within(&lost_away) && !is_within(&proven_away) {
         queued(&evidence, &owed_away, &away, findings);
     }
@@ -181,10 +189,15 @@ fn owed_at(evidence: &Evidence<'_, '_>, publication: &Publication, qos: u8, proo
 }
 
 /// True if the declared queue limit allowed the broker to drop what is missing.
-pub fn is_excused(owed: &[(&Publication, bool)], lost: &[Lost<'_>], queue_limit: Option<u32>) -> bool {
+pub fn is_excused(
+    evidence: &Evidence<'_, '_>,
+    owed: &[(&Publication, bool)],
+    lost: &[Lost<'_>],
+    queue_limit: Option<u32>,
+) -> bool {
     let away: Vec<&Publication> = owed.iter().filter(|(_, away)| *away).map(|(publication, _)| *publication).collect();
     let lost: Vec<&Publication> = lost.iter().filter(|lost| lost.away).map(|lost| lost.publication).collect();
-    limit::is_within(&away, &lost, queue_limit, &mut Findings::default())
+    limit::is_within(evidence, &away, &lost, queue_limit, &mut Findings::default())
 }
 
 fn messages(lost: &[&Lost<'_>]) -> Vec<Message> {
@@ -215,8 +228,10 @@ fn queued(evidence: &Evidence<'_, '_>, owed: &[&Publication], lost: &[Lost<'_>],
     let is_usual =
         reasons::rule_of_loss(evidence, &publications, rules::STORED_FOR_THE_SESSION) == rules::STORED_FOR_THE_SESSION;
     let guess = if is_usual { limit::looks_like_one(evidence, owed, &publications) } else { None };
-    let observed = format!("{} missing: {}", lost.len(), names(&messages(&all)));
-    if let Proof::Missing(control) = first.proof {
+    let proven: Vec<&Lost<'_>> = lost.iter().filter(|lost| lost.is_proven()).collect();
+    let named = if proven.is_empty() { &all } else { &proven };
+    let observed = format!("{} missing: {}", named.len(), names(&messages(named)));
+    if let Some(control) = first.control().filter(|_| proven.is_empty()) {
         // To a client that withholds its acknowledgements the rest may still be to come.
         let last = evidence.ledger.session.connections.last();
         let withholds = last.is_some_and(|last| last.deliveries.iter().any(|delivery| !delivery.is_complete()));

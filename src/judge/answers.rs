@@ -1,10 +1,10 @@
 //! Answers that are missing, refusals, and connections that ended: what kept the experiment from being finished.
 
-use super::facts::{Connection, Facts, Publication};
+use super::facts::{Connection, Facts, Place, Publication};
 use super::finding::{ATTEMPTS_FOR_AN_ABSENCE, Findings, NAMES};
 use super::malformed;
 use super::rules::{self, Rule};
-use super::unsupported;
+use super::{faults, strays, unsupported};
 use crate::connection::End;
 use crate::history::{Awaited, Event, Excess, History, Message, PROBE, PROOF_WILL_TOPIC, WITNESS};
 use crate::packet::{AckKind, Packet, Protocol};
@@ -60,6 +60,7 @@ pub fn check(history: &History, facts: &Facts, findings: &mut Findings) {
     for connection in &facts.connections {
         malformed::connack(connection, findings);
         missing(history, facts, connection, findings);
+        strays::check(history, connection, findings);
         refusals(facts, connection, findings);
         ended(history, facts, connection, findings);
     }
@@ -110,7 +111,7 @@ fn missing(history: &History, facts: &Facts, connection: &Connection, findings: 
             // Wills, and the end that another connection, silence or a refusal has to bring, are judged with those.
             (Awaited::Will, _) => {}
             (Awaited::ConnectionEnd, _) => {
-                let Some((left, _)) = connection.left else { continue };
+                let Some((left, _)) = connection.left.filter(|(left, _)| left.at < *at) else { continue };
                 let finding = findings.broken(rules::CLOSES_AFTER_DISCONNECT, connection.protocol()).span(left.at, *at);
                 let expected = format!("the broker closes the connection after DISCONNECT from {client}");
                 let finding = finding.after_attempts(ATTEMPTS_FOR_AN_ABSENCE).expected(expected);
@@ -126,7 +127,8 @@ fn missing(history: &History, facts: &Facts, connection: &Connection, findings: 
                 findings.limit(Verdict::Inconclusive, format!("no fence reached {client} before the deadline"));
             }
             (_, Some(rule))
-                if connection.signs.iter().any(|(sign, _)| sign > at) || !strays(connection, *awaited).0.is_empty() =>
+                if connection.signs.iter().any(|(sign, _)| sign > at)
+                    || !strays::of_kind(connection, *awaited).0.is_empty() =>
             {
                 unanswered(history, connection, (*at, *awaited), rule, findings);
             }
@@ -156,7 +158,7 @@ fn unanswered(
 ) {
     let name = awaited.name();
     let sign = connection.signs.iter().map(|(sign, _)| *sign).find(|sign| *sign > at);
-    let (strays, stray_rule) = strays(connection, awaited);
+    let (strays, stray_rule) = strays::of_kind(connection, awaited);
     let open = connection.deliveries.iter().filter(|d| !d.is_complete() && d.place.at < at);
     let is_full = awaited == Awaited::Pingresp && open.count() >= connection.receive_maximum();
     let (rule, observed) = match (strays.is_empty(), is_full) {
@@ -174,16 +176,6 @@ fn unanswered(
     let finding = findings.broken(rule, connection.protocol()).at(events).after_attempts(attempts);
     let finding = finding.span(asked.map_or(connection.opened.at, |(index, ..)| index), at);
     finding.expected(format!("{name} to {}", connection.client)).observed(observed);
-}
-
-/// The answers of this kind that carry an identifier of nobody, and the rule that they break. They are on the wire, whether the
-/// broker gives another sign of life or not.
-fn strays(connection: &Connection, awaited: Awaited) -> (&[usize], Option<Rule>) {
-    match awaited {
-        Awaited::Suback(_) => (&connection.stray_subacks, Some(rules::SUBACK_HAS_ITS_ID)),
-        Awaited::Ack(AckKind::Puback | AckKind::Pubrec, _) => (&connection.stray_acks, Some(rules::ACKS_HAVE_THEIR_ID)),
-        _ => (&[], None),
-    }
 }
 
 fn not_before(name: &str) -> String {
@@ -283,8 +275,15 @@ fn refused_connect(facts: &Facts, connection: &Connection, code: u8, findings: &
 /// A PUBACK or PUBREC that refuses. Quota exceeded behind accepted messages is a full queue; an identifier that is said to be in
 /// use is one that the broker had to take.
 fn refused_publications(facts: &Facts, findings: &mut Findings) {
-    let found = facts.publications.iter().find_map(|publication| Some((publication, publication.refused?)));
-    let Some((publication, (place, code))) = found else { return };
+    let mut told: Vec<u8> = Vec::new();
+    for publication in &facts.publications {
+        let Some((place, code)) = publication.refused.filter(|(_, code)| !told.contains(code)) else { continue };
+        told.push(code);
+        refused_publication(facts, publication, (place, code), findings);
+    }
+}
+
+fn refused_publication(facts: &Facts, publication: &Publication, (place, code): (Place, u8), findings: &mut Findings) {
     let experiment = facts.publications.iter().filter(|p| matches!(p.message, Message::Experiment(_)));
     let accepted = experiment.into_iter().any(|own| own.accepted.is_some());
     let answer = if publication.qos == 1 { "PUBACK" } else { "PUBREC" };
@@ -314,13 +313,17 @@ fn ended(history: &History, facts: &Facts, connection: &Connection, findings: &m
         malformed::bytes(history, at, connection.protocol(), client, findings);
         findings.explains_the_end = true;
     }
-    if let Some((_, code @ (0x9a | 0x9b | 0x87), _)) = connection.dismissed {
+    if let Some((_, code @ (0x87 | 0x9a | 0x9b | 0x9e | 0xa1 | 0xa2), _)) = connection.dismissed {
         findings.limit(Verdict::Unsupported, format!("{client} was sent DISCONNECT {code:#04x}"));
         return;
     }
     let Some((place, end)) = was_cut(connection).filter(|(place, _)| !facts.ended_with_the_broker(*place)) else {
         return;
     };
+    if faults::has_one(facts, connection) {
+        findings.explains_the_end = true;
+        return;
+    }
     if let Some(feature) = unsupported::will(facts, connection) {
         let how = "the broker closed the connection on the CONNECT and accepted one without it";
         findings.limit(Verdict::Unsupported, format!("{feature}: {how}"));
@@ -369,7 +372,7 @@ fn idle(history: &History, facts: &Facts, connection: &Connection, ended: usize)
 }
 
 /// The broker ended the connection although neither the client had sent DISCONNECT nor anything allowed it to.
-fn was_cut(connection: &Connection) -> Option<(super::facts::Place, End)> {
+pub fn was_cut(connection: &Connection) -> Option<(super::facts::Place, End)> {
     let silent = connection.timers.iter().any(|timed| timed.timer == Timer::KeepAlive);
     let allowed = silent
         || connection.may_have_timed_out

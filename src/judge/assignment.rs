@@ -13,6 +13,7 @@ use super::model::Model;
 use super::rules::Rule;
 use super::session::Session;
 use super::slots::{Slot, Way, Wrong, slots};
+use crate::history::Message;
 use search::Search;
 
 /// The cost of a rule that no other message of the session has broken.
@@ -168,10 +169,12 @@ fn cover(guilty: &[(Unit<'_>, Vec<Explanation>)]) -> HashSet<Rule> {
 /// The messages that concern a session: those that may or must come to it, and those that have.
 fn units<'a, 's>(model: &'s Model<'a>, session: &'s Session<'a>) -> impl Iterator<Item = Unit<'a>> + use<'a, 's> {
     let publications = &model.facts.publications;
-    // Clearings of one topic cannot be told apart, and so they are one unit, that of the first.
-    let mut clearings: HashMap<&str, Vec<usize>> = HashMap::new();
-    for (number, publication) in publications.iter().enumerate().filter(|(_, own)| own.is_clearing()) {
-        clearings.entry(&publication.topic).or_default().push(number);
+    // Clearings of one topic cannot be told apart, nor wills that say the same. They are one unit, that of the first.
+    let is_nameless = |own: &Publication| own.is_clearing() || own.is_will();
+    let name = |own: &'a Publication| (Some(own.message).filter(|_| !own.is_clearing()), own.topic.as_ref());
+    let mut alike: HashMap<(Option<Message>, &str), Vec<usize>> = HashMap::new();
+    for (number, publication) in publications.iter().enumerate().filter(|(_, own)| is_nameless(own)) {
+        alike.entry(name(publication)).or_default().push(number);
     }
     let mut sightings: Vec<(usize, Sighting<'a>)> = Vec::new();
     for (connection, delivery) in session.deliveries() {
@@ -183,9 +186,9 @@ fn units<'a, 's>(model: &'s Model<'a>, session: &'s Session<'a>) -> impl Iterato
     sightings.sort_by_key(|(number, _)| *number);
     let mut sightings = sightings.into_iter().peekable();
     publications.iter().enumerate().filter_map(move |(number, publication)| {
-        let publications: Vec<&'a Publication> = match clearings.get(publication.topic.as_ref()) {
-            Some(all) if publication.is_clearing() && all[0] != number => return None,
-            Some(all) if publication.is_clearing() => all.iter().map(|own| &publications[*own]).collect(),
+        let publications: Vec<&'a Publication> = match alike.get(&name(publication)) {
+            Some(all) if is_nameless(publication) && all[0] != number => return None,
+            Some(all) if is_nameless(publication) => all.iter().map(|own| &publications[*own]).collect(),
             _ => vec![publication],
         };
         let own = std::iter::from_fn(|| sightings.next_if(|(first, _)| *first == number));

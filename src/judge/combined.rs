@@ -120,6 +120,11 @@ impl Judgement {
         self.findings.limits.iter().any(|(verdict, _)| is_open(*verdict))
     }
 
+    /// True if the broker does not take what the experiment asks for.
+    fn is_unsupported(&self) -> bool {
+        self.findings.limits.iter().any(|(verdict, _)| *verdict == Verdict::Unsupported)
+    }
+
     /// All that was found is proven, and it suggests a cause that only one more attempt can show to be it.
     pub fn leaves_a_guess_open(&self) -> bool {
         self.attempts_needed() == 1 && self.findings.broken.iter().any(|finding| finding.guess.is_some())
@@ -147,6 +152,13 @@ impl Judgement {
     /// The record of a cell by what this attempt, the one with number `attempt`, shows after those before it.
     fn into_record(self, cell: &Cell, earlier: &[Judgement], attempt: usize) -> Combined {
         let mut limits = self.findings.limits;
+        // A network may cut the connection where a broker without the feature would.
+        if earlier.last().is_some_and(|before| !before.is_unsupported()) {
+            limits.iter_mut().filter(|(verdict, _)| *verdict == Verdict::Unsupported).for_each(|(verdict, reason)| {
+                *verdict = Verdict::Inconclusive;
+                reason.push_str(", in this attempt and not in the one before");
+            });
+        }
         let (confirmed, open): (Vec<Finding>, Vec<Finding>) =
             self.findings.broken.into_iter().partition(|finding| Judgement::is_confirmed(finding, earlier));
         if let Some(finding) = open.first() {

@@ -20,7 +20,7 @@ pub fn check(model: &Model<'_>, findings: &mut Findings) {
         refused(connection, findings);
         without_identifier(model.facts, connection, findings);
         session_present(model, connection, findings);
-        assigned(model.facts, connection, findings);
+        assigned(model, connection, findings);
         dismissed(connection, findings);
         not_ended(connection, findings);
     }
@@ -66,8 +66,8 @@ fn refused(connection: &Connection, findings: &mut Findings) {
         finding.expected(expected).observed("it stayed open");
     }
     let about_the_identifier = matches!((connection.protocol(), connack.code), (Protocol::V3, 0x02) | (_, 0x85));
-    // Identifiers of ours have 1 to 23 digits and letters.
-    if about_the_identifier && !connection.connect.client_id.is_empty() {
+    let id = connection.connect.client_id.as_bytes();
+    if about_the_identifier && (1..=23).contains(&id.len()) && id.iter().all(u8::is_ascii_alphanumeric) {
         let events = [connection.opened.at, *at];
         let finding = findings.broken(rules::ACCEPTS_PLAIN_IDENTIFIERS, connection.protocol()).at(events);
         let expected = "an identifier of 1 to 23 digits and letters is taken";
@@ -179,7 +179,7 @@ fn was_given_away(sessions: &[Session<'_>], connection: &Connection) -> bool {
 }
 
 /// A client without an identifier is told which one it got, and that is nobody else's.
-fn assigned(facts: &Facts, connection: &Connection, findings: &mut Findings) {
+fn assigned(model: &Model<'_>, connection: &Connection, findings: &mut Findings) {
     if connection.protocol() != Protocol::V5 || !connection.connect.client_id.is_empty() || !connection.is_accepted() {
         return;
     }
@@ -191,14 +191,19 @@ fn assigned(facts: &Facts, connection: &Connection, findings: &mut Findings) {
         finding.expected(expected).observed("none");
         return;
     };
+    let goes_on = |other: &Connection| {
+        let own = model.sessions.iter().find(|session| session.has(other)).and_then(|session| session.end);
+        let has_expired = model.facts.session_has_expired(other, connection);
+        other.session_persists() && !has_expired && own.is_none_or(|end| end.place().at >= connection.opened.at)
+    };
     let is_in_use = |other: &&Connection| {
         *other.id == **id
             && other.index < connection.index
             && other.client != connection.client
             && other.is_accepted()
-            && (other.ended_in() >= connection.opened.step || other.session_persists())
+            && (other.ended_in() >= connection.opened.step || goes_on(other))
     };
-    if let Some(other) = facts.connections.iter().find(is_in_use) {
+    if let Some(other) = model.facts.connections.iter().find(is_in_use) {
         let events = events.into_iter().chain([other.opened.at]);
         let finding = findings.broken(rules::ASSIGNS_A_NEW_IDENTIFIER, Protocol::V5).at(events);
         let expected = format!("a new identifier for {}, not that of {}", connection.client, other.client);

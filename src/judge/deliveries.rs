@@ -101,9 +101,6 @@ fn ledger<'a>(model: &'a Model<'a>, session: &'a Session<'a>, findings: &mut Fin
         for (number, copy) in explained.iter().enumerate() {
             let sighting = unit.sightings[number];
             match copy.cause {
-                // A SUBSCRIBE without its SUBACK may be in force: the missing answer is the finding.
-                Cause::Illegal(illegal::Cause::Unsolicited | illegal::Cause::WillAgain)
-                    if session.has_unanswered(&sighting.delivery.topic) => {}
                 Cause::Illegal(cause @ (illegal::Cause::Unsolicited | illegal::Cause::OtherSession)) => {
                     unsolicited.push((sighting, cause, copy.labels[0].rule));
                 }

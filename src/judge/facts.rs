@@ -117,6 +117,8 @@ pub struct Publication {
 pub struct Sending {
     pub place: Place,
     pub connection: usize,
+    /// True if its DUP flag is 0.
+    pub is_new: bool,
 }
 
 impl Facts {
@@ -218,6 +220,15 @@ impl Facts {
         self.timers()
             .filter(|timed| timed.timer == timer && timed.passed && timed.is_between(from, to))
             .max_by_key(|t| t.seconds)
+    }
+
+    /// The Session Expiry Interval passed between two connections of one client, as far as anybody measured it.
+    pub fn session_has_expired(&self, last: &Connection, next: &Connection) -> bool {
+        let end = last.end.unwrap_or(last.opened);
+        let timed = self.ran_out(Timer::SessionExpiry, end, next.opened);
+        let elapsed = self.elapsed(end.at, next.opened.at);
+        timed.is_some_and(|timed| timed.seconds >= last.expiry())
+            || elapsed.is_some_and(|elapsed| elapsed >= Duration::from_secs(last.expiry().into()))
     }
 
     /// At most so much time passed between two places: as measured, or by the timers that ran out in between, each of which

@@ -25,13 +25,15 @@ pub struct Group<'g, 'a> {
     pub copies: Vec<(&'g Ledger<'a>, &'g Copy<'a>)>,
 }
 
-/// Every group that each of the experiment's messages met.
+/// Every group that each of the experiment's messages, and each will, met.
 pub fn groups<'g, 'a>(model: &Model<'a>, ledgers: &'g [Ledger<'a>]) -> Vec<Group<'g, 'a>> {
     let mut groups = Vec::new();
     if !ledgers.iter().any(|ledger| ledger.session.subscriptions.iter().any(Subscription::is_shared)) {
         return groups;
     }
-    for publication in model.facts.publications.iter().filter(|p| p.is_of_experiment() && !p.is_clearing()) {
+    for publication in
+        model.facts.publications.iter().filter(|p| (p.is_of_experiment() || p.is_will()) && !p.is_clearing())
+    {
         let filters: BTreeSet<&str> = ledgers.iter().flat_map(|own| shared_filters(own, publication)).collect();
         groups.extend(filters.into_iter().map(|filter| group(model, ledgers, publication, filter)));
     }
@@ -134,7 +136,9 @@ fn while_away(group: &Group<'_, '_>, findings: &mut Findings) {
 
 /// Messages that nobody of their group got, although one had to.
 fn lost(model: &Model<'_>, groups: &[Group<'_, '_>], findings: &mut Findings) {
-    let is_lost = |group: &&Group<'_, '_>| group.copies.is_empty() && is_owed(model, group);
+    // A will has no fence behind it.
+    let is_lost =
+        |group: &&Group<'_, '_>| !group.publication.is_will() && group.copies.is_empty() && is_owed(model, group);
     for group in groups.iter().filter(is_lost) {
         if !is_proven_lost(model, group) {
             continue;

@@ -67,6 +67,7 @@ pub fn check<'a>(model: &Model<'a>, ledger: &Ledger<'a>, findings: &mut Findings
     let mut resumptions = Vec::new();
     let mut open = Open::default();
     let (mut raced, mut confused) = (false, false);
+    let discarded = discarded(model, ledger);
     let copies: HashMap<usize, &Copy<'a>> = ledger.copies.iter().map(|copy| (copy.delivery.place.at, copy)).collect();
     for (number, connection) in ledger.session.connections.iter().enumerate() {
         // What is too large for this connection counts as delivered (5.0 MQTT-3.1.2-25).
@@ -75,7 +76,8 @@ pub fn check<'a>(model: &Model<'a>, ledger: &Ledger<'a>, findings: &mut Findings
         let is_too_large = |exchange: &Exchange<'_>| {
             copy_of(exchange).is_some_and(|copy| model.is_too_large(ledger.session, copy.publication))
         };
-        for exchange in open.iter_mut().filter(|exchange| is_limited && is_too_large(exchange)) {
+        let is_dropped = |exchange: &Exchange<'_>| exchange.released.is_none() && is_too_large(exchange);
+        for exchange in open.iter_mut().filter(|exchange| is_limited && is_dropped(exchange)) {
             exchange.finished.get_or_insert(connection.opened.at);
         }
         // A message of a group may have gone to another member in the meantime (5.0, section 4.8.2).
@@ -85,8 +87,16 @@ pub fn check<'a>(model: &Model<'a>, ledger: &Ledger<'a>, findings: &mut Findings
         for exchange in open.iter_mut().filter(|exchange| may_have_moved_on(exchange)) {
             exchange.finished.get_or_insert(connection.opened.at);
         }
-        let before: Vec<Exchange<'a>> = open.iter().copied().collect();
         let earlier = number.checked_sub(1).map(|number| ledger.session.connections[number]);
+        // Whether the broker has the exchanges still nobody knows, where a CONNECT that would have ended the session was not answered.
+        let since = earlier.map_or(connection.index, |own| own.index + 1);
+        let mut between = model.facts.connections[since..connection.index].iter();
+        if between.any(|own| *own.id == *ledger.session.id && own.is_unanswered_clean()) {
+            for exchange in open.iter_mut() {
+                exchange.finished.get_or_insert(connection.opened.at);
+            }
+        }
+        let before: Vec<Exchange<'a>> = open.iter().copied().collect();
         let takes_over = earlier.is_some_and(|own| own.end.is_none_or(|end| end.at > connection.opened.at));
         Walk {
             connection,
@@ -96,6 +106,7 @@ pub fn check<'a>(model: &Model<'a>, ledger: &Ledger<'a>, findings: &mut Findings
             acknowledged: HashMap::new(),
             exceeded: false,
             confused: &mut confused,
+            discarded: &discarded,
         }
         .walk(ledger, findings);
         // A session that is there by the broker's own word is resumed; one that it denies is another matter.
@@ -134,12 +145,23 @@ struct Walk<'w, 'a> {
     open: &'w mut Open<'a>,
     /// The Packet Identifiers of messages whose PUBLISH came on this connection and that we have not answered for good.
     unfinished: HashSet<u16>,
-    /// By topic and the connection of our PUBRECs: the latest of those that a PUBREL has followed, and the PUBREL.
-    acknowledged: HashMap<(usize, &'a str), (usize, usize)>,
+    /// By topic, the connection of our PUBRECs, and whether the PUBREL is sent again: the latest of those that a PUBREL has followed,
+    /// and the PUBREL.
+    acknowledged: HashMap<(usize, &'a str, bool), (usize, usize)>,
     /// The Receive Maximum was exceeded already.
     exceeded: bool,
     /// An identifier in use was given to another message, so that the order of the PUBRELs tells nothing.
     confused: &'w mut bool,
+    /// The Packet Identifiers that wait for their PUBREL in a session of this client that has ended.
+    discarded: &'w HashSet<u16>,
+}
+
+/// The Packet Identifiers under which messages waited for their PUBREL when an earlier session of the same client ended.
+fn discarded(model: &Model<'_>, ledger: &Ledger<'_>) -> HashSet<u16> {
+    let session = ledger.session;
+    let earlier = model.facts.connections[..session.connections[0].index].iter().filter(|own| *own.id == *session.id);
+    let waits = |own: &&Delivery| own.publish.qos == 2 && own.acked.is_some() && own.completed.is_none();
+    earlier.flat_map(|own| own.deliveries.iter().filter(waits).map(|delivery| delivery.publish.id)).collect()
 }
 
 impl<'a> Walk<'_, 'a> {
@@ -207,9 +229,13 @@ impl<'a> Walk<'_, 'a> {
             if self.takes_over {
                 return;
             }
-            let finding = findings.broken(rules::ANSWERS_PUBREC, protocol).at([at]);
+            let (rule, observed) = match self.discarded.contains(&id) {
+                true => (rules::A_DISCARDED_SESSION_IS_NOT_USED, "PUBREL for a message of a session that has ended"),
+                false => (rules::ANSWERS_PUBREC, "PUBREL for a message that it has not acknowledged"),
+            };
+            let finding = findings.broken(rule, protocol).at([at]);
             let expected = format!("PUBREL to {} only behind its PUBREC", self.connection.client);
-            finding.expected(expected).observed("PUBREL for a message that it has not acknowledged");
+            finding.expected(expected).observed(observed);
             return;
         };
         let is_again = mem::replace(&mut known.here.released, true);
@@ -217,12 +243,14 @@ impl<'a> Walk<'_, 'a> {
             let finding = findings.broken(rules::RESENT_ONLY_ON_RESUME, protocol).at([at]);
             finding.expected("PUBREL again only on a further connection").observed("it came again on the same one");
         }
+        // Those that are sent again have an order of their own.
+        let was_released = known.released.is_some();
         let acked = known.acked.filter(|_| !is_again);
         known.released = Some(at);
         let (topic, acked_on) = (known.delivery.topic.as_ref(), known.acked_on);
         let Some(acked) = acked.filter(|_| !*self.confused) else { return };
         // A PUBREL that comes before another one whose PUBREC was sent earlier on the same connection.
-        let latest = self.acknowledged.entry((acked_on, topic)).or_insert((acked, at));
+        let latest = self.acknowledged.entry((acked_on, topic, was_released)).or_insert((acked, at));
         if latest.0 > acked {
             let finding = findings.broken(rules::PUBRELS_IN_THE_ORDER_OF_PUBRECS, protocol).at([latest.1, at]);
             finding.expected("PUBRELs in the order of the PUBRECs").observed("another order");

@@ -6,6 +6,7 @@ use super::facts::{Connection, Publication, Subscribing};
 use super::model::{Asks, Model};
 use super::rules::{self, Rule};
 use super::session::{Session, SessionEnd, Subscription};
+use super::wills;
 use crate::history::Message;
 use crate::packet::Protocol;
 use crate::topic;
@@ -59,7 +60,7 @@ pub fn causes<'a>(
 ) -> Vec<(Cause, Rule)> {
     let mut causes = Vec::new();
     for publication in &unit.publications {
-        will(model, publication, &mut causes);
+        will(model, publication, sighting, &mut causes);
         own_message(session, publication, sighting, &mut causes);
         retained(model, session, publication, sighting, &mut causes);
         unsubscribed(session, publication, sighting, &mut causes);
@@ -76,9 +77,11 @@ pub fn causes<'a>(
 }
 
 /// A will after DISCONNECT, before its delay, or of a connection that is still there.
-fn will(model: &Model<'_>, publication: &Publication, causes: &mut Vec<(Cause, Rule)>) {
+fn will(model: &Model<'_>, publication: &Publication, sighting: &Sighting<'_>, causes: &mut Vec<(Cause, Rule)>) {
     let Some(connection) = publication.will_of.map(|index| &model.facts.connections[index]) else { return };
-    if connection.left_for_good().is_some() {
+    if wills::is_of_an_open_connection(model.facts, publication, sighting.delivery.place) {
+        causes.push((Cause::Will, rules::WILL_PUBLISHED_AT_THE_END));
+    } else if connection.left_for_good().is_some() {
         causes.push((Cause::Will, rules::WILL_DISCARDED_AT_DISCONNECT));
     } else if publication.sent().is_none() {
         causes.push((Cause::Will, rules::WILL_NOT_BEFORE_ITS_DELAY));
@@ -176,7 +179,7 @@ fn unsubscribed(
     causes: &mut Vec<(Cause, Rule)>,
 ) {
     let Some(sent) = publication.sent() else { return };
-    let matching = session.subscriptions.iter().filter(|own| own.subscribing.matches(&publication.topic));
+    let matching = session.subscriptions.iter().filter(|own| topic::matches(own.filter(), &publication.topic));
     let mut ended =
         matching.filter_map(|own| own.end.filter(|end| end.by_unsubscribe && end.sent.at < sighting.delivery.place.at));
     if let Some(end) = ended.rfind(|end| end.sent.step <= sent.step) {
@@ -229,6 +232,9 @@ fn ended_session<'a>(
 
 /// Nothing explains the copy. A client that never was here may be told of a session, and get what another one subscribed to.
 pub fn unsolicited(model: &Model<'_>, session: &Session<'_>, sighting: &Sighting<'_>) -> (Cause, Rule) {
+    if is_of_broker_by_wildcard(session, &sighting.delivery.topic) {
+        return (Cause::Unsolicited, rules::WILDCARDS_DO_NOT_MATCH_DOLLAR);
+    }
     let is_fresh = session.connections[0].index == sighting.connection.index;
     let of_other =
         model.sessions.iter().any(|own| own.id != session.id && own.had_subscribed(&sighting.delivery.topic));
@@ -236,6 +242,12 @@ pub fn unsolicited(model: &Model<'_>, session: &Session<'_>, sighting: &Sighting
         return (Cause::OtherSession, rules::IDENTIFIES_THE_SESSION);
     }
     (Cause::Unsolicited, rules::NO_SUBSCRIPTION_EXPLAINS_IT)
+}
+
+/// The topic begins with $, and a filter of the session that begins with a wildcard would match it otherwise.
+fn is_of_broker_by_wildcard(session: &Session<'_>, topic: &str) -> bool {
+    let Some(rest) = topic.strip_prefix('$') else { return false };
+    session.had_subscribed(&format!("x{rest}"))
 }
 
 /// The witness, or a client of another session, had the will twice: the broker has published it twice.

@@ -22,6 +22,7 @@ pub fn bytes(history: &History, at: usize, protocol: Protocol, to: &str, finding
     let rule = match decode(protocol, bytes) {
         _ if has_wrong_flags(protocol, bytes) => rules::RESERVED_FLAGS,
         _ if is_suback_without_codes(protocol, bytes) => rules::A_CODE_FOR_EACH_FILTER,
+        Err(Undecodable::Identifier0) => rule_of_identifier_0(bytes),
         Err(error) => rule_of(&error),
         Ok(_) => rules::MALFORMED_PACKET,
     };
@@ -56,7 +57,19 @@ fn rule_of(error: &Undecodable) -> Rule {
         Undecodable::IllFormedText => rules::WELL_FORMED_TEXT,
         Undecodable::Qos3 => rules::NO_QOS_3,
         Undecodable::NullCharacter => rules::NO_NULL_CHARACTER,
-        Undecodable::Other(_) => rules::MALFORMED_PACKET,
+        Undecodable::EmptyTopic => rules::A_TOPIC_HAS_A_CHARACTER,
+        Undecodable::FlagsOfConnack { .. } => rules::FLAGS_OF_CONNACK,
+        Undecodable::Identifier0 | Undecodable::Other(_) => rules::MALFORMED_PACKET,
+    }
+}
+
+/// The rule on the Packet Identifier of a packet of this type: an answer has that of what it answers, and no client of ours uses 0.
+fn rule_of_identifier_0(bytes: &[u8]) -> Rule {
+    match bytes.first().map(|first| first >> 4) {
+        Some(3) => rules::AN_IDENTIFIER_IS_NOT_0,
+        Some(4..=7) => rules::ACKS_HAVE_THEIR_ID,
+        Some(9) => rules::SUBACK_HAS_ITS_ID,
+        _ => rules::MALFORMED_PACKET,
     }
 }
 

@@ -50,16 +50,17 @@ impl<'a> Model<'a> {
     }
 
     /// The sessions that a publication may meet are those of these routings: one for each time that it was sent at QoS 0 or 1,
-    /// since a broker may take a repeated PUBLISH for a new message, and one in all at QoS 2.
+    /// since a broker may take a repeated PUBLISH for a new message, and at QoS 2 one for each time that it was published anew.
     pub fn routings(&self, publication: &Publication) -> Vec<Span> {
-        let count = if publication.qos == 2 { 1 } else { publication.sendings.len() };
+        let first = publication.sent();
+        let is_new = |own: &&super::facts::Sending| publication.qos < 2 || own.is_new || Some(own.place) == first;
         let span = |sending: &super::facts::Sending| Span {
             from: sending.place,
             until: self.routed_by(publication),
             connection: if publication.is_will() { usize::MAX } else { sending.connection },
             accepted: publication.accepted,
         };
-        publication.sendings.iter().take(count).map(span).collect()
+        publication.sendings.iter().filter(is_new).map(span).collect()
     }
 
     /// From the first time that it was sent until it was accepted: in this time the broker has routed it once at least.
@@ -108,12 +109,12 @@ impl<'a> Model<'a> {
         let limits = session.connections.iter().filter_map(|c| c.connect.maximum_packet_size);
         let Some(limit) = limits.min() else { return false };
         let payload = publication.bytes.unwrap_or(USUAL_PAYLOAD);
-        let properties = if publication.properties.content_type.is_some() { PROPERTIES } else { 0 };
-        payload + HEADER + properties > limit as usize
+        let topic = publication.topic.len().saturating_sub(USUAL_TOPIC);
+        payload + HEADER + topic + publication.properties.bytes_max() > limit as usize
     }
 
     /// Its Message Expiry Interval may have passed before the client could get it.
-    fn may_have_expired(&self, session: &Session<'_>, publication: &Publication) -> bool {
+    pub fn may_have_expired(&self, session: &Session<'_>, publication: &Publication) -> bool {
         let Some((expiry, sent)) = publication.properties.message_expiry.zip(publication.sent()) else { return false };
         let last = session.connections[session.connections.len() - 1];
         let end = last.deliveries.last().map_or(last.opened, |delivery| delivery.place);
@@ -186,10 +187,10 @@ impl<'a> Model<'a> {
     }
 }
 
-/// Bytes of a payload that is not filled up, of the header of a PUBLISH, and of all properties that a message may carry.
+/// Bytes of a payload that is not filled up, of a topic, and of the header of a PUBLISH with such a topic and what a broker adds.
 const USUAL_PAYLOAD: usize = 32;
+const USUAL_TOPIC: usize = 32;
 const HEADER: usize = 64;
-const PROPERTIES: usize = 120;
 
 /// The broker has stored it, or cleared by it, for sure when it reads a packet that was sent at `sent`.
 fn has_surely_stored(publication: &Publication, sent: Place, connection: &Connection) -> bool {

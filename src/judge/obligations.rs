@@ -153,7 +153,7 @@ fn messages(model: &Model<'_>, ledger: &Ledger<'_>, queue_limit: Option<u32>, al
     let evidence = Evidence { model, ledger };
     let owed = absences::owed(&evidence).collect::<Vec<_>>();
     let lost = absences::lost(&evidence, owed.iter().copied());
-    let excused = absences::is_excused(&owed, &lost, queue_limit);
+    let excused = absences::is_excused(&evidence, &owed, &lost, queue_limit);
     for publication in &model.facts.publications {
         let is_shown = publication.is_of_experiment() || publication.is_will();
         let lost = lost.iter().find(|lost| std::ptr::eq(lost.publication, publication));

@@ -3,12 +3,13 @@
 //! for it.
 
 use std::collections::HashSet;
-use std::time::Duration;
 
+use super::absences::asks;
 use super::deliveries::Ledger;
 use super::facts::{Connection, Facts, Outage, Publication};
 use super::finding::{ATTEMPTS_FOR_AN_ABSENCE, Findings};
 use super::model::Model;
+use super::proof::Evidence;
 use super::rules::{self, Rule};
 use super::session::Session;
 use crate::history::{Event, History, Message, PROOF_WILL_TOPIC};
@@ -56,6 +57,20 @@ const AFTER_PARTITION: Choices = Choices {
 /// The choice about a session whose Session Expiry Interval passed meanwhile.
 const EXPIRED_MEANWHILE: &str = "expired_while_the_broker_was_away";
 
+/// What one packet breaks by itself: no state of the broker, older or newer, would make it right.
+const BY_ITSELF: &[Rule] = &[
+    rules::DUP_0_AT_QOS_0,
+    rules::NO_WILDCARD_IN_A_TOPIC,
+    rules::A_TOPIC_HAS_A_CHARACTER,
+    rules::MAXIMUM_PACKET_SIZE,
+    rules::NO_ALIAS_UNASKED,
+    rules::NO_ALIAS_ABOVE_THE_MAXIMUM,
+    rules::NO_ALIAS_0,
+    rules::RECEIVE_MAXIMUM,
+    rules::PRESENT_0_AFTER_CLEAN,
+    rules::PRESENT_0_WITH_ERROR,
+];
+
 /// Measures what was kept, and withdraws the findings that an outage explains.
 pub fn check(
     history: &History,
@@ -79,8 +94,8 @@ pub fn check(
         if let Some(next) = return_of(model.facts, ledger.session, outage) {
             session(model, ledger, next, (outage, &choices, durable), findings);
         }
+        retained(model, ledger, (outage, &choices, durable), findings);
     }
-    retained(model, (outage, &choices, durable), findings);
     wills(model.facts, &choices, findings);
 }
 
@@ -108,7 +123,7 @@ fn session(
     findings: &mut Findings,
 ) {
     let last = ledger.session.connections.iter().rfind(|own| own.opened.at < outage.from.at);
-    if last.is_some_and(|last| has_expired(model.facts, last, next)) {
+    if last.is_some_and(|last| model.facts.session_has_expired(last, next)) {
         return findings.choice(EXPIRED_MEANWHILE, if next.session_present() { "kept" } else { "gone" });
     }
     // The client has what it has answered, whether the handshake is complete or not.
@@ -133,7 +148,11 @@ fn session(
         let again = done.iter().filter(|own| behind.contains(&own.message)).count();
         findings.choice_among(choices.again, if again == 0 { "none" } else { "some" }, "some");
     }
-    let promise = promise(outage, durable, rules::KEEPS_THE_SESSION);
+    // A CONNECT that nobody answered may have ended the session.
+    let since = last.map_or(next.index, |last| last.index + 1);
+    let mut between = model.facts.connections[since..next.index].iter().filter(|own| own.id == next.id);
+    let may_have_ended = between.any(|own| own.connack.is_none() && (own.connect.clean || !own.session_persists()));
+    let promise = promise(outage, durable, rules::KEEPS_THE_SESSION).filter(|_| !may_have_ended);
     if let Some((rule, because)) = promise.filter(|_| is_over(outage, next) && !next.session_present()) {
         let connack = next.connack.as_ref().map(|(at, _)| *at);
         let finding = findings.broken(rule, next.protocol());
@@ -158,13 +177,6 @@ fn promise(outage: Outage, durable: Option<Ending>, by_standard: Rule) -> Option
     }
 }
 
-/// The Session Expiry Interval passed between two connections, as far as anybody measured it.
-fn has_expired(facts: &Facts, last: &Connection, next: &Connection) -> bool {
-    let end = last.end.unwrap_or(last.opened);
-    let elapsed = facts.elapsed(end.at, next.opened.at);
-    elapsed.is_some_and(|elapsed| elapsed >= Duration::from_secs(last.expiry().into()))
-}
-
 /// Whether the wills of those were published whose connections ended with the broker.
 fn wills(facts: &Facts, choices: &Choices, findings: &mut Findings) {
     let wills = facts.publications.iter().filter(|own| own.will_of.is_some() && *own.topic != *PROOF_WILL_TOPIC);
@@ -178,33 +190,31 @@ fn wills(facts: &Facts, choices: &Choices, findings: &mut Findings) {
     }
 }
 
-/// Whether retained messages are there again, for those who subscribe behind the outage.
+/// Whether retained messages are there again, for those who subscribe behind the outage and are owed them.
 fn retained(
     model: &Model<'_>,
+    ledger: &Ledger<'_>,
     (outage, choices, durable): (Outage, &Choices, Option<Ending>),
     findings: &mut Findings,
 ) {
     let Some(until) = outage.until else { return };
-    let behind = model.facts.connections.iter().filter(|own| own.opened.at > until.at);
-    for (connection, subscribing) in behind.flat_map(|own| own.subscribes.iter().map(move |sub| (own, sub))) {
-        for topic in model.retained_topics(&subscribing.filter.filter) {
-            let stored = model.retained(topic, subscribing, connection);
-            let is_older = |own: &&Publication| own.sent().is_some_and(|sent| sent.at < outage.from.at);
-            if stored.none || subscribing.granted().is_none() || !stored.candidates.iter().all(is_older) {
-                continue;
-            }
-            let mut later = connection.deliveries.iter().filter(|own| own.place.at > subscribing.sent.at);
-            let came = later.any(|own| *own.topic == *topic && own.publish.retain);
-            findings.choice_among(choices.retained, if came { "kept" } else { "lost" }, "partly");
-            let promise = promise(outage, durable, rules::RETAINED_TO_A_SUBSCRIPTION);
-            if let Some((rule, because)) = promise.filter(|_| !came) {
-                // A copy may come late, and only a broken MUST is worth to start the broker again.
-                let attempts = if rule == rules::KEPT_WHEN_STOPPED { 1 } else { ATTEMPTS_FOR_AN_ABSENCE };
-                let finding = findings.broken(rule, connection.protocol()).after_attempts(attempts);
-                let finding = finding.at([outage.from.at, subscribing.sent.at]);
-                let expected = format!("the retained message of its topic: {because}");
-                finding.expected(expected).observed("it is gone behind the restart");
-            }
+    let evidence = Evidence { model, ledger };
+    for ask in asks(model, ledger.session).iter().filter(|ask| ask.connection.opened.at > until.at) {
+        let is_older = |own: &&Publication| own.sent().is_some_and(|sent| sent.at < outage.from.at);
+        if !ask.is_owed(&evidence) || !ask.found.candidates.iter().all(is_older) {
+            continue;
+        }
+        let (connection, asked) = (ask.connection, ask.subscribing.sent.at);
+        let mut later = connection.deliveries.iter().filter(|own| own.place.at > asked);
+        let came = later.any(|own| own.topic == ask.last().topic && own.publish.retain);
+        findings.choice_among(choices.retained, if came { "kept" } else { "lost" }, "partly");
+        let promise = promise(outage, durable, rules::RETAINED_TO_A_SUBSCRIPTION);
+        if let Some((rule, because)) = promise.filter(|_| !came && ask.time_has_passed(&evidence)) {
+            // A copy may come late, and only a broken MUST is worth to start the broker again.
+            let attempts = if rule == rules::KEPT_WHEN_STOPPED { 1 } else { ATTEMPTS_FOR_AN_ABSENCE };
+            let finding = findings.broken(rule, connection.protocol()).after_attempts(attempts);
+            let expected = format!("the retained message of its topic: {because}");
+            finding.at([outage.from.at, asked]).expected(expected).observed("it is gone behind the restart");
         }
     }
 }
@@ -236,7 +246,8 @@ fn excuse(history: &History, facts: &Facts, outage: Outage, findings: &mut Findi
             *at > newest.at && matches!(connack, Some(Packet::Connack(connack)) if connack.session_present)
         };
         let lacks = finding.is_absence && (outage.node.is_none() || finding.events.iter().any(is_word));
-        lacks || is_before || finding.events.iter().all(is_behind)
+        let is_of = |rule: &Rule| rule.id(finding.protocol) == Some(finding.statement);
+        lacks || is_before || BY_ITSELF.iter().any(is_of) || finding.events.iter().all(is_behind)
     });
 }
 

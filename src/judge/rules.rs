@@ -80,6 +80,8 @@ rules! {
     PROPERTIES_OF_ITS_TYPE: none, "2.2.2.2";
     MALFORMED_PACKET: "2.1", "2.1";
     NO_QOS_3: "MQTT-3.3.1-4", "MQTT-3.3.1-4";
+    A_TOPIC_HAS_A_CHARACTER: "MQTT-4.7.3-1", "MQTT-4.7.3-1";
+    FLAGS_OF_CONNACK: "3.2.2", "MQTT-3.2.2-1";
     WELL_FORMED_TEXT: "MQTT-1.5.3-1", "MQTT-1.5.4-1";
     NO_NULL_CHARACTER: "MQTT-1.5.3-2", "MQTT-1.5.4-2";
     // Properties of CONNACK: how often each may stand, and with which values.
@@ -99,6 +101,14 @@ rules! {
     SERVER_REFERENCE_OF_CONNACK: none, "3.2.2.3.16";
     AUTHENTICATION_METHOD_OF_CONNACK: none, "3.2.2.3.17";
     AUTHENTICATION_DATA_OF_CONNACK: none, "3.2.2.3.18";
+    // Reason codes, as the standard lists them for each type of packet.
+    CODES_OF_PUBACK: none, "MQTT-3.4.2-1";
+    CODES_OF_PUBREC: none, "MQTT-3.5.2-1";
+    CODES_OF_PUBREL: none, "MQTT-3.6.2-1";
+    CODES_OF_PUBCOMP: none, "MQTT-3.7.2-1";
+    CODES_OF_SUBACK: "MQTT-3.9.3-2", "MQTT-3.9.3-2";
+    CODES_OF_UNSUBACK: none, "MQTT-3.11.3-2";
+    CODES_OF_DISCONNECT: none, "MQTT-3.14.2-1";
     // Answers.
     ACKS_HAVE_THEIR_ID: "MQTT-2.3.1-6", "MQTT-2.2.1-5";
     ANSWER_OF_THE_QOS: "MQTT-3.3.4-1", "MQTT-3.3.4-1";
@@ -113,7 +123,8 @@ rules! {
     UNANNOUNCED_QOS: none, "MQTT-3.2.2-9";
     UNANNOUNCED_RETAIN: none, "3.2.2.3.5";
     // Subscriptions.
-    A_CODE_FOR_EACH_FILTER: "MQTT-3.8.4-5", "MQTT-3.8.4-7";
+    A_CODE_FOR_EACH_FILTER: "MQTT-3.8.4-5", "MQTT-3.8.4-6";
+    A_CODE_THAT_GRANTS_OR_REFUSES: "MQTT-3.8.4-5", "MQTT-3.8.4-7";
     CODES_IN_THE_ORDER_OF_THE_FILTERS: "MQTT-3.9.3-1", "MQTT-3.9.3-1";
     SUBSCRIBE_AT_ANY_QOS: none, "MQTT-3.2.2-10";
     REPLACES_THE_SUBSCRIPTION: "MQTT-3.8.4-3", "MQTT-3.8.4-3";
@@ -161,6 +172,7 @@ rules! {
     LASTS_AS_LONG_AS_ITS_CONNECTION: "MQTT-4.1.0-2", "MQTT-4.1.0-1";
     BEHIND_A_TOO_LARGE_MESSAGE: none, "MQTT-3.1.2-25";
     // Handshakes, and what a resumed session sends again.
+    AN_IDENTIFIER_IS_NOT_0: "MQTT-2.3.1-1", "MQTT-2.2.1-4";
     AN_UNUSED_IDENTIFIER: "MQTT-2.3.1-4", "MQTT-2.2.1-4";
     AN_IDENTIFIER_IS_NEW_AFTER_PUBACK: "MQTT-4.3.2-2", "MQTT-4.3.2-5";
     AN_IDENTIFIER_IS_NEW_AFTER_PUBCOMP: "MQTT-4.3.3-2", "MQTT-4.3.3-12";
@@ -181,6 +193,7 @@ rules! {
     NO_ALIAS_ABOVE_THE_MAXIMUM: none, "MQTT-3.1.2-26";
     NO_ALIAS_0: none, "MQTT-3.3.2-8";
     ALIASES_END_WITH_THE_CONNECTION: none, "MQTT-3.3.2-7";
+    AN_ALIAS_HAS_A_TOPIC: none, "3.3.2.3.4";
     // Properties.
     PAYLOAD_FORMAT: none, "MQTT-3.3.2-4";
     RESPONSE_TOPIC: none, "MQTT-3.3.2-15";

@@ -290,12 +290,6 @@ impl<'a> Session<'a> {
         asked.any(|subscribing| topic::matches(&subscribing.filter.filter, topic))
     }
 
-    /// A SUBSCRIBE that matches the topic was never answered.
-    pub fn has_unanswered(&self, topic: &str) -> bool {
-        let mut asked = self.connections.iter().flat_map(|connection| &connection.subscribes);
-        asked.any(|subscribing| subscribing.suback.is_none() && topic::matches(&subscribing.filter.filter, topic))
-    }
-
     /// A subscription with the same filter existed before this SUBSCRIBE: `Some(true)` for sure, `None` where an UNSUBSCRIBE
     /// without its answer, or one that was refused, leaves it open.
     pub fn had_subscription(&self, subscribing: &Subscribing) -> Option<bool> {
@@ -313,7 +307,7 @@ impl<'a> Session<'a> {
                 });
                 if here || end.done.is_some() { Some(false) } else { None }
             }
-            _ => Some(true),
+            _ => earlier.subscribing.suback.map(|_| true),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Subscriptions: the codes of a SUBACK, and what overlapping filters bring together.
+//! Subscriptions: the codes of SUBACK and UNSUBACK, and what overlapping filters bring together.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,12 @@ use super::session::InForce;
 use super::slots::Way;
 use crate::packet::Protocol;
 
-/// The SUBACKs of all connections.
+const QOS_MAX: u8 = 2;
+/// Reason codes of a SUBACK (5.0, section 3.9.3).
+const UNSPECIFIED: u8 = 0x80;
+const IMPLEMENTATION_SPECIFIC: u8 = 0x83;
+
+/// The SUBACKs and UNSUBACKs of all connections.
 pub fn check(facts: &Facts, findings: &mut Findings) {
     for connection in &facts.connections {
         for subscribing in &connection.subscribes {
@@ -22,13 +27,15 @@ pub fn check(facts: &Facts, findings: &mut Findings) {
             let all: Vec<&Subscribing> = connection.subscribes.iter().filter(|own| own.sent == first.sent).collect();
             codes(connection, &all, findings);
         }
+        without_code(connection, findings);
     }
 }
 
 /// A broker that announced a Maximum QoS takes a SUBSCRIBE at any QoS all the same.
 fn refused_above_maximum(connection: &Connection, subscribing: &Subscribing, findings: &mut Findings) {
     let maximum = connection.connack.as_ref().and_then(|(_, connack)| connack.maximum_qos);
-    let refused = subscribing.suback.filter(|(_, code)| *code >= 0x80);
+    // Other codes tell of another cause.
+    let refused = subscribing.suback.filter(|(_, code)| matches!(*code, UNSPECIFIED | IMPLEMENTATION_SPECIFIC));
     let Some((maximum, (place, code))) = maximum.zip(refused) else { return };
     if subscribing.filter.qos > maximum && !subscribing.is_shared() {
         let events = [subscribing.sent.at, place.at];
@@ -36,6 +43,16 @@ fn refused_above_maximum(connection: &Connection, subscribing: &Subscribing, fin
         let expected = format!("a SUBSCRIBE at QoS {} is granted, if at QoS {maximum}", subscribing.filter.qos);
         finding.expected(expected).observed(format!("SUBACK {code:#04x}"));
     }
+}
+
+/// An UNSUBACK of 5.0 has a code for each filter.
+fn without_code(connection: &Connection, findings: &mut Findings) {
+    let lacking = connection.unsubscribes.iter().find_map(|own| Some((own, own.without_code?)));
+    let Some((unsubscribing, unsuback)) = lacking else { return };
+    let events = [unsubscribing.sent.at, unsuback];
+    let finding = findings.broken(rules::CODES_OF_UNSUBACK, connection.protocol()).at(events);
+    let expected = format!("a code in the UNSUBACK for {}", unsubscribing.filter);
+    finding.expected(expected).observed("fewer codes than filters");
 }
 
 fn codes(connection: &Connection, filters: &[&Subscribing], findings: &mut Findings) {
@@ -48,10 +65,13 @@ fn codes(connection: &Connection, filters: &[&Subscribing], findings: &mut Findi
         finding.expected(expected).observed(given.to_string());
         return;
     }
-    let is_above = |filter: &&&Subscribing| filter.granted().is_some_and(|granted| granted > filter.filter.qos);
+    // What is no QoS at all is a reason code that nobody knows.
+    let is_above = |filter: &&&Subscribing| {
+        filter.granted().is_some_and(|granted| granted > filter.filter.qos && granted <= QOS_MAX)
+    };
     if let Some(first) = filters.iter().find(is_above) {
         let rule = match filters.len() {
-            1 => rules::A_CODE_FOR_EACH_FILTER,
+            1 => rules::A_CODE_THAT_GRANTS_OR_REFUSES,
             _ => rules::CODES_IN_THE_ORDER_OF_THE_FILTERS,
         };
         let finding = findings.broken(rule, connection.protocol()).at(events);
@@ -62,7 +82,7 @@ fn codes(connection: &Connection, filters: &[&Subscribing], findings: &mut Findi
 
 /// Messages that met several subscriptions: the highest QoS comes, and all Subscription Identifiers do. What may still come is
 /// nothing to conclude from, so there has to be a proof.
-pub fn check_overlaps(model: &Model<'_>, ledger: &Ledger<'_>, findings: &mut Findings) {
+pub fn check_overlaps(model: &Model<'_>, ledger: &Ledger<'_>, queue_limit: Option<u32>, findings: &mut Findings) {
     let has_overlap = ledger.session.subscriptions.iter().filter(|own| !own.is_shared()).count() > 1;
     if !has_overlap {
         return;
@@ -70,6 +90,11 @@ pub fn check_overlaps(model: &Model<'_>, ledger: &Ledger<'_>, findings: &mut Fin
     let evidence = Evidence { model, ledger };
     for publication in &model.facts.publications {
         let Some(arrival) = ledger.arrival(publication) else { continue };
+        // Of several copies a queue that was full may have dropped one, or one has expired before its turn.
+        let may_be_dropped = queue_limit.is_some() && model.is_away(ledger.session, publication) == Some(true);
+        if may_be_dropped || model.may_have_expired(ledger.session, publication) {
+            continue;
+        }
         let met = model.met(ledger.session, publication);
         let Some(highest) = met.iter().map(|filter| filter.least_qos(publication.qos)).max() else { continue };
         let own = forwards(ledger, publication);

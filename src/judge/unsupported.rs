@@ -1,7 +1,7 @@
 //! Features that a broker does not take, and does not announce: it ends the connection on them, and takes the same without.
 
 use super::facts::{Connection, Facts, Publication};
-use super::finding::{ATTEMPTS_FOR_TIMING, Findings};
+use super::finding::{ATTEMPTS_FOR_AN_ABSENCE, Findings};
 use super::rules;
 use crate::packet::Protocol;
 use crate::results::Verdict;
@@ -29,7 +29,8 @@ pub fn publication<'a>(facts: &'a Facts, connection: &Connection) -> Option<(&'a
     })?;
     // One that takes the feature elsewhere supports it.
     let takes_it = |other: &Publication| {
-        other.accepted.is_some() && other.qos >= first.qos && (other.retain || !first.retain) && !other.is_will()
+        let is_taken = other.accepted.is_some() || other.received_at.is_some();
+        is_taken && other.qos >= first.qos && (other.retain || !first.retain) && !other.is_will()
     };
     if facts.publications.iter().any(takes_it) {
         return None;
@@ -51,6 +52,6 @@ pub fn unannounced(connection: &Connection, publication: &Publication, control: 
     if connection.protocol() == Protocol::V5 {
         let finding = findings.broken(rule, Protocol::V5).at([publication.at(), control.at()]);
         let expected = format!("{feature} is taken, or announced in CONNACK as not supported");
-        finding.after_attempts(ATTEMPTS_FOR_TIMING).expected(expected).observed(how);
+        finding.after_attempts(ATTEMPTS_FOR_AN_ABSENCE).expected(expected).observed(how);
     }
 }

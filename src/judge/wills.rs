@@ -9,6 +9,8 @@ use super::model::Model;
 use super::proof::Evidence;
 use super::rules;
 use super::session::SessionEnd;
+use std::time::Duration;
+
 use crate::history::{Awaited, Message};
 use crate::results::Verdict;
 use crate::scenario::Timer;
@@ -51,6 +53,12 @@ fn at_the_witness(model: &Model<'_>, will: &Publication, connection: &Connection
         model.facts.witnessed.iter().filter(|(_, publish)| is_it(publish)).map(|(place, _)| *place).collect();
     let Some(first) = copies.first() else { return };
     let protocol = connection.protocol();
+    if is_of_an_open_connection(model.facts, will, *first) {
+        let finding = findings.broken(rules::WILL_PUBLISHED_AT_THE_END, protocol).at([connection.opened.at, first.at]);
+        let expected = format!("no {NAMES} before the end of the connection of {}", connection.client);
+        finding.about(will.message).expected(expected).observed("it was published, and the connection was there");
+        return;
+    }
     if let Some(left) = connection.left_for_good() {
         let finding = findings.broken(rules::WILL_DISCARDED_AT_DISCONNECT, protocol).at([left.at, first.at]);
         let finding = finding.about(will.message);
@@ -64,18 +72,56 @@ fn at_the_witness(model: &Model<'_>, will: &Publication, connection: &Connection
         finding.expected(expected).observed("it was published");
         return;
     }
-    let Some(second) = copies.get(1) else { return };
+    if is_premature(model.facts, connection, *first) {
+        let finding = findings.broken(rules::WILL_PUBLISHED_AT_THE_END, protocol).about(will.message);
+        let expected = format!("{NAMES} not before its Will Delay Interval has passed or its session has ended");
+        let finding = finding.span(connection.opened.at, first.at).expected(expected);
+        finding.observed("it was published earlier");
+        return;
+    }
+    let Some(second) = copies.get(1).filter(|_| is_only(model.facts, will)) else { return };
     let rule = rule_of_second_will(model, will, second.step);
     let finding = findings.broken(rule, protocol).at([first.at, second.at]).about(will.message);
     finding.expected(format!("{NAMES} once")).observed("it was published again");
 }
 
-/// The connection with which the client returned to its session within the Will Delay Interval, by the clock.
+/// The will came while its connection was there: the broker answered on it in a later step.
+pub fn is_of_an_open_connection(facts: &Facts, will: &Publication, copy: Place) -> bool {
+    will.will_of.is_some_and(|index| facts.connections[index].was_there_after(copy)) && is_only(facts, will)
+}
+
+/// No other will says the same on the same topic.
+fn is_only(facts: &Facts, will: &Publication) -> bool {
+    facts.publications.iter().filter(|own| (own.message, &own.topic) == (will.message, &will.topic)).count() == 1
+}
+
+/// The connection with which the client returned to its session within the Will Delay Interval, by the clock or by a takeover.
 pub fn is_back_in_time<'a>(facts: &'a Facts, connection: &Connection) -> Option<&'a Connection> {
     let delay = connection.connect.will.as_ref().and_then(|will| will.delay).filter(|delay| *delay > 0);
-    let next = next(facts, connection).filter(|_| delay.is_some())?;
+    let next = next(facts, connection).filter(|next| delay.is_some() && next.session_present())?;
     let in_time = next.timers.iter().any(|timed| timed.timer == Timer::WillDelay && !timed.passed);
-    (in_time && next.session_present()).then_some(next)
+    let is_silent = connection.may_have_timed_out || connection.timers.iter().any(|own| own.timer == Timer::KeepAlive);
+    let takes_over = connection.taken_over == Some(next.opened) && !is_silent;
+    (in_time || takes_over || is_within_delay(facts, connection, next.opened)).then_some(next)
+}
+
+/// The will came before its delay can have passed, and its session was there.
+fn is_premature(facts: &Facts, connection: &Connection, copy: Place) -> bool {
+    let mut later = facts.connections[connection.index + 1..].iter().filter(|own| own.id == connection.id);
+    // A session that the broker has lost has ended, too, and is a finding of its own.
+    let is_lost = |own: &Connection| own.is_accepted() && !own.session_present();
+    let is_discarded = later.any(|own| is_lost(own) || own.connect.clean && own.opened.at < copy.at);
+    let delay = connection.connect.will.as_ref().and_then(|will| will.delay).unwrap_or(0);
+    !is_discarded && connection.expiry() >= delay && is_within_delay(facts, connection, copy)
+}
+
+/// By the clock the Will Delay Interval has not passed at this place: the connection was there when the client last asked something that
+/// the broker answered. Brokers count whole seconds.
+fn is_within_delay(facts: &Facts, connection: &Connection, place: Place) -> bool {
+    let delay = connection.connect.will.as_ref().and_then(|will| will.delay).unwrap_or(0);
+    let since = connection.answered_last.unwrap_or(connection.opened);
+    let elapsed = facts.elapsed(since.at, place.at).filter(|_| facts.outages.is_empty());
+    elapsed.is_some_and(|elapsed| elapsed + Duration::from_secs(1) < Duration::from_secs(delay.into()))
 }
 
 fn next<'a>(facts: &'a Facts, connection: &Connection) -> Option<&'a Connection> {

@@ -1,6 +1,7 @@
 //! The witness's own copies are held to the rules of live delivery: it subscribed at QoS 0 before anything was published.
 
-use super::facts::Facts;
+use super::answers::was_cut;
+use super::facts::{Connection, Facts, Publication};
 use super::finding::Findings;
 use super::rules;
 use crate::history::{Event, History, WITNESS};
@@ -29,17 +30,35 @@ pub fn check(facts: &Facts, findings: &mut Findings) {
 
 /// A broker that restarts ends all connections, and may lose what it kept. The witness is always online, and the end of its
 /// connection is the sign of that: what is found in the same attempt accuses nobody, and shows no feature to be lacking.
-pub fn excuse(history: &History, findings: &mut Findings) {
+pub fn excuse(history: &History, facts: &Facts, findings: &mut Findings) {
     let is_lacking = |(verdict, _): &(Verdict, String)| *verdict == Verdict::Unsupported;
     let says_something = !findings.broken.is_empty() || findings.limits.iter().any(is_lacking);
-    if !says_something || !history.events().any(is_its_end) {
-        return;
-    }
+    let reason = match (history.events().any(is_its_end), was_lost_unseen(facts)) {
+        _ if !says_something => return,
+        (true, _) => {
+            "the connection of the witness ended in the middle, as where a broker restarts: what followed accuses nobody"
+        }
+        (_, true) => {
+            "the broker ended a connection whose session was gone then, as where it restarts, and no witness was there: that accuses \
+             nobody"
+        }
+        (false, false) => return,
+    };
     findings.broken.clear();
     findings.limits.retain(|limit| !is_lacking(limit));
-    let reason =
-        "the connection of the witness ended in the middle, as where a broker restarts: what followed accuses nobody";
     findings.limit(Verdict::Inconclusive, reason);
+}
+
+/// Nothing came to a witness, although something was accepted; and a session was gone behind the end of a connection for which the
+/// client had done nothing.
+fn was_lost_unseen(facts: &Facts) -> bool {
+    let is_accepted = |own: &Publication| own.accepted.is_some() && !own.is_will();
+    let is_blind = facts.witnessed.is_empty() && facts.publications.iter().any(is_accepted);
+    let is_gone = |own: &Connection| {
+        let later = facts.connections[own.index + 1..].iter().find(|later| later.id == own.id && later.is_accepted());
+        own.session_persists() && later.is_some_and(|later| !later.connect.clean && !later.session_present())
+    };
+    is_blind && facts.connections.iter().any(|own| was_cut(own).is_some() && is_gone(own))
 }
 
 /// The end of the witness's connection.

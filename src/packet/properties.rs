@@ -23,6 +23,23 @@ pub struct Values {
     pub subscription_ids: Vec<u32>,
 }
 
+impl Values {
+    /// The most bytes that they take on the wire.
+    pub fn bytes_max(&self) -> usize {
+        /// Payload Format Indicator, Message Expiry Interval, Topic Alias, and the length of all.
+        const NUMBERS: usize = 2 + 5 + 3 + 4;
+        /// What stands before a text, and before a pair of texts.
+        const TEXT: usize = 3;
+        const PAIR: usize = 5;
+        const IDENTIFIER: usize = 5;
+        let texts = [self.content_type.as_ref(), self.response_topic.as_ref()].into_iter().flatten();
+        let texts: usize = texts.map(|text| TEXT + text.len()).sum();
+        let data = self.correlation_data.as_ref().map_or(0, |data| TEXT + data.len());
+        let user: usize = self.user.iter().map(|(key, value)| PAIR + key.len() + value.len()).sum();
+        if *self == NONE { 0 } else { NUMBERS + texts + data + user + IDENTIFIER * self.subscription_ids.len() }
+    }
+}
+
 static NONE: Values = Values {
     payload_format: None,
     message_expiry: None,

@@ -29,6 +29,8 @@ const BUDGET: Duration = Duration::from_secs(10);
 /// How long it may take for each session, where that makes more. Sessions are ended 64 at once, so each has 1.6 s: that is two
 /// connections of three round trips of 260 ms.
 const BUDGET_PER_SESSION: Duration = Duration::from_millis(25);
+/// How long a broker may leave a CONNECT unread whose connection has ended.
+const UNREAD_FOR: Duration = Duration::from_millis(500);
 /// How many topics with retained messages are looked at.
 const TOPICS_MAX: usize = 100_000;
 
@@ -172,6 +174,7 @@ async fn clean_at(target: &Target, prefix: &Prefix, leftovers: Leftovers, versio
     let (persistent, over): (Vec<_>, Vec<_>) = leftovers.sessions.into_values().partition(|session| session.persists);
     // A client that was never let in has no session, and may not be let in to look for one either.
     let over = over.into_iter().filter(|session| session.existed).collect();
+    let unsure: Vec<SessionLeft> = persistent.iter().filter(|session| !session.existed).cloned().collect();
     // A session of 5.0 has ended with the DISCONNECT of its client as a rule, and a check ends it where it has not.
     let (unended, suspects): (Vec<_>, Vec<_>) =
         persistent.into_iter().partition(|session| !checks || session.protocol == Protocol::V3);
@@ -200,9 +203,23 @@ async fn clean_at(target: &Target, prefix: &Prefix, leftovers: Leftovers, versio
         sleep(pause).await;
         retained = clear().await;
     }
+    let left = left + unread(target, unsure, checks, until).await;
     let sessions_ended = gone.iter().filter(|session| session.existed).count();
     let perhaps_ended = gone.len() - sessions_ended;
     Cleanup { sessions_ended, perhaps_ended, sessions_failed, sessions_left: left, sessions_checked: checks, retained }
+}
+
+/// Looks again for the sessions whose CONNECT was not answered: a busy broker may read it behind that of the first look. Tells how many
+/// may be left.
+async fn unread(target: &Target, unsure: Vec<SessionLeft>, checks: bool, until: Instant) -> usize {
+    if unsure.is_empty() || Instant::now() + UNREAD_FOR >= until {
+        return 0;
+    }
+    sleep(UNREAD_FOR).await;
+    match checks {
+        true => sessions::check(target, unsure, Vec::new(), until).await.left,
+        false => sessions::each(target, unsure, Stage::End, until).await.unanswered.len(),
+    }
 }
 
 /// How long a clean-up of so many sessions may take.

@@ -80,6 +80,11 @@ impl Refusal {
         Err(Refusal { kind, how: how.into(), connack: None, stayed_open: false })
     }
 
+    /// The CONNECT was sent, and nothing says whether the broker has taken it.
+    pub fn may_have_been_taken(&self) -> bool {
+        matches!(self.kind, RefusalKind::Closed(_) | RefusalKind::Silence)
+    }
+
     /// A broker that has no room for a connection may refuse one like this, whoever asks.
     pub fn may_be_for_now(&self) -> bool {
         match self.kind {

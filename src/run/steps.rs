@@ -66,7 +66,7 @@ impl Player<'_> {
         self.clients[client].connected(connection, connect);
         let packet = self.connect_packet(client, connect);
         self.send(client, Packet::Connect(packet))?;
-        let deadline = Instant::now() + target.connect_timeout;
+        let deadline = Instant::now() + target.connect_timeout.max(self.patience_for_all());
         match self.pump(deadline, |clients| clients[client].unanswered.is_empty()).await {
             Waited::Done => {}
             Waited::Ended(_) => {

@@ -278,7 +278,7 @@ impl Returning {
     async fn come(mut self, permit: Option<OwnedSemaphorePermit>) -> (Returning, Option<Connection>) {
         let mut over = self.common.over.subscribe();
         let mut permit = permit;
-        let mut pause = PAUSE;
+        let (mut pause, mut unanswered) = (PAUSE, None);
         while !self.common.is_over() && self.visits.len() < VISITS_MAX {
             let common = self.common.clone();
             if permit.is_none() {
@@ -290,7 +290,7 @@ impl Returning {
             match connected {
                 Ok((mut connection, connack)) => {
                     let is_first = self.visits.is_empty();
-                    self.visits.push(Visit::new(began, common.now(), connack));
+                    self.visits.push(Visit::new(unanswered.take(), began, common.now(), connack));
                     if is_first {
                         self.latency.began = Some(started);
                         self.latency.connack = Some(started.elapsed());
@@ -311,6 +311,7 @@ impl Returning {
                 Err(refusal) => {
                     common.counts.refused.fetch_add(1, Relaxed);
                     let may_be_for_now = may_be_for_now(&refusal);
+                    unanswered = unanswered.or(refusal.may_have_been_taken().then_some(began));
                     self.refused.truncate(1);
                     self.refused.push(refusal);
                     if !may_be_for_now {

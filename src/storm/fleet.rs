@@ -63,6 +63,8 @@ pub struct Counts {
     pub retried: AtomicU64,
     /// Connections that broke before their session was done.
     pub broken: AtomicU64,
+    /// While sessions were parked nobody listened, or connections of some that had been let in broke.
+    pub gone_while_parking: AtomicU64,
 }
 
 impl Counts {

@@ -3,6 +3,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering::Relaxed;
 
 use super::experiment::cell;
 use super::fleet::{CutShort, Fleet};
@@ -63,8 +64,17 @@ pub fn judge(fleet: &mut Fleet<'_>, ledger: &Ledger, cut_short: Option<CutShort>
     let worst = deviants.iter().map(|deviant| deviant.judged.result.verdict).max().unwrap_or(Verdict::Pass);
     let mut limits = limits(fleet, ledger, cut_short);
     let is_spoilt = matches!(cut_short, Some(CutShort::Gone | CutShort::Shared));
-    let may_have_restarted = !is_spoilt && !fleet.publishers.iter_mut().all(Publisher::is_there);
-    if may_have_restarted {
+    let was_gone = fleet.common.counts.gone_while_parking.load(Relaxed) > 0;
+    if was_gone {
+        limits.push(
+            "the broker was gone for a time while sessions were parked, so it may have been started again: no session is held against \
+             it"
+            .into(),
+        );
+    }
+    let has_left_a_publisher = !is_spoilt && !fleet.publishers.iter_mut().all(Publisher::is_there);
+    let may_have_restarted = has_left_a_publisher || was_gone;
+    if has_left_a_publisher {
         limits.push(
             "the broker ended the connection of a publisher that had nothing to do with that, so it may have been started again: \
              no session is held against it"

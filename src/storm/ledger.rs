@@ -35,7 +35,8 @@ impl Account {
         let mut came = vec![0_u32; messages.len()];
         let mut account = Account { owed, returned: !session.returned.is_empty(), ..Account::default() };
         let mut latest = 0;
-        for (number, flags) in session.returned.iter().flat_map(Visit::messages) {
+        let returned = session.returned.iter().flat_map(|visit| visit.messages().map(move |own| (visit, own)));
+        for (visit, (number, flags)) in returned {
             let Some(count) = came.get_mut(number as usize - 1) else { continue };
             *count += 1;
             if *count > 1 {
@@ -44,7 +45,9 @@ impl Account {
             }
             account.out_of_order += u32::from(number < latest);
             latest = latest.max(number);
-            account.marked += u32::from(flags & (DUP | RETAIN) != 0);
+            // By a CONNECT that was not answered it may have been sent before.
+            let wrong = if visit.unanswered.is_some() { RETAIN } else { DUP | RETAIN };
+            account.marked += u32::from(flags & wrong != 0);
             account.odd |= flags & 3 != qos;
         }
         let lost = messages.iter().zip(&came).filter(|(sent, count)| sent.is_accepted() && **count == 0).count() as u32;
@@ -52,8 +55,9 @@ impl Account {
         account.odd |= session.returned.len() > 1 || session.visits().any(Visit::is_odd);
         account.odd |= session.returned.iter().any(|visit| visit.has_ended() || visit.open_handshakes() > 0);
         account.not_granted = session.parked.as_ref().is_some_and(|visit| visit.granted() != Some(qos));
-        account.wrong_flag = session.parked.as_ref().is_some_and(|visit| visit.connack.session_present)
-            || session.returned.first().is_some_and(|visit| !visit.connack.session_present);
+        account.wrong_flag =
+            session.parked.as_ref().is_some_and(|visit| visit.connack.session_present && visit.unanswered.is_none())
+                || session.returned.first().is_some_and(|visit| !visit.connack.session_present);
         account
     }
 

@@ -12,7 +12,7 @@ use super::fleet::{Common, CutShort, Fleet, TELLING, UNDER_WAY_MAX};
 use super::record::{Seen, Visit, seen};
 use crate::connection::{Connection, END_AFTER_DISCONNECT};
 use crate::packet::{Connack, Filter, Packet, Subscribe};
-use crate::run::{self, Refusal};
+use crate::run::{self, Refusal, RefusalKind};
 
 /// The pauses before a client that was refused asks again. Brokers that let in only so many connections in a second have room for
 /// some more behind each.
@@ -53,6 +53,9 @@ pub async fn park(fleet: &mut Fleet<'_>) -> Result<(), CutShort> {
         let Some(joined) = fleet.unless_interrupted(under_way.join_next()).await? else { break };
         match joined {
             Ok(Parked { place, outcome: Ok((visit, latency)) }) => {
+                if visit.disconnected.is_none() && visit.has_ended() {
+                    fleet.common.counts.gone_while_parking.fetch_add(1, Relaxed);
+                }
                 fleet.sessions[place].parked = Some(visit);
                 fleet.figures.park_connack.add(latency);
                 failures = 0;
@@ -75,9 +78,15 @@ pub async fn park(fleet: &mut Fleet<'_>) -> Result<(), CutShort> {
 /// Parks one session; where the broker has no room it is asked again.
 async fn one(common: Arc<Common>, place: usize, number: u32) -> Parked {
     let mut pauses = PAUSES.into_iter();
+    let mut unanswered = None;
     loop {
-        match visit(&common, number).await {
+        let began = common.now();
+        match visit(&common, number, unanswered).await {
             Err(refusal) if may_be_for_now(&refusal) && !common.is_over() => {
+                if matches!(refusal.kind, RefusalKind::Unreachable(_)) && common.counts.parked.load(Relaxed) > 0 {
+                    common.counts.gone_while_parking.fetch_add(1, Relaxed);
+                }
+                unanswered = unanswered.or(refusal.may_have_been_taken().then_some(began));
                 common.counts.refused.fetch_add(1, Relaxed);
                 let Some(pause) = pauses.next() else { return Parked { place, outcome: Err(refusal) } };
                 sleep(pause).await;
@@ -98,12 +107,12 @@ pub fn may_be_for_now(refusal: &Refusal) -> bool {
 }
 
 /// The first connection of a session, and how long its CONNACK took.
-async fn visit(common: &Common, number: u32) -> Result<(Visit, Duration), Refusal> {
+async fn visit(common: &Common, number: u32, unanswered: Option<u32>) -> Result<(Visit, Duration), Refusal> {
     let names = common.names(number);
     let (began, started) = (common.now(), Instant::now());
     let (mut connection, connack): (Connection, Connack) = run::connect(&common.target, common.connect(&names)).await?;
     let latency = started.elapsed();
-    let mut visit = Visit::new(began, common.now(), connack);
+    let mut visit = Visit::new(unanswered, began, common.now(), connack);
     let filters = vec![Filter::new(names.topic("t"), common.request.qos)];
     // What cannot be sent shows as an answer that does not come.
     let _ = connection.send(&Packet::Subscribe(Subscribe { id: 1, filters, ..Subscribe::default() }));

@@ -55,6 +55,8 @@ impl Sent {
 /// One connection of a subscriber to which the broker answered with a CONNACK that accepts.
 #[derive(Debug)]
 pub struct Visit {
+    /// When a CONNECT before this one was sent that was never answered, as below: the broker may have taken it.
+    pub unanswered: Option<u32>,
     /// Since the storm began, in tenths of a millisecond.
     pub began: u32,
     pub answered: u32,
@@ -140,8 +142,8 @@ impl Session {
 }
 
 impl Visit {
-    pub fn new(began: u32, answered: u32, connack: Connack) -> Visit {
-        Visit { began, answered, connack, seen: Vec::new(), disconnected: None, watched_until: 0 }
+    pub fn new(unanswered: Option<u32>, began: u32, answered: u32, connack: Connack) -> Visit {
+        Visit { unanswered, began, answered, connack, seen: Vec::new(), disconnected: None, watched_until: 0 }
     }
 
     /// The numbers of the messages that came, in order, with their flags; the fence is not among them.

@@ -78,11 +78,12 @@ impl Writer<'_> {
     /// CONNECT and CONNACK.
     fn opening(&mut self, visit: &Visit, connection: u32) {
         let connect = self.common.connect(&self.names);
-        self.sent(
-            connection,
-            visit.began,
-            Packet::Connect(Connect { client_id: SUBSCRIBER.into(), login: None, ..connect }),
-        );
+        let connect = Packet::Connect(Connect { client_id: SUBSCRIBER.into(), login: None, ..connect });
+        if let Some(at) = visit.unanswered {
+            self.sent(connection, at, connect.clone());
+            self.add(SUBSCRIBER, connection, Some(visit.began), |client| Event::Closed(client, End::Fin));
+        }
+        self.sent(connection, visit.began, connect);
         let connack = Packet::Connack(visit.connack.clone());
         self.add(SUBSCRIBER, connection, Some(visit.answered), |client| Event::Received(client, connack));
     }

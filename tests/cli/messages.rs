@@ -50,7 +50,7 @@ const WITHOUT_MESSAGES: [(&str, &str); 26] = [
 ];
 
 /// Texts that no test sees, and why.
-const UNSEEN: [(&str, &str); 43] = [
+const UNSEEN: [(&str, &str); 44] = [
     (", or log in with --username", "the end of a cure that a test sees"),
     ("before the storm: ", "as \"before the run: \", which a test sees"),
     ("; raise the limit with ulimit -n", "with so few files the program hardly starts"),
@@ -71,6 +71,10 @@ const UNSEEN: [(&str, &str); 43] = [
     (
         "nothing shows that they will not",
         "a broker that gives a session neither its messages nor the fence is unclear by its history",
+    ),
+    (
+        "gone for a time while sessions were parked",
+        "as a broker that is started again behind the parking, which a test sees",
     ),
     ("sessions were not let in when they returned", "as others that the broker did not take"),
     ("connection rate exceeded", "a code as those that tests see"),

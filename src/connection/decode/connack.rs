@@ -17,7 +17,7 @@ pub fn connack(protocol: Protocol, body: &[u8]) -> Result<Connack, Undecodable> 
         return undecodable("is a CONNACK of less than two bytes");
     };
     if flags & 0xfe != 0 {
-        return undecodable(format!("is a CONNACK with reserved flags set ({flags:#04x})"));
+        return Err(Undecodable::FlagsOfConnack { flags });
     }
     let mut connack = Connack { session_present: flags == 1, code, ..Connack::default() };
     // Brokers without 5.0 refuse it with a CONNACK in the shape of 3.1.1, which has no properties.

@@ -1,5 +1,7 @@
 //! One line of a history to its event.
 
+mod fields;
+
 use percent_encoding::percent_decode_str;
 
 use super::super::{Awaited, Client, Entry, Event, Excess, Time, Turn};
@@ -9,6 +11,7 @@ use crate::packet::{
 };
 use crate::visible::{is_hidden, visible};
 use crate::vocabulary::{Ending, Timer};
+use fields::Fields;
 
 fn unescape(text: &str) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::with_capacity(text.len());
@@ -209,11 +212,17 @@ fn not_awaited(what: &str) -> String {
 fn parse_packet(what: &str) -> Result<Packet, String> {
     let (name, rest) = what.split_once(' ').unwrap_or((what, ""));
     let fields = Fields::parse(rest)?;
+    let packet = packet_of(name, &fields)?;
+    fields.are_all_known(name)?;
+    Ok(packet)
+}
+
+fn packet_of(name: &str, fields: &Fields<'_>) -> Result<Packet, String> {
     if let Some(kind) = AckKind::ALL.into_iter().find(|kind| kind.name() == name) {
         return Ok(Packet::Ack(Ack { kind, id: fields.number("id")?, reason: fields.code("reason")?.unwrap_or(0) }));
     }
     match name {
-        "CONNECT" => parse_connect(&fields).map(Packet::Connect),
+        "CONNECT" => parse_connect(fields).map(Packet::Connect),
         "CONNACK" => Ok(Packet::Connack(Connack {
             session_present: fields.flag("session_present")?,
             code: fields.code("code")?.ok_or("it has no code")?,
@@ -230,11 +239,11 @@ fn parse_packet(what: &str) -> Result<Packet, String> {
             subscription_ids_available: fields.optional_flag("subscription_ids_available")?,
             shared_available: fields.optional_flag("shared_available")?,
         })),
-        "PUBLISH" => parse_publish(&fields).map(Packet::Publish),
+        "PUBLISH" => parse_publish(fields).map(Packet::Publish),
         "SUBSCRIBE" => Ok(Packet::Subscribe(Subscribe {
             id: fields.number("id")?,
             subscription_id: fields.optional("subscription_id")?,
-            filters: parse_filters(&fields)?,
+            filters: parse_filters(fields)?,
         })),
         "SUBACK" => Ok(Packet::Suback(Suback { id: fields.number("id")?, codes: fields.codes()? })),
         "UNSUBSCRIBE" => {
@@ -285,15 +294,15 @@ fn parse_connect(fields: &Fields<'_>) -> Result<Connect, String> {
 
 fn parse_publish(fields: &Fields<'_>) -> Result<Publish, String> {
     let qos = fields.number("qos")?;
-    let user = fields.all("user_key").map(string).zip(fields.all("user_value").map(string));
+    let user = fields.pairs("user_key", "user_value")?;
     let properties = Values {
         payload_format: fields.optional("payload_format")?,
         message_expiry: fields.optional("message_expiry")?,
         topic_alias: fields.optional("topic_alias")?,
         content_type: fields.optional_string("content_type")?,
         response_topic: fields.optional_string("response_topic")?,
-        correlation_data: fields.all("correlation_data").next().map(unescape).transpose()?,
-        user: user.map(|(key, value)| Ok((key?, value?))).collect::<Result<_, String>>()?,
+        correlation_data: fields.one("correlation_data")?.map(unescape).transpose()?,
+        user: user.map(|(key, value)| Ok((string(key)?, string(value)?))).collect::<Result<_, String>>()?,
         subscription_ids: fields
             .all("subscription_id")
             .map(|id| id.parse().map_err(|_| format!("\"{id}\" is no Subscription Identifier")))
@@ -311,7 +320,7 @@ fn parse_publish(fields: &Fields<'_>) -> Result<Publish, String> {
 }
 
 fn parse_filters(fields: &Fields<'_>) -> Result<Vec<Filter>, String> {
-    let filters = fields.all("filter").zip(fields.all("qos"));
+    let filters = fields.pairs("filter", "qos")?;
     filters
         .map(|(filter, options)| {
             let mut options = options.split(',');
@@ -340,68 +349,4 @@ fn free(text: &str) -> Result<String, String> {
 
 fn string(text: &str) -> Result<String, String> {
     String::from_utf8(unescape(text)?).map_err(|_| format!("\"{text}\" is not UTF-8"))
-}
-
-/// The `key=value` pairs of a line.
-struct Fields<'a>(Vec<(&'a str, &'a str)>);
-
-impl<'a> Fields<'a> {
-    fn parse(text: &'a str) -> Result<Fields<'a>, String> {
-        let pair = |pair: &'a str| pair.split_once('=').ok_or_else(|| format!("\"{pair}\" is no key=value"));
-        text.split(' ').filter(|pair| !pair.is_empty()).map(pair).collect::<Result<_, _>>().map(Fields)
-    }
-
-    fn all(&self, key: &'static str) -> impl Iterator<Item = &'a str> {
-        self.0.iter().filter(move |(name, _)| *name == key).map(|(_, value)| *value)
-    }
-
-    fn text(&self, key: &'static str) -> Result<&'a str, String> {
-        self.all(key).next().ok_or_else(|| format!("it has no {key}"))
-    }
-
-    fn string(&self, key: &'static str) -> Result<String, String> {
-        string(self.text(key)?)
-    }
-
-    fn number<N: std::str::FromStr>(&self, key: &'static str) -> Result<N, String> {
-        let text = self.text(key)?;
-        text.parse().map_err(|_| format!("{key}={text} is out of range"))
-    }
-
-    fn optional<N: std::str::FromStr>(&self, key: &'static str) -> Result<Option<N>, String> {
-        match self.text(key) {
-            Ok(_) => self.number(key).map(Some),
-            Err(_) => Ok(None),
-        }
-    }
-
-    fn optional_string(&self, key: &'static str) -> Result<Option<String>, String> {
-        self.all(key).next().map(string).transpose()
-    }
-
-    fn optional_flag(&self, key: &'static str) -> Result<Option<bool>, String> {
-        if self.all(key).next().is_some() { self.flag(key).map(Some) } else { Ok(None) }
-    }
-
-    fn flag(&self, key: &'static str) -> Result<bool, String> {
-        match self.text(key)? {
-            "0" => Ok(false),
-            "1" => Ok(true),
-            other => Err(format!("{key}={other} is neither 0 nor 1")),
-        }
-    }
-
-    fn code(&self, key: &'static str) -> Result<Option<u8>, String> {
-        self.all(key).next().map(parse_code).transpose()
-    }
-
-    fn codes(&self) -> Result<Vec<u8>, String> {
-        self.all("code").map(parse_code).collect()
-    }
-}
-
-fn parse_code(text: &str) -> Result<u8, String> {
-    text.strip_prefix("0x")
-        .and_then(|digits| u8::from_str_radix(digits, 16).ok())
-        .ok_or_else(|| format!("\"{text}\" is no reason code like 0x00"))
 }

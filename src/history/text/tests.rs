@@ -88,6 +88,12 @@ fn a_line_that_is_no_event_is_refused_in_words() {
         (&format!("{publish}1 retain=0 dup=0 payload=m1"), "it has no id"),
         (&format!("{publish}0 retain=2 dup=0 payload=m1"), "retain=2 is neither 0 nor 1"),
         ("subscriber -> SUBSCRIBE id=1 filter=t qos=x", "\"x\" is no QoS"),
+        ("subscriber -> SUBSCRIBE id=1 filter=t filter=u qos=1", "it needs one qos for each filter"),
+        ("subscriber -> SUBSCRIBE id=1 id=2 filter=t qos=1", "it has id twice; write it once"),
+        (
+            "subscriber -> DISCONNECT session_expirey=3600",
+            "a DISCONNECT has no session_expirey; write one of the keys that it has",
+        ),
         (&format!("{publish}0 retain=0 dup=0 payload"), "\"payload\" is no key=value"),
         ("subscriber -> PUBLISH topic=% qos=0 retain=0 dup=0 payload=m1", "\"%\" ends inside a %XX"),
         ("subscriber -> PUBLISH topic=%ff qos=0 retain=0 dup=0 payload=m1", "\"%ff\" is not UTF-8"),

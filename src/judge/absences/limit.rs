@@ -1,25 +1,54 @@
 //! A backlog of which one end is missing looks like a queue that was full.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
-use super::Publication;
+use super::{Publication, due};
+use crate::judge::facts::{Connection, Delivery};
 use crate::judge::finding::Findings;
 use crate::judge::proof::Evidence;
 use crate::session_rules::USUAL_WINDOW;
 
-/// True if the user declared a queue limit and what is missing lies beyond it: then it is the broker's choice.
+/// True if the user declared a queue limit and what is missing of each absence lies beyond it: then it is the broker's choice.
 pub fn is_within(
+    evidence: &Evidence<'_, '_>,
     owed: &[&Publication],
     lost: &[&Publication],
     queue_limit: Option<u32>,
     findings: &mut Findings,
 ) -> bool {
-    let kept = owed.len() - lost.len().min(owed.len());
-    let end = queue_limit.filter(|limit| kept >= *limit as usize).and_then(|_| missing_end(owed, lost));
-    if let Some(end) = end {
-        findings.choice("queue_full", end.dropped());
+    let Some(limit) = queue_limit.filter(|_| !lost.is_empty()) else { return false };
+    let returned = |publication: &Publication| due(evidence, publication, true).map(|own| own.index);
+    let mut absences: BTreeMap<Option<usize>, (Vec<&Publication>, Vec<&Publication>)> = BTreeMap::new();
+    owed.iter().for_each(|own| absences.entry(returned(own)).or_default().0.push(own));
+    lost.iter().for_each(|own| absences.entry(returned(own)).or_default().1.push(own));
+    let mut ends = Vec::new();
+    for (returned, (mut owed, lost)) in absences.into_iter().filter(|(_, (_, lost))| !lost.is_empty()) {
+        owed.sort_by_key(|own| own.sent());
+        let kept = places_taken(evidence, returned).saturating_sub(lost.len());
+        match missing_end(&owed, &lost).filter(|_| kept >= limit as usize) {
+            Some(end) => ends.push(end),
+            None => return false,
+        }
     }
-    end.is_some()
+    ends.iter().for_each(|end| findings.choice("queue_full", end.dropped()));
+    true
+}
+
+/// How many places of a queue the messages of an absence may have taken: each by each of its subscriptions, whatever its QoS and whether
+/// it came, expired or was too large, and those that were under way when the client went.
+fn places_taken(evidence: &Evidence<'_, '_>, returned: Option<usize>) -> usize {
+    let (model, session) = (evidence.model, evidence.ledger.session);
+    let of_absence = |publication: &&Publication| {
+        model.is_away(session, publication) == Some(true)
+            && due(evidence, publication, true).map(|own| own.index) == returned
+    };
+    let queued = model.facts.publications.iter().filter(of_absence);
+    let queued: usize = queued.map(|publication| model.met(session, publication).len()).sum();
+    let before = |connection: &Connection| returned.is_none_or(|returned| connection.index < returned);
+    let back = returned.and_then(|index| session.connection(index)).map_or(usize::MAX, |own| own.opened.at);
+    let earlier = session.deliveries().filter(|(connection, _)| before(connection));
+    let is_open = |delivery: &Delivery| delivery.publish.qos > 0 && delivery.completed.is_none_or(|at| at > back);
+    queued + earlier.filter(|(_, delivery)| is_open(delivery)).count()
 }
 
 /// The guess of a queue limit, where one head or one tail of the backlog is missing and nothing else can be the cause:

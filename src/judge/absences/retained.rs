@@ -45,8 +45,14 @@ impl<'a> Ask<'a> {
         let end = session.subscriptions.iter().find(is_this).and_then(|own| own.end);
         self.asks == Asks::Yes
             && !self.found.none
-            && !end.is_some_and(|end| end.by_unsubscribe)
+            && !end.is_some_and(|end| end.by_unsubscribe && self.may_be_overtaken(evidence, end.sent.at))
             && !self.found.candidates.iter().any(|p| own(p) || evidence.model.is_too_large(session, p))
+    }
+
+    /// An UNSUBSCRIBE at this entry was sent before enough time had passed to say that the copy does not come.
+    fn may_be_overtaken(&self, evidence: &Evidence<'_, 'a>, unsubscribed: usize) -> bool {
+        let had_passed = || self.connection.settled.iter().any(|settled| *settled < unsubscribed);
+        !(self.time_has_passed(evidence) && had_passed())
     }
 
     /// The copy that came because of the SUBSCRIBE.

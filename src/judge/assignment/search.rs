@@ -4,7 +4,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use super::{ABSENT, BROKEN, CHARGED, Cause, Explained, Explanation, Label, Progress, Sighting, Unit, What};
-use crate::judge::facts::Connection;
+use crate::judge::facts::{Connection, Publication};
 use crate::judge::illegal;
 use crate::judge::model::Model;
 use crate::judge::rules::{self, Rule};
@@ -14,7 +14,7 @@ use crate::packet::Protocol;
 
 /// How many explanations of the copies so far are followed further.
 const EXPLANATIONS: usize = 64;
-/// How many copies of one message are explained; every further one is one too many.
+/// How many copies of one message are explained.
 const COPIES: usize = 40;
 
 /// The search for the explanations of one unit.
@@ -86,12 +86,13 @@ impl<'a> Search<'_, 'a> {
         doubt + if doubtful.any(|(number, _)| is_owed(number)) { BROKEN } else { 0 }
     }
 
-    /// Copies beyond those that are explained are taken for what the last one was.
+    /// Copies beyond those that are explained are taken for what the last one was, and are wrong only where one before is.
     fn too_many(&self, explanation: &mut Explanation) {
+        let is_wrong = !explanation.broken.is_empty();
         for number in explanation.copies.len()..self.unit.sightings.len() {
             let before = number - 1;
-            let rule = self.rule_of_repetition(before, number);
-            let labels = vec![Label { rule, what: What::Again }];
+            let label = || Label { rule: self.rule_of_repetition(before, number), what: What::Again };
+            let labels = is_wrong.then(label).into_iter().collect();
             explanation.copies.push(Explained::new(Cause::Again(before), labels, None));
         }
     }
@@ -172,7 +173,9 @@ impl<'a> Search<'_, 'a> {
         let mut labels: Vec<Label> = self.attributes(wanted, sighting).collect();
         if let Some(routing) = wanted.routing() {
             let same = |copy: &&Explained| copy.slot.is_some_and(|own| self.is_beside(own, slot, routing));
-            let beside = firsts().filter(same).count();
+            // A slot that several copies may take is one of them.
+            let others = firsts().filter(same).filter_map(|copy| copy.slot).filter(|own| *own != slot);
+            let beside = others.collect::<HashSet<usize>>().len();
             if beside >= self.filters(slot, routing) && !wanted.repeats() {
                 return;
             }
@@ -272,8 +275,23 @@ impl<'a> Search<'_, 'a> {
             own.signs.iter().any(|(at, of)| *at > accepted && *of > own.opened.at)
                 || own.deliveries.last().is_some_and(|delivery| delivery.place.step >= since)
         };
-        let mut earlier = self.session.connections.iter().filter(|own| own.index < sighting.connection.index);
-        earlier.any(|own| own.ended_in() >= since && (own.left.is_none() || !is_read(own)))
+        let earlier = self.model.facts.connections[..sighting.connection.index].iter();
+        let is_own = |own: &&Connection| {
+            self.session.has(own) || *own.id == *self.session.id && own.connack.is_none() && !own.connect.clean
+        };
+        earlier.filter(is_own).any(|own| {
+            let may_be_there = own.ended_in() >= since || own.closed.is_some() && !self.had_seen_the_end(own, since);
+            may_be_there && (own.left.is_none() || !is_read(own))
+        })
+    }
+
+    /// Before this step the broker had shown that it knew of the end of a connection which its client had cut: a network may bring the
+    /// last bytes late.
+    fn had_seen_the_end(&self, connection: &Connection, since: usize) -> bool {
+        let is_own = |own: &&Publication| own.will_of == Some(connection.index);
+        let has_delay = connection.connect.will.as_ref().is_some_and(|will| will.delay.is_some());
+        let will = self.model.facts.publications.iter().find(is_own).and_then(|will| will.accepted);
+        connection.ended.is_some() || !has_delay && will.is_some_and(|came| came.step < since)
     }
 
     /// The rule that a repeated message breaks.

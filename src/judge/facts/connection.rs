@@ -1,6 +1,6 @@
 //! One Network Connection of one client, as the history shows it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::Place;
@@ -70,12 +70,18 @@ pub struct Connection {
     pub timers: Vec<Timed>,
     /// Answers of the broker: where each came, and the last packet of the client's that the broker had read by then.
     pub signs: Vec<(usize, usize)>,
+    /// The last of these packets: the connection was there when it was sent.
+    pub answered_last: Option<Place>,
     /// The last packet that came, with its name.
     pub last_sent: Option<(Place, &'static str)>,
     /// SUBACKs with the identifier of no SUBSCRIBE.
     pub stray_subacks: Vec<usize>,
     /// PUBACKs and PUBRECs with the identifier of no PUBLISH.
     pub stray_acks: Vec<usize>,
+    /// PUBCOMPs of the broker's for which the client had sent no PUBREL on this connection.
+    pub early_pubcomps: Vec<usize>,
+    /// The Packet Identifiers of the client's PUBRELs.
+    pub pubrels: HashSet<u16>,
     /// As the broker set them.
     pub aliases_of_broker: Aliases,
     /// As the client set them; neither knows those of the other (5.0, section 3.3.2.3.4).
@@ -87,6 +93,11 @@ pub struct Connection {
 pub struct Aliases(HashMap<u16, String>);
 
 impl Aliases {
+    /// True if this alias has a topic.
+    pub fn has(&self, alias: u16) -> bool {
+        self.0.contains_key(&alias)
+    }
+
     /// The topic of a PUBLISH, which may have an alias for it.
     pub fn topic_of(&mut self, publish: &Publish) -> String {
         let Some(alias) = publish.properties.topic_alias else { return publish.topic.clone() };
@@ -125,8 +136,10 @@ pub struct Unsubscribing {
     pub number: usize,
     /// The UNSUBACK, if it says that this was done.
     pub unsuback: Option<Place>,
-    /// The UNSUBACK says that it was not done.
+    /// True if the UNSUBACK says that it was not done.
     pub is_refused: bool,
+    /// The UNSUBACK that has no code for it (5.0).
+    pub without_code: Option<usize>,
 }
 
 /// What the clock said about a timer of the protocol.
@@ -247,9 +260,12 @@ impl Connection {
             settled: Vec::new(),
             timers: Vec::new(),
             signs: Vec::new(),
+            answered_last: None,
             last_sent: None,
             stray_subacks: Vec::new(),
             stray_acks: Vec::new(),
+            early_pubcomps: Vec::new(),
+            pubrels: HashSet::new(),
             aliases_of_broker: Aliases::default(),
             aliases_of_client: Aliases::default(),
         }
@@ -319,15 +335,22 @@ impl Connection {
     }
 
     /// The broker may not have read the DISCONNECT: it may have ended the connection for its silence before, or the client's reset
-    /// came first.
+    /// came first. One that asks for a session where CONNECT asked for none is no valid one (5.0, section 3.14.2.2.2).
     pub fn may_have_left_in_vain(&self) -> bool {
-        self.left.is_some() && (self.may_have_timed_out || self.reset_behind_left)
+        let asks_late = self.expiry_at_end.is_some_and(|expiry| expiry > 0);
+        let is_invalid = asks_late && self.connect.session_expiry.unwrap_or(0) == 0;
+        self.left.is_some() && (self.may_have_timed_out || self.reset_behind_left || is_invalid)
     }
 
     /// The Keep Alive by which the broker has to go, in seconds; 0 is none (5.0, section 3.2.2.3.14).
     pub fn keep_alive(&self) -> u16 {
         let own = self.connack.as_ref().and_then(|(_, connack)| connack.server_keep_alive);
         own.unwrap_or(self.connect.keep_alive)
+    }
+
+    /// The broker answered what the client sent in a later step than this one: the connection was there then.
+    pub fn was_there_after(&self, place: Place) -> bool {
+        self.answered_last.is_some_and(|answered| answered.step > place.step)
     }
 
     /// The broker has shown, by an answer that came before the entry `by`, that it read what the client sent at `sent`.

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use super::{Connection, Facts, Place, Publication, Sending, reading};
 use crate::history::Message;
-use crate::packet::Publish;
 
 /// Adds them to the facts.
 pub fn note(facts: &mut Facts) {
@@ -38,16 +37,24 @@ fn publish_wills(facts: &mut Facts) {
         let Some(message) = Message::of(&will.payload).or(clears) else { continue };
         let (client, id, will) = (connection.client.clone(), connection.id.clone(), will.clone());
         let topic: Arc<str> = will.topic.as_str().into();
-        let copies = facts.connections.iter().flat_map(|c| &c.deliveries).filter(|d| d.message == Some(message));
-        let copies = copies.filter(|delivery| delivery.topic == topic).map(|d| d.place);
-        let is_copy = |publish: &Publish| Message::of(&publish.payload) == Some(message) && *publish.topic == *topic;
-        let own = facts.witnessed.iter().filter(|(_, publish)| is_copy(publish)).map(|(place, _)| *place);
+        // Of several messages without a payload on one topic nobody can say which came.
+        let is_alone = clears.is_none() || is_only_clearing(facts, &topic);
+        let is_copy = |payload: &[u8], name: &str| match clears {
+            Some(_) => is_alone && payload.is_empty() && *name == *topic,
+            None => Message::of(payload) == Some(message) && *name == *topic,
+        };
+        let copies = facts.connections.iter().flat_map(|c| &c.deliveries);
+        let copies = copies.filter(|own| !own.publish.retain || clears.is_none());
+        let copies = copies.filter(|own| is_copy(&own.publish.payload, &own.topic)).map(|own| own.place);
+        let own = facts.witnessed.iter().filter(|(_, own)| is_copy(&own.payload, &own.topic)).map(|(place, _)| *place);
         let witnessed = own.clone().next();
         let accepted = copies.chain(own).min();
         let ends = connection.left_for_good().is_none();
         let end =
             connection.garbled.into_iter().chain(refusal(facts, connection, accepted)).chain(connection.end).min();
-        let sendings = end.filter(|_| ends).map(|place| Sending { place, connection: index });
+        // The broker may have ended the connection, and nobody has seen that yet.
+        let end = end.or(accepted.filter(|copy| !connection.was_there_after(*copy)));
+        let sendings = end.filter(|_| ends).map(|place| Sending { place, connection: index, is_new: true });
         facts.push(Publication {
             sendings: sendings.into_iter().collect(),
             accepted,
@@ -56,6 +63,14 @@ fn publish_wills(facts: &mut Facts) {
             ..reading::publication(message, client, id, topic, will.qos, will.retain)
         });
     }
+}
+
+/// One message without a payload, a will, is all that clears this topic.
+fn is_only_clearing(facts: &Facts, topic: &str) -> bool {
+    let is_empty =
+        |own: &&Connection| own.connect.will.as_ref().is_some_and(|w| w.payload.is_empty() && w.topic == topic);
+    let published = facts.publications.iter().any(|own| !own.is_will() && own.is_clearing() && *own.topic == *topic);
+    !published && facts.connections.iter().filter(is_empty).count() == 1
 }
 
 /// A name that no other message without a payload has.

@@ -62,7 +62,7 @@ struct Reader {
     /// The newest publication of a client identifier with this Packet Identifier.
     outbound: HashMap<(Arc<str>, u16), usize>,
     /// Questions that wait for their answer, by connection: the answer, and where the question was sent.
-    asked: HashMap<usize, Vec<(Awaited, usize)>>,
+    asked: HashMap<usize, Vec<(Awaited, Place)>>,
     /// Publications at QoS 0 that no answer stands behind yet, by connection.
     unproven: HashMap<usize, Vec<usize>>,
     clearings: u32,
@@ -148,7 +148,7 @@ impl Reader {
         }
         let Some(index) = self.index(client) else { return };
         if let Some(awaited) = Awaited::answer_to(packet) {
-            self.asked.entry(index).or_default().push((awaited, place.at));
+            self.asked.entry(index).or_default().push((awaited, place));
         }
         let connection = &mut self.facts.connections[index];
         connection.last_sent = Some((place, packet.name()));
@@ -172,11 +172,15 @@ impl Reader {
             Packet::Unsubscribe(unsubscribe) => {
                 let ended = |(number, filter): (usize, &String)| {
                     let filter = filter.clone();
-                    Unsubscribing { sent: place, filter, id: unsubscribe.id, number, unsuback: None, is_refused: false }
+                    let (id, sent) = (unsubscribe.id, place);
+                    Unsubscribing { sent, filter, id, number, unsuback: None, is_refused: false, without_code: None }
                 };
                 connection.unsubscribes.extend(unsubscribe.filters.iter().enumerate().map(ended));
             }
-            Packet::Ack(ack) if ack.kind == AckKind::Pubrel => self.released_again(place.at, index, ack.id),
+            Packet::Ack(ack) if ack.kind == AckKind::Pubrel => {
+                connection.pubrels.insert(ack.id);
+                self.released_again(place.at, index, ack.id);
+            }
             Packet::Ack(ack) => self.acknowledged_by_client(place.at, index, *ack),
             Packet::Disconnect { reason, session_expiry } => {
                 connection.left = Some((place, *reason));
@@ -213,10 +217,11 @@ impl Reader {
         let connection = &mut self.facts.connections[index];
         let topic = connection.aliases_of_client.topic_of(publish);
         let (publisher, publisher_id) = (connection.client.clone(), connection.id.clone());
-        let sending = Sending { place, connection: index };
+        let sending = Sending { place, connection: index, is_new: !publish.dup };
         let key = (publisher_id.clone(), publish.id);
         let earlier = self.outbound.get(&key).copied().filter(|_| publish.qos > 0);
-        if publish.dup {
+        // A publisher whose session is gone publishes the same message anew (DUP 0), which may come once more.
+        if publish.dup || self.is_published_anew(message, &publisher_id, publish) {
             let again = match message {
                 // One of which only half had been sent comes whole under an identifier that another message had.
                 Message::Clear(_) => earlier.filter(|earlier| {
@@ -227,6 +232,9 @@ impl Reader {
                 _ => self.facts.of_message(message).next(),
             };
             if let Some(again) = again {
+                if publish.qos > 0 {
+                    self.outbound.insert(key, again);
+                }
                 let publication = &mut self.facts.publications[again];
                 publication.sendings.push(sending);
                 publication.properties_vary |= publication.properties != publish.properties;
@@ -252,6 +260,16 @@ impl Reader {
             properties: publish.properties.clone(),
             ..publication(message, publisher, publisher_id, topic, publish.qos, publish.retain)
         });
+    }
+
+    /// The same publisher published this message before, to the same topic and at the same QoS.
+    fn is_published_anew(&self, message: Message, publisher_id: &str, publish: &Publish) -> bool {
+        let is_same = |own: &Publication| {
+            let is_alike = own.qos == publish.qos && own.retain == publish.retain;
+            is_alike && *own.publisher_id == *publisher_id && *own.topic == *publish.topic
+        };
+        let mut before = self.facts.of_message(message).map(|number| &self.facts.publications[number]);
+        !matches!(message, Message::Clear(_)) && before.any(is_same)
     }
 
     /// A PUBREL on another connection than its PUBLISH is sent again, or for the first time after the end of that.

@@ -9,6 +9,7 @@ use crate::judge::finding::{ATTEMPTS_FOR_AN_ABSENCE, Findings, NAMES};
 use crate::judge::model::Model;
 use crate::judge::proof::Evidence;
 use crate::judge::rules::{self, Rule};
+use crate::packet::AckKind;
 use crate::scenario::Timer;
 use crate::topic;
 
@@ -67,6 +68,8 @@ pub(super) struct Resumed<'m, 'a> {
     under_way: HashSet<(Content<'a>, u16)>,
     /// The first PUBREL with each Packet Identifier.
     released: HashMap<u16, usize>,
+    /// The client's first answer to a PUBLISH with each Packet Identifier.
+    answered: HashMap<u16, usize>,
     /// Messages that came here for the first time.
     new: Vec<&'m Copy<'a>>,
 }
@@ -83,16 +86,20 @@ impl<'m, 'a> Resumed<'m, 'a> {
             published.entry(content(delivery)).or_default().push((delivery.publish.id, delivery.place.at));
         }
         let under_way = before.iter().map(|own| (content(own.delivery), own.delivery.publish.id)).collect();
-        let mut released = HashMap::new();
+        let (mut released, mut answered) = (HashMap::new(), HashMap::new());
         for flow in &connection.flows {
-            if let Flow::Pubrel { at, id } = *flow {
-                released.entry(id).or_insert(at);
+            match *flow {
+                Flow::Pubrel { at, id } => drop(released.entry(id).or_insert(at)),
+                Flow::Sent { at, ack } if matches!(ack.kind, AckKind::Puback | AckKind::Pubrec) => {
+                    answered.entry(ack.id).or_insert(at);
+                }
+                _ => {}
             }
         }
         let is_new =
             |copy: &&Copy<'_>| copy.connection.index == connection.index && copy.is_surely_forward() && copy.is_first;
         let new = ledger.copies.iter().filter(is_new).collect();
-        Resumed { model, ledger, connection, published, under_way, released, new }
+        Resumed { model, ledger, connection, published, under_way, released, answered, new }
     }
 
     /// The place at which the PUBLISH came again: under its Packet Identifier, or under one that belongs to no other of the same
@@ -107,8 +114,11 @@ impl<'m, 'a> Resumed<'m, 'a> {
     /// Tells what the connection goes on with for one exchange; its newest PUBLISH was this copy.
     pub fn resumption(&self, exchange: &Exchange<'a>, copy: Option<&Copy<'a>>) -> Resumption<'a> {
         let (connection, delivery) = (self.connection, exchange.delivery);
-        let due = exchange.due();
         let publish = self.publish(delivery);
+        // The client may answer on this connection what came on the one before.
+        let answered = self.answered.get(&delivery.publish.id);
+        let is_answered = answered.is_some_and(|answered| publish.is_none_or(|came| came > *answered));
+        let due = if is_answered { Due::Nothing } else { exchange.due() };
         let pubrel = self.released.get(&delivery.publish.id).copied();
         let came = match due {
             Due::Publish => publish,

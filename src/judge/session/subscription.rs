@@ -54,8 +54,9 @@ pub(super) fn subscriptions<'a>(connections: &[&'a Connection]) -> Vec<Subscript
             }
             let filter = &subscribing.filter.filter;
             let done = subscribing.suback.map(|(place, _)| place).filter(|_| subscribing.granted().is_some());
-            // One that was refused, or of which nobody knows, may have ended the one that it would have replaced.
-            if done.is_none() && !all.iter().any(|own| own.end.is_none() && own.filter() == filter) {
+            // One that was refused may have ended the one that it would have replaced, and one that was not answered may be in force.
+            let is_refused = done.is_none() && subscribing.suback.is_some();
+            if is_refused && !all.iter().any(|own| own.end.is_none() && own.filter() == filter) {
                 continue;
             }
             let replaced = SubscriptionEnd { by_unsubscribe: false, sent: subscribing.sent, done, connection: index };
@@ -80,7 +81,8 @@ fn end(all: &mut [Subscription<'_>], filter: &str, by: SubscriptionEnd) {
 pub(super) fn perhaps_end_all(all: &mut [Subscription<'_>], connect: &Connection) {
     let sent = connect.opened;
     let by = SubscriptionEnd { by_unsubscribe: true, sent, done: None, connection: connect.index };
-    let open = |own: &&mut Subscription<'_>| own.end.is_none() && own.subscribing.sent.at < sent.at;
+    let is_later = |end: SubscriptionEnd| end.sent.at > sent.at;
+    let open = |own: &&mut Subscription<'_>| own.end.is_none_or(is_later) && own.subscribing.sent.at < sent.at;
     all.iter_mut().filter(open).for_each(|subscription| subscription.end = Some(by));
 }
 

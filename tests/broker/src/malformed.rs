@@ -52,6 +52,19 @@ pub fn with_qos_3(protocol: Protocol, publish: &Publish) -> Vec<u8> {
     bytes
 }
 
+/// A PUBLISH under the Packet Identifier 0.
+pub fn with_identifier_0(protocol: Protocol, publish: &Publish) -> Vec<u8> {
+    with_topic_tail(protocol, &Publish { id: 0, ..publish.clone() }, &[])
+}
+
+/// A CONNACK with a flag that section 3.2.2.1 reserves.
+pub fn with_reserved_flag(protocol: Protocol, connack: &Connack) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    encode(protocol, &Packet::Connack(connack.clone()), &mut bytes).expect("what was read can be written");
+    bytes[2] |= 0x02;
+    bytes
+}
+
 /// A PUBLISH of 5.0 whose only property is a Will Delay Interval of 0, which section 3.3.2.3 does not know.
 pub fn with_will_delay(publish: &Publish) -> Vec<u8> {
     bytes_of(publish, publish.topic.as_bytes(), &[5, 0x18, 0, 0, 0, 0])

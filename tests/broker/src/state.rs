@@ -17,7 +17,8 @@ use tokio::time::Instant;
 
 use super::defect::Defect;
 use super::malformed::{
-    CONNACK_PROPERTIES, PINGRESP_WITH_RESERVED_FLAG, with_properties, with_qos_3, with_topic_tail, with_will_delay,
+    CONNACK_PROPERTIES, PINGRESP_WITH_RESERVED_FLAG, with_identifier_0, with_properties, with_qos_3,
+    with_reserved_flag, with_topic_tail, with_will_delay,
 };
 use super::rules::Rules;
 use super::session::{Message, REPEATED_AFTER, Session};
@@ -188,6 +189,15 @@ impl State {
             }
             (Defect::TopicNotUtf8, Packet::Publish(publish), _) => Some(with_topic_tail(protocol, publish, &[0xff])),
             (Defect::PublishAtQos3, Packet::Publish(publish), _) => Some(with_qos_3(protocol, publish)),
+            (Defect::Identifier0, Packet::Publish(publish), _) if publish.qos > 0 => {
+                Some(with_identifier_0(protocol, publish))
+            }
+            (Defect::EmptyTopic, Packet::Publish(publish), _) => {
+                Some(with_topic_tail(protocol, &Publish { topic: String::new(), ..publish.clone() }, &[]))
+            }
+            (Defect::ConnackReservedFlag, Packet::Connack(connack), _) if connack.session_present => {
+                Some(with_reserved_flag(protocol, connack))
+            }
             (Defect::NullInTopic, Packet::Publish(publish), _) => Some(with_topic_tail(protocol, publish, &[0])),
             // Whoever asks for no session, as who only looks for a broker, is told the truth.
             (_, Packet::Connack(connack), Protocol::V5) => {

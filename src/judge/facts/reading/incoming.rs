@@ -3,7 +3,7 @@
 use super::Reader;
 use crate::history::{Awaited, Client, Message};
 use crate::judge::facts::{Connection, Delivery, Flow, Place, Subscribing, Unsubscribing};
-use crate::packet::{Ack, AckKind, Packet, Publish, Suback};
+use crate::packet::{Ack, AckKind, Packet, Protocol, Publish, Suback};
 use crate::session_rules::is_failure;
 
 impl Reader {
@@ -19,6 +19,9 @@ impl Reader {
         }
         let is_answer = self.sign(place, index, packet);
         let connection = &mut self.facts.connections[index];
+        if matches!(packet, Packet::Ack(ack) if ack.kind == AckKind::Pubcomp && !connection.pubrels.contains(&ack.id)) {
+            connection.early_pubcomps.push(place.at);
+        }
         match packet {
             Packet::Connack(_) if connection.connack.is_some() => connection.more_connacks.push(place.at),
             Packet::Connack(connack) => {
@@ -34,11 +37,14 @@ impl Reader {
             Packet::Publish(publish) => self.delivered(place, index, publish),
             Packet::Suback(suback) => granted(connection, place, suback),
             Packet::Unsuback(unsuback) => {
+                let protocol = connection.protocol();
                 let own = |u: &&mut Unsubscribing| u.id == unsuback.id && u.unsuback.is_none() && !u.is_refused;
                 for unsubscribing in connection.unsubscribes.iter_mut().filter(own) {
                     let code = unsuback.codes.get(unsubscribing.number);
                     unsubscribing.is_refused = code.is_some_and(|code| is_failure(*code));
                     unsubscribing.unsuback = Some(place).filter(|_| !unsubscribing.is_refused);
+                    let lacks = protocol == Protocol::V5 && code.is_none();
+                    unsubscribing.without_code = lacks.then_some(place.at);
                 }
             }
             Packet::Auth { .. } => connection.auths.push(place.at),
@@ -69,8 +75,10 @@ impl Reader {
             _ => None,
         };
         let found = asked.iter().position(|(awaited, _)| *awaited == answer || Some(*awaited) == wrong);
-        let Some((_, question)) = found.map(|found| asked.remove(found)) else { return false };
+        let Some((_, asked_at)) = found.map(|found| asked.remove(found)) else { return false };
+        let question = asked_at.at;
         let connection = &mut self.facts.connections[index];
+        connection.answered_last = connection.answered_last.max(Some(asked_at));
         let read = connection.signs.last().map_or(question, |(_, read)| (*read).max(question));
         connection.signs.push((place.at, read));
         let unproven = self.unproven.entry(index).or_default();

@@ -296,7 +296,7 @@ defects! {
         { "MQTT-3.1.2-17" | "MQTT-3.1.2-15" }
     /// A will goes out at once, whatever its delay.
     "will-ignores-delay" WillIgnoresDelay [Will]
-        { | "MQTT-3.1.3-9" }
+        { | "MQTT-3.1.3-9" "MQTT-3.1.2-8" }
     /// A client that returns within the delay does not stop its will.
     "will-despite-return" WillDespiteReturn [Will]
         { | "MQTT-3.1.3-9" }
@@ -479,7 +479,11 @@ defects! {
         { "MQTT-3.9.3-1" "MQTT-3.8.4-6" "MQTT-3.1.2-5" | "MQTT-3.9.3-1" "MQTT-3.8.4-8" "MQTT-4.5.0-1" }
     /// A SUBACK has one code, however many filters there were.
     "suback-lacks-codes" SubackLacksCodes silent
-        { "MQTT-3.8.4-5" | "MQTT-3.8.4-7" }
+        { "MQTT-3.8.4-5" | "MQTT-3.8.4-6" }
+    /// A SUBACK tells one QoS more than was asked for and is granted.
+    "suback-tells-more" SubackTellsMore
+        { "MQTT-3.8.4-5" "MQTT-3.9.3-1" "MQTT-3.8.4-6" "MQTT-3.1.2-5" "MQTT-3.3.1-5"
+        | "MQTT-3.8.4-7" "MQTT-3.9.3-1" "MQTT-3.8.4-8" "MQTT-4.8.2-3" "MQTT-4.5.0-1" "MQTT-3.3.1-5" }
     /// SUBSCRIBE above the announced Maximum QoS is refused.
     "refuses-subscribe-above-maximum" RefusesSubscribeAboveMaximum silent
         { | "MQTT-3.2.2-10" }
@@ -634,6 +638,31 @@ defects! {
     /// A PUBLISH has both QoS bits set.
     "publish-at-qos-3" PublishAtQos3 silent
         { "MQTT-3.3.1-4" | "MQTT-3.3.1-4" }
+    /// A PUBLISH at QoS 1 or 2 has the Packet Identifier 0.
+    "identifier-0" Identifier0 silent
+        { "MQTT-2.3.1-1" | "MQTT-2.2.1-4" }
+    /// A PUBLISH has an empty topic.
+    "empty-topic" EmptyTopic silent
+        { "MQTT-4.7.3-1" | "MQTT-4.7.3-1" }
+    /// A reserved flag is set in the CONNACK for a session that is there.
+    "connack-reserved-flag" ConnackReservedFlag silent
+        { "3.2.2" | "MQTT-3.2.2-1" }
+    /// PUBACK, PUBREC, PUBREL, PUBCOMP and UNSUBACK have the reason code 0x01, and DISCONNECT has 0x77.
+    "reserved-reason-codes" ReservedReasonCodes
+        { | "MQTT-3.4.2-1" "MQTT-3.5.2-1" "MQTT-3.6.2-1" "MQTT-3.7.2-1" "MQTT-3.11.3-2" "MQTT-3.14.2-1" }
+    /// A SUBACK grants QoS 3 where QoS 2 was asked for.
+    "suback-grants-qos-3" SubackGrantsQos3
+        { "MQTT-3.9.3-2" | "MQTT-3.9.3-2" }
+    /// Each PUBACK, PUBREC and SUBACK is followed by one for a packet that nobody has sent.
+    "stray-answers" StrayAnswers
+        { "MQTT-2.3.1-6" "MQTT-3.8.4-2" | "MQTT-2.2.1-5" "MQTT-3.8.4-2" }
+    /// PUBCOMP comes with each PUBREC, although no PUBREL has come.
+    "pubcomp-before-pubrel" PubcompBeforePubrel
+        { "MQTT-4.3.3-2" | "MQTT-4.3.3-11" }
+    /// A will goes out when its client connects, and when it goes away.
+    "will-at-connect" WillAtConnect [Will]
+        { "MQTT-3.1.2-8" "MQTT-3.1.2-10" "MQTT-3.1.2-12" "MQTT-3.14.4-3" "4.5"
+        | "MQTT-3.1.2-8" "MQTT-3.1.2-10" "MQTT-3.1.3-9" "MQTT-3.14.4-3" "4.5" }
     /// A reserved flag of PINGRESP is set.
     "reserved-flag-set" ReservedFlagSet silent
         { "MQTT-2.2.2-1" "MQTT-3.12.4-1" | "MQTT-2.1.3-1" "MQTT-3.12.4-1" }

@@ -1,12 +1,14 @@
 //! What is answered, and how.
 
-use mqtt_sessions::packet::{AckKind, Connack, Packet, Protocol, Publish};
+use mqtt_sessions::packet::{Ack, AckKind, Connack, Packet, Protocol, Publish, Suback};
 
 use super::super::topics;
 use super::{Defect, Rules};
 
 /// How many packets a broker takes that freezes or dies in the middle.
 const MIDDLE: usize = 40;
+/// A Packet Identifier that no client comes to.
+const OF_NOBODY: u16 = 60_000;
 
 impl Rules {
     /// 5.0 3.2.2-9 and section 3.2.2.3.5: the reason to refuse a PUBLISH, which CONNACK announced. 3.1.1 knows no
@@ -127,6 +129,10 @@ impl Rules {
                 suback.codes.reverse();
                 Some(vec![Packet::Suback(suback)])
             }
+            (Defect::SubackTellsMore, Packet::Suback(mut suback)) => {
+                suback.codes.iter_mut().filter(|code| **code < 2).for_each(|code| *code += 1);
+                Some(vec![Packet::Suback(suback)])
+            }
             (Defect::SubackLacksCodes, Packet::Suback(mut suback)) => {
                 suback.codes.truncate(1);
                 Some(vec![Packet::Suback(suback)])
@@ -153,6 +159,26 @@ impl Rules {
             (Defect::SubackWrongId, Packet::Suback(mut suback)) => {
                 suback.id = suback.id.wrapping_add(1).max(1);
                 Some(vec![Packet::Suback(suback)])
+            }
+            (Defect::ReservedReasonCodes, Packet::Ack(ack)) => Some(vec![Packet::Ack(Ack { reason: 1, ..ack })]),
+            (Defect::ReservedReasonCodes, Packet::Unsuback(mut unsuback)) => {
+                unsuback.codes.fill(1);
+                Some(vec![Packet::Unsuback(unsuback)])
+            }
+            (Defect::ReservedReasonCodes, Packet::Disconnect { .. }) => Some(vec![Packet::disconnect(0x77)]),
+            (Defect::SubackGrantsQos3, Packet::Suback(mut suback)) => {
+                suback.codes.iter_mut().filter(|code| **code == 2).for_each(|code| *code = 3);
+                Some(vec![Packet::Suback(suback)])
+            }
+            (Defect::StrayAnswers, Packet::Ack(ack)) if matches!(ack.kind, AckKind::Puback | AckKind::Pubrec) => {
+                Some(vec![Packet::Ack(ack), Packet::ack(ack.kind, OF_NOBODY)])
+            }
+            (Defect::StrayAnswers, Packet::Suback(suback)) => {
+                let stray = Suback { id: OF_NOBODY, ..suback.clone() };
+                Some(vec![Packet::Suback(suback), Packet::Suback(stray)])
+            }
+            (Defect::PubcompBeforePubrel, Packet::Ack(ack)) if ack.kind == AckKind::Pubrec => {
+                Some(vec![Packet::ack(AckKind::Pubcomp, ack.id), Packet::Ack(ack)])
             }
             (Defect::UnsolicitedMessages, Packet::Publish(publish)) => {
                 let topic = "nobody/subscribed/to/this".to_owned();

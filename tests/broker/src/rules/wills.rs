@@ -28,6 +28,11 @@ impl Rules {
         reason == 0 && !self.lies(Defect::WillAfterDisconnect)
     }
 
+    /// 3.1.2-8: not before its connection has ended.
+    pub fn publishes_will_at_connect(&self) -> bool {
+        self.lies(Defect::WillAtConnect)
+    }
+
     /// 3.1.2-8: the will of a client that goes away without a word is published.
     pub fn publishes_wills(&self) -> bool {
         !self.lies(Defect::NoWill)

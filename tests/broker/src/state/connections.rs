@@ -51,6 +51,9 @@ impl State {
         if connect.will.is_some() || !self.rules.keeps_published_wills() {
             session.will.clone_from(&connect.will);
         }
+        if let Some(will) = connect.will.as_ref().filter(|_| self.rules.publishes_will_at_connect()) {
+            self.publish_will(&id, will);
+        }
         let session_expiry = connect.session_expiry.unwrap_or(0);
         let client = Client { protocol, id, session_expiry, is_cut_off: false, aliases: HashMap::new() };
         self.clients.insert(link, client.clone());
