@@ -199,7 +199,7 @@ mod tests {
         let many = why("MQTT-4.3.3-99");
         assert!(many.contains("those of its section are MQTT-4.3.3-1, "), "{many}");
         assert_eq!(why("9.9"), "9.9: there is no such statement; `mqtt-sessions list --statements` prints all");
-        assert!(!why("5.0 MQTT-3.8.4-6").contains("\"MQTT-3.8.4-6\""));
+        assert!(!why("5.0 MQTT-3.8.4-5").contains("\"MQTT-3.8.4-5\""));
     }
 
     #[test]

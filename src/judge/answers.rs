@@ -289,6 +289,12 @@ fn refused_publication(facts: &Facts, publication: &Publication, (place, code): 
     let answer = if publication.qos == 1 { "PUBACK" } else { "PUBREC" };
     match code {
         QUOTA_EXCEEDED if accepted => findings.choice("queue_full", "refuse"),
+        IDENTIFIER_IN_USE if is_in_use(facts, publication) => {
+            findings.limit(
+                Verdict::Inconclusive,
+                format!("{} has a Packet Identifier that is in use", publication.message),
+            );
+        }
         IDENTIFIER_IN_USE => {
             let (rule, why) = match (publication.was_repeated(), publication.qos) {
                 (true, 2) => (rules::TAKEN_IN_ONCE, "its publisher sends it again, as it has to"),
@@ -304,6 +310,15 @@ fn refused_publication(facts: &Facts, publication: &Publication, (place, code): 
             refused(facts, place.at, format!("{message} was refused with {answer} {code:#04x}"), findings);
         }
     }
+}
+
+/// Another message of the publisher's had the Packet Identifier on this connection, and its handshake was not over.
+fn is_in_use(facts: &Facts, publication: &Publication) -> bool {
+    let connection = |own: &Publication| own.sendings.last().map(|sending| sending.connection);
+    let is_open = |own: &&Publication| own.accepted.is_none_or(|accepted| accepted.at > publication.at());
+    let own = facts.publications.iter().filter(|own| connection(own) == connection(publication) && !own.is_will());
+    let earlier = own.filter(|own| own.id == publication.id && own.qos > 0 && own.at() < publication.at());
+    earlier.filter(is_open).any(|own| own.refused.is_none())
 }
 
 /// Connections that the broker ended, or that brought bytes that are no packet.

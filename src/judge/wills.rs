@@ -227,7 +227,6 @@ pub fn due(model: &Model<'_>, connection: &Connection) -> Option<usize> {
     if delay == 0 || !connection.session_persists() {
         return Some(end.step);
     }
-    let is_last = session.connections.last().is_some_and(|last| last.index == connection.index);
     let timers = model.facts.connections.iter().flat_map(|own| &own.timers);
     let mut over =
         timers.filter(|timed| timed.passed && timed.place.step > end.step).filter(|timed| match timed.timer {
@@ -235,7 +234,11 @@ pub fn due(model: &Model<'_>, connection: &Connection) -> Option<usize> {
             Timer::SessionExpiry => timed.seconds >= connection.expiry(),
             Timer::MessageExpiry | Timer::KeepAlive => false,
         });
-    over.next().filter(|_| is_last).map(|timed| timed.place.step)
+    let over = over.next()?;
+    // Whoever connects before that, or may have, stops the will or ends its session.
+    let mut later = model.facts.connections[connection.index + 1..].iter().filter(|own| own.id == connection.id);
+    let is_back = later.any(|own| own.opened.at < over.place.at && (own.is_accepted() || own.connack.is_none()));
+    (!is_back).then_some(over.place.step)
 }
 
 /// A client that subscribes to the will's topic was there when it was due, and a fence has come to it since; if `long`, time has

@@ -52,6 +52,8 @@ pub struct Connection {
     pub after_dismissal: Vec<(usize, &'static str)>,
     /// Another client connected with the same identifier: its CONNECT.
     pub taken_over: Option<Place>,
+    /// True if another client connected with the same identifier in the step of the DISCONNECT: the broker may have read that first.
+    pub left_beside_heir: bool,
     /// That CONNECT was refused, so that this one may stay.
     pub is_spared: bool,
     /// The client reset the connection right behind its DISCONNECT, which may have been lost by that.
@@ -250,6 +252,7 @@ impl Connection {
             dismissed: None,
             after_dismissal: Vec::new(),
             taken_over: None,
+            left_beside_heir: false,
             is_spared: false,
             reset_behind_left: false,
             undecodable: None,
@@ -334,12 +337,13 @@ impl Connection {
         left.filter(|_| !self.may_have_left_in_vain()).map(|(place, _)| place)
     }
 
-    /// The broker may not have read the DISCONNECT: it may have ended the connection for its silence before, or the client's reset
-    /// came first. One that asks for a session where CONNECT asked for none is no valid one (5.0, section 3.14.2.2.2).
+    /// The broker may not have read the DISCONNECT: it may have ended the connection for its silence, or for another client with the same
+    /// identifier, before, or the client's reset came first. One that asks for a session where CONNECT asked for none is no valid one (5.0, section 3.14.2.2.2).
     pub fn may_have_left_in_vain(&self) -> bool {
         let asks_late = self.expiry_at_end.is_some_and(|expiry| expiry > 0);
         let is_invalid = asks_late && self.connect.session_expiry.unwrap_or(0) == 0;
-        self.left.is_some() && (self.may_have_timed_out || self.reset_behind_left || is_invalid)
+        let is_raced = self.left_beside_heir || self.taken_over.is_some() && !self.is_spared;
+        self.left.is_some() && (self.may_have_timed_out || self.reset_behind_left || is_raced || is_invalid)
     }
 
     /// The Keep Alive by which the broker has to go, in seconds; 0 is none (5.0, section 3.2.2.3.14).

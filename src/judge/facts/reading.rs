@@ -196,6 +196,8 @@ impl Reader {
     fn take_over(&mut self, opened: &Connection) {
         let step = opened.opened.step;
         for other in self.facts.connections.iter_mut().filter(|other| other.id == opened.id) {
+            other.left_beside_heir |=
+                other.client != opened.client && other.left.is_some_and(|(left, _)| left.step == step);
             let left = other.left.is_some() || other.closed.is_some();
             let is_open = if other.client == opened.client { other.end.is_none() } else { other.ended_in() >= step };
             if is_open && !left && other.taken_over.is_none() {
