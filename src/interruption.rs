@@ -12,7 +12,7 @@ pub fn interruption() -> watch::Receiver<bool> {
     let (interrupt, interrupted) = watch::channel(false);
     let (ready, is_ready) = std::sync::mpsc::channel();
     // A thread of their own, so that nothing that the harness does can hold them up.
-    thread::spawn(move || {
+    let spawned = thread::Builder::new().spawn(move || {
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
         runtime.block_on(async move {
             // Listening never pauses: a signal between two calls would be lost.
@@ -26,6 +26,10 @@ pub fn interruption() -> watch::Receiver<bool> {
             std::process::exit(i32::from(ExitCode::Interrupted.code()));
         });
     });
+    if let Err(error) = spawned {
+        note(&format!("error: cannot start a thread: {error}; raise the limit with ulimit -u"));
+        std::process::exit(i32::from(ExitCode::Usage.code()));
+    }
     // A signal ends the program by itself where no thread listens.
     let _ = is_ready.recv();
     interrupted

@@ -50,7 +50,7 @@ const WITHOUT_MESSAGES: [(&str, &str); 26] = [
 ];
 
 /// Texts that no test sees, and why.
-const UNSEEN: [(&str, &str); 44] = [
+const UNSEEN: [(&str, &str); 45] = [
     (", or log in with --username", "the end of a cure that a test sees"),
     ("before the storm: ", "as \"before the run: \", which a test sees"),
     ("; raise the limit with ulimit -n", "with so few files the program hardly starts"),
@@ -76,6 +76,7 @@ const UNSEEN: [(&str, &str); 44] = [
         "gone for a time while sessions were parked",
         "as a broker that is started again behind the parking, which a test sees",
     ),
+    ("raise the limit with ulimit -u", "with so few threads the tests do not run"),
     ("sessions were not let in when they returned", "as others that the broker did not take"),
     ("connection rate exceeded", "a code as those that tests see"),
     ("does not let a client subscribe", "whoever may not subscribe is told so before"),

@@ -1,6 +1,6 @@
 //! One Network Connection of one client, as the history shows it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Place;
@@ -80,10 +80,8 @@ pub struct Connection {
     pub stray_subacks: Vec<usize>,
     /// PUBACKs and PUBRECs with the identifier of no PUBLISH.
     pub stray_acks: Vec<usize>,
-    /// PUBCOMPs of the broker's for which the client had sent no PUBREL on this connection.
+    /// PUBCOMPs of the broker's for which the client had sent no PUBREL.
     pub early_pubcomps: Vec<usize>,
-    /// The Packet Identifiers of the client's PUBRELs.
-    pub pubrels: HashSet<u16>,
     /// As the broker set them.
     pub aliases_of_broker: Aliases,
     /// As the client set them; neither knows those of the other (5.0, section 3.3.2.3.4).
@@ -268,7 +266,6 @@ impl Connection {
             stray_subacks: Vec::new(),
             stray_acks: Vec::new(),
             early_pubcomps: Vec::new(),
-            pubrels: HashSet::new(),
             aliases_of_broker: Aliases::default(),
             aliases_of_client: Aliases::default(),
         }

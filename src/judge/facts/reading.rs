@@ -61,6 +61,8 @@ struct Reader {
     inbound: HashMap<(Arc<str>, u16), (usize, usize)>,
     /// The newest publication of a client identifier with this Packet Identifier.
     outbound: HashMap<(Arc<str>, u16), usize>,
+    /// The Packet Identifiers, by client identifier, of which the newest publication has had its PUBREL.
+    released: HashSet<(Arc<str>, u16)>,
     /// Questions that wait for their answer, by connection: the answer, and where the question was sent.
     asked: HashMap<usize, Vec<(Awaited, Place)>>,
     /// Publications at QoS 0 that no answer stands behind yet, by connection.
@@ -178,7 +180,7 @@ impl Reader {
                 connection.unsubscribes.extend(unsubscribe.filters.iter().enumerate().map(ended));
             }
             Packet::Ack(ack) if ack.kind == AckKind::Pubrel => {
-                connection.pubrels.insert(ack.id);
+                self.released.insert((connection.id.clone(), ack.id));
                 self.released_again(place.at, index, ack.id);
             }
             Packet::Ack(ack) => self.acknowledged_by_client(place.at, index, *ack),
@@ -221,6 +223,9 @@ impl Reader {
         let (publisher, publisher_id) = (connection.client.clone(), connection.id.clone());
         let sending = Sending { place, connection: index, is_new: !publish.dup };
         let key = (publisher_id.clone(), publish.id);
+        if !publish.dup {
+            self.released.remove(&key);
+        }
         let earlier = self.outbound.get(&key).copied().filter(|_| publish.qos > 0);
         // A publisher whose session is gone publishes the same message anew (DUP 0), which may come once more.
         if publish.dup || self.is_published_anew(message, &publisher_id, publish) {

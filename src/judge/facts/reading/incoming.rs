@@ -19,7 +19,9 @@ impl Reader {
         }
         let is_answer = self.sign(place, index, packet);
         let connection = &mut self.facts.connections[index];
-        if matches!(packet, Packet::Ack(ack) if ack.kind == AckKind::Pubcomp && !connection.pubrels.contains(&ack.id)) {
+        if let Packet::Ack(Ack { kind: AckKind::Pubcomp, id, .. }) = packet
+            && !self.released.contains(&(connection.id.clone(), *id))
+        {
             connection.early_pubcomps.push(place.at);
         }
         match packet {
