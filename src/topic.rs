@@ -30,6 +30,17 @@ pub fn unshared(filter: &str) -> &str {
     filter.strip_prefix("$share/").and_then(|rest| rest.split_once('/')).map_or(filter, |(_, filter)| filter)
 }
 
+/// True if a filter has its wildcards where they may stand (section 4.7.1).
+pub fn is_filter(filter: &str) -> bool {
+    let levels: Vec<&str> = filter.split('/').collect();
+    let is_right = |(place, level): (usize, &&str)| match *level {
+        "+" => true,
+        "#" => place + 1 == levels.len(),
+        level => !level.contains(['+', '#']),
+    };
+    !filter.is_empty() && levels.iter().enumerate().all(is_right)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,6 +59,8 @@ mod tests {
             assert!(!matches(filter, topic), "{filter} {topic}");
         }
         assert!(matches("$SYS/#", "$SYS/x"));
+        assert!(["t", "+", "#", "a/+/b", "a/#"].into_iter().all(is_filter));
+        assert!(!["", "a#", "a/#/b", "a+", "a/b+/c"].into_iter().any(is_filter));
         assert_eq!((share_name("$share/g/t"), share_name("t")), (Some("g"), None));
     }
 }

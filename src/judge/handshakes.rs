@@ -106,6 +106,7 @@ pub fn check<'a>(model: &Model<'a>, ledger: &Ledger<'a>, findings: &mut Findings
             acknowledged: HashMap::new(),
             exceeded: false,
             confused: &mut confused,
+            of_nothing: HashSet::new(),
             discarded: &discarded,
         }
         .walk(ledger, findings);
@@ -152,6 +153,8 @@ struct Walk<'w, 'a> {
     exceeded: bool,
     /// An identifier in use was given to another message, so that the order of the PUBRELs tells nothing.
     confused: &'w mut bool,
+    /// The Packet Identifiers of the client's answers to nothing.
+    of_nothing: HashSet<u16>,
     /// The Packet Identifiers that wait for their PUBREL in a session of this client that has ended.
     discarded: &'w HashSet<u16>,
 }
@@ -226,7 +229,8 @@ impl<'a> Walk<'_, 'a> {
         let protocol = self.connection.protocol();
         let known = self.open.get_mut(id).filter(|own| own.delivery.publish.qos == 2);
         let Some(known) = known.filter(|own| own.acked.is_some() || own.released.is_some()) else {
-            if self.takes_over {
+            // To an answer to nothing a broker may answer (5.0, section 3.6.2.1).
+            if self.takes_over || self.of_nothing.contains(&id) {
                 return;
             }
             let (rule, observed) = match self.discarded.contains(&id) {
@@ -260,7 +264,10 @@ impl<'a> Walk<'_, 'a> {
     }
 
     fn answered(&mut self, at: usize, ack: Ack) {
-        let Some(known) = self.open.get_mut(ack.id) else { return };
+        let Some(known) = self.open.get_mut(ack.id) else {
+            self.of_nothing.insert(ack.id);
+            return;
+        };
         match ack.kind {
             AckKind::Puback | AckKind::Pubrec => {
                 known.acked = Some(at);

@@ -118,7 +118,7 @@ fn is_premature(facts: &Facts, connection: &Connection, copy: Place) -> bool {
 /// By the clock the Will Delay Interval has not passed at this place: the connection was there when the client last asked something that
 /// the broker answered. Brokers count whole seconds.
 fn is_within_delay(facts: &Facts, connection: &Connection, place: Place) -> bool {
-    let delay = connection.connect.will.as_ref().and_then(|will| will.delay).unwrap_or(0);
+    let delay = connection.connect.will.as_ref().and_then(|will| will.delay).unwrap_or(0).min(connection.expiry());
     let since = connection.answered_last.unwrap_or(connection.opened);
     let elapsed = facts.elapsed(since.at, place.at).filter(|_| facts.outages.is_empty());
     elapsed.is_some_and(|elapsed| elapsed + Duration::from_secs(1) < Duration::from_secs(delay.into()))

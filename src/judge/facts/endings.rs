@@ -52,8 +52,10 @@ fn publish_wills(facts: &mut Facts) {
         let ends = connection.left_for_good().is_none();
         let end =
             connection.garbled.into_iter().chain(refusal(facts, connection, accepted)).chain(connection.end).min();
-        // The broker may have ended the connection, and nobody has seen that yet.
-        let end = end.or(accepted.filter(|copy| !connection.was_there_after(*copy)));
+        // The broker may have ended the connection before anybody sees that.
+        let is_its_deed = connection.closed.is_none() && connection.left.is_none();
+        let unseen = accepted.filter(|copy| is_its_deed && !connection.was_there_after(*copy));
+        let end = end.into_iter().chain(unseen).min();
         let sendings = end.filter(|_| ends).map(|place| Sending { place, connection: index, is_new: true });
         facts.push(Publication {
             sendings: sendings.into_iter().collect(),
