@@ -1,4 +1,4 @@
-//! What several attempts at a cell say together: the record of the cell, and where the evidence for it stands.
+//! Several attempts at a cell are combined: into the record of the cell, and the places of the evidence for it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +18,7 @@ use crate::visible::visible;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Combined {
     pub result: CellResult,
-    /// Where each violation of the record is seen.
+    /// The places at which each violation of the record is seen.
     pub evidence: Vec<Evidence>,
     /// The attempt on which the verdict rests, from 1.
     pub attempt: usize,
@@ -27,7 +27,7 @@ pub struct Combined {
 /// The record of a cell from all attempts at it, oldest first. The last attempt decides, unless an earlier one already
 /// proved that a MUST was broken. What needs several attempts counts if so many in a row show it.
 pub fn combine(cell: &Cell, mut attempts: Vec<Judgement>) -> Combined {
-    // Where all is proven at once, one more attempt was made for the guess alone, and without patience.
+    // One more attempt was made for the guess alone, and without patience, if all was proven at once.
     let again = match attempts.first() {
         Some(first) if first.leaves_a_guess_open() => attempts.split_off(1),
         _ => Vec::new(),

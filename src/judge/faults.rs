@@ -1,5 +1,5 @@
-//! What a client has done against the standard, or against what the broker announced: a broker may end its connection for it (3.1.1,
-//! section 4.8; 5.0, section 4.13). The clients of built-in scenarios do nothing of the kind; those of other histories may.
+//! A client may break the standard, or exceed what the broker announced, and a broker may end its connection for that (3.1.1, section
+//! 4.8; 5.0, section 4.13). The clients of built-in scenarios do nothing of the kind; those of other histories may.
 
 use super::facts::{Connection, Facts, Publication, Sending, Subscribing};
 use crate::packet::Connack;

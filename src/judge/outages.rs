@@ -57,7 +57,7 @@ const AFTER_PARTITION: Choices = Choices {
 /// The choice about a session whose Session Expiry Interval passed meanwhile.
 const EXPIRED_MEANWHILE: &str = "expired_while_the_broker_was_away";
 
-/// What one packet breaks by itself: no state of the broker, older or newer, would make it right.
+/// One packet breaks these by itself: no state of the broker, older or newer, would make it right.
 const BY_ITSELF: &[Rule] = &[
     rules::DUP_0_AT_QOS_0,
     rules::NO_WILDCARD_IN_A_TOPIC,

@@ -22,7 +22,7 @@ pub fn check(history: &History, connection: &Connection, findings: &mut Findings
         (&connection.stray_subacks, rules::SUBACK_HAS_ITS_ID, "SUBACK"),
         (&connection.stray_acks, rules::ACKS_HAVE_THEIR_ID, "PUBACK or PUBREC"),
     ];
-    // Where an answer is missing this is the one, with another identifier.
+    // A stray answer is the one that is missing, with another identifier, and is told of with that.
     let is_missing = connection.missing.iter().any(|(_, awaited)| is_due(awaited));
     for (strays, rule, name) in kinds.into_iter().filter(|_| !is_missing) {
         let Some(at) = strays.iter().copied().find(|at| !was_used(*at)) else { continue };

@@ -65,7 +65,7 @@ fn codes(connection: &Connection, filters: &[&Subscribing], findings: &mut Findi
         finding.expected(expected).observed(given.to_string());
         return;
     }
-    // What is no QoS at all is a reason code that nobody knows.
+    // A code between these and 0x80 grants no QoS that exists: it is judged as a reason code.
     let is_above = |filter: &&&Subscribing| {
         filter.granted().is_some_and(|granted| granted > filter.filter.qos && granted <= QOS_MAX)
     };
@@ -90,7 +90,7 @@ pub fn check_overlaps(model: &Model<'_>, ledger: &Ledger<'_>, queue_limit: Optio
     let evidence = Evidence { model, ledger };
     for publication in &model.facts.publications {
         let Some(arrival) = ledger.arrival(publication) else { continue };
-        // Of several copies a queue that was full may have dropped one, or one has expired before its turn.
+        // A queue that was full may have dropped one of several copies, or one has expired before its turn.
         let may_be_dropped = queue_limit.is_some() && model.is_away(ledger.session, publication) == Some(true);
         if may_be_dropped || model.may_have_expired(ledger.session, publication) {
             continue;

@@ -85,12 +85,12 @@ fn at_the_witness(model: &Model<'_>, will: &Publication, connection: &Connection
     finding.expected(format!("{NAMES} once")).observed("it was published again");
 }
 
-/// The will came while its connection was there: the broker answered on it in a later step.
+/// True if the will came while its connection was there: the broker answered on it in a later step.
 pub fn is_of_an_open_connection(facts: &Facts, will: &Publication, copy: Place) -> bool {
     will.will_of.is_some_and(|index| facts.connections[index].was_there_after(copy)) && is_only(facts, will)
 }
 
-/// No other will says the same on the same topic.
+/// True if no other will says the same on the same topic.
 fn is_only(facts: &Facts, will: &Publication) -> bool {
     facts.publications.iter().filter(|own| (own.message, &own.topic) == (will.message, &will.topic)).count() == 1
 }
@@ -235,7 +235,7 @@ pub fn due(model: &Model<'_>, connection: &Connection) -> Option<usize> {
             Timer::MessageExpiry | Timer::KeepAlive => false,
         });
     let over = over.next()?;
-    // Whoever connects before that, or may have, stops the will or ends its session.
+    // A CONNECT before that, if the broker may have taken it, stops the will or ends its session.
     let mut later = model.facts.connections[connection.index + 1..].iter().filter(|own| own.id == connection.id);
     let is_back = later.any(|own| own.opened.at < over.place.at && (own.is_accepted() || own.connack.is_none()));
     (!is_back).then_some(over.place.step)

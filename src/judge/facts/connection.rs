@@ -349,7 +349,7 @@ impl Connection {
         own.unwrap_or(self.connect.keep_alive)
     }
 
-    /// The broker answered what the client sent in a later step than this one: the connection was there then.
+    /// True if the broker answered what the client sent in a later step than this one: the connection was there then.
     pub fn was_there_after(&self, place: Place) -> bool {
         self.answered_last.is_some_and(|answered| answered.step > place.step)
     }

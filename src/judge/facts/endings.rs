@@ -37,7 +37,7 @@ fn publish_wills(facts: &mut Facts) {
         let Some(message) = Message::of(&will.payload).or(clears) else { continue };
         let (client, id, will) = (connection.client.clone(), connection.id.clone(), will.clone());
         let topic: Arc<str> = will.topic.as_str().into();
-        // Of several messages without a payload on one topic nobody can say which came.
+        // Nobody can say which of several messages without a payload on one topic came.
         let is_alone = clears.is_none() || is_only_clearing(facts, &topic);
         let is_copy = |payload: &[u8], name: &str| match clears {
             Some(_) => is_alone && payload.is_empty() && *name == *topic,

@@ -18,7 +18,10 @@ impl<'a> Fields<'a> {
         Ok(Fields { pairs, known: RefCell::default() })
     }
 
-    /// Once everything was read that a packet of this type has.
+    /// Refuses a key that nobody has asked for, once everything was read that a packet of this type has.
+    ///
+    /// # Errors
+    /// The first such key, in words.
     pub fn are_all_known(&self, name: &str) -> Result<(), String> {
         let known = self.known.borrow();
         match self.pairs.iter().find(|(key, _)| !known.contains(key)) {
