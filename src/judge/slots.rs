@@ -107,9 +107,10 @@ impl<'a> Slot<'a> {
         delivery.place.at > self.since && delivery.place.step >= step
     }
 
-    /// Any number of copies may take it: duplicates are permitted where QoS 1 is downgraded to 0 (section 3.8.4).
-    pub fn repeats(&self) -> bool {
-        !matches!(self.way, Way::Retained { .. }) && self.publication.qos == 1 && self.qos & 1 != 0
+    /// True if this copy may take it beside others: duplicates are permitted where QoS 1 is downgraded to 0 (section 3.8.4).
+    pub fn repeats(&self, delivery: &Delivery) -> bool {
+        let is_downgraded = self.publication.qos == 1 && self.qos & 1 != 0 && delivery.publish.qos == 0;
+        is_downgraded && !matches!(self.way, Way::Retained { .. })
     }
 
     /// The QoS values that are right for a delivery, as bits.

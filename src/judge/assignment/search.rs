@@ -167,7 +167,7 @@ impl<'a> Search<'_, 'a> {
         let firsts = || explanation.copies.iter().filter(|copy| matches!(copy.cause, Cause::Slot(_)));
         let mut numbered = explanation.copies.iter().enumerate().filter(|(_, copy)| copy.cause == Cause::Slot(slot));
         let is_taken = numbered.any(|(earlier, _)| !self.may_have_moved_on(wanted, earlier, number));
-        if is_taken && !wanted.repeats() {
+        if is_taken && !wanted.repeats(sighting.delivery) {
             return;
         }
         let mut labels: Vec<Label> = self.attributes(wanted, sighting).collect();
@@ -176,7 +176,7 @@ impl<'a> Search<'_, 'a> {
             // A slot that several copies may take is one of them.
             let others = firsts().filter(same).filter_map(|copy| copy.slot).filter(|own| *own != slot);
             let beside = others.collect::<HashSet<usize>>().len();
-            if beside >= self.filters(slot, routing) && !wanted.repeats() {
+            if beside >= self.filters(slot, routing) && !wanted.repeats(sighting.delivery) {
                 return;
             }
             let is_all = |slot: usize| matches!(self.unit.slots[slot].way, Way::ForwardForAll { .. });
